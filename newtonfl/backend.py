@@ -1,0 +1,122 @@
+"""Which array library holds the data, and the only places where host and device meet.
+
+Everything else asks the array: ``namespace(a)`` is the Array API namespace of ``a`` (NumPy, CuPy, …).
+Crossing between host and device is explicit: :func:`to_host` and :func:`to_device`, nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_cupy_array, is_numpy_array
+
+Array: TypeAlias = Any
+"""An array of whichever library holds the data; typed as Any because the Array API has no static type yet."""
+
+
+def namespace(array: Array) -> Any:
+    """The Array API namespace of `array`."""
+    return array_namespace(array)
+
+
+def on_host(array: Array) -> bool:
+    """Whether `array` is a NumPy array."""
+    return bool(is_numpy_array(array))
+
+
+def is_cupy(array: Array) -> bool:
+    """Whether `array` is a CuPy array."""
+    return bool(is_cupy_array(array))
+
+
+def to_host(array: Array) -> Array:
+    """`array` as a NumPy array; waits for the device where there is one."""
+    if is_numpy_array(array):
+        return array
+    if is_cupy_array(array):
+        return array.get()
+    # Any other Array API library: by its own move to its host device, then the exchange protocol.
+    host = array_namespace(array).__array_namespace_info__().default_device()
+    return np.from_dlpack(array_namespace(array).asarray(array, device=host))
+
+
+def to_device(array: Array, like: Array) -> Array:
+    """The NumPy array `array` in the library, and on the device, of `like`."""
+    if is_numpy_array(like):
+        return array
+    return array_namespace(like).asarray(array, device=device(like))
+
+
+def sparse_to_device(csr: Any, like: Array) -> Any:
+    """SciPy's CSR array `csr` in the sparse library that goes with `like`.
+
+    Raises
+    ------
+    TypeError
+        If that library has no sparse matrices that newtonfl knows.
+    """
+    if is_numpy_array(like):
+        return csr
+    if is_cupy_array(like):
+        from cupyx.scipy.sparse import csr_matrix
+
+        return csr_matrix(csr)
+    raise TypeError(f"sparse rows live in SciPy or CuPy, not in {type(like).__module__}: make them dense")
+
+
+def zeros(shape: int | tuple[int, ...], like: Array) -> Array:
+    """Float64 zeros in the library, and on the device, of `like`."""
+    xp = array_namespace(like)
+    return xp.zeros(shape, dtype=xp.float64, device=device(like))
+
+
+def cupy() -> Any:
+    """The CuPy module, or a RuntimeError that says plainly what is missing.
+
+    Raises
+    ------
+    RuntimeError
+        If CuPy is not installed, or finds no GPU.
+    """
+    try:
+        import cupy as module
+    except ImportError:
+        raise RuntimeError("device 'cuda' needs CuPy, which is not installed: pip install 'newtonfl[gpu]'") from None
+    if not module.cuda.is_available():
+        raise RuntimeError("device 'cuda' was asked for, and CuPy finds no usable GPU here: use device 'cpu'")
+    return module
+
+
+def pick_device(name: str) -> str:
+    """Resolve ``auto`` to ``cuda`` or ``cpu``, and check that the named device is there.
+
+    Raises
+    ------
+    ValueError
+        If `name` is none of cpu, cuda, auto.
+    RuntimeError
+        If cuda is named and cannot be had.
+    """
+    if name not in ("cpu", "cuda", "auto"):
+        raise ValueError(f"device: given {name!r}, allowed are cpu, cuda, auto")
+    if name == "auto":
+        try:
+            cupy()
+        except RuntimeError:
+            return "cpu"
+        return "cuda"
+    if name == "cuda":
+        cupy()
+    return name
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS at one thread: ranks share the cores, and bits must not depend on a thread count."""
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(1):
+        yield

@@ -1,0 +1,88 @@
+"""Coordinates: how messages about the clients' vectors are made, received and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.blocks import Blocks
+from newtonfl.compressors import Compressor
+from newtonfl.kernels import add_at
+from newtonfl.keys import Key
+from newtonfl.messages import Message
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Plain vectors, one a client: gradients and models. Bases of matrices refine it.
+
+    Attributes
+    ----------
+    sizes : numpy.ndarray of int64, shape (n,)
+        How many coordinates each client has.
+    """
+
+    sizes: Array
+
+    def check(self, compressor: Compressor) -> None:
+        """Refuse a `compressor` that these coordinates cannot serve, with a ValueError that says why."""
+        if compressor.acts_on == "symmetric":
+            raise ValueError(f"{type(compressor).__name__} compresses matrices, and these are vectors")
+
+    def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
+        """Every client's message about its vector in `blocks`. Messages are made on the host."""
+        host = Blocks(to_host(blocks.values), blocks.offsets)
+        return [compressor.compress(self.shown(i, host[i], compressor), key.of(c)) for i, c in enumerate(clients)]
+
+    def shown(self, i: int, vector: Array, compressor: Compressor) -> Array:
+        """What the compressor is handed for client i's `vector`."""
+        return vector
+
+    def told(self, message: Message) -> tuple[Array | None, Array]:
+        """(indices, values) of the vector that a `message` tells of; indices None means everywhere."""
+        return message.coordinates()
+
+    def add(self, blocks: Blocks, messages: Sequence[Message], rates: Array) -> Blocks:
+        """`blocks` + rate_i · (what message i tells); `blocks` may be overwritten.
+
+        This is the one rule of receiving: sender and receiver both move by the decoded message.
+        """
+        positions, increments = [], []
+        for start, size, message, rate in zip(blocks.offsets[:-1], self.sizes, messages, rates, strict=True):
+            indices, values = self.told(message)
+            positions.append(start + (np.arange(size) if indices is None else indices))
+            increments.append(rate * values)
+        return blocks.replaced(add_at(blocks.values, np.concatenate(positions), np.concatenate(increments)))
+
+    def norms(self, blocks: Blocks) -> Array:
+        """Each client's norm, shape (n,): the 2-norm of the coordinates."""
+        return blocks.norms()
+
+    @property
+    def total_size(self) -> int:
+        """How many coordinates the server's mean has."""
+        return int(self.sizes[0])
+
+    def place(self, i: int, indices: Array | None) -> Array | None:
+        """Where client i's coordinates `indices` (None: all of them) stand in the server's mean (None: likewise)."""
+        return indices
+
+    def accumulate(self, total: Array, messages: Sequence[Message], weights: Array) -> Array:
+        """`total` + Σ_i weight_i · (what message i tells), added in client order; `total` may be overwritten."""
+        for i, (message, weight) in enumerate(zip(messages, weights, strict=True)):
+            indices, values = self.told(message)
+            positions = self.place(i, indices)
+            if positions is None:
+                total = total + to_device(weight * values, total)
+            else:
+                total = add_at(total, positions, weight * values)
+        return total
+
+
+def equal_blocks(matrix: Array) -> Blocks:
+    """The rows of `matrix` (n, d) as Blocks."""
+    n, d = matrix.shape
+    return Blocks(namespace(matrix).reshape(matrix, (-1,)), np.arange(n + 1) * d)

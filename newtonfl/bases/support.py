@@ -1,0 +1,53 @@
+"""The entries of a sparse client's Hessian that can differ from zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from newtonfl.bases.basis import Basis, TriangleCoordinates
+from newtonfl.blocks import Blocks
+from newtonfl.messages import Indices
+from newtonfl.problem import Problem
+from newtonfl.triangle import triangle
+from newtonfl.wire import Parts
+
+
+@dataclass(frozen=True)
+class Support(Basis):
+    """Entry (j, l) is a coordinate of client i where features j and l meet in one of its rows.
+
+    The other entries are zero at every x, so nothing is lost, and a client's coordinates are few where its rows are
+    sparse. The client tells its support once, and the set-up bytes count it. Coordinates are isometric.
+
+    Parameters
+    ----------
+    diagonal : bool
+        Hold the whole diagonal as well, so that multiples of the identity can be told.
+    """
+
+    diagonal: bool = False
+    name = "support"
+
+    def with_diagonal(self) -> Self:
+        return replace(self, diagonal=True)
+
+    def of(self, problem: Problem) -> TriangleCoordinates:
+        supports = problem.support(self.diagonal)
+        return _SupportCoordinates(supports.sizes, problem.dim, True, supports, self.diagonal)
+
+    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+        told = [greeting["support"] for greeting in greetings]
+        supports = Blocks.of([message.indices for message in told if isinstance(message, Indices)])
+        return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
+
+    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+        told = heard.get("support")
+        return len(told.indices) if isinstance(told, Indices) and part != "support" else triangle(dim).size
+
+
+class _SupportCoordinates(TriangleCoordinates):
+    def greeting(self, i: int) -> Parts:
+        assert self.supports is not None
+        return {"support": Indices(self.supports[i])}

@@ -1,0 +1,43 @@
+"""All entries of the upper triangle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from newtonfl.bases.basis import Basis, TriangleCoordinates
+from newtonfl.problem import Problem
+from newtonfl.triangle import triangle
+from newtonfl.wire import Parts
+
+
+@dataclass(frozen=True)
+class Symmetric(Basis):
+    """The d(d + 1)/2 entries of a symmetric matrix (arXiv 2111.01847, section 2: the symmetric basis).
+
+    Parameters
+    ----------
+    isometric : bool
+        True scales off-diagonal coordinates by √2, so that the Frobenius norm is their 2-norm and Top-K's constant is
+        the true one. False keeps plain entries, as the papers' own programs do.
+    """
+
+    isometric: bool = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "symmetric" if self.isometric else "symmetric-plain"
+
+    def of(self, problem: Problem) -> TriangleCoordinates:
+        return self._for(problem.dim, len(problem.clients))
+
+    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+        return self._for(dim, len(greetings))
+
+    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+        return triangle(dim).size
+
+    def _for(self, dim: int, n: int) -> TriangleCoordinates:
+        return TriangleCoordinates(np.full(n, triangle(dim).size), dim, self.isometric)

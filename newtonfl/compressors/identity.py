@@ -1,0 +1,25 @@
+"""Everything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from newtonfl.backend import Array
+from newtonfl.compressors.compressor import Compressor, Contractive
+from newtonfl.keys import Key
+from newtonfl.messages import Dense, Message
+
+
+@dataclass(frozen=True)
+class Identity(Compressor):
+    """C(x) = x; δ = 1."""
+
+    @property
+    def text(self) -> str:
+        return "identity"
+
+    def contract(self, size: int) -> Contractive:
+        return Contractive(1.0)
+
+    def compress(self, v: Array, key: Key) -> Message:
+        return Dense(v)

@@ -1,0 +1,59 @@
+"""Numbers sent at a lower precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from newtonfl.backend import Array
+from newtonfl.coding import Precision
+from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
+from newtonfl.keys import Key
+from newtonfl.messages import Message
+
+# The share of the kept energy that rounding loses at the most: (half an ulp of float32)², (a third)².
+_LOST: dict[Precision, float] = {"float64": 0.0, "float32": 2.0**-48, "natural": 1.0 / 9.0}
+
+
+@dataclass(frozen=True)
+class Rounded(Compressor):
+    """Another compressor's message with its numbers rounded to the wire's precision.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    precision : {"float64", "float32", "natural"}
+        natural: sign and exponent only, to the nearest power of two (Beznosikov et al., arXiv 2002.12410: δ = 8/9).
+        Not with an unbiased compressor or one of matrices.
+    """
+
+    compressor: Compressor
+    precision: Precision
+
+    @property
+    def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
+        return self.compressor.acts_on
+
+    def settings(self) -> dict[str, str | float]:
+        return {**self.compressor.settings(), "wire": self.precision}
+
+    def contract(self, size: int) -> Contractive | Unbiased:
+        inner = self.compressor.contract(size)
+        if isinstance(inner, Unbiased):
+            return inner  # float32's bias, 6e-8 of a value, lies far below ω
+        # A vector's rounding error stands on the kept coordinates alone; a factor's enters its matrix to first order.
+        lost = _LOST[self.precision] if self.acts_on == "vector" else 4 * _LOST[self.precision] ** 0.5
+        return Contractive(inner.delta * (1.0 - lost))
+
+    def compress(self, v: Array, key: Key) -> Message:
+        return self.compressor.compress(v, key).to_precision(self.precision)
+
+    def for_dimension(self, dim: int) -> Self:
+        compressor = self.compressor.for_dimension(dim)
+        vectors_that_keep = compressor.acts_on == "vector" and isinstance(compressor.contract(1), Contractive)
+        if self.precision == "natural" and not vectors_that_keep:
+            raise ValueError(
+                f"wire=natural rounds to the nearest power of two, which the theory of {compressor.text} does not bear: "
+                "use it with a contractive compressor of vectors such as topk"
+            )
+        return replace(self, compressor=compressor)

@@ -1,0 +1,43 @@
+"""The K entries of largest magnitude."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from newtonfl.backend import Array
+from newtonfl.compressors.compressor import Compressor, Contractive, count
+from newtonfl.kernels import largest
+from newtonfl.keys import Key
+from newtonfl.messages import Message, Sparse
+from newtonfl.triangle import triangle
+
+
+@dataclass(frozen=True)
+class TopK(Compressor):
+    """Top-K: the K coordinates of largest magnitude; δ = K/size (Safaryan et al., arXiv 2106.02969, section 3).
+
+    In the isometric coordinates of a symmetric matrix that δ is exact: the 2-norm is the Frobenius norm. Zeros are not
+    sent, and of equal magnitudes the lowest position goes first. A client with fewer than K coordinates sends them all.
+
+    Parameters
+    ----------
+    k : int or str
+        K, or a multiple of the dimension such as ``"8d"``.
+    """
+
+    k: int | str
+
+    @property
+    def text(self) -> str:
+        return f"topk:{self.k}"
+
+    def contract(self, size: int) -> Contractive:
+        return Contractive(min(int(self.k), size) / size if size else 1.0)
+
+    def compress(self, v: Array, key: Key) -> Message:
+        indices = largest(v, int(self.k))
+        return Sparse(indices, v[indices], floats=int(self.k))
+
+    def for_dimension(self, dim: int) -> Self:
+        return replace(self, k=count(self.k, dim, triangle(dim).size, f"topk:{self.k}"))

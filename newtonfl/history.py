@@ -1,0 +1,104 @@
+"""History: what happened, per round; JSON Lines in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """One round. Counts are cumulative means over the clients, and leave the set-up out.
+
+    Attributes
+    ----------
+    round : int
+        0 is the start, x⁰.
+    f, gap, gradient_norm : float
+        f(x), f(x) - f* where f* is known (else None), ‖∇f(x)‖₂. Computed off the clock and off the ledger.
+    step : float
+        ‖x^k - x^(k-1)‖₂; 0 at the start.
+    bytes_up, bytes_down : float
+        Measured: the packets' lengths.
+    formula_bits_up, formula_bits_down : float
+        The papers' formulas for the same messages.
+    hessians : float
+        Hessians computed, per client.
+    seconds : float
+        Time spent in rounds.
+    setup_bytes_up, setup_bytes_down, setup_formula_bits_up, setup_formula_bits_down : float or None
+        The join; in round 0's record alone.
+    """
+
+    round: int
+    f: float
+    gap: float | None
+    gradient_norm: float
+    step: float
+    bytes_up: float
+    bytes_down: float
+    formula_bits_up: float
+    formula_bits_down: float
+    hessians: float
+    seconds: float
+    setup_bytes_up: float | None = None
+    setup_bytes_down: float | None = None
+    setup_formula_bits_up: float | None = None
+    setup_formula_bits_down: float | None = None
+
+    def to_json(self) -> str:
+        """One line; what is None is left out, and what is not finite is null."""
+        kept = {name: value for name, value in asdict(self).items() if value is not None}
+        finite = {name: value if abs(value) < float("inf") else None for name, value in kept.items()}
+        return json.dumps(finite, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Read one line.
+
+        Raises
+        ------
+        ValueError
+            If it is no record.
+        """
+        row = json.loads(line)
+        names = {field.name for field in fields(cls)}
+        if not isinstance(row, dict) or not set(row) <= names or "round" not in row:
+            raise ValueError(f"not a line of a history: {line[:80]!r}")
+        return cls(**{**{name: None for name in ("gap",)}, **{k: float("nan") if v is None else v for k, v in row.items()}})
+
+
+class History(Sequence[Record]):
+    """The records of a solve, round 0 first."""
+
+    def __init__(self, records: Sequence[Record] = ()) -> None:
+        self._records = list(records)
+
+    def append(self, record: Record) -> None:
+        self._records.append(record)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, i: int) -> Record:  # type: ignore[override]
+        return self._records[i]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    def to_jsonl(self) -> str:
+        """All records, a line each."""
+        return "".join(record.to_json() + "\n" for record in self)
+
+    @classmethod
+    def read(cls, path: str | Path) -> History:
+        """Read a history.jsonl; ValueError names the file and line that is no record."""
+        records = []
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                records.append(Record.from_json(line))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+        return cls(records)

@@ -1,0 +1,27 @@
+"""Symmetric positive definite systems."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from newtonfl.backend import Array, namespace, on_host
+
+
+def cholesky(matrix: Array) -> Array | None:
+    """The lower Cholesky factor of a symmetric `matrix` (d, d), or None where it is not positive definite."""
+    xp = namespace(matrix)
+    try:
+        factor = np.linalg.cholesky(matrix) if on_host(matrix) else xp.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    # CuPy does not raise: it returns numbers that are not finite.
+    return factor if bool(xp.all(xp.isfinite(factor))) else None
+
+
+def cholesky_solve(factor: Array, vector: Array) -> Array:
+    """Solve L Lᵀ x = `vector` (d,) for the lower factor L = `factor` (d, d)."""
+    if on_host(factor):
+        return scipy.linalg.cho_solve((factor, True), vector, check_finite=False)
+    xp = namespace(factor)
+    return xp.linalg.solve(factor.mT, xp.linalg.solve(factor, vector))

@@ -1,0 +1,162 @@
+"""Pointwise losses φ(t, y) of a margin t = aᵀx and a label y, each with its bounds.
+
+Written with Array API functions of |t| alone where large arguments could overflow, so that margins of ±1e4 give
+finite numbers (and exp's own infinity for Poisson, which a solve reports as not finite).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from newtonfl.backend import Array, namespace
+
+
+class Loss(ABC):
+    """A convex loss of a margin.
+
+    Attributes
+    ----------
+    formula : str
+        φ as text, for :attr:`Problem.objective`.
+    classifies : bool
+        Whether labels are -1 and +1.
+    curvature_bound : float
+        sup φ″; infinite where there is none.
+    """
+
+    formula: str
+    classifies: ClassVar[bool] = False
+    curvature_bound: float
+
+    @abstractmethod
+    def value(self, t: Array, y: Array) -> Array:
+        """φ(t, y), elementwise."""
+
+    @abstractmethod
+    def slope(self, t: Array, y: Array) -> Array:
+        """φ′(t, y), elementwise."""
+
+    @abstractmethod
+    def curvature(self, t: Array, y: Array) -> Array:
+        """φ″(t, y) ≥ 0, elementwise."""
+
+
+@dataclass(frozen=True)
+class Logistic(Loss):
+    """φ = log(1 + exp(-y t)), y in {-1, +1}; φ″ ≤ 1/4."""
+
+    formula = "log(1 + exp(-y aᵀx))"
+    classifies = True
+    curvature_bound = 0.25
+
+    def value(self, t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        z = y * t
+        return xp.log1p(xp.exp(-xp.abs(z))) + xp.where(z < 0, -z, xp.zeros_like(z))
+
+    def slope(self, t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        z = y * t
+        small = xp.exp(-xp.abs(z))
+        return -y * xp.where(z < 0, xp.ones_like(z), small) / (1.0 + small)
+
+    def curvature(self, t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        small = xp.exp(-xp.abs(t))
+        return small / (1.0 + small) ** 2
+
+
+@dataclass(frozen=True)
+class Squared(Loss):
+    """φ = (t - y)²/2; φ″ = 1."""
+
+    formula = "(aᵀx - y)²/2"
+    curvature_bound = 1.0
+
+    def value(self, t: Array, y: Array) -> Array:
+        return 0.5 * (t - y) ** 2
+
+    def slope(self, t: Array, y: Array) -> Array:
+        return t - y
+
+    def curvature(self, t: Array, y: Array) -> Array:
+        return namespace(t).ones_like(t)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """φ = r²/2 where abs(r) ≤ δ, δ abs(r) - δ²/2 beyond, r = t - y; φ″ ≤ 1.
+
+    Parameters
+    ----------
+    delta : float
+        Where the loss turns linear, in units of y.
+    """
+
+    delta: float = 1.35
+    curvature_bound = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.delta > 0 and math.isfinite(self.delta)):
+            raise ValueError(f"huber_delta: given {self.delta}, must be a positive number")
+
+    @property
+    def formula(self) -> str:  # type: ignore[override]
+        return f"Huber(aᵀx - y; δ = {self.delta:g})"
+
+    def value(self, t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        r = xp.abs(t - y)
+        return xp.where(r <= self.delta, 0.5 * r * r, self.delta * r - 0.5 * self.delta**2)
+
+    def slope(self, t: Array, y: Array) -> Array:
+        return namespace(t).clip(t - y, -self.delta, self.delta)
+
+    def curvature(self, t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        return xp.astype(xp.abs(t - y) <= self.delta, xp.float64)
+
+
+@dataclass(frozen=True)
+class SquaredHinge(Loss):
+    """φ = max(0, 1 - y t)², y in {-1, +1}; φ″ ≤ 2 (generalised: 0 at the kink)."""
+
+    formula = "max(0, 1 - y aᵀx)²"
+    classifies = True
+    curvature_bound = 2.0
+
+    def value(self, t: Array, y: Array) -> Array:
+        return self._gap(t, y) ** 2
+
+    def slope(self, t: Array, y: Array) -> Array:
+        return -2.0 * y * self._gap(t, y)
+
+    def curvature(self, t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        return 2.0 * xp.astype(y * t < 1.0, xp.float64)
+
+    @staticmethod
+    def _gap(t: Array, y: Array) -> Array:
+        xp = namespace(t)
+        gap = 1.0 - y * t
+        return xp.where(gap > 0, gap, xp.zeros_like(gap))
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """φ = exp(t) - y t, y ≥ 0 (the deviance's half, less a constant); φ″ has no bound."""
+
+    formula = "exp(aᵀx) - y aᵀx"
+    curvature_bound = math.inf
+
+    def value(self, t: Array, y: Array) -> Array:
+        return namespace(t).exp(t) - y * t
+
+    def slope(self, t: Array, y: Array) -> Array:
+        return namespace(t).exp(t) - y
+
+    def curvature(self, t: Array, y: Array) -> Array:
+        return namespace(t).exp(t)

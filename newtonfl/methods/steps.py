@@ -1,0 +1,161 @@
+"""The step socket: from what is known to the next iterate."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from newtonfl.backend import Array, namespace, to_device, zeros
+from newtonfl.kernels import cholesky, cholesky_solve
+from newtonfl.methods.curvature import ErrorNorm, Operator
+from newtonfl.methods.gradients import Anchor
+from newtonfl.methods.method import Facts
+from newtonfl.problem import Problem
+
+
+class SingularStep(ArithmeticError):
+    """The step's matrix is not positive definite; solve() ends with that as its reason."""
+
+
+class Step(ABC):
+    """Takes the next iterate. Subclasses are frozen dataclasses.
+
+    Attributes
+    ----------
+    needs_hessian : bool
+        Whether the step asks for curvature.
+    """
+
+    needs_hessian: ClassVar[bool] = True
+
+    @property
+    def error_norm(self) -> ErrorNorm | None:
+        """In which norm the clients shall tell l_i, the error of their estimate; None where it is not used."""
+        return None
+
+    def check(self, problem: Problem) -> None:
+        """Refuse a problem that the step cannot serve, with a ValueError that says why."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, str | float]: ...
+
+    @abstractmethod
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts) -> Array:
+        """The next iterate, shape (d,).
+
+        Raises
+        ------
+        SingularStep
+            If the step's matrix is not positive definite.
+        """
+
+
+@dataclass(frozen=True)
+class Fixed(Step):
+    """x⁺ = w - γ∇f(w): gradient descent.
+
+    Parameters
+    ----------
+    stepsize : float or "theory"
+        γ; ``theory`` is 1/L.
+    """
+
+    stepsize: float | str = "theory"
+    needs_hessian = False
+
+    def settings(self) -> dict[str, str | float]:
+        return {"stepsize": self.stepsize}
+
+    def check(self, problem: Problem) -> None:
+        if self.stepsize == "theory":
+            problem.curvature_product(zeros(problem.dim, problem.like))  # says so where no L is known
+        elif isinstance(self.stepsize, str) or not 0 < self.stepsize < np.inf:
+            raise ValueError(f"stepsize: given {self.stepsize!r}, must be a positive number or 'theory' (1/L)")
+
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts) -> Array:
+        stepsize = 1.0 / facts.smoothness() if isinstance(self.stepsize, str) else self.stepsize
+        return anchor.point - stepsize * anchor.gradient
+
+
+@dataclass(frozen=True)
+class Plain(Step):
+    """x⁺ = w - (H + D)⁻¹∇f(w), D the server's ridge."""
+
+    name: ClassVar[str] = "plain"
+
+    def settings(self) -> dict[str, str | float]:
+        return {"step": self.name}
+
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts) -> Array:
+        assert operator is not None
+        factor = cholesky(self.matrix(operator, facts))
+        if factor is None:
+            raise SingularStep("the matrix of the step is not positive definite")
+        return anchor.point - cholesky_solve(factor, anchor.gradient)
+
+    def matrix(self, operator: Operator, facts: Facts) -> Array:
+        """P, shape (d, d)."""
+        return operator.hessian + _diagonal(0.0 if facts.ridge_inside else facts.ridge, facts)
+
+
+@dataclass(frozen=True)
+class Shift(Plain):
+    """x⁺ = w - (H + l·I + D)⁻¹∇f(w), l = (1/n) Σ‖H_i - ∇²f_i‖ (Option 2 of FedNL and Newton-3PC).
+
+    H + l·I ⪰ (1/n) Σ ∇²f_i in either norm, so the step never overshoots for want of curvature.
+
+    Parameters
+    ----------
+    norm : {"frobenius", "spectral"}
+        The papers' statements use the Frobenius norm, their programs the spectral one: fewer rounds, an eigenvalue
+        problem a client and round.
+    """
+
+    norm: ErrorNorm = "frobenius"
+    name = "shift"
+
+    @property
+    def error_norm(self) -> ErrorNorm | None:
+        return self.norm
+
+    def settings(self) -> dict[str, str | float]:
+        return {"step": self.name, "shift_norm": self.norm}
+
+    def matrix(self, operator: Operator, facts: Facts) -> Array:
+        return super().matrix(operator, facts) + _diagonal(operator.error, facts)
+
+
+@dataclass(frozen=True)
+class Project(Plain):
+    """x⁺ = w - ([H]₀ + D)⁻¹∇f(w), D the ridge and [H]₀ the data part's projection onto the positive semidefinite cone.
+
+    That is [H + λI]_λ of Option 1 of FedNL and Newton-3PC, and right where an intercept is not penalised too.
+    It can diverge far from the solution with sparse compressors: then use shift.
+    """
+
+    name = "project"
+
+    def check(self, problem: Problem) -> None:
+        if problem.strong_convexity <= 0 and problem.ridge.max() <= 0:
+            raise ValueError(
+                f"step=project needs λ > 0, given l2 = {problem.ridge.max():g}: its matrix [H]_λ is singular without. "
+                "Give --l2, or use step=shift"
+            )
+
+    def matrix(self, operator: Operator, facts: Facts) -> Array:
+        xp = namespace(operator.hessian)
+        ridge = _diagonal(facts.ridge, facts)
+        data = operator.hessian - ridge if facts.ridge_inside else operator.hessian
+        # [H]₀ = H where H is positive semidefinite. Data Hessians are often singular, hence the hair's breadth.
+        hair = 1e-14 * float(xp.linalg.matrix_norm(data))
+        if cholesky(data + _diagonal(hair, facts)) is None:
+            values, vectors = xp.linalg.eigh(data)
+            data = (vectors * xp.clip(values, 0.0, None)) @ vectors.T
+        return data + ridge
+
+
+def _diagonal(entries: Array | float, facts: Facts) -> Array:
+    return to_device(np.diag(np.broadcast_to(entries, (facts.dim,))), facts.like)

@@ -1,0 +1,277 @@
+"""solve(): the only loop."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import scipy.sparse.linalg
+
+from newtonfl.backend import Array, one_blas_thread, to_device, to_host
+from newtonfl.history import History, Record
+from newtonfl.keys import Key
+from newtonfl.ledger import Ledger, Tally
+from newtonfl.methods import Facts, Method
+from newtonfl.methods.steps import SingularStep
+from newtonfl.problem import Problem
+from newtonfl.session import Session
+from newtonfl.transport import InProcess
+
+_PATIENCE = 100
+_DIVERGED = 1e8
+
+
+class Reason(Enum):
+    """Why a solve ended, as a sentence."""
+
+    CONVERGED = "the gradient norm reached the tolerance"
+    ROUND_LIMIT = "the round limit was reached"
+    STALLED = "stalled: the iterates repeat, or the gradient norm has long stopped falling"
+    STOPPED = "the callback asked to stop"
+    DIVERGED = "diverged: the objective rose far above its start"
+    NOT_FINITE = "the objective or its gradient is not finite"
+    SINGULAR = "the step's matrix is not positive definite"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a solve found. Every rank returns the same.
+
+    Attributes
+    ----------
+    x : numpy.ndarray, shape (d,)
+        The last iterate.
+    reason : Reason
+        Why it ended; prints as a sentence.
+    history : History
+        A record a round, round 0 first.
+    ledger : Ledger
+        Bytes and formula bits of every client.
+    method : Method
+        With every setting made definite.
+    """
+
+    x: Array
+    reason: Reason
+    history: History
+    ledger: Ledger
+    method: Method
+
+    @property
+    def converged(self) -> bool:
+        """Whether the true ‖∇f(x)‖₂ reached the tolerance."""
+        return self.reason is Reason.CONVERGED
+
+    @property
+    def rounds(self) -> int:
+        """Rounds done."""
+        return self.history[-1].round
+
+    @property
+    def x_sha256(self) -> str:
+        """The SHA-256 of x as little-endian float64: equal hashes mean equal bits."""
+        return hashlib.sha256(np.ascontiguousarray(self.x, "<f8").tobytes()).hexdigest()
+
+
+def solve(
+    problem: Problem,
+    method: Method,
+    *,
+    tol: float = 1e-10,
+    rounds: int = 1000,
+    x0: Array | None = None,
+    seed: int = 0,
+    callback: Callable[[Record], object] | None = None,
+) -> Result:
+    """Minimise `problem` by `method`.
+
+    Where the problem carries a transport, every rank must call this with the same arguments; every rank returns the
+    same Result.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+        Say ``nf.newton_3pc()``.
+    tol : float
+        Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective.
+    rounds : int
+        The most rounds to do.
+    x0 : array, shape (d,), or None
+        The start; None is zero. Rank 0's counts.
+    seed : int
+        Seeds every random draw, by (seed, round, client, purpose).
+    callback : callable or None
+        ``callback(record)`` after every round, round 0 first, on rank 0; a true return stops.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        If an argument or a method's setting does not go with the problem.
+    Fault
+        If another rank failed; the message names rank and phase.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> p = nf.load("breast_cancer", clients=16)
+    >>> r = nf.solve(p, nf.newton_3pc(compressor=nf.TopK(30)), tol=1e-10)
+    >>> r.converged
+    True
+    """
+    transport = problem.transport or InProcess()
+    with one_blas_thread():
+        with transport.agreed("checking the settings"):
+            start = _check(problem, method, tol, rounds, x0, transport.size)
+            resolved = method.resolved(problem)
+        with Session(problem, resolved, seed) as session, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if transport.rank:
+                return _told(*session.follow(), resolved)
+            result = _Loop(session, tol, rounds, callback).run(to_device(start, problem.like))
+            _tell(session, result)
+            return result
+
+
+def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, ranks: int) -> Array:
+    if not isinstance(problem, Problem) or not isinstance(method, Method):
+        raise TypeError(f"solve(problem, method): given {type(problem).__name__} and {type(method).__name__}")
+    if not tol >= 0:
+        raise ValueError(f"tol: given {tol}, must be at least 0")
+    if rounds < 0:
+        raise ValueError(f"rounds: given {rounds}, must be at least 0")
+    if ranks > problem.n_clients:
+        raise ValueError(f"{ranks} ranks and {problem.n_clients} clients: every rank needs a client, start fewer ranks")
+    start = np.zeros(problem.dim) if x0 is None else np.array(to_host(x0), dtype=np.float64)
+    if start.shape != (problem.dim,) or not np.isfinite(start).all():
+        raise ValueError(f"x0: given shape {start.shape}, must be ({problem.dim},) and finite")
+    return start
+
+
+class _Loop:
+    """Join, start, round, record, stop: rank 0's part of a solve."""
+
+    def __init__(
+        self, session: Session, tol: float, rounds: int, callback: Callable[[Record], object] | None
+    ) -> None:
+        self.session, self.tol, self.rounds, self.callback = session, tol, rounds, callback
+        self.problem, self.method = session.problem, session.method
+        self.history = History()
+        self.seconds = 0.0
+        self.best, self.best_round = math.inf, 0
+        self.seen: dict[bytes, int] = {}
+
+    def run(self, x: Array) -> Result:
+        begun = time.perf_counter()
+        problem = self.problem
+        greetings = self.session.join(x)
+        facts = Facts(problem.n_clients, problem.dim, problem.ridge, self._largest_curvature, problem.like)
+        server = self.method.start(facts, x, greetings)
+        self.seconds += time.perf_counter() - begun
+        reason = self._record(0, x, 0.0)
+        for k in range(self.rounds):
+            if reason is not None:
+                break
+            begun = time.perf_counter()
+            before = server.x
+            try:
+                server = self.method.round(server, self.session.exchange, Key(self.session.seed, k))
+            except SingularStep:
+                reason = Reason.SINGULAR
+                break
+            self.seconds += time.perf_counter() - begun
+            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(server.x - before))))
+        return Result(
+            to_host(server.x), reason or Reason.ROUND_LIMIT, self.history, self.session.ledger, self.method
+        )
+
+    def _record(self, round: int, x: Array, step: float) -> Reason | None:
+        """Measure x off the clock and off the ledger, write the record, and say whether to stop."""
+        n, problem = self.problem.n_clients, self.problem
+        if not np.isfinite(to_host(x)).all():
+            f = norm = math.nan
+            hessians = self.history[-1].hessians
+        else:
+            table = self.session.ask("evaluate", x)
+            host = to_host(x)
+            finite = np.isfinite(table).all()
+            f = math.fsum(table[:, 0]) / n + 0.5 * float(problem.ridge @ host**2) if finite else math.nan
+            norm = float(np.linalg.norm(np.sum(table[:, 2:], axis=0) / n + problem.ridge * host))
+            hessians = float(table[:, 1].mean())
+        up, down = self.session.ledger.up, self.session.ledger.down
+        setup: dict[str, Any] = {}
+        if round == 0:
+            setup = {
+                "setup_bytes_up": float(up.setup_bytes.mean()),
+                "setup_bytes_down": float(down.setup_bytes.mean()),
+                "setup_formula_bits_up": float(up.setup_formula_bits.mean()),
+                "setup_formula_bits_down": float(down.setup_formula_bits.mean()),
+            }
+        record = Record(
+            round, f, None if problem.f_star is None else f - problem.f_star, norm, step,
+            float(up.bytes.mean()), float(down.bytes.mean()),
+            float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds, **setup,
+        )  # fmt: skip
+        self.history.append(record)
+        stopped = self.callback is not None and self.callback(record)
+        return self._reason(record, x) or (Reason.STOPPED if stopped else None)
+
+    def _reason(self, record: Record, x: Array) -> Reason | None:
+        if not (math.isfinite(record.f) and math.isfinite(record.gradient_norm)):
+            return Reason.NOT_FINITE
+        if record.gradient_norm <= self.tol:
+            return Reason.CONVERGED
+        start = self.history[0].f
+        if record.f > start + _DIVERGED * (1.0 + abs(start)):
+            return Reason.DIVERGED
+        if record.gradient_norm < self.best:
+            self.best, self.best_round = record.gradient_norm, record.round
+        name = to_host(x).tobytes()
+        self.seen[name] = self.seen.get(name, 0) + 1
+        # A learned Hessian can still move while x stands, so one return is no cycle; nor is a plateau that is short
+        # beside the rounds before it.
+        cycles = self.seen[name] > 5
+        waited = record.round - self.best_round
+        return Reason.STALLED if cycles or waited > max(_PATIENCE, record.round // 2) else None
+
+    def _largest_curvature(self) -> float:
+        """sup‖∇²f‖₂ less the ridge: the norm of the clients' mean bound, by Lanczos' method from a fixed vector."""
+        dim, n = self.problem.dim, self.problem.n_clients
+
+        def product(v: Array) -> Array:
+            told = self.session.ask("curvature", to_device(np.ravel(v), self.problem.like))
+            return np.sum(told, axis=0) / n
+
+        if dim <= 16:
+            matrix = np.stack([product(column) for column in np.eye(dim)])
+            return float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
+        operator = scipy.sparse.linalg.LinearOperator((dim, dim), matvec=product, dtype=np.float64)
+        top = scipy.sparse.linalg.eigsh(operator, 1, which="LA", v0=np.ones(dim), return_eigenvectors=False)
+        return float(top[0])
+
+
+def _tell(session: Session, result: Result) -> None:
+    tallies = {f"{way}_{f.name}": getattr(tally, f.name)
+               for way, tally in (("up", result.ledger.up), ("down", result.ledger.down)) for f in fields(Tally)}  # fmt: skip
+    session.end({"x": result.x, **tallies}, reason=result.reason.name, history=result.history.to_jsonl())
+
+
+def _told(arrays: dict[str, Array], facts: dict[str, Any], method: Method) -> Result:
+    """The Result that rank 0 told of."""
+    ledger = Ledger(len(arrays["up_bytes"]))
+    ledger.up = Tally(*(arrays[f"up_{field.name}"] for field in fields(Tally)))
+    ledger.down = Tally(*(arrays[f"down_{field.name}"] for field in fields(Tally)))
+    history = History([Record.from_json(line) for line in facts["history"].splitlines()])
+    return Result(arrays["x"], Reason[facts["reason"]], history, ledger, method)

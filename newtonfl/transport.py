@@ -1,0 +1,106 @@
+"""Transport: how bytes reach the ranks; one process is the smallest case. And how ranks agree that all is well."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from newtonfl.backend import Array
+from newtonfl.wire import pack, unpack
+
+
+class Fault(RuntimeError):
+    """Another rank failed, or one ended in a way that no caller should catch; the message names rank and phase.
+
+    Attributes
+    ----------
+    bad_input : bool
+        The failing rank refused what a user gave: a ValueError, TypeError or OSError.
+    """
+
+    def __init__(self, text: str, bad_input: bool = False) -> None:
+        super().__init__(text)
+        self.bad_input = bad_input
+
+
+class Transport(ABC):
+    """Carries buffers between the ranks of one job. Rank 0 serves, and also holds clients.
+
+    Attributes
+    ----------
+    rank, size : int
+    """
+
+    rank: int
+    size: int
+
+    @abstractmethod
+    def broadcast(self, buffer: bytes | None) -> bytes:
+        """Rank 0's `buffer`, on every rank. Collective; the others pass None."""
+
+    @abstractmethod
+    def gather(self, buffer: bytes) -> list[bytes]:
+        """Every rank's buffer in rank order, on rank 0; an empty list elsewhere. Collective."""
+
+    @abstractmethod
+    def scatter(self, buffers: list[bytes] | None) -> bytes:
+        """This rank's entry of rank 0's list. Collective; the others pass None."""
+
+    def share(self, n_clients: int) -> Array:
+        """The clients that this rank holds: near-equal contiguous blocks."""
+        return np.array_split(np.arange(n_clients), self.size)[self.rank]
+
+    def describe(self, phase: str, error: BaseException) -> bytes:
+        """A failure of this rank as bytes for the others."""
+        text = str(error) or type(error).__name__
+        kind = "" if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: "
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+        bad = isinstance(error, (ValueError, TypeError, OSError))
+        return pack({}, rank=self.rank, phase=phase, text=f"{kind}{text}{notes}", bad_input=bad)
+
+    def raise_fault(self, told: bytes, own: BaseException | None) -> None:
+        """Raise what :meth:`describe` told of; this rank's `own` failure keeps its type and traceback."""
+        facts: dict[str, Any] = unpack(told)[1]
+        where = f"rank {facts['rank']}, {facts['phase']}" if self.size > 1 else facts["phase"]
+        if own is not None and facts["rank"] == self.rank and isinstance(own, (Exception, KeyboardInterrupt)):
+            own.add_note(f"at {where}")
+            raise own
+        # A SystemExit must not pass for success.
+        raise Fault(f"{where}: {facts['text']}", facts["bad_input"]) from own
+
+    @contextmanager
+    def agreed(self, phase: str) -> Iterator[None]:
+        """Run a body on every rank; if it fails on any, it fails on all, naming rank and phase.
+
+        The body must not communicate. Whatever ends it counts as a failure, a SystemExit too.
+        """
+        failure: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:  # the vote must be cast whatever happened
+            failure = error
+        votes = self.gather(b"" if failure is None else self.describe(phase, failure))
+        verdict = self.broadcast(next((vote for vote in votes if vote), b"") if self.rank == 0 else None)
+        if verdict:
+            self.raise_fault(verdict, failure)
+
+
+class InProcess(Transport):
+    """All clients in this process."""
+
+    rank, size = 0, 1
+
+    def broadcast(self, buffer: bytes | None) -> bytes:
+        assert buffer is not None
+        return buffer
+
+    def gather(self, buffer: bytes) -> list[bytes]:
+        return [buffer]
+
+    def scatter(self, buffers: list[bytes] | None) -> bytes:
+        assert buffers is not None
+        return buffers[0]
