@@ -220,7 +220,7 @@ class FromFunctions(Problem):
     l2 : float
         λ of the ridge λ/2‖x‖² that is added.
     smoothness : array, shape (d, d), or None
-        A matrix B with B ⪰ ∇²f_i(x) for all i and x, where one is known: gd takes its step from its norm.
+        A matrix B with B ⪰ (1/n) Σ ∇²f_i(x) for all x, where one is known: gd takes its step from its norm.
     objective : str
     transport : Transport or None
         As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.

@@ -6,19 +6,16 @@ One spelling for everybody; sections and keys are the models below. All mistakes
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
-from scipy import sparse
 
 from newtonfl import data, splits
-from newtonfl.backend import Array
-from newtonfl.data import Table
+from newtonfl.catalogue import catalogue
 
 TWO_CLASSES = ("logistic", "squared-hinge")
 """Losses of labels −1 and +1."""
@@ -103,6 +100,52 @@ class ProblemFile(_Section):
         return self._where
 
 
+    def replaced(self, clients: int | None, l2: float | None) -> ProblemFile:
+        """This file with another number of clients or another λ; a reference value that no longer holds is dropped.
+
+        Raises
+        ------
+        ValueError
+            If a number is not allowed.
+        """
+        if clients is not None and clients < 1:
+            raise ValueError(f"clients: given {clients}, must be at least 1")
+        if l2 is not None and not 0 <= l2 < math.inf:
+            raise ValueError(f"l2: given {l2}, must be at least 0")
+        new = self.model_copy()
+        if clients is not None and clients != self.clients.count:
+            # Equal blocks of the first rows use other rows with another count.
+            same_rows = self.clients.split != "contiguous"
+            reference = self.reference if same_rows else Reference()
+            changed = self.clients.model_copy(update={"count": clients})
+            new = new.model_copy(update={"clients": changed, "reference": reference})
+        if l2 is not None and l2 != self.objective.l2:
+            changed_l2 = self.objective.model_copy(update={"l2": l2})
+            new = new.model_copy(update={"objective": changed_l2, "reference": Reference()})
+        return new
+
+    def resolved(self, folder: Path) -> dict[str, Any]:
+        """The sections that state the problem, such that a file elsewhere states the same: paths are made absolute."""
+        document = self.model_dump(exclude={"method", "run"}, exclude_none=True)
+        document["data"]["source"] = data.absolute(self.data.source, folder)
+        return document
+
+
+class PythonRun(_Section):
+    """A run.toml whose problem is Python: which one, with which arguments of problem()."""
+
+    problem: str
+    arguments: dict[str, Any] = {}
+    method: dict[str, Any] | None = None
+    run: Run = Run()
+
+    def resolved(self, folder: Path) -> dict[str, Any]:
+        """The sections that state the problem: a name of the catalogue, or the path of a file."""
+        path = Path(self.problem)
+        name = path.stem if catalogue().get(path.stem) == path else str(path.absolute())
+        return {"problem": name, "arguments": self.arguments}
+
+
 _MODELS: dict[str, type[BaseModel]] = {
     "data": Data,
     "objective": Objective,
@@ -124,7 +167,7 @@ _MUST = {  # by pydantic's name for the mistake
 }
 
 
-def parse(text: str, where: str) -> ProblemFile:
+def parse(text: str, where: str) -> ProblemFile | PythonRun:
     """Check a problem file's text.
 
     Parameters
@@ -144,6 +187,11 @@ def parse(text: str, where: str) -> ProblemFile:
     except tomllib.TOMLDecodeError as error:  # says the line, but for the last one
         last = f"end of document, line {text.count(chr(10)) + 1}"
         raise ValueError(f"{where}: not TOML: {str(error).replace('end of document', last)}") from None
+    if "problem" in document:
+        try:
+            return PythonRun.model_validate(document)
+        except ValidationError as error:
+            raise ValueError(f"{where}: [{error.errors()[0]['loc'][0]}] {error.errors()[0]['msg']}") from None
     mistakes = []
     try:
         file = ProblemFile.model_validate(document)
@@ -159,7 +207,7 @@ def parse(text: str, where: str) -> ProblemFile:
     return file
 
 
-def read(path: Path) -> ProblemFile:
+def read(path: Path) -> ProblemFile | PythonRun:
     """Read and check a problem file; errors as in :func:`parse`, and FileNotFoundError if it is not there."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such problem file")
@@ -244,191 +292,3 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
                 yield f"[method] name: given {value!r}, must be a string"
             elif not isinstance(value, str | int | float):
                 yield f"[method] {key}: given {value!r}, must be a string, a number, true or false"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The catalogue
-
-
-def catalogue() -> dict[str, Path]:
-    """The problems that come with the library: name to its .toml or .py file."""
-    package = Path(__file__).parent
-    shipped = package / "problems"  # in the wheel; in a checkout they lie beside the package
-    folder = shipped if shipped.is_dir() else package.parent / "problems"
-    found = [path for path in folder.glob("*") if path.suffix in (".toml", ".py") and path.stem.isidentifier()]
-    return {path.stem: path for path in sorted(found) if not path.stem.startswith("_")}
-
-
-def find(name_or_path: str | Path) -> Path:
-    """The file of a problem: a path to one that exists, else a name of the catalogue (with or without its ending).
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is neither; the message names the nearest of the catalogue.
-    ValueError
-        If it is a file that does not end in .toml or .py.
-    """
-    path = Path(name_or_path)
-    if path.is_file() and path.suffix in (".toml", ".py"):
-        return path
-    known = catalogue()
-    stem = path.stem if path.suffix in (".toml", ".py") else path.name
-    bare = path.parent in (Path("."), Path("problems"))
-    if bare and stem in known and path.suffix in ("", known[stem].suffix):
-        return known[stem]
-    if path.is_file():
-        raise ValueError(f"{path}: given a file that ends in {path.suffix or 'nothing'!r}, must be .toml or .py")
-    near = difflib.get_close_matches(stem, known, 1)
-    raise FileNotFoundError(
-        f"{path}: no such file and no such problem"
-        + (f"; did you mean {near[0]}?" if near else "")
-        + " (`newtonfl problems` lists them)"
-    )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# From a file to rows. With one file a client, each is read where its client is (silo) and told of (summary); all settle
-# what takes all of them to know (agree); each is then made ready (finish). One source for all goes the same way.
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the others need to know of one source: numbers of rows, columns and non-zeros, if dense, the classes."""
-
-    source: str
-    rows: int
-    columns: int
-    nonzeros: int
-    dense: bool
-    labels: tuple[float, ...]  # distinct and ascending; empty for losses without classes
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What holds for all sources: the labels that become −1 and +1, and whether rows are dense."""
-
-    columns: int
-    classes: tuple[float, float] | None
-    dense: bool
-
-
-def sources(file: ProblemFile, folder: Path) -> list[str]:
-    """The single-file sources; with split = "files", client i's is the i-th.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a pattern matches nothing, or the number of files is not [clients] count.
-    """
-    found = data.expand(file.data.source, folder)
-    count = file.clients.count
-    if file.clients.split == "files" and count is not None and count != len(found):
-        raise ValueError(
-            f"{file.where}: [clients] count: given {count}, but {file.data.source} are {len(found)} files, one a client"
-        )
-    return found
-
-
-def silo(file: ProblemFile, folder: Path, source: str) -> Table:
-    """The rows of one of the :func:`sources`, as read."""
-    split, name = splits.parse(file.clients.split)
-    return data.read(
-        source,
-        folder=folder,
-        features=file.data.features,
-        label=file.data.label,
-        group=name if split == "column" else None,
-    )
-
-
-def summary(file: ProblemFile, table: Table) -> Summary:
-    """What :func:`agree` needs to know of a table as read."""
-    dense = not sparse.issparse(table.rows)
-    nonzeros = int(np.count_nonzero(table.rows)) if dense else int(table.rows.nnz)
-    labels = np.unique(table.labels).tolist() if file.objective.loss in TWO_CLASSES else ()
-    many, columns = table.rows.shape
-    return Summary(table.source, many, columns, nonzeros, dense, tuple(labels))
-
-
-def agree(file: ProblemFile, summaries: Sequence[Summary]) -> Agreement:
-    """Check that the sources fit together, and settle what takes all of them to know.
-
-    Raises
-    ------
-    ValueError
-        If numbers of columns differ, or the labels of all sources are not two classes.
-    """
-    columns = data.same_columns({one.source: one.columns for one in summaries})
-    classes = file.data.classes
-    if file.objective.loss in TWO_CLASSES:
-        found = sorted({label for one in summaries for label in one.labels})
-        data.two_classes(np.array(found), classes, file.data.source)
-        classes = classes or (found[0], found[1])
-        if absent := [label for label in classes if label not in found]:
-            raise ValueError(
-                f"{file.where}: [data] classes: given [{classes[0]:g}, {classes[1]:g}], but no row of "
-                f"{file.data.source} has the label {absent[0]:g}; the labels are {data.some(found)}"
-            )
-    filled = 2 * sum(one.nonzeros for one in summaries) >= columns * sum(one.rows for one in summaries)
-    return Agreement(columns, classes, filled or all(one.dense for one in summaries))
-
-
-def finish(file: ProblemFile, table: Table, agreement: Agreement) -> Table:
-    """Pick the classes, map their labels to −1 and +1, scale.
-
-    Raises
-    ------
-    ValueError
-        If no row is left, labels do not suit the loss, or rows cannot be scaled so.
-    """
-    rows, labels, groups = table.rows, table.labels, table.groups
-    if file.objective.loss in TWO_CLASSES:
-        labels, kept = data.two_classes(labels, agreement.classes, table.source)
-        if len(kept) < rows.shape[0]:
-            rows, groups = rows[kept], None if groups is None else groups[kept]
-    if file.objective.loss == "poisson" and labels.min() < 0:
-        raise ValueError(f"{table.source}: loss = 'poisson' needs labels of at least 0; the least is {labels.min():g}")
-    try:
-        rows = data.scale(data.store(rows, agreement.dense), file.data.scale)
-    except ValueError as error:
-        raise ValueError(f"{file.where}: [data] {error}") from None
-    return Table(rows, labels, table.source, groups)
-
-
-def rows(file: ProblemFile, folder: Path) -> tuple[Table, list[Array]]:
-    """All rows, made ready, and which of them are whose.
-
-    Parameters
-    ----------
-    file : ProblemFile
-    folder : Path
-        The problem file's folder, which relative paths are relative to.
-
-    Returns
-    -------
-    table : Table
-        Labels are −1 and +1 for ``logistic`` and ``squared-hinge``.
-    parts : list of int64 arrays
-        Row numbers, one array a client.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As :func:`newtonfl.data.read`, :func:`agree`, :func:`finish` and :func:`newtonfl.splits.split` do.
-    """
-    tables = [silo(file, folder, source) for source in sources(file, folder)]
-    agreement = agree(file, [summary(file, table) for table in tables])
-    tables = [finish(file, table, agreement) for table in tables]
-    if file.clients.split == "files":
-        blocks = [table.rows for table in tables]
-        stacked = np.concatenate(blocks) if agreement.dense else sparse.csr_array(sparse.vstack(blocks, format="csr"))
-        ends = np.cumsum([len(table.labels) for table in tables])
-        parts = np.split(np.arange(ends[-1], dtype=np.int64), ends[:-1])
-        return Table(stacked, np.concatenate([table.labels for table in tables]), file.data.source), parts
-    (table,) = tables
-    try:
-        parts = splits.split(file.clients.split, table.labels, file.clients.count, file.clients.seed, table.groups)
-    except ValueError as error:
-        raise ValueError(f"{file.where}: [clients] {error}") from None
-    return table, parts

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -177,7 +178,7 @@ class _Loop:
         begun = time.perf_counter()
         problem = self.problem
         greetings = self.session.join(x)
-        facts = Facts(problem.n_clients, problem.dim, problem.ridge, self._largest_curvature, problem.like)
+        facts = Facts(problem.n_clients, problem.dim, problem.ridge, cache(self._largest_curvature), problem.like)
         server = self.method.start(facts, x, greetings)
         self.seconds += time.perf_counter() - begun
         reason = self._record(0, x, 0.0)

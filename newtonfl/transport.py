@@ -50,9 +50,13 @@ class Transport(ABC):
     def scatter(self, buffers: list[bytes] | None) -> bytes:
         """This rank's entry of rank 0's list. Collective; the others pass None."""
 
+    def shares(self, n_clients: int) -> list[Array]:
+        """Which clients each rank holds, increasing: near-equal contiguous blocks."""
+        return np.array_split(np.arange(n_clients), self.size)
+
     def share(self, n_clients: int) -> Array:
-        """The clients that this rank holds: near-equal contiguous blocks."""
-        return np.array_split(np.arange(n_clients), self.size)[self.rank]
+        """The clients that this rank holds."""
+        return self.shares(n_clients)[self.rank]
 
     def describe(self, phase: str, error: BaseException) -> bytes:
         """A failure of this rank as bytes for the others."""

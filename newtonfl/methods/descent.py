@@ -104,6 +104,15 @@ class Descent(Method):
     def settings(self) -> dict[str, str | float]:
         return {**self.curvature.settings(), **self.step.settings(), "ridge": self.ridge}
 
+    def sockets(self) -> dict[str, str]:
+        return {
+            "model": repr(self.model),
+            "participation": repr(self.participation),
+            "gradient": repr(self.gradient),
+            "curvature": repr(self.curvature),
+            "step": repr(self.step),
+        }
+
     def greeting_sizes(self, dim: int) -> Sizes:
         return lambda part, client, heard: self.curvature.greeting_sizes(dim, part, heard)
 

@@ -112,6 +112,10 @@ class Method(ABC):
     def settings(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
+    def sockets(self) -> dict[str, str]:
+        """What the method is made of, for people."""
+        return {}
+
     @abstractmethod
     def greeting_sizes(self, dim: int) -> Sizes:
         """How many coordinates the parts of a greeting have."""

@@ -1,0 +1,194 @@
+"""The command line: newtonfl solve | plot | problems | methods."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from newtonfl.transport import Fault, InProcess, Transport
+
+OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
+
+_REFUSALS = (ValueError, TypeError, OSError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that speaks on rank 0 alone."""
+
+    silent = False
+
+    def error(self, message: str) -> NoReturn:
+        if not _Parser.silent:
+            self.print_usage(sys.stderr)
+            print(f"newtonfl: {message}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = _Parser(prog="newtonfl", description="Communication-efficient Newton-type methods over clients.")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    solve = commands.add_parser("solve", help="solve a problem; under mpiexec its clients are spread over the ranks")
+    solve.add_argument("problem", help="a problem file (.toml, .py, or a run's run.toml), or a catalogue name")
+    solve.add_argument("--method", help="a method's name (`newtonfl methods`); default newton-3pc")
+    solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
+    solve.add_argument("--l2", type=float, help="λ, instead of the file's")
+    solve.add_argument("--clients", type=int, help="number of clients, instead of the file's")
+    solve.add_argument("--rounds", type=int, help="the most rounds; default 1000")
+    solve.add_argument("--tol", type=float, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
+    solve.add_argument("--x0", help="zeros (default), optimum+C, or FILE.npy")
+    solve.add_argument("--seed", type=int, help="seed of every random draw; default 0")
+    solve.add_argument("--device", choices=("cpu", "cuda", "auto"), help="where rows and Hessians live; default cpu")
+    solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
+    solve.add_argument("--force", action="store_true", help="overwrite a result in DIR")
+    solve.add_argument("--quiet", action="store_true", help="no progress line")
+
+    plot = commands.add_parser("plot", help="draw a run's gap over rounds and over bits")
+    plot.add_argument("folder", type=Path, help="as `newtonfl solve --out` wrote it")
+
+    problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
+    problems.add_argument("name", nargs="?")
+
+    methods = commands.add_parser("methods", help="the methods; with a name, its paper, settings and conditions")
+    methods.add_argument("name", nargs="?")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 fault, 2 bad input, 3 diverged or not finite."""
+    transport: Transport = InProcess()
+    try:
+        transport = _connect()
+        _Parser.silent = transport.rank > 0
+        with contextlib.ExitStack() as quiet:
+            if transport.rank:  # only rank 0 prints
+                quiet.enter_context(contextlib.redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
+            status = run(argv, transport)
+        sys.exit(status)
+    except RuntimeError as error:
+        if transport.size > 1:
+            _abort(transport)
+        _say(error)
+        sys.exit(FAULT)
+    except SystemExit:
+        raise  # every rank comes here with the same status
+    except BaseException:
+        if transport.size > 1:
+            _abort(transport)
+        raise
+
+
+def _connect() -> Transport:
+    """The MPI job that this process was launched in, if any."""
+    from newtonfl.mpi import connect, launched
+
+    told = launched()
+    if told is None:
+        return InProcess()
+    try:
+        return connect()
+    except RuntimeError:
+        if told == 1:
+            return InProcess()
+        raise
+
+
+def _abort(transport: Transport) -> None:
+    """A failure that no vote has told of: end every rank."""
+    print(f"newtonfl: rank {transport.rank} failed", file=sys.stderr)
+    traceback.print_exc()
+    transport.abort()
+
+
+def run(argv: Sequence[str] | None, transport: Transport) -> int:
+    """Run one command; returns the exit status, the same on every rank."""
+    args = parser().parse_args(argv)
+    if args.command == "solve":
+        from newtonfl.solve_command import solve_command
+
+        return solve_command(args, transport)
+    if transport.rank:
+        return OK  # the others print, and rank 0 does that
+    try:
+        {"plot": _plot, "problems": _problems, "methods": _methods}[args.command](args)
+    except _REFUSALS as error:
+        _say(error)
+        return BAD_INPUT
+    except RuntimeError as error:
+        _say(error)
+        return FAULT
+    return OK
+
+
+def _say(error: BaseException) -> None:
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+    print(f"newtonfl: {error}{notes}", file=sys.stderr)
+
+
+def _plot(args: argparse.Namespace) -> None:
+    from newtonfl.plots import plot
+
+    for path in plot(args.folder):
+        print(path)
+
+
+def _problems(args: argparse.Namespace) -> None:
+    from newtonfl.catalogue import catalogue, find
+
+    if args.name is None:
+        for name, path in catalogue().items():
+            print(f"{name:15}{_title(path)}")
+        print("\n`newtonfl problems NAME` shows one; `newtonfl solve NAME` solves it.")
+        return
+    path = find(args.name)
+    print(f"# {path}")
+    if path.suffix == ".py":
+        print(_title(path))
+        print("A formula: nothing is read. `newtonfl solve` runs this file.")
+        return
+    from newtonfl.problem_file import read
+    from newtonfl.silos import state
+
+    print(path.read_text(encoding="utf-8").rstrip())
+    print(f"\n# data: {state(read(path), path.parent)}")
+
+
+def _title(path: Path) -> str:
+    """The first line that a problem file says of itself; Python is read, not run."""
+    if path.suffix == ".py":
+        import ast
+
+        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem).splitlines()[0]
+    import tomllib
+
+    return str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", path.stem))
+
+
+def _methods(args: argparse.Namespace) -> None:
+    from newtonfl import names
+
+    if args.name is None:
+        for name, preset in names.METHODS.items():
+            print(f"{name:15}{(inspect.getdoc(preset) or '').splitlines()[0]}")
+        print("\n`newtonfl methods NAME` shows one with its settings.")
+        return
+    if args.name not in names.METHODS:
+        raise names.nearest("method", args.name, names.METHODS)
+    print(f"{args.name}\n\n{inspect.getdoc(names.METHODS[args.name])}\n")
+    print("Sockets:")
+    for socket, setting in names.method(args.name).sockets().items():
+        print(f"  {socket:14}{setting}")
+    print("\nSettings (--set KEY=VALUE) and their defaults:")
+    for key, value in names.defaults(args.name).items():
+        print(f"  {key}={value}")
+
+
+__all__ = ["Fault", "main", "parser", "run"]
