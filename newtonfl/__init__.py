@@ -3,11 +3,43 @@
 from newtonfl.bases import Support, Symmetric
 from newtonfl.compressors import Compressor, Contractive, Identity, RandK, RankR, TopK, Unbiased
 from newtonfl.keys import Key
-from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
 from newtonfl.loading import load
+from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
 from newtonfl.methods import fednl, gd, newton, newton_3pc, newton_zero
-from newtonfl.problem import FromFunctions, Problem
 from newtonfl.mpi import connect
+from newtonfl.problem import FromFunctions, Problem
 from newtonfl.solver import Reason, Result, solve
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Compressor",
+    "Contractive",
+    "Dense",
+    "FromFunctions",
+    "Identity",
+    "Indices",
+    "Key",
+    "LowRank",
+    "Message",
+    "Nothing",
+    "Problem",
+    "RandK",
+    "RankR",
+    "Reason",
+    "Result",
+    "Run",
+    "Sparse",
+    "Support",
+    "Symmetric",
+    "TopK",
+    "Unbiased",
+    "connect",
+    "fednl",
+    "gd",
+    "load",
+    "newton",
+    "newton_3pc",
+    "newton_zero",
+    "solve",
+]

@@ -154,11 +154,13 @@ def _problems(args: argparse.Namespace) -> None:
         print(_title(path))
         print("A formula: nothing is read. `newtonfl solve` runs this file.")
         return
-    from newtonfl.problem_file import read
+    from newtonfl.problem_file import PythonRun, read
     from newtonfl.silos import state
 
     print(path.read_text(encoding="utf-8").rstrip())
-    print(f"\n# data: {state(read(path), path.parent)}")
+    file = read(path)
+    if not isinstance(file, PythonRun):
+        print(f"\n# data: {state(file, path.parent)}")
 
 
 def _title(path: Path) -> str:

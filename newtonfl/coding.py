@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from newtonfl.backend import Array
 Precision: TypeAlias = Literal["float64", "float32", "natural"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 NATURAL_BITS = 12  # a float64's sign and exponent
-_FLOAT = {"float64": np.dtype("<f8"), "float32": np.dtype("<f4")}
+_FLOAT: dict[str, Any] = {"float64": np.dtype("<f8"), "float32": np.dtype("<f4")}
 
 
 class WireError(ValueError):
@@ -100,7 +100,8 @@ def encode_values(values: Array, precision: Precision) -> bytes:
     """Code float64 `values`, which must be :func:`rounded` already."""
     if precision == "natural":
         return _to_bits(np.ascontiguousarray(values, "<f8").view("<u8") >> np.uint64(64 - NATURAL_BITS), NATURAL_BITS)
-    return np.ascontiguousarray(values, _FLOAT[precision]).tobytes()
+    coded: bytes = np.ascontiguousarray(values, _FLOAT[precision]).tobytes()
+    return coded
 
 
 def decode_values(buffer: memoryview, count: int, precision: Precision) -> Array:

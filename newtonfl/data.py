@@ -23,6 +23,7 @@ __all__ = [
     "is_glob",
     "read",
     "absolute",
+    "at_hand",
     "expand",
     "same_columns",
     "store",
@@ -127,6 +128,22 @@ def absolute(source: str, folder: Path) -> str:
     if kind == "sklearn" or (bare and not (folder / what).is_file()):
         return source
     return f"{kind}:{(folder / Path(what).expanduser()).absolute()}"
+
+
+def at_hand(source: str, folder: Path) -> str:
+    """Where a single source is, without a download.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there; the message says whether a solve would download it.
+    ValueError
+        If a known set's file is not that set.
+    """
+    kind, what = parse_source(source)
+    if kind == "sklearn":
+        return "comes with scikit-learn"
+    return str(libsvm_path(what, folder, download=False) if kind == "libsvm" else existing(what, folder))
 
 
 def same_columns(counts: Mapping[str, int]) -> int:

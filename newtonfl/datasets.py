@@ -25,7 +25,9 @@ KNOWN = {  # name: (address below BASE, SHA-256)
 }
 
 
-def locate(name: str, *, folder: Path | None = None, base: str = BASE, cache: Path | None = None) -> Path:
+def locate(
+    name: str, *, folder: Path | None = None, base: str = BASE, cache: Path | None = None, download: bool = True
+) -> Path:
     """The file of a LIBSVM set that is given by its bare name.
 
     Looked for in `folder`, in the folder that the environment variable NEWTONFL_DATA names, in the cache; a known
@@ -39,6 +41,8 @@ def locate(name: str, *, folder: Path | None = None, base: str = BASE, cache: Pa
         Address of the LIBSVM data sets.
     cache : Path, optional
         Where downloads are kept; the user's cache folder by default.
+    download : bool
+        Whether to fetch what is not there.
 
     Raises
     ------
@@ -66,6 +70,8 @@ def locate(name: str, *, folder: Path | None = None, base: str = BASE, cache: Pa
     import pooch
 
     cache = Path(pooch.os_cache("newtonfl")) if cache is None else cache
+    if not download and not (cache / name).is_file():
+        raise FileNotFoundError(f"libsvm:{name} ({hint}); a solve downloads it to {cache}")
     address, sha256 = base.rstrip("/") + "/" + known[0], known[1]
     try:
         return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=name, path=cache))
@@ -106,7 +112,7 @@ def existing(name: str, folder: Path) -> Path:
     return path
 
 
-def libsvm_path(name: str, folder: Path) -> Path:
+def libsvm_path(name: str, folder: Path, download: bool = True) -> Path:
     """The file of a LIBSVM source: a bare name is searched for (:func:`locate`), any other is a path."""
     bare = Path(name).name == name and not name.startswith("~")
-    return locate(name, folder=folder) if bare else existing(name, folder)
+    return locate(name, folder=folder, download=download) if bare else existing(name, folder)

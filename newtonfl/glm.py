@@ -34,8 +34,8 @@ class GLM(Problem):
         Σw over all rows of all processes.
     weights : numpy.ndarray, shape (N,), or None
         w_j ≥ 0; None means 1.
-    like : array
-        Names the library and device that shall hold the data.
+    like : array or None
+        Names the library and device that shall hold the data; None is NumPy.
     problem : keyword arguments of :class:`Problem`
     """
 
@@ -47,9 +47,10 @@ class GLM(Problem):
         loss: Loss,
         total_weight: float,
         weights: Array | None = None,
-        like: Array = np.zeros(0),
+        like: Array = None,
         **problem: Any,
     ) -> None:
+        like = np.zeros(0) if like is None else like
         super().__init__(dim=rows.shape[1], like=like, **problem)
         offsets = offsets_of(sizes)
         self.host = rows, labels, weights
@@ -60,7 +61,7 @@ class GLM(Problem):
         self.rows: Rows = (
             SparseRows(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
-            else DenseRows(to_device(np.ascontiguousarray(rows, dtype=np.float64), like), offsets)
+            else DenseRows(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
         )
 
     def take(self, chosen: Array) -> GLM:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Record:
         names = {field.name for field in fields(cls)}
         if not isinstance(row, dict) or not set(row) <= names or "round" not in row:
             raise ValueError(f"not a line of a history: {line[:80]!r}")
-        return cls(**{**{name: None for name in ("gap",)}, **{k: float("nan") if v is None else v for k, v in row.items()}})
+        told: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+        return cls(**{"gap": None, **told})
 
 
 class History(Sequence[Record]):

@@ -85,7 +85,8 @@ def open_problem(
             given = {key: value for key, value in (("clients", clients), ("l2", l2)) if value is not None}
             file = PythonRun(problem=str(path), arguments=given) if path.suffix == ".py" else read(path)
             if isinstance(file, PythonRun) and path.suffix == ".toml":
-                file = file.model_copy(update={"problem": str(_known_python(file, path)), "arguments": {**file.arguments, **given}})
+                known = str(_known_python(file, path))
+                file = file.model_copy(update={"problem": known, "arguments": {**file.arguments, **given}})
             elif isinstance(file, ProblemFile):
                 file = file.replaced(clients, l2)
             kind = type(file).__name__
@@ -171,8 +172,8 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
     ridge = np.full(rows.shape[1], objective.l2)
     if objective.intercept:
         ones = np.ones((rows.shape[0], 1))
-        stack = scipy.sparse.hstack if scipy.sparse.issparse(rows) else np.hstack
-        rows = stack([rows, ones], **({"format": "csr"} if scipy.sparse.issparse(rows) else {}))
+        sparse = scipy.sparse.issparse(rows)
+        rows = scipy.sparse.hstack([rows, ones], format="csr") if sparse else np.hstack([rows, ones])
         ridge = np.append(ridge, objective.l2 if objective.penalise_intercept else 0.0)
     loss = _loss(file)
     made = GLM(
@@ -215,7 +216,7 @@ def _read_own(
     told = transport.gather(pack({"clients": clients}, summaries=mine))
     with transport.agreed("reading the data"):
         if transport.rank == 0:
-            by_client = {}
+            by_client: dict[int, dict[str, Any]] = {}
             for arrays, facts in map(unpack, told):
                 by_client.update(zip(arrays["clients"].tolist(), facts["summaries"], strict=True))
             summaries = [silos.Summary(**by_client[client]) for client in range(len(found))]

@@ -34,8 +34,8 @@ class Point(ABC):
     @cached_property
     def value(self) -> Array:
         """f_i(x), shape (n,)."""
-        ridge = self.problem.local_ridge
-        return self._value() if ridge is None else self._value() + 0.5 * namespace(self.x).sum(ridge * self.x**2, axis=-1)
+        ridge, value = self.problem.local_ridge, self._value()
+        return value if ridge is None else value + 0.5 * namespace(self.x).sum(ridge * self.x**2, axis=-1)
 
     @cached_property
     def gradient(self) -> Array:

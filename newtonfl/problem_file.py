@@ -99,7 +99,6 @@ class ProblemFile(_Section):
         """The file's name, for messages."""
         return self._where
 
-
     def replaced(self, clients: int | None, l2: float | None) -> ProblemFile:
         """This file with another number of clients or another λ; a reference value that no longer holds is dropped.
 
@@ -128,6 +127,10 @@ class ProblemFile(_Section):
         """The sections that state the problem, such that a file elsewhere states the same: paths are made absolute."""
         document = self.model_dump(exclude={"method", "run"}, exclude_none=True)
         document["data"]["source"] = data.absolute(self.data.source, folder)
+        if self.objective.loss != "huber":
+            del document["objective"]["huber_delta"]
+        if self.reference.f_star is None:
+            del document["reference"]
         return document
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse
@@ -42,7 +43,7 @@ class DenseRows(Rows):
 
     def __init__(self, array: Array, offsets: Array) -> None:
         self.array, self.offsets, self.dim = array, offsets, array.shape[1]
-        self._blocks = [array[int(a) : int(b), :] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        self._blocks = [array[int(a) : int(b), :] for a, b in pairwise(offsets)]
 
     def margins(self, x: Array) -> Array:
         points = [x] * len(self._blocks) if x.ndim == 1 else list(_rows_of(x))
@@ -116,8 +117,7 @@ class SparseRows(Rows):
         P : CSR array, shape (total support, N), on the device
         """
         if diagonal not in self._with_diagonal:
-            edges = zip(self.offsets[:-1], self.offsets[1:], strict=True)
-            pieces = [_cooccurrence(self.csr[int(a) : int(b)], diagonal) for a, b in edges]
+            pieces = [_cooccurrence(self.csr[int(a) : int(b)], diagonal) for a, b in pairwise(self.offsets)]
             supports = Blocks.of([support for support, _ in pieces])
             products = scipy.sparse.block_diag([product for _, product in pieces], format="csr")
             self._with_diagonal[diagonal] = supports, sparse_to_device(scipy.sparse.csr_array(products), self.like)

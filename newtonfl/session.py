@@ -75,7 +75,9 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False
@@ -174,7 +176,7 @@ class Session:
             else:
                 replies, self.clients = self.method.respond(self.clients, announcement, self.problem, key)
                 kind = Kind.REPLY
-            speaking = [c for c in self.problem.clients.tolist() if c in announcement.speaks]
+            speaking = [client for client in self.problem.clients.tolist() if client in arrays["speaks"]]
             told = [Packet(kind, announcement.round, c, 0, p) for c, p in zip(speaking, replies, strict=True)]
             packets = np.frombuffer(b"".join(encode(packet) for packet in told), np.uint8)
             return pack({"packets": packets, "formula_bits": np.array([p.formula_bits for p in told], np.int64)})

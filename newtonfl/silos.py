@@ -159,3 +159,13 @@ def rows(file: ProblemFile, folder: Path) -> tuple[Table, list[Array]]:
     except ValueError as error:
         raise ValueError(f"{file.where}: [clients] {error}") from None
     return table, parts
+
+
+def state(file: ProblemFile, folder: Path) -> str:
+    """Whether the data are at hand, in a sentence; nothing is downloaded."""
+    try:
+        found = sources(file, folder)
+        places = [data.at_hand(source, folder) for source in found]
+    except (FileNotFoundError, ValueError) as error:
+        return f"not at hand: {error}"
+    return f"at hand: {places[0]}" + (f" and {len(places) - 1} more files" if len(places) > 1 else "")

@@ -164,9 +164,7 @@ def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array 
 class _Loop:
     """Join, start, round, record, stop: rank 0's part of a solve."""
 
-    def __init__(
-        self, session: Session, tol: float, rounds: int, callback: Callable[[Record], object] | None
-    ) -> None:
+    def __init__(self, session: Session, tol: float, rounds: int, callback: Callable[[Record], object] | None) -> None:
         self.session, self.tol, self.rounds, self.callback = session, tol, rounds, callback
         self.problem, self.method = session.problem, session.method
         self.history = History()
@@ -194,9 +192,7 @@ class _Loop:
                 break
             self.seconds += time.perf_counter() - begun
             reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(server.x - before))))
-        return Result(
-            to_host(server.x), reason or Reason.ROUND_LIMIT, self.history, self.session.ledger, self.method
-        )
+        return Result(to_host(server.x), reason or Reason.ROUND_LIMIT, self.history, self.session.ledger, self.method)
 
     def _record(self, round: int, x: Array, step: float) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record, and say whether to stop."""
@@ -264,8 +260,8 @@ class _Loop:
 
 
 def _tell(session: Session, result: Result) -> None:
-    tallies = {f"{way}_{f.name}": getattr(tally, f.name)
-               for way, tally in (("up", result.ledger.up), ("down", result.ledger.down)) for f in fields(Tally)}  # fmt: skip
+    ledger = {"up": result.ledger.up, "down": result.ledger.down}
+    tallies = {f"{way}_{f.name}": getattr(tally, f.name) for way, tally in ledger.items() for f in fields(Tally)}
     session.end({"x": result.x, **tallies}, reason=result.reason.name, history=result.history.to_jsonl())
 
 

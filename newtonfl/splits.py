@@ -29,7 +29,7 @@ def parse(how: str) -> tuple[str, str]:
     ValueError
         If it is none of the allowed ones.
     """
-    kind, colon, argument = how.partition(":")
+    kind, _, argument = how.partition(":")
     allowed = f"split: given {how!r}, allowed are {', '.join(HOWS)}"
     if kind == "dirichlet":
         try:

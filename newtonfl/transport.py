@@ -38,6 +38,10 @@ class Transport(ABC):
     rank: int
     size: int
 
+    def abort(self) -> None:
+        """End every rank now, with a status that is not zero; called after a failure that no vote could tell of."""
+        raise SystemExit(1)
+
     @abstractmethod
     def broadcast(self, buffer: bytes | None) -> bytes:
         """Rank 0's `buffer`, on every rank. Collective; the others pass None."""

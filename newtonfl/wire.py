@@ -123,9 +123,11 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
 def pack(arrays: Mapping[str, Array], **facts: Any) -> bytes:
     """Named host arrays and JSON `facts` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
     host = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
     head = json.dumps({"arrays": shapes, "facts": facts}).encode()
-    return b"".join([struct.pack("<Q", len(head)), head, *(array.tobytes() for array in host.values())])
+    head += b" " * (-(len(head) + 8) % 8)
+    return b"".join([struct.pack("<Q", len(head)), head, *body])
 
 
 def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -145,7 +147,7 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]
             dtype = np.dtype(kind)
             size = int(np.prod(shape)) * dtype.itemsize
             arrays[name] = np.frombuffer(view[at : at + size], dtype).reshape(shape)
-            at += size
+            at += size + -size % 8
     except (ValueError, TypeError, KeyError, struct.error) as error:
         raise WireError(f"an envelope that cannot be read: {error}") from None
     if at != len(view):

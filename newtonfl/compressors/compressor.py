@@ -74,5 +74,8 @@ def count(k: int | str, dim: int, most: int, where: str) -> int:
     if rounded != int(rounded) or rounded < 1:
         raise ValueError(f"{where}: given K = {k}, must be a whole number of at least 1")
     if rounded > most:
-        raise ValueError(f"{where}: given K = {int(rounded)}, a symmetric matrix of dimension d = {dim} has d(d+1)/2 = {most}")
+        raise ValueError(
+            f"{where}: given K = {int(rounded)}, must be at most {most}: the entries d(d+1)/2 of a symmetric matrix of "
+            f"dimension d = {dim}"
+        )
     return int(rounded)

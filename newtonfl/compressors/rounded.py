@@ -53,7 +53,7 @@ class Rounded(Compressor):
         vectors_that_keep = compressor.acts_on == "vector" and isinstance(compressor.contract(1), Contractive)
         if self.precision == "natural" and not vectors_that_keep:
             raise ValueError(
-                f"wire=natural rounds to the nearest power of two, which the theory of {compressor.text} does not bear: "
+                f"wire=natural rounds to the nearest power of two, which {compressor.text}'s theory does not bear: "
                 "use it with a contractive compressor of vectors such as topk"
             )
         return replace(self, compressor=compressor)

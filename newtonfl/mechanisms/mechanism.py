@@ -59,7 +59,7 @@ class Mechanism(ABC):
         """Every setting by the name that the command line gives it."""
         return {}
 
-    def check(self, space: Coordinates) -> None:
+    def check(self, space: Coordinates) -> None:  # noqa: B027 - most mechanisms serve all coordinates
         """Refuse coordinates that this mechanism cannot serve, with a ValueError that says why."""
 
     def for_dimension(self, dim: int) -> Self:

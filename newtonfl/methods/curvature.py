@@ -171,7 +171,9 @@ class LearnedHessian(Curvature):
     def _zero(self, coordinates: TriangleCoordinates, ridge: Array, ridge_inside: bool, like: Array) -> Blocks:
         """The first estimate that nobody has to send."""
         # Ours is the data part: a zero that contains the ridge (zero-total) is a data part of -ridge.
-        return coordinates.diagonal_blocks(-ridge if self.init == "zero-total" and not ridge_inside else 0 * ridge, like)
+        return coordinates.diagonal_blocks(
+            -ridge if self.init == "zero-total" and not ridge_inside else 0 * ridge, like
+        )
 
     def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedState:
         coordinates = self._basis.heard(facts.dim, greetings)

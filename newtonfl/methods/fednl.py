@@ -31,8 +31,8 @@ def fednl(
     before these messages: x⁺ = x - [H^k]_λ⁻¹∇f (``step=project``, Option 1) or x - (H^k + l^k I)⁻¹∇f (``step=shift``,
     Option 2, with l_i = ‖H_i^k - ∇²f_i(x^k)‖).
 
-    Conditions: f λ-strongly convex with Lipschitz Hessians; local, from ‖x⁰ - x*‖² ≤ μ²/(2D) and
-    mean ‖H_i^k - ∇²f_i(x*)‖_F² ≤ μ²/(4C) with (C, D) = (2, L_*²) or (8, (L_* + 2L_F)²); then ‖x^k - x*‖² halves each round
-    and the rate turns superlinear (Theorem 3.6). project can diverge from farther away; shift is the safe choice.
+    Conditions: f λ-strongly convex with Lipschitz Hessians; local, from ‖x⁰ - x*‖² ≤ μ²/(2D) and mean ‖H_i^k -
+    ∇²f_i(x*)‖_F² ≤ μ²/(4C) with (C, D) = (2, L_*²) or (8, (L_* + 2L_F)²); then ‖x^k - x*‖² halves each round and the
+    rate turns superlinear (Theorem 3.6). project can diverge from farther away; shift is the safe choice.
     """
     return learned("fednl", compressor, step, shift_norm, alpha, init, step_uses, basis, ridge, wire)

@@ -48,7 +48,9 @@ class TrackedModel(Model):
 
     def announce(self, z: Array, x: Array, key: Key) -> tuple[Message, Array]:
         space = Coordinates(np.array([x.shape[0]]))
-        sent = self.mechanism.send(equal_blocks(z[None, :]), equal_blocks(x[None, :]), space, np.array([key.client]), key)
+        sent = self.mechanism.send(
+            equal_blocks(z[None, :]), equal_blocks(x[None, :]), space, np.array([key.client]), key
+        )
         return sent.messages[0], sent.state.values
 
     def receive(self, z: Array, message: Message) -> Array:

@@ -31,8 +31,8 @@ def newton_3pc(
     x⁺ = x - [H]_λ⁻¹∇f (``step=project``, Option 1) or x - (H + l·I)⁻¹∇f (``step=shift``, Option 2, with
     l_i = ‖H_i^{k+1} - ∇²f_i(x^{k+1})‖). Round 0 takes H_i⁰ as it is and sends no curvature.
 
-    Conditions: f μ-strongly convex with Lipschitz Hessians; local, from ‖x⁰ - x*‖ ≤ μ/√(2D) and
-    mean ‖H_i^k - ∇²f_i(x*)‖_F² ≤ μ²/(4C) with (C, D) = (2, L_*²) or (8, (L_* + 2L_F)²); then ‖x^k - x*‖² halves each round
-    and the rate turns superlinear. project can diverge from farther away; shift is the safe choice.
+    Conditions: f μ-strongly convex with Lipschitz Hessians; local, from ‖x⁰ - x*‖ ≤ μ/√(2D) and mean ‖H_i^k -
+    ∇²f_i(x*)‖_F² ≤ μ²/(4C) with (C, D) = (2, L_*²) or (8, (L_* + 2L_F)²); then ‖x^k - x*‖² halves each round and the
+    rate turns superlinear. project can diverge from farther away; shift is the safe choice.
     """
     return learned("newton-3pc", compressor, step, shift_norm, alpha, init, step_uses, basis, ridge, wire)

@@ -36,7 +36,7 @@ class Step(ABC):
         """In which norm the clients shall tell l_i, the error of their estimate; None where it is not used."""
         return None
 
-    def check(self, problem: Problem) -> None:
+    def check(self, problem: Problem) -> None:  # noqa: B027 - most steps serve all problems
         """Refuse a problem that the step cannot serve, with a ValueError that says why."""
 
     @abstractmethod
