@@ -1,0 +1,101 @@
+"""Solves several problems on however many ranks there are, and tells a line of JSON a solve.
+
+Run as a program: ``python same_bits.py JOB …`` with jobs from :data:`JOBS`. In process without a launcher.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+
+import numpy as np
+
+import newtonfl as nf
+from newtonfl.mpi import MPITransport, launched
+from newtonfl.transport import InProcess
+from newtonfl.wire import unpack
+
+JOBS = {
+    "breast_cancer": ("breast_cancer", 16, lambda: nf.newton_3pc(), 1000),
+    "random": ("breast_cancer", 16, lambda: nf.newton_3pc(compressor=nf.RandK(40), wire="float32"), 40),
+    "rank": ("breast_cancer", 16, lambda: nf.fednl(shift_norm="spectral"), 40),
+    "project": ("breast_cancer", 16, lambda: nf.fednl(compressor=nf.TopK("8d"), step="project", ridge="clients"), 15),
+    "a1a": ("a1a", 16, lambda: nf.newton_3pc(), 1000),
+    "w8a": ("w8a", 142, lambda: nf.newton_3pc(), 20),
+    "chunks": ("breast_cancer", 16, lambda: nf.newton(), 3),
+}
+
+
+def counting(base):
+    """A transport that counts the packets in the buffers that pass through it, apart from the ledger."""
+
+    class Counting(base):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.counted = {"up": 0, "down": 0, "setup_up": 0, "setup_down": 0}
+            self.call = None
+            self.order = None
+
+        def shares(self, n_clients):
+            if self.order is None:
+                return super().shares(n_clients)
+            shuffled = np.random.Generator(np.random.Philox(self.order)).permutation(n_clients)
+            return [np.sort(part) for part in np.array_split(shuffled, self.size)]
+
+        def broadcast(self, buffer):
+            whole = super().broadcast(buffer)
+            if whole[8:].startswith(b"{"):
+                arrays, facts = unpack(whole)
+                self.call = facts.get("call")
+                if self.call in ("join", "round"):
+                    self.counted[self.way("down")] += arrays["packets"].nbytes * len(arrays["hears"])
+            return whole
+
+        def gather(self, buffer):
+            parts = super().gather(buffer)
+            if self.call in ("join", "round"):
+                self.counted[self.way("up")] += sum(unpack(part)[0]["packets"].nbytes for part in parts)
+            self.call = None
+            return parts
+
+        def way(self, direction):
+            return f"setup_{direction}" if self.call == "join" else direction
+
+    return Counting
+
+
+def main() -> None:
+    if launched() is None:
+        transport = counting(InProcess)()
+    else:
+        from mpi4py import MPI
+
+        transport = counting(MPITransport)(MPI.COMM_WORLD)
+    for job in sys.argv[1:]:
+        name, clients, method, rounds = JOBS[job]
+        for order in (None, 1, 2) if transport.size > 1 and job != "w8a" else (None,):
+            transport.order = order
+            transport.counted = dict.fromkeys(transport.counted, 0)
+            problem = nf.load(name, clients=clients, comm=transport)
+            problem.transport = transport
+            result = nf.solve(problem, method(), rounds=rounds)
+            lines = [{k: v for k, v in json.loads(r.to_json()).items() if k != "seconds"} for r in result.history]
+            told = {
+                "job": job,
+                "order": order,
+                "x": result.x_sha256,
+                "rounds": result.rounds,
+                "reason": result.reason.name,
+                "history": hashlib.sha256(json.dumps(lines).encode()).hexdigest(),
+                "ledger": result.ledger.totals(),
+                "each": hashlib.sha256(result.ledger.up.bytes.tobytes()).hexdigest(),
+            }
+            every = transport.gather(json.dumps(told).encode())
+            if transport.rank == 0:
+                assert len(set(every)) == 1, "ranks returned different results"
+                print(json.dumps({**told, "counted": transport.counted}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
