@@ -1,0 +1,5 @@
+"""python -m newtonfl: the command line."""
+
+from newtonfl.cli import main
+
+main()

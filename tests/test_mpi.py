@@ -1,0 +1,176 @@
+"""The same answer on any number of ranks, an honest ledger, and no hang: one launch a rank count."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mpi_launch import launch, processes_with
+from reference_data import need
+
+PROGRAMS = Path(__file__).parent / "mpi_programs"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def jobs():
+    """Every job whose data are at hand."""
+    always = ["breast_cancer", "random", "rank", "project", "chunks"]
+    at_hand = [
+        name for name in ("a1a", "w8a") if (Path(os.environ.get("NEWTONFL_DATA", "/nowhere")) / name).is_file()
+    ]
+    return always + at_hand
+
+
+@pytest.fixture(scope="module")
+def in_process():
+    """What one process without MPI finds, by job."""
+    command = [sys.executable, PROGRAMS / "same_bits.py", *jobs()]
+    out = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True, check=True, timeout=120).stdout
+    return {told["job"]: told for told in map(json.loads, out.splitlines())}
+
+
+def check_ledger(told):
+    for way, count in told["counted"].items():
+        assert count == told["ledger"]["bytes"][way]["total"], (told["job"], way)
+
+
+def test_the_ledger_is_what_passed_in_process(in_process):
+    for told in in_process.values():
+        check_ledger(told)
+        assert told["counted"]["up"] > 0 and told["counted"]["setup_up"] > 0
+
+
+def test_data_for_this_module_are_at_hand():
+    """a1a and w8a belong to the promise; without them this says so."""
+    need("a1a")
+    need("w8a")
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_same_bits_on_any_number_of_ranks(ranks, in_process):
+    """x, history and ledger: equal to one process's, also with the clients dealt to the ranks at random."""
+    ended = launch(ranks, PROGRAMS / "same_bits.py", *jobs(), timeout=240)
+    assert ended.status == 0, ended.err
+    lines = [json.loads(line) for line in ended.out.splitlines()]
+    assert {told["job"] for told in lines} == set(in_process)
+    if ranks > 1:
+        assert {told["order"] for told in lines} == {None, 1, 2}
+    for told in lines:
+        check_ledger(told)
+        same = in_process[told["job"]]
+        for key in ("x", "rounds", "reason", "history", "ledger", "each"):
+            assert told[key] == same[key], (told["job"], told["order"], key)
+
+
+FAULTY = '''
+"""Fails on purpose"""
+import os, signal, sys
+import numpy as np
+import newtonfl as nf
+
+def fail():
+    if {how!r} == "raise":
+        raise ArithmeticError("a fault on purpose")
+    if {how!r} == "exit":
+        sys.exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def problem(comm=None):
+    if {phase!r} == "load" and comm.rank == {rank}:
+        fail()
+    seen = set()
+    def gradient(i, x):
+        seen.add(x.tobytes())
+        if comm.rank == {rank} and len(seen) == {{"load": 0, "first": 1, "middle": 6}}[{phase!r}]:
+            fail()
+        return x * (1 + i) + np.tanh(x - 1)
+    return nf.FromFunctions(
+        6, 4, lambda i, x: 0.5 * x @ x * (1 + i) + np.log(np.cosh(x - 1)).sum(), gradient,
+        lambda i, x: np.diag(1 + i + 1 / np.cosh(x - 1) ** 2), transport=comm,
+    )
+'''
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("phase", ["load", "first", "middle"])
+@pytest.mark.parametrize("how", ["raise", "exit", "kill"])
+def test_one_failing_rank_ends_the_job(tmp_path, how, phase, rank):
+    """Non-zero, within 10 s, naming rank and phase where a survivor can speak; nothing left, no result."""
+    file = tmp_path / "faulty_on_purpose.py"
+    file.write_text(FAULTY.format(how=how, phase=phase, rank=rank))
+    begun = time.monotonic()
+    ended = launch(
+        3, "-m", "newtonfl", "solve", file, "--tol", "0", "--rounds", "50", "--out", tmp_path / "out", timeout=30
+    )
+    assert time.monotonic() - begun < 10
+    assert ended.status != 0
+    if how != "kill":  # after kill -9 the launcher names neither
+        where = {"load": "running the problem's Python file", "first": "answering evaluate", "middle": "evaluate"}
+        assert f"rank {rank}" in ended.err and where[phase] in ended.err, ended.err
+    assert not processes_with(str(file))
+    assert not (tmp_path / "out" / "result.json").exists()
+    if phase == "middle":
+        assert len((tmp_path / "out" / "history.jsonl").read_text().splitlines()) >= 3
+
+
+def test_a_plain_script_does_not_hang_on_a_raise(tmp_path):
+    """`mpiexec python script.py`, a rank raising outside the library while the others wait in it."""
+    script = tmp_path / "plain_script.py"
+    script.write_text(
+        "import newtonfl as nf\n"
+        "from mpi4py import MPI\n"
+        "p = nf.load('breast_cancer', comm=MPI.COMM_WORLD)\n"
+        "if MPI.COMM_WORLD.rank == 1:\n"
+        "    raise ArithmeticError('outside the library')\n"
+        "nf.solve(p, nf.newton_3pc())\n"
+    )
+    ended = launch(3, script, timeout=30)
+    assert ended.status != 0
+    assert "outside the library" in ended.err
+    assert not processes_with(str(script))
+
+
+def test_a_failing_server_ends_every_rank(tmp_path):
+    """A callback runs on rank 0 alone: its failure reaches the others with its own words."""
+    script = tmp_path / "failing_callback.py"
+    script.write_text(
+        "import newtonfl as nf\n"
+        "from mpi4py import MPI\n"
+        "p = nf.load('breast_cancer', comm=MPI.COMM_WORLD)\n"
+        "def callback(record):\n"
+        "    if record.round == 3:\n"
+        "        raise KeyError('no such thing')\n"
+        "try:\n"
+        "    nf.solve(p, nf.newton_3pc(), callback=callback)\n"
+        "except BaseException as error:\n"
+        "    MPI.COMM_WORLD.barrier()\n"
+        "    lines = MPI.COMM_WORLD.gather(f'{type(error).__name__}: {error}')\n"
+        "    if MPI.COMM_WORLD.rank == 0:\n"
+        "        print(*lines, sep='\\n')\n"
+    )
+    ended = launch(3, script, timeout=30)
+    assert ended.status == 0, ended.err
+    own, *others = ended.out.splitlines()
+    assert own.startswith("KeyError")
+    assert len(others) == 2 and all("rank 0" in line and "no such thing" in line for line in others)
+
+
+def test_long_messages_travel_in_chunks(tmp_path, in_process):
+    """With the limit of one MPI call lowered to 1000 bytes the answer is the same."""
+    script = tmp_path / "small_chunks.py"
+    script.write_text(
+        "import sys, runpy\n"
+        "import newtonfl.mpi\n"
+        "newtonfl.mpi.CHUNK = 1000\n"
+        f"sys.argv = ['same_bits', 'chunks']\n"
+        f"runpy.run_path({str(PROGRAMS / 'same_bits.py')!r}, run_name='__main__')\n"
+    )
+    ended = launch(2, script, timeout=60)
+    assert ended.status == 0, ended.err
+    for line in ended.out.splitlines():
+        assert json.loads(line)["x"] == in_process["chunks"]["x"]
