@@ -53,13 +53,14 @@ class Ledger:
         self.up, self.down = Tally.of(self.n_clients), Tally.of(self.n_clients)
 
     def totals(self) -> dict[str, dict[str, dict[str, float]]]:
-        """{"bytes": {"up": {"total", "mean", "max"}, "down", "setup_up", …}, "formula_bits": {…}} over the clients."""
+        """{"bytes": {"up": {"total", "mean", "max"}, "down", "setup_up", "setup_down", "setup"}, "formula_bits": {…}}."""
         table = {
             kind: {
                 "up": getattr(self.up, kind),
                 "down": getattr(self.down, kind),
                 "setup_up": getattr(self.up, f"setup_{kind}"),
                 "setup_down": getattr(self.down, f"setup_{kind}"),
+                "setup": getattr(self.up, f"setup_{kind}") + getattr(self.down, f"setup_{kind}"),
             }
             for kind in ("bytes", "formula_bits")
         }

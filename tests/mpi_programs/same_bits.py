@@ -74,7 +74,7 @@ def main() -> None:
         transport = counting(MPITransport)(MPI.COMM_WORLD)
     for job in sys.argv[1:]:
         name, clients, method, rounds = JOBS[job]
-        for order in (None, 1, 2) if transport.size > 1 and job != "w8a" else (None, 1)[: transport.size]:
+        for order in (None, 1)[: transport.size]:
             transport.order = order
             transport.counted = dict.fromkeys(transport.counted, 0)
             problem = nf.load(name, clients=clients, comm=transport)

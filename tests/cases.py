@@ -1,0 +1,192 @@
+"""Every part that is put under test, as plain lists, and tiny problems: a new part is one line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from newtonfl.bases import Basis, Coordinates, Support, Symmetric
+from newtonfl.blocks import Blocks
+from newtonfl.coding import PRECISIONS, Precision
+from newtonfl.compressors import Compressor, Identity, RandK, RankR, Rounded, TopK
+from newtonfl.glm import GLM
+from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
+from newtonfl.mechanisms import EF21, Frozen
+from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
+from newtonfl.problem import FromFunctions, Point
+from newtonfl.wire import Kind, Packet, decode, encode
+
+DIM = 7
+"""The dimension of the tiny problems."""
+
+
+# --- labels that a loss takes, given a generator and the rows' true margins
+
+
+def signs(draw: np.random.Generator, margins: np.ndarray) -> np.ndarray:
+    return np.where(margins + draw.logistic(size=len(margins)) > 0, 1.0, -1.0)
+
+
+def reals(draw: np.random.Generator, margins: np.ndarray) -> np.ndarray:
+    return margins + draw.standard_normal(len(margins))
+
+
+def counts(draw: np.random.Generator, margins: np.ndarray) -> np.ndarray:
+    return draw.poisson(np.exp(margins)).astype(float)
+
+
+# --- the parts
+
+LOSSES = [
+    ("logistic", Logistic(), signs),
+    ("squared", Squared(), reals),
+    ("huber", Huber(0.75), reals),
+    ("squared-hinge", SquaredHinge(), signs),
+    ("poisson", Poisson(), counts),
+]
+
+COMPRESSORS: dict[str, Compressor] = {
+    "identity": Identity(),
+    "topk": TopK(5),
+    "randk": RandK(5),
+    "rank": RankR(2),
+}
+
+BASES: dict[str, Basis] = {
+    "symmetric": Symmetric(),
+    "symmetric-plain": Symmetric(isometric=False),
+    "support": Support(),
+    "support-diagonal": Support(diagonal=True),
+}
+
+MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism
+    "ef21": lambda compressor: EF21(compressor),
+    "ef21-theory": lambda compressor: EF21(compressor, "theory"),
+    "ef21-before": lambda compressor: EF21(compressor, "theory", "before"),
+    "frozen": lambda compressor: Frozen(),
+}
+
+METHODS: list[tuple[str, dict[str, Any]]] = [
+    ("gd", {}),
+    ("newton", {}),
+    ("newton-zero", {}),
+    ("fednl", {}),
+    ("fednl", {"compressor": TopK("1d"), "step": "project", "alpha": "theory"}),
+    ("fednl", {"compressor": RandK("1d"), "shift_norm": "spectral"}),
+    ("newton-3pc", {}),
+    ("newton-3pc", {"compressor": RankR(1), "step_uses": "before"}),
+    ("newton-3pc", {"basis": "symmetric-plain", "init": "zero-total"}),
+    ("newton-3pc", {"ridge": "clients", "wire": "float32"}),
+    ("newton-3pc", {"wire": "natural"}),
+]
+
+# (name, message at full precision, coordinates of its vector); LowRank's size is that of the triangle of dimension 3.
+MESSAGES: list[tuple[str, Message, int]] = [
+    ("nothing", Nothing(), 9),
+    ("dense", Dense(np.array([1.5, -0.1, 0.0, 3e-5, -7e8])), 5),
+    ("indices", Indices(np.array([0, 3, 4, 900])), 1000),
+    ("sparse", Sparse(np.array([2, 3, 77]), np.array([0.3, -2.0, 1e-9])), 100),
+    ("run", Run(5, np.array([0.7, -0.6, 0.1]), 7), 7),
+    ("lowrank", LowRank(np.array([[1.1, 0.2, -0.3], [0.0, -2.3, 0.4]]), np.array([1.0, -1.0])), 6),
+]
+
+
+# --- tiny problems
+
+
+def glm(rows: Any, labels: np.ndarray, sizes: Any, loss: Any, weights: np.ndarray | None = None, **rest: Any) -> GLM:
+    """A GLM that holds all its clients, with ridge 0.1 unless another is given."""
+    total = len(labels) if weights is None else weights.sum()
+    settings = {"n_clients": len(sizes), "ridge": 0.1, "objective": "a test"} | rest
+    return GLM(rows, labels, sizes, loss, total, weights, **settings)
+
+
+def labelled(name: str, rows: np.ndarray, draw: np.random.Generator) -> tuple[Any, np.ndarray]:
+    """The loss `name`, and labels that it takes for `rows`."""
+    loss, maker = next((loss, maker) for known, loss, maker in LOSSES if known == name)
+    return loss, maker(draw, rows @ draw.standard_normal(rows.shape[1]))
+
+
+def dense_glm(loss: str = "logistic", n: int = 4, seed: int = 0, dim: int = DIM, **rest: Any) -> GLM:
+    """Dense rows on `n` clients of unequal size."""
+    draw = np.random.default_rng(seed)
+    sizes = [6 + 5 * i % 7 for i in range(n)]
+    rows = 0.6 * draw.standard_normal((sum(sizes), dim))
+    kind, labels = labelled(loss, rows, draw)
+    return glm(rows, labels, sizes, kind, **rest)
+
+
+def sparse_glm(loss: str = "logistic", n: int = 4, seed: int = 0, dim: int = DIM, **rest: Any) -> GLM:
+    """CSR rows on `n` clients of unequal size; one row in four is empty, and so are all those of client 1."""
+    draw = np.random.default_rng(seed)
+    sizes = [6 + 5 * i % 7 for i in range(n)]
+    rows = draw.standard_normal((sum(sizes), dim)) * (draw.random((sum(sizes), dim)) < 0.3)
+    rows[::4] = 0.0
+    rows[sizes[0] : sum(sizes[:2])] = 0.0
+    kind, labels = labelled(loss, rows, draw)
+    return glm(scipy.sparse.csr_array(rows), labels, sizes, kind, **rest)
+
+
+def as_dense(problem: GLM) -> GLM:
+    """The same problem with its rows as a dense array."""
+    rows, labels, weights = problem.host
+    return glm(rows.toarray(), labels, problem.rows.offsets[1:] - problem.rows.offsets[:-1], problem.loss, weights)
+
+
+def functions_problem(n: int = 3, seed: int = 0) -> tuple[FromFunctions, np.ndarray]:
+    """f_i = ½ xᵀA_i x - b_iᵀx, and its minimiser (Σ A_i)⁻¹ Σ b_i."""
+    draw = np.random.default_rng(seed)
+    factors = draw.standard_normal((n, DIM, DIM))
+    a = factors @ factors.transpose(0, 2, 1) / DIM + 0.5 * np.eye(DIM)
+    a = (a + a.transpose(0, 2, 1)) / 2
+    b = draw.standard_normal((n, DIM))
+    problem = FromFunctions(
+        n, DIM, lambda i, x: 0.5 * x @ a[i] @ x - b[i] @ x, lambda i, x: a[i] @ x - b[i], lambda i, x: a[i]
+    )
+    return problem, np.linalg.solve(a.sum(axis=0), b.sum(axis=0))
+
+
+# --- what several test files need
+
+
+def on_wire(name: str, precision: Precision, dim: int = DIM) -> Compressor | None:
+    """The compressor `name` at a precision, or None where the library refuses that pair."""
+    try:
+        return Rounded(COMPRESSORS[name], precision).for_dimension(dim)
+    except ValueError:
+        return None
+
+
+def wired() -> list[tuple[str, Precision]]:
+    """Every compressor with every precision that it can have."""
+    return [(name, precision) for name in COMPRESSORS for precision in PRECISIONS if on_wire(name, precision)]
+
+
+def carried(message: Message, size: int) -> Message:
+    """The `message` after a journey: encoded into a packet and decoded from its bytes."""
+    sent = encode(Packet(Kind.REPLY, 0, 0, 0, {"curvature": message}))
+    packet, _ = decode(memoryview(sent), lambda part, client, heard: size)
+    return packet.parts["curvature"]
+
+
+def same_message(a: Message, b: Message) -> bool:
+    """Whether two messages are one form at one precision and tell the same bits."""
+    if type(a) is not type(b) or a.precision != b.precision:
+        return False
+    fields = ("indices", "values", "first", "size", "vectors", "signs")
+    return all(np.array_equal(getattr(a, name, None), getattr(b, name, None)) for name in fields)
+
+
+def vectors(coordinates: Coordinates, draw: np.random.Generator) -> Blocks:
+    """A random vector for each client of `coordinates`."""
+    return Blocks.of([draw.standard_normal(int(size)) for size in coordinates.sizes])
+
+
+def points(problem: Any, count: int, seed: int = 0) -> list[np.ndarray]:
+    """Random places to look at `problem`."""
+    return list(0.5 * np.random.default_rng(seed).standard_normal((count, problem.dim)))
+
+
+__all__ = [name for name in dir() if not name.startswith("_") and name not in ("Any", "Point", "annotations")]

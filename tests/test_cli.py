@@ -1,0 +1,278 @@
+"""The command line: what it prints and writes, its exit status, and every refusal in words."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from newtonfl.backend import pick_device
+from newtonfl.cli import main
+from newtonfl.history import History
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a command in this process; returns (status, stdout, stderr)."""
+    for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return call
+
+
+SMALL = """
+title = "Small"
+[data]
+source = "csv:small.csv"
+[objective]
+loss = "logistic"
+l2 = 1e-2
+[clients]
+count = 4
+split = "blocks"
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A problem of 40 rows and 3 features beside its data."""
+    draw = np.random.Generator(np.random.Philox(5))
+    rows = draw.standard_normal((40, 3))
+    labels = (rows.sum(axis=1) + draw.standard_normal(40) > 0).astype(int)
+    lines = [",".join([*(f"{value:.6f}" for value in row), str(label)]) for row, label in zip(rows, labels, strict=True)]
+    (tmp_path / "small.csv").write_text("\n".join(["a,b,c,y", *lines]) + "\n")
+    (tmp_path / "small.toml").write_text(SMALL)
+    return tmp_path / "small.toml"
+
+
+def test_a_solve_says_what_it_did(run, small, tmp_path):
+    status, out, err = run("solve", small, "--out", tmp_path / "out")
+    assert status == 0
+    assert len(out.splitlines()) <= 25
+    for word in ("Small", "(1/40) Σ_j log(1 + exp(-y aᵀx)) + (0.01/2)‖x‖²", "converged", "rounds", "set-up", "seconds"):
+        assert word in out
+    assert "round" in err  # the progress line
+
+
+def test_a_run_folder_holds_the_whole_run(run, small, tmp_path):
+    run("solve", small, "--quiet", "--out", tmp_path / "out")
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    history = History.read(tmp_path / "out" / "history.jsonl")
+    x = np.load(tmp_path / "out" / "x.npy")
+    assert result["converged"] and result["rounds"] == history[-1].round == len(history) - 1
+    assert result["f"] == history[-1].f and result["gradient_norm"] <= 1e-10
+    assert result["bytes"]["up"]["mean"] == history[-1].bytes_up
+    assert result["bytes"]["setup"]["total"] == 4 * (history[0].setup_bytes_up + history[0].setup_bytes_down)
+    # 32 bits a number: gradients every round, Top-3 in every round but the first, the model down every round.
+    assert result["formula_bits"]["up"]["mean"] == 32 * 3 * result["rounds"] + 32 * 3 * (result["rounds"] - 1)
+    assert result["formula_bits"]["down"]["mean"] == 32 * 3 * result["rounds"]
+    assert result["formula_bits"]["setup"]["mean"] == 32 * 6
+    assert x.shape == (3,) and result["n_clients"] == 4 and result["ranks"] == 1
+    needed = {"problem", "objective", "method", "settings", "reason", "seconds", "seed", "device", "version", "x_sha256"}
+    assert needed <= set(result)
+
+
+@pytest.mark.parametrize("start", ["zeros", "optimum+0.5", "start.npy"])
+def test_run_toml_gives_the_same_bits(run, small, tmp_path, start, monkeypatch):
+    np.save(tmp_path / "start.npy", np.array([1.0, -2.0, 0.5]))
+    monkeypatch.chdir(tmp_path)
+    words = ["--method", "fednl", "--set", "compressor=randk:2", "--set", "step=project", "--seed", "3"]
+    status, *_ = run("solve", small, *words, "--x0", start, "--rounds", "30", "--clients", "5", "--out", "first")
+    assert status == 0
+    monkeypatch.chdir("/")
+    status, *_ = run("solve", tmp_path / "first" / "run.toml", "--out", tmp_path / "second")
+    assert status == 0
+    first, second = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("first", "second"))
+    assert first["x_sha256"] == second["x_sha256"] and first["settings"] == second["settings"]
+    first_lines, second_lines = (History.read(tmp_path / name / "history.jsonl") for name in ("first", "second"))
+    assert [r.f for r in first_lines] == [r.f for r in second_lines] and len(first_lines) > 3
+
+
+def test_a_python_problem_of_the_catalogue_runs_again_from_its_settings(run, tmp_path):
+    assert run("solve", "quadratic", "--clients", "3", "--out", tmp_path / "a")[0] == 0
+    assert run("solve", tmp_path / "a" / "run.toml", "--out", tmp_path / "b")[0] == 0
+    a, b = (json.loads((tmp_path / name / "result.json").read_text()) for name in "ab")
+    assert a["x_sha256"] == b["x_sha256"] and a["n_clients"] == 3 and abs(a["gap"]) < 1e-12
+
+
+def test_a_settings_file_does_not_run_python_from_elsewhere(run, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import numpy as np\nimport newtonfl as nf\n\ndef problem(comm=None):\n"
+        "    return nf.FromFunctions(2, 2, lambda i, x: x @ x / 2 + i * x[0], lambda i, x: x + np.array([i, 0.0]),\n"
+        "                            lambda i, x: np.eye(2), transport=comm)\n"
+    )
+    assert run("solve", own, "--method", "newton", "--out", tmp_path / "a")[0] == 0
+    status, _, err = run("solve", tmp_path / "a" / "run.toml")
+    assert status == 2 and "does not run code" in err and str(own) in err
+
+
+def test_plot_draws_the_gap(run, small, tmp_path):
+    run("solve", small, "--quiet", "--out", tmp_path / "out")
+    status, out, _ = run("plot", tmp_path / "out")
+    assert status == 0
+    png, svg = map(Path, out.split())
+    assert png.read_bytes()[:4] == b"\x89PNG" and "<svg" in svg.read_text()
+    status, _, err = run("plot", tmp_path)
+    assert status == 2 and "history.jsonl" in err
+
+
+def test_the_catalogue_and_the_methods_are_listed(run):
+    status, out, _ = run("problems")
+    assert status == 0 and "breast_cancer" in out and "quadratic" in out
+    status, out, _ = run("problems", "breast_cancer")
+    assert status == 0 and "at hand: comes with scikit-learn" in out
+    status, out, _ = run("methods")
+    assert status == 0 and "newton-3pc" in out
+    status, out, _ = run("methods", "newton-3pc")
+    assert status == 0 and "2206.03588" in out and "compressor=topk:1d" in out and "shift_norm=frobenius" in out
+
+
+def refused(run, *words):
+    status, out, err = run(*words)
+    assert status == 2, (status, out, err)
+    assert out == "" and "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--method", "newton-3cp"], ["'newton-3cp'", "did you mean newton-3pc", "fednl"]),
+        (["--set", "compresor=topk:3"], ["'compresor'", "did you mean compressor", "shift_norm"]),
+        (["--set", "compressor=topq:3"], ["'topq'", "did you mean topk", "randk"]),
+        (["--set", "compressor=topk"], ["topk needs K"]),
+        (["--set", "compressor=topk:0"], ["0", "at least 1"]),
+        (["--set", "compressor=topk:7"], ["K = 7", "at most 6", "d(d+1)/2", "d = 3"]),
+        (["--set", "compressor=topk:3d"], ["K = 9", "at most 6"]),
+        (["--set", "compressor=rank:4"], ["rank:4", "at most d = 3"]),
+        (["--set", "step=newton"], ["'newton'", "project, shift, plain"]),
+        (["--set", "alpha=2"], ["alpha", "2", "(0, 1]"]),
+        (["--set", "compressor=randk:2", "--set", "alpha=1"], ["unbiased", "alpha=theory"]),
+        (["--set", "wire=natural", "--set", "compressor=rank:1"], ["natural", "rank:1"]),
+        (["--set", "basis=support"], ["sparse rows", "basis=symmetric"]),
+        (["--set", "nonsense"], ["'nonsense'", "KEY=VALUE"]),
+        (["--method", "gd", "--set", "stepsize=-1"], ["stepsize", "-1", "positive"]),
+        (["--l2", "0", "--set", "step=project"], ["step=project", "λ > 0", "l2 = 0", "step=shift"]),
+        (["--l2", "-1"], ["l2", "-1", "at least 0"]),
+        (["--clients", "41"], ["41", "40 rows"]),
+        (["--clients", "0"], ["0", "at least 1"]),
+        (["--tol", "-1"], ["--tol", "-1"]),
+        (["--x0", "ones"], ["'ones'", "optimum+C", "FILE.npy"]),
+        (["--x0", "optimum+much"], ["'optimum+much'"]),
+        (["--x0", "missing.npy"], ["missing.npy", "no such file"]),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_words(run, small, words, told):
+    err = refused(run, "solve", small, *words)
+    for word in told:
+        assert word in err, err
+
+
+def test_a_missing_gpu_is_told_plainly(run, small):
+    try:
+        pick_device("cuda")
+    except RuntimeError:
+        err = refused(run, "solve", small, "--device", "cuda")
+        assert "cuda" in err and "CuPy" in err
+    else:
+        assert run("solve", small, "--device", "cuda")[0] == 0
+
+
+def test_rank_r_is_refused_on_the_support_basis(run, tmp_path):
+    (tmp_path / "sparse.txt").write_text("".join(f"{1 if j % 3 else -1} {j % 7 + 1}:1 {j % 5 + 8}:0.5\n" for j in range(30)))
+    (tmp_path / "sparse.toml").write_text(SMALL.replace("csv:small.csv", "libsvm:sparse.txt"))
+    err = refused(run, "solve", tmp_path / "sparse.toml", "--set", "compressor=rank:1", "--set", "basis=support")
+    assert "RankR" in err and "basis=symmetric" in err
+    assert run("solve", tmp_path / "sparse.toml", "--set", "compressor=rank:1")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a,b,y\n1,nan,1\n2,3,0\n4,5,1\n1,1,0\n", ["small.csv", "not"]),
+        ("a,b,y\n1,2,1\n2,3,0\n4,5,2\n1,1,0\n", ["0, 1, 2", "classes"]),
+        ("a,b,y\n1,2,1\n2,3\n4,5,0\n1,1,0\n", ["small.csv", "line 3"]),
+    ],
+)
+def test_bad_rows_are_refused_with_file_and_line(run, small, content, told):
+    (small.parent / "small.csv").write_text(content)
+    err = refused(run, "solve", small)
+    for word in told:
+        assert word in err, err
+
+
+def test_a_cut_libsvm_line_is_named(run, small):
+    (small.parent / "cut.txt").write_text("+1 1:0.5 3:1\n-1 2:1\n+1 1:0.5 3:\n-1 1:1\n")
+    small.write_text(SMALL.replace("csv:small.csv", "libsvm:cut.txt"))
+    err = refused(run, "solve", small)
+    assert "cut.txt" in err and "line 3" in err
+
+
+def test_files_with_different_columns_are_named(run, small):
+    for name, columns in (("one", 3), ("two", 4)):
+        row = ",".join(["1"] * columns)
+        (small.parent / f"silo_{name}.csv").write_text(f"{row},0\n{row},1\n")
+    small.write_text(SMALL.replace("csv:small.csv", "csv:silo_*.csv").replace('count = 4\nsplit = "blocks"', 'split = "files"'))
+    err = refused(run, "solve", small)
+    assert "silo_one.csv" in err and "silo_two.csv" in err and "3" in err and "4" in err
+
+
+def test_a_missing_file_and_a_missing_problem_are_named(run, small):
+    (small.parent / "small.csv").unlink()
+    err = refused(run, "solve", small)
+    assert "small.csv" in err and "no such file" in err
+    err = refused(run, "solve", "brest_cancer")
+    assert "did you mean breast_cancer" in err and "newtonfl problems" in err
+
+
+def test_a_problem_files_mistakes_come_all_at_once(run, small):
+    small.write_text(SMALL.replace("l2", "l3").replace("count = 4", "count = 0").replace('"logistic"', '"logistics"'))
+    err = refused(run, "solve", small)
+    for word in ("small.toml", "l3", "l2", "count", "given 0", "'logistics'", "'logistic'"):
+        assert word in err, err
+
+
+def test_a_folder_with_a_result_is_kept_unless_forced(run, small, tmp_path):
+    assert run("solve", small, "--out", tmp_path / "out")[0] == 0
+    before = (tmp_path / "out" / "result.json").read_bytes()
+    err = refused(run, "solve", small, "--l2", "0.5", "--out", tmp_path / "out")
+    assert "--force" in err and (tmp_path / "out" / "result.json").read_bytes() == before
+    assert run("solve", small, "--l2", "0.5", "--out", tmp_path / "out", "--force")[0] == 0
+    assert (tmp_path / "out" / "result.json").read_bytes() != before
+
+
+def test_a_full_disk_is_told_and_leaves_no_result(small, tmp_path):
+    """A limit on file size stands in for the disk."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "newtonfl", "solve", small, "--quiet", "--tol", "0", "--out", tmp_path / "out"],
+        capture_output=True, text=True, timeout=60, preexec_fn=limit, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended
+    assert "File too large" in ended.stderr and "Traceback" not in ended.stderr
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_divergence_has_its_own_status(run, small):
+    status, out, _ = run("solve", small, "--method", "gd", "--set", "stepsize=1e6", "--rounds", "500")
+    assert status == 3 and ("diverged" in out or "not finite" in out)
+
+
+def test_a_run_that_repeats_itself_ends_as_stalled(run, small):
+    status, out, _ = run("solve", small, "--method", "newton", "--tol", "0", "--rounds", "100000")
+    assert status == 0 and "stalled" in out and "converged" not in out
