@@ -1,0 +1,88 @@
+"""Two commands on a machine with only python3 and pip:
+
+    python3 bootstrap.py run     make .venv, solve a first problem on 4 MPI ranks, draw its picture
+    python3 bootstrap.py test    make .venv, run every test; further words go to pytest
+
+What is needed is installed into .venv once; nothing outside this folder is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+BIN = ENVIRONMENT / "bin"
+EXTRAS = {"run": "mpi,plot", "test": "test"}
+
+
+def main(words: list[str]) -> int:
+    if sys.version_info < (3, 11):
+        print(f"newtonfl needs Python 3.11 or newer, this is {sys.version.split()[0]}", file=sys.stderr)
+        return 2
+    if not words or words[0] not in EXTRAS or (words[0] == "run" and len(words) > 1):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        set_up(EXTRAS[words[0]])
+        return run() if words[0] == "run" else call(BIN / "python", "-m", "pytest", *words[1:], check=False)
+    except subprocess.CalledProcessError as error:
+        print(f"bootstrap: this command failed with status {error.returncode}: {' '.join(error.cmd)}", file=sys.stderr)
+        return 1
+
+
+def run() -> int:
+    """The first solve, its picture, and what to try next."""
+    folder = Path("runs") / "breast_cancer"
+    call(
+        BIN / "mpiexec", "-n", 4, BIN / "newtonfl", "solve", "problems/breast_cancer.toml", "--out", folder, "--force"
+    )
+    call(BIN / "newtonfl", "plot", folder)
+    print(f"""
+Solved on 4 MPI ranks; the picture is {folder / "gap.png"}. Try next:
+
+    .venv/bin/newtonfl solve breast_cancer                                 the same bits in one process
+    .venv/bin/mpiexec -n 2 .venv/bin/newtonfl solve digits --method fednl  other data, another method, 2 ranks
+    .venv/bin/newtonfl methods newton-3pc                                  the method's paper, settings and conditions
+""")
+    return 0
+
+
+def set_up(extras: str) -> None:
+    """Make .venv and install newtonfl with `extras`, unless that was done for this pyproject.toml already."""
+    want = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
+    stamp = ENVIRONMENT / f".installed-{extras.replace(',', '-')}"
+    if stamp.exists() and stamp.read_text() == want:
+        return
+    fresh = not any(old.read_text() == want for old in ENVIRONMENT.glob(".installed-*"))
+    print(f"Installing newtonfl[{extras}] into .venv; this takes a minute or two …", flush=True)
+    try:
+        if fresh:
+            venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        pip = [str(BIN / "python"), "-m", "pip"] if (BIN / "pip").exists() else None
+    except (subprocess.CalledProcessError, SystemExit):  # a Debian without python3-venv has no ensurepip
+        venv.create(ENVIRONMENT, with_pip=False, clear=True)
+        pip = None
+    pip = pip or [sys.executable, "-m", "pip", "--python", str(BIN / "python")]
+    call(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-warn-script-location", "-e", f".[{extras}]")
+    stamp.write_text(want)
+
+
+def call(*words: object, check: bool = True) -> int:
+    """Run a command in this folder with one BLAS thread a process, and say which."""
+    command = [str(word) for word in words]
+    print("+", " ".join(word.replace(f"{ROOT}/", "") for word in command), flush=True)
+    env = {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    env.pop("PYTHONPATH", None)
+    if len(os.sched_getaffinity(0)) < 4:
+        env.setdefault("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")  # more ranks than cores: waiting ranks must step aside
+    return subprocess.run(command, cwd=ROOT, env=env, check=check).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
