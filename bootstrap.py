@@ -22,7 +22,7 @@ EXTRAS = {"run": "mpi,plot", "test": "test"}
 
 
 def main(words: list[str]) -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older one
         print(f"newtonfl needs Python 3.11 or newer, this is {sys.version.split()[0]}", file=sys.stderr)
         return 2
     if not words or words[0] not in EXTRAS or (words[0] == "run" and len(words) > 1):
@@ -39,9 +39,7 @@ def main(words: list[str]) -> int:
 def run() -> int:
     """The first solve, its picture, and what to try next."""
     folder = Path("runs") / "breast_cancer"
-    call(
-        BIN / "mpiexec", "-n", 4, BIN / "newtonfl", "solve", "problems/breast_cancer.toml", "--out", folder, "--force"
-    )
+    call(BIN / "mpiexec", "-n", 4, BIN / "newtonfl", "solve", "problems/breast_cancer.toml", "--out", folder, "--force")
     call(BIN / "newtonfl", "plot", folder)
     print(f"""
 Solved on 4 MPI ranks; the picture is {folder / "gap.png"}. Try next:
@@ -77,7 +75,12 @@ def call(*words: object, check: bool = True) -> int:
     """Run a command in this folder with one BLAS thread a process, and say which."""
     command = [str(word) for word in words]
     print("+", " ".join(word.replace(f"{ROOT}/", "") for word in command), flush=True)
-    env = {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ.get('PATH', '')}",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     env.pop("PYTHONPATH", None)
     if len(os.sched_getaffinity(0)) < 4:
         env.setdefault("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")  # more ranks than cores: waiting ranks must step aside

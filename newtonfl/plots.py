@@ -53,17 +53,16 @@ def plot(folder: str | Path) -> list[Path]:
     heights = np.array([record.gap if by_gap else record.gradient_norm for record in history], dtype=float)
     seen = heights > 0  # a gap at rounding level can be zero or negative, and has no logarithm
     rounds = np.array([record.round for record in history])
-    measured = np.array([8.0 * (record.bytes_up + record.bytes_down) for record in history])
-    formula = np.array([record.formula_bits_up + record.formula_bits_down for record in history])
+    measured = np.array([8.0 * (record.bytes_up + record.bytes_down) / 1e3 for record in history])
+    formula = np.array([(record.formula_bits_up + record.formula_bits_down) / 1e3 for record in history])
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.0, 3.6), sharey=True, layout="constrained")
     left.semilogy(rounds[seen], heights[seen], color="#0072b2", marker="o", markersize=2.5)
     left.set(xlabel="round", ylabel=label)
     right.semilogy(measured[seen], heights[seen], color="#0072b2", label="measured on the wire")
     right.semilogy(formula[seen], heights[seen], color="#d55e00", linestyle="--", label="papers' formula")
-    right.set(xlabel="bits per client, up and down, without set-up")
-    right.legend(frameon=False)
-    right.ticklabel_format(axis="x", style="sci", scilimits=(0, 4))
+    right.set(xlabel="kilobits per client, up and down, without set-up")
+    right.legend(frameon=False, loc="upper right")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -15,7 +15,7 @@ from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 from newtonfl.mechanisms import EF21, Frozen
 from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
-from newtonfl.problem import FromFunctions, Point
+from newtonfl.problem import FromFunctions
 from newtonfl.wire import Kind, Packet, decode, encode
 
 DIM = 7
@@ -187,6 +187,3 @@ def vectors(coordinates: Coordinates, draw: np.random.Generator) -> Blocks:
 def points(problem: Any, count: int, seed: int = 0) -> list[np.ndarray]:
     """Random places to look at `problem`."""
     return list(0.5 * np.random.default_rng(seed).standard_normal((count, problem.dim)))
-
-
-__all__ = [name for name in dir() if not name.startswith("_") and name not in ("Any", "Point", "annotations")]

@@ -50,7 +50,9 @@ def small(tmp_path):
     draw = np.random.Generator(np.random.Philox(5))
     rows = draw.standard_normal((40, 3))
     labels = (rows.sum(axis=1) + draw.standard_normal(40) > 0).astype(int)
-    lines = [",".join([*(f"{value:.6f}" for value in row), str(label)]) for row, label in zip(rows, labels, strict=True)]
+    lines = [
+        ",".join([*(f"{value:.6f}" for value in row), str(label)]) for row, label in zip(rows, labels, strict=True)
+    ]
     (tmp_path / "small.csv").write_text("\n".join(["a,b,c,y", *lines]) + "\n")
     (tmp_path / "small.toml").write_text(SMALL)
     return tmp_path / "small.toml"
@@ -79,7 +81,18 @@ def test_a_run_folder_holds_the_whole_run(run, small, tmp_path):
     assert result["formula_bits"]["down"]["mean"] == 32 * 3 * result["rounds"]
     assert result["formula_bits"]["setup"]["mean"] == 32 * 6
     assert x.shape == (3,) and result["n_clients"] == 4 and result["ranks"] == 1
-    needed = {"problem", "objective", "method", "settings", "reason", "seconds", "seed", "device", "version", "x_sha256"}
+    needed = {
+        "problem",
+        "objective",
+        "method",
+        "settings",
+        "reason",
+        "seconds",
+        "seed",
+        "device",
+        "version",
+        "x_sha256",
+    }
     assert needed <= set(result)
 
 
@@ -191,7 +204,9 @@ def test_a_missing_gpu_is_told_plainly(run, small):
 
 
 def test_rank_r_is_refused_on_the_support_basis(run, tmp_path):
-    (tmp_path / "sparse.txt").write_text("".join(f"{1 if j % 3 else -1} {j % 7 + 1}:1 {j % 5 + 8}:0.5\n" for j in range(30)))
+    (tmp_path / "sparse.txt").write_text(
+        "".join(f"{1 if j % 3 else -1} {j % 7 + 1}:1 {j % 5 + 8}:0.5\n" for j in range(30))
+    )
     (tmp_path / "sparse.toml").write_text(SMALL.replace("csv:small.csv", "libsvm:sparse.txt"))
     err = refused(run, "solve", tmp_path / "sparse.toml", "--set", "compressor=rank:1", "--set", "basis=support")
     assert "RankR" in err and "basis=symmetric" in err
@@ -224,7 +239,9 @@ def test_files_with_different_columns_are_named(run, small):
     for name, columns in (("one", 3), ("two", 4)):
         row = ",".join(["1"] * columns)
         (small.parent / f"silo_{name}.csv").write_text(f"{row},0\n{row},1\n")
-    small.write_text(SMALL.replace("csv:small.csv", "csv:silo_*.csv").replace('count = 4\nsplit = "blocks"', 'split = "files"'))
+    small.write_text(
+        SMALL.replace("csv:small.csv", "csv:silo_*.csv").replace('count = 4\nsplit = "blocks"', 'split = "files"')
+    )
     err = refused(run, "solve", small)
     assert "silo_one.csv" in err and "silo_two.csv" in err and "3" in err and "4" in err
 

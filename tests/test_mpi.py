@@ -20,9 +20,7 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 def jobs():
     """Every job whose data are at hand."""
     always = ["breast_cancer", "random", "rank", "project", "chunks"]
-    at_hand = [
-        name for name in ("a1a", "w8a") if (Path(os.environ.get("NEWTONFL_DATA", "/nowhere")) / name).is_file()
-    ]
+    at_hand = [name for name in ("a1a", "w8a") if (Path(os.environ.get("NEWTONFL_DATA", "/nowhere")) / name).is_file()]
     return always + at_hand
 
 

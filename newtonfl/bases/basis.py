@@ -92,14 +92,14 @@ class TriangleCoordinates(Coordinates):
         return Blocks(to_device(values, like), offsets_of(self.sizes))
 
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
-        return [self.counted(message) for message in super().compress(compressor, blocks, clients, key)]
+        if compressor.acts_on == "vector":
+            return [self.counted(message) for message in super().compress(compressor, blocks, clients, key)]
+        host = Blocks(to_host(blocks.values), blocks.offsets)
+        return [compressor.compress(self.matrix(i, host[i]), key.of(client)) for i, client in enumerate(clients)]
 
     def counted(self, message: Message) -> Message:
         """The `message`, with the papers' count: they count a whole triangle for a matrix that is not compressed."""
         return replace(message, floats=triangle(self.dim).size) if isinstance(message, Dense) else message
-
-    def shown(self, i: int, vector: Array, compressor: Compressor) -> Array:
-        return vector if compressor.acts_on == "vector" else self.matrix(i, vector)
 
     def told(self, message: Message) -> tuple[Array | None, Array]:
         if not isinstance(message, LowRank):

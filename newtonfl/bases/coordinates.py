@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.backend import Array, namespace, to_device
 from newtonfl.blocks import Blocks
 from newtonfl.compressors import Compressor
 from newtonfl.kernels import add_at
@@ -33,13 +33,8 @@ class Coordinates:
             raise ValueError(f"{type(compressor).__name__} compresses matrices, and these are vectors")
 
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
-        """Every client's message about its vector in `blocks`. Messages are made on the host."""
-        host = Blocks(to_host(blocks.values), blocks.offsets)
-        return [compressor.compress(self.shown(i, host[i], compressor), key.of(c)) for i, c in enumerate(clients)]
-
-    def shown(self, i: int, vector: Array, compressor: Compressor) -> Array:
-        """What the compressor is handed for client i's `vector`."""
-        return vector
+        """Every client's message about its vector in `blocks`."""
+        return compressor.compress_all(blocks, [key.of(client) for client in clients])
 
     def told(self, message: Message) -> tuple[Array | None, Array]:
         """(indices, values) of the vector that a `message` tells of; indices None means everywhere."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from newtonfl.backend import Array
+from newtonfl.backend import Array, to_host
+from newtonfl.blocks import Blocks
 from newtonfl.keys import Key
 from newtonfl.messages import Message
 
@@ -43,6 +45,11 @@ class Compressor(ABC):
     @abstractmethod
     def compress(self, v: Array, key: Key) -> Message:
         """The message for one client's `v`: NumPy, shape (size,) or (d, d). Random draws come from `key` alone."""
+
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
+        """The messages of all clients held here. A built-in may do it at once, on the device that holds `vectors`."""
+        host = Blocks(to_host(vectors.values), vectors.offsets)
+        return [self.compress(v, key) for v, key in zip(host, keys, strict=True)]
 
     def settings(self) -> dict[str, str | float]:
         """How the command line names this compressor, and its precision."""

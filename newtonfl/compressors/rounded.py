@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from newtonfl.backend import Array
+from newtonfl.blocks import Blocks
 from newtonfl.coding import Precision
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
 from newtonfl.keys import Key
@@ -47,6 +49,9 @@ class Rounded(Compressor):
 
     def compress(self, v: Array, key: Key) -> Message:
         return self.compressor.compress(v, key).to_precision(self.precision)
+
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
+        return [message.to_precision(self.precision) for message in self.compressor.compress_all(vectors, keys)]
 
     def for_dimension(self, dim: int) -> Self:
         compressor = self.compressor.for_dimension(dim)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from newtonfl.backend import Array
+import numpy as np
+
+from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.blocks import Blocks
 from newtonfl.compressors.compressor import Compressor, Contractive, count
 from newtonfl.kernels import largest
 from newtonfl.keys import Key
@@ -36,8 +40,15 @@ class TopK(Compressor):
         return Contractive(min(int(self.k), size) / size if size else 1.0)
 
     def compress(self, v: Array, key: Key) -> Message:
-        indices = largest(v, int(self.k))
-        return Sparse(indices, v[indices], floats=int(self.k))
+        return self.compress_all(Blocks.of([v]), [key])[0]
+
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
+        chosen = largest(vectors.values, vectors.offsets, int(self.k))
+        everywhere = np.concatenate([start + indices for start, indices in zip(vectors.offsets, chosen, strict=False)])
+        values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
+        ends = np.cumsum([len(indices) for indices in chosen])
+        each = np.split(values, ends[:-1])
+        return [Sparse(indices, told, floats=int(self.k)) for indices, told in zip(chosen, each, strict=True)]
 
     def for_dimension(self, dim: int) -> Self:
         return replace(self, k=count(self.k, dim, triangle(dim).size, f"topk:{self.k}"))

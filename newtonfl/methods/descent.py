@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
-import numpy as np
-
-from newtonfl.backend import Array, to_device, zeros
+from newtonfl.backend import Array, namespace, to_device, zeros
 from newtonfl.bases import equal_blocks
 from newtonfl.blocks import Blocks
 from newtonfl.keys import SERVER, Key
@@ -121,7 +119,7 @@ class Descent(Method):
         greetings, curvature = self.curvature.join(problem, x0, key)
         n = len(problem.clients)
         told = equal_blocks(zeros((n, problem.dim), problem.like))
-        return greetings, ClientState(np.broadcast_to(x0, (n, problem.dim)), told, curvature)
+        return greetings, ClientState(namespace(x0).broadcast_to(x0, (n, problem.dim)), told, curvature)
 
     def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> ServerState:
         facts = replace(facts, ridge_inside=self.ridge == "clients")
@@ -146,14 +144,14 @@ class Descent(Method):
         self, clients: ClientState, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[list[Parts], ClientState]:
         problem = self._view(problem)
-        x = self.model.receive(clients.model[0], announcement.to_all["model"])
+        x = self.model.receive(clients.model[0, :], announcement.to_all["model"])
         point = problem.at(x)
         curvature_parts, curvature = self.curvature.tell(
             clients.curvature, point, announcement.round, self.step.error_norm, key.to("curvature")
         )
         gradients, told = self.gradient.tell(clients.gradient, point.gradient, problem.clients, key.to("gradient"))
         replies = [{"gradient": g, **parts} for g, parts in zip(gradients, curvature_parts, strict=True)]
-        return replies, ClientState(np.broadcast_to(x, clients.model.shape), told, curvature)
+        return replies, ClientState(namespace(x).broadcast_to(x, clients.model.shape), told, curvature)
 
     def _view(self, problem: Problem) -> Problem:
         return problem.with_local_ridge() if self.ridge == "clients" else problem

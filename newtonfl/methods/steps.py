@@ -150,8 +150,8 @@ class Project(Plain):
         ridge = _diagonal(facts.ridge, facts)
         data = operator.hessian - ridge if facts.ridge_inside else operator.hessian
         # [H]₀ = H where H is positive semidefinite. Data Hessians are often singular, hence the hair's breadth.
-        hair = 1e-14 * float(xp.linalg.matrix_norm(data))
-        if cholesky(data + _diagonal(hair, facts)) is None:
+        hair = 1e-14 * xp.linalg.matrix_norm(data)
+        if cholesky(data + hair * _diagonal(1.0, facts)) is None:
             values, vectors = xp.linalg.eigh(data)
             data = (vectors * xp.clip(values, 0.0, None)) @ vectors.T
         return data + ridge

@@ -1,0 +1,44 @@
+"""array-api-strict's second device, made stricter: nothing moves to the host unless it is moved by name."""
+
+from __future__ import annotations
+
+import array_api_strict as xp
+import numpy as np
+
+from newtonfl.backend import Array
+
+HOST = xp.Device("CPU_DEVICE")
+DEVICE = xp.Device("device1")
+
+
+def install(monkeypatch) -> None:
+    """Make every silent way to the host an error: conversions, iteration, the exchange protocol."""
+    strict = type(xp.asarray(0.0))
+
+    def guarded(name):
+        original = getattr(strict, name)
+
+        def method(self, *args, **kwargs):
+            if self.device != HOST:
+                raise RuntimeError(f"an array on a device came to the host through {name}")
+            return original(self, *args, **kwargs)
+
+        return method
+
+    # bool, int and float of a device array are CuPy's synchronisations: allowed on scalars there, and wanted nowhere
+    # in a hot loop; here they are errors but for the one test of a factorisation's success.
+    for name in ("__float__", "__int__", "__index__", "__complex__", "__dlpack__"):
+        monkeypatch.setattr(strict, name, guarded(name))
+    original = strict.__getitem__
+
+    def iterate(self):
+        if self.device != HOST:
+            raise RuntimeError("an array on a device was iterated over")
+        return (original(self, i) for i in range(self.shape[0]))
+
+    monkeypatch.setattr(strict, "__iter__", iterate, raising=False)
+
+
+def on_device() -> Array:
+    """An empty array that names the library and the device."""
+    return xp.asarray(np.zeros(0), device=DEVICE)

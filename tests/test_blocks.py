@@ -1,0 +1,59 @@
+"""Blocks: every client's reduction is NumPy's over its own block, empty blocks included, in any array library."""
+
+from __future__ import annotations
+
+import array_api_strict
+import numpy as np
+import pytest
+
+from newtonfl.backend import to_host
+from newtonfl.blocks import Blocks, offsets_of
+
+SIZES = [3, 0, 1, 1000, 0]
+
+
+@pytest.fixture(params=[np, array_api_strict], ids=["numpy", "strict"])
+def blocks(request):
+    """Blocks of :data:`SIZES` in each library."""
+    draw = np.random.default_rng(0)
+    return Blocks.of([request.param.asarray(draw.standard_normal(size)) for size in SIZES])
+
+
+def vectors() -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    return [draw.standard_normal(size) for size in SIZES]
+
+
+def test_blocks_hold_what_was_laid_end_to_end(blocks):
+    """Length, sizes, each block by its number and in turn."""
+    assert len(blocks) == 5 and blocks.sizes.tolist() == SIZES
+    assert blocks.offsets.tolist() == [0, 3, 3, 4, 1004, 1004] and blocks.offsets.dtype == np.int64
+    for i, (block, vector) in enumerate(zip(blocks, vectors(), strict=True)):
+        np.testing.assert_array_equal(to_host(block), vector)
+        np.testing.assert_array_equal(to_host(blocks[i]), vector)
+    assert offsets_of([]).tolist() == [0]
+
+
+def test_sums_and_norms_are_numpys_of_each_block(blocks):
+    """In the same bits: a client's sum must not depend on its neighbours, so it is the sum of its own array."""
+    np.testing.assert_array_equal(to_host(blocks.sums()), [vector.sum() for vector in vectors()])
+    np.testing.assert_array_equal(to_host(blocks.norms()), [np.sqrt((vector * vector).sum()) for vector in vectors()])
+    np.testing.assert_allclose(to_host(blocks.norms()), [np.linalg.norm(vector) for vector in vectors()], rtol=1e-14)
+
+
+def test_a_blocks_bits_do_not_depend_on_its_neighbours():
+    """Any regrouping gives the same sums and norms."""
+    draw = np.random.default_rng(1)
+    alone = [draw.standard_normal(size) for size in (1, 7, 8, 129, 1023, 4097, 3)]
+    for order in (range(7), range(6, -1, -1), [3, 5, 0], [4]):
+        together = Blocks.of([alone[i] for i in order])
+        assert together.sums().tolist() == [float(Blocks.of([alone[i]]).sums()[0]) for i in order]
+        assert together.norms().tolist() == [float(Blocks.of([alone[i]]).norms()[0]) for i in order]
+
+
+def test_differences_and_replacements_keep_the_offsets(blocks):
+    """a - b blockwise; other values on the same layout."""
+    other = blocks.replaced(2 * blocks.values)
+    difference = other - blocks
+    np.testing.assert_array_equal(to_host(difference.values), np.concatenate(vectors()))
+    assert difference.offsets is blocks.offsets and other.offsets is blocks.offsets

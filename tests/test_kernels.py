@@ -1,0 +1,102 @@
+"""Kernels, each against a slow or a textbook way to the same thing."""
+
+from __future__ import annotations
+
+import array_api_strict
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from newtonfl.backend import to_host
+from newtonfl.blocks import offsets_of
+from newtonfl.kernels import add_at, cholesky, cholesky_solve, largest
+
+LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])
+FEW = st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, 2.0, 5e-324])  # many ties and zeros
+
+
+def head(numbers: list[float], k: int) -> list[int]:
+    """The slow way: sort by magnitude, then by position; drop zeros; keep k; put them in order."""
+    order = sorted(range(len(numbers)), key=lambda i: (-abs(numbers[i]), i))
+    return sorted([i for i in order if numbers[i] != 0][:k])
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    st.lists(st.lists(FEW | st.floats(allow_nan=False, allow_infinity=False), max_size=20), min_size=1, max_size=4),
+    st.integers(0, 25),
+)
+@example([[]], 0)
+@example([[0.0, 0.0], [1.0]], 1)
+@example([[1.0, -1.0, 1.0]], 2)
+@example([[2.0, 0.0, -2.0], [], [3.0]], 2)
+@example([[2.0, 0.0, -2.0], [1.0, 2.0]], 3)
+@example([[1.0, 2.0]], 0)
+def test_largest_is_the_head_of_each_clients_sorted_list(clients, k):
+    """Ties go to the lowest position, zeros are never chosen, and positions count from a client's own beginning."""
+    for xp in (np, array_api_strict):
+        values = xp.asarray([number for numbers in clients for number in numbers], dtype=xp.float64)
+        found = largest(values, offsets_of([len(numbers) for numbers in clients]), k)
+        assert all(isinstance(chosen, np.ndarray) and chosen.dtype == np.int64 for chosen in found)
+        assert [chosen.tolist() for chosen in found] == [head(numbers, k) for numbers in clients]
+
+
+def test_largest_of_many():
+    """Long vectors of few values, where every selection has ties to break."""
+    values = np.random.default_rng(0).integers(-20, 21, 5000).astype(float)
+    offsets = np.array([0, 3000, 5000])
+    expected = [values[:3000].tolist(), values[3000:].tolist()]
+    for k in (1, 10, 499, 1900, 2900, 2999, 3000, 6000):
+        assert [chosen.tolist() for chosen in largest(values, offsets, k)] == [head(numbers, k) for numbers in expected]
+
+
+@LIBRARIES
+def test_adding_at_positions(xp):
+    """values[positions] += increments, elementwise; NumPy's array is changed in place."""
+    start, positions, increments = np.arange(6.0), np.array([5, 0, 2]), np.array([0.5, -1.0, 10.0])
+    values = xp.asarray(start)
+    found = add_at(values, positions, increments)
+    np.testing.assert_array_equal(to_host(found), [-1, 1, 12, 3, 4, 5.5])
+    assert (found is values) == (xp is np)
+    if xp is not np:
+        np.testing.assert_array_equal(to_host(values), start)
+    none = add_at(xp.asarray(start), np.zeros(0, np.int64), np.zeros(0))
+    np.testing.assert_array_equal(to_host(none), start)
+
+
+def positive_definite(dim: int, seed: int = 0) -> np.ndarray:
+    factor = np.random.default_rng(seed).standard_normal((dim, dim + 3))
+    return factor @ factor.T / dim
+
+
+@LIBRARIES
+@pytest.mark.parametrize("dim", [1, 2, 9])
+def test_cholesky_and_its_solution(xp, dim):
+    """L is lower triangular with L Lᵀ = A, and L Lᵀ x = b is solved."""
+    matrix, vector = positive_definite(dim), np.arange(1.0, dim + 1)
+    factor = cholesky(xp.asarray(matrix))
+    lower = to_host(factor)
+    np.testing.assert_array_equal(lower, np.tril(lower))
+    np.testing.assert_allclose(lower @ lower.T, matrix, rtol=1e-13, atol=1e-14)
+    solution = to_host(cholesky_solve(factor, xp.asarray(vector)))
+    np.testing.assert_allclose(matrix @ solution, vector, rtol=1e-11)
+    np.testing.assert_allclose(solution, np.linalg.solve(matrix, vector), rtol=1e-11)
+
+
+@LIBRARIES
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.diag([1.0, -1e-12, 1.0]),
+        np.diag([1.0, 0.0]),
+        np.array([[1.0, 2.0], [2.0, 1.0]]),
+        np.array([[0.0]]),
+        np.array([[np.nan, 0.0], [0.0, 1.0]]),
+        -positive_definite(5),
+    ],
+    ids=["tiny negative", "singular", "indefinite", "zero", "not a number", "negative definite"],
+)
+def test_no_cholesky_factor_of_what_is_not_positive_definite(xp, matrix):
+    """None, without a raise or a warning."""
+    assert cholesky(xp.asarray(matrix)) is None

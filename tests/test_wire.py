@@ -1,0 +1,311 @@
+"""Packets: every form comes back, nothing corrupt gets through, and the bytes are those that were once agreed.
+
+``python tests/test_wire.py`` writes the golden packets anew: for a new form, or a new version of the protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import MESSAGES, same_message
+
+from newtonfl.coding import PRECISIONS, WireError
+from newtonfl.messages import Dense, Indices, Message, Nothing, Sparse
+from newtonfl.wire import EVERYONE, PARTS, VERSION, Kind, Packet, decode, encode, pack, unpack
+
+GOLDEN = Path(__file__).parent / "golden"
+HEADER, SECTION = struct.Struct("<2sBBIIHHQI"), struct.Struct("<BBBBQ")
+
+
+def golden_packets() -> dict[str, tuple[Packet, dict[str, int]]]:
+    """File name → packet and its parts' sizes: a packet of each form at each precision, and three mixed ones."""
+    packets = {}
+    for name, message, size in MESSAGES:
+        for precision in PRECISIONS:
+            sent = message.to_precision(precision)
+            if sent.precision == precision:  # a form without numbers has one precision
+                packets[f"{name}-{precision}.bin"] = (
+                    Packet(Kind.REPLY, 5, 3, 0, {"curvature": sent}),
+                    {"curvature": size},
+                )
+    forms = {name: (message, size) for name, message, size in MESSAGES}
+    packets["empty.bin"] = Packet(Kind.REPLY, 2**32 - 1, 7), {}
+    packets["greeting.bin"] = (
+        Packet(Kind.GREETING, 0, 2, 0, {"support": Indices(np.array([1, 3])), "initial": Dense(np.array([0.5, -4.0]))}),
+        {"support": 6, "initial": 2},
+    )
+    packets["announcement.bin"] = (
+        Packet(Kind.ANNOUNCEMENT, 12, EVERYONE, 5, {"model": forms["dense"][0]}),
+        {"model": forms["dense"][1]},
+    )
+    return packets
+
+
+PACKETS = golden_packets()
+
+
+def read(buffer: bytes, sizes: dict[str, int]) -> Packet:
+    """The packet in `buffer`, all of it."""
+    packet, end = decode(memoryview(buffer), lambda part, client, heard: sizes[part])
+    assert end == len(buffer)
+    return packet
+
+
+def same_packet(a: Packet, b: Packet) -> bool:
+    heads = [(p.kind, p.round, p.client, p.flags, list(p.parts)) for p in (a, b)]
+    return heads[0] == heads[1] and all(same_message(a.parts[name], b.parts[name]) for name in a.parts)
+
+
+def sealed(
+    sections: list[tuple[int, int, int, bytes]], *, version: int = VERSION, kind: int = 1, count: int | None = None,
+    tail: bytes = b"", lengths: dict[int, int] | None = None,
+) -> bytes:  # fmt: skip
+    """A packet of round 5 and client 3 with a right checksum around (part, form, precision, payload) as given."""
+    table = [SECTION.pack(p, f, q, 0, (lengths or {}).get(s, len(body))) for s, (p, f, q, body) in enumerate(sections)]
+    rest = b"".join(table + [body for *_, body in sections]) + tail
+    head = (b"NF", version, kind, 5, 3, len(sections) if count is None else count, 0, len(rest))
+    return HEADER.pack(*head, zlib.crc32(rest, zlib.crc32(HEADER.pack(*head, 0)))) + rest
+
+
+# --- what is sent arrives
+
+
+@pytest.mark.parametrize("name", PACKETS)
+def test_packets_come_back(name):
+    """Decoding inverts encoding: head, parts in their order, and every bit of the messages."""
+    packet, sizes = PACKETS[name]
+    assert same_packet(read(encode(packet), sizes), packet)
+    assert read(encode(packet), sizes).formula_bits in (packet.formula_bits, 32 * sum(sizes.values()))
+
+
+@pytest.mark.parametrize("name", PACKETS)
+def test_golden_bytes(name):
+    """The bytes of these packets never change within a protocol version: today's writer wrote, and reads, the file."""
+    packet, sizes = PACKETS[name]
+    golden = (GOLDEN / name).read_bytes()
+    assert encode(packet) == golden
+    assert same_packet(read(golden, sizes), packet)
+
+
+def test_the_golden_files_are_those_of_the_packets():
+    """None is missing, and none is left from a form that is gone."""
+    assert sorted(path.name for path in GOLDEN.iterdir()) == sorted(PACKETS)
+
+
+def test_the_layout_is_the_documented_one():
+    """28 bytes of header, 12 a section, the payloads, all little-endian; the CRC-32 is of everything else."""
+    assert HEADER.size == len(encode(Packet(Kind.REPLY, 0, 0))) == 28 and SECTION.size == 12
+    first, second = Sparse(np.array([1, 2]), np.array([1.0, -2.0])), Dense(np.array([0.5]))
+    buffer = encode(Packet(Kind.GREETING, 0x01020304, 0x0A0B0C0D, 0x0607, {"curvature": first, "error": second}))
+    *fields, checksum = HEADER.unpack_from(buffer)
+    assert fields == [b"NF", VERSION, 2, 0x01020304, 0x0A0B0C0D, 2, 0x0607, len(buffer) - 28]
+    assert checksum == zlib.crc32(buffer[:24] + b"\0" * 4 + buffer[28:])
+    assert SECTION.unpack_from(buffer, 28) == (PARTS.index("curvature"), 3, 0, 0, len(first.payload()))
+    assert SECTION.unpack_from(buffer, 40) == (PARTS.index("error"), 1, 0, 0, 8)
+    assert buffer[52:] == first.payload() + second.payload()
+    assert sealed([(2, 3, 0, first.payload())]) == encode(Packet(Kind.REPLY, 5, 3, 0, {"curvature": first}))
+
+
+def test_packets_stand_end_to_end():
+    """A buffer of several packets is read one after the other, each ending where the next begins."""
+    buffer, view, found = b"".join(encode(packet) for packet, _ in PACKETS.values()), None, []
+    view = memoryview(buffer)
+    for _, sizes in PACKETS.values():
+        packet, end = decode(view, lambda part, client, heard, s=sizes: s[part])
+        found.append(packet)
+        view = view[end:]
+    assert len(view) == 0
+    assert all(same_packet(a, b) for a, (b, _) in zip(found, PACKETS.values(), strict=True))
+
+
+def test_sizes_are_asked_with_the_client_and_what_was_heard_before():
+    """How long a part is may depend on the parts before it, as an initial Hessian's length on its support."""
+    packet, sizes = PACKETS["greeting.bin"]
+    asked = []
+
+    def size(part, client, heard):
+        asked.append((part, client, list(heard)))
+        return sizes[part]
+
+    decode(memoryview(encode(packet)), size)
+    assert asked == [("support", 2, []), ("initial", 2, ["support"])]
+    with pytest.raises(WireError, match="round 0, client 2, initial: 16 bytes where 3 numbers take 24"):
+        read(encode(packet), {"support": 6, "initial": 3})
+
+
+def test_formula_bits_are_the_sum_over_the_parts():
+    """The papers' count knows no headers."""
+    parts: dict[str, Message] = {
+        "gradient": Dense(np.zeros(7)),
+        "curvature": Nothing(),
+        "error": Dense(np.ones(1), floats=0),
+    }
+    assert Packet(Kind.REPLY, 1, 1, 0, parts).formula_bits == 32 * 7
+
+
+# --- what is corrupt is refused
+
+
+@pytest.mark.parametrize("name", PACKETS)
+def test_every_flipped_byte_is_refused_with_its_place(name):
+    """Every byte of every packet, so changed that one bit, all bits, or the sign differ."""
+    packet, sizes = PACKETS[name]
+    buffer = encode(packet)
+    client = "to all" if packet.client == EVERYONE else f"client {packet.client}"
+    where = f"round {packet.round}, {client}"
+    for at in range(len(buffer)):
+        for flip in (1, 128, 255):
+            changed = bytearray(buffer)
+            changed[at] ^= flip
+            with pytest.raises(WireError) as caught:
+                read(bytes(changed), sizes)
+            told = str(caught.value)
+            if at < 3:
+                assert "no packet of version 1" in told
+            elif 4 <= at < 12:  # round and client themselves: what they now are is told
+                assert told.startswith("round ") and not told.startswith(f"{where}: ")
+            else:
+                assert told.startswith(f"{where}: ")
+
+
+@pytest.mark.parametrize("name", PACKETS)
+def test_cut_packets_are_refused(name):
+    """At every length; a longer buffer holds the packet and what comes after it."""
+    packet, sizes = PACKETS[name]
+    buffer = encode(packet)
+    for length in range(len(buffer)):
+        fault = (
+            "no packet: a header has 28" if length < 28 else f"{len(buffer) - 28} bytes announced, {length - 28} there"
+        )
+        with pytest.raises(WireError, match=fault):
+            read(buffer[:length], sizes)
+    assert decode(memoryview(buffer + b"NF"), lambda part, client, heard: sizes[part])[1] == len(buffer)
+
+
+NUMBER = np.ones(1).tobytes()
+
+
+@pytest.mark.parametrize(
+    "buffer, fault",
+    [
+        (sealed([], version=VERSION + 1), "no packet of version 1"),
+        (sealed([], version=0), "no packet of version 1"),
+        (sealed([], kind=3), "kind 3 with 0 sections"),
+        (sealed([], count=1), "1 sections in 0 bytes"),
+        (sealed([(1, 1, 0, NUMBER)], count=2), "2 sections in 20 bytes"),
+        (sealed([(1, 1, 0, NUMBER), (1, 1, 0, NUMBER)]), "two sections tell of gradient"),
+        (sealed([(1, 6, 0, NUMBER)]), "section 0 is part 1, form 6"),
+        (sealed([(1, 1, 0, NUMBER), (2, 255, 0, b"")]), "section 1 is part 2, form 255"),
+        (sealed([(len(PARTS), 1, 0, NUMBER)]), f"section 0 is part {len(PARTS)}"),
+        (sealed([(1, 1, 3, NUMBER)]), "precision 3"),
+        (sealed([(1, 1, 0, NUMBER)], lengths={0: 9}), "9 bytes"),
+        (sealed([(1, 1, 0, NUMBER)], lengths={0: 2**63}), f"{2**63} bytes"),
+        (sealed([(1, 1, 0, NUMBER)], lengths={0: 2**64 - 20}), f"{2**64 - 20} bytes"),
+        (sealed([(1, 1, 0, NUMBER)], tail=b"\0\0"), "2 bytes belong to no section"),
+        (sealed([(1, 1, 0, NUMBER * 2)]), "gradient: 16 bytes where 1 numbers take 8"),
+        (sealed([(1, 1, 1, NUMBER)]), "gradient: 8 bytes where 1 numbers take 4"),
+        (sealed([(1, 1, 0, np.array([np.inf]).tobytes())]), "gradient: a number that is not finite"),
+    ],
+)
+def test_packets_with_a_right_checksum_that_cannot_be(buffer, fault):
+    """What a faulty sender could seal: refused in words, with round and client."""
+    with pytest.raises(WireError, match=fault) as caught:
+        decode(memoryview(buffer), lambda part, client, heard: 1)
+    assert "version" in fault or str(caught.value).startswith("round 5, client 3")
+
+
+def test_huge_announced_lengths_are_refused_without_allocating():
+    """In the header, in the table and in a payload's count."""
+    head = (b"NF", VERSION, 1, 5, 3, 1, 0, 2**63)
+    count = struct.pack("<I", 2**32 - 1)
+    buffers = [
+        HEADER.pack(*head, 0) + b"\0" * 20,
+        sealed([(2, 3, 0, count)], lengths={0: 2**62}),
+        *(sealed([(2, form, q, count + b"\xff" * 30)]) for form in (2, 3, 5) for q in range(3)),
+        *(sealed([(2, 4, q, struct.pack("<Q", 0) + count)]) for q in range(3)),
+        *(sealed([(2, 1, q, b"\0" * 30)]) for q in range(3)),
+    ]
+    for buffer in buffers:
+        tracemalloc.start()
+        try:
+            with pytest.raises(WireError, match="round 5, client 3"):
+                decode(memoryview(buffer), lambda part, client, heard: 2**61)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 2**16
+
+
+# --- the envelope for what is not on the ledger
+
+
+def envelope() -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    arrays = {
+        "x": np.array([1.5, -0.0, 3e-310]),
+        "clients": np.arange(5, dtype=np.int64)[::2],
+        "table": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "mask": np.array([True, False, True]),
+        "empty": np.zeros((0, 4)),
+    }
+    return arrays, {"call": "end", "round": 3, "text": "‖∇f‖ ≤ 1e-9", "none": None}
+
+
+def test_envelopes_come_back():
+    """Arrays of any shape, type and layout in every bit, and the facts."""
+    arrays, facts = envelope()
+    for given in (pack(arrays, **facts), memoryview(pack(arrays, **facts))):
+        found, told = unpack(given)
+        assert told == facts and list(found) == list(arrays)
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype and found[name].shape == array.shape
+            assert found[name].tobytes() == array.tobytes()
+    assert unpack(pack({})) == ({}, {})
+
+
+def test_envelopes_are_aligned():
+    """Numbers begin at multiples of 8 bytes, so that they can be used where they lie."""
+    buffer = np.frombuffer(bytearray(pack(*envelope()[:1])), np.uint8)
+    found = unpack(memoryview(buffer))[0]
+    start = buffer.ctypes.data
+    assert all((array.ctypes.data - start) % 8 == 0 for array in found.values() if array.size)
+
+
+def test_envelopes_of_another_length_are_refused():
+    """Every truncation and extension."""
+    arrays, facts = envelope()
+    buffer = pack(arrays, **facts)
+    for length in range(len(buffer)):
+        with pytest.raises(WireError, match="envelope"):
+            unpack(buffer[:length])
+    for tail in (b"\0", b"\0" * 8):
+        with pytest.raises(WireError, match=f"an envelope of {len(buffer) + len(tail)} bytes announces {len(buffer)}"):
+            unpack(buffer + tail)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"", b"no JSON", b'{"facts": {}}', b"[]", b"3",
+        {"x": ["<f8", [-1]]}, {"x": ["<f8", [2**32, 2**32]]}, {"x": ["|O", [1]]}, {"x": ["nonsense", [1]]}, {"x": ["<f8"]},
+        {"x": ["<f8", [9]]}, {"x": ["<f8", ["a"]]}, {"x": 3},
+    ],
+)  # fmt: skip
+def test_envelopes_with_a_false_head_are_refused(head):
+    """Nothing but a WireError comes out of what nobody packed; objects are never made."""
+    text = head if isinstance(head, bytes) else json.dumps({"arrays": head, "facts": {}}).encode()
+    with pytest.raises(WireError, match="envelope"):
+        unpack(struct.pack("<Q", len(text)) + text + b"\0" * 8)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for old in GOLDEN.iterdir():
+        old.unlink()
+    for file, (packet, _) in PACKETS.items():
+        (GOLDEN / file).write_bytes(encode(packet))
