@@ -53,7 +53,7 @@ class Ledger:
         self.up, self.down = Tally.of(self.n_clients), Tally.of(self.n_clients)
 
     def totals(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Total, mean and max over the clients of up, down, setup_up, setup_down and setup, in bytes and formula bits."""
+        """Total, mean and max over the clients of up, down, setup_up, setup_down and setup, by kind of count."""
         table = {
             kind: {
                 "up": getattr(self.up, kind),

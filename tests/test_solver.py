@@ -1,0 +1,194 @@
+"""solve(): what it returns and refuses, when it stops, and what precision and settings do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from cases import dense_glm, functions_problem, sparse_glm
+
+import newtonfl as nf
+from newtonfl.reference import optimum
+from newtonfl.solver import Reason
+
+
+@pytest.fixture(scope="module")
+def breast_cancer():
+    return nf.load("breast_cancer", clients=16)
+
+
+def test_the_main_job_converges_from_zero(breast_cancer):
+    """Standardised features, 16 clients, λ = 1e-3, the defaults: about 70 rounds to 1e-10."""
+    result = nf.solve(breast_cancer, nf.newton_3pc(), tol=1e-10)
+    assert result.converged and result.reason is Reason.CONVERGED
+    assert 65 <= result.rounds <= 85
+    point = breast_cancer.at(result.x)
+    true = np.linalg.norm(point.gradient.mean(axis=0) + breast_cancer.ridge * result.x)
+    assert true <= 1e-10 and math.isclose(true, result.history[-1].gradient_norm, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize("wire", ["float32", "natural"])
+def test_a_thin_wire_reaches_full_accuracy(breast_cancer, wire):
+    """Exact float32 values would stop at 5e-10; differences do not, and the bytes are fewer."""
+    full = nf.solve(breast_cancer, nf.newton_3pc(), tol=1e-13, rounds=300)
+    thin = nf.solve(breast_cancer, nf.newton_3pc(wire=wire), tol=1e-13, rounds=300)
+    assert thin.converged
+    assert thin.history[-1].bytes_up < 0.8 * full.history[-1].bytes_up
+    assert thin.history[-1].bytes_down / thin.rounds < 0.8 * full.history[-1].bytes_down / full.rounds
+
+
+def test_identity_after_is_newton_and_before_is_newton_delayed():
+    """Identity compressor, α = 1: the step after the message is Newton's, before it Newton's with the last Hessian."""
+    problem = dense_glm("logistic", 4, 1)
+    x0 = optimum(problem)[0] + 0.3
+
+    def newton_by_hand(delay, rounds):
+        x, hessians = x0, []
+        for k in range(rounds):
+            point = problem.at(x)
+            hessians.append(np.mean([point.hessian(i) for i in range(4)], axis=0) + np.diag(problem.ridge))
+            used = hessians[max(k - delay, 0)]
+            x = x - np.linalg.solve(used, point.gradient.mean(axis=0) + problem.ridge * x)
+        return x
+
+    for delay, step_uses in ((0, "after"), (1, "before")):
+        method = nf.fednl(compressor=nf.Identity(), step="project", step_uses=step_uses)
+        result = nf.solve(problem, method, x0=x0, rounds=4, tol=0.0)
+        assert np.linalg.norm(result.x - newton_by_hand(delay, 4)) <= 1e-11
+
+
+def test_fednl_with_the_message_first_is_newton_3pc():
+    """The two differ in when the step uses a message; FedNL also sends one in round 0, which says nothing there."""
+    problem = dense_glm("logistic", 4, 2)
+    compressor = nf.TopK("1d")
+    one = nf.solve(problem, nf.fednl(compressor=compressor, step_uses="after"), rounds=10, tol=0.0)
+    other = nf.solve(problem, nf.newton_3pc(compressor=compressor), rounds=10, tol=0.0)
+    assert one.x_sha256 == other.x_sha256
+
+
+def test_ridge_at_the_clients_is_the_same_method():
+    """λI cancels in differences from a Hessian start, so only rounding differs."""
+    for problem in (dense_glm("logistic", 4, 3), sparse_glm("logistic", 4, 3)):
+        for step in ("shift", "project"):
+            server, clients = (
+                nf.solve(problem, nf.newton_3pc(step=step, ridge=where), rounds=8, tol=0.0)
+                for where in ("server", "clients")
+            )
+            assert np.linalg.norm(server.x - clients.x) <= 1e-10 * np.linalg.norm(server.x)
+
+
+def test_support_and_symmetric_bases_agree_for_top_k():
+    """Entries outside the support are zero and never chosen."""
+    problem = sparse_glm("logistic", 5, 4)
+    runs = [nf.solve(problem, nf.newton_3pc(basis=basis), rounds=12, tol=0.0) for basis in ("support", "symmetric")]
+    assert np.linalg.norm(runs[0].x - runs[1].x) <= 1e-10 * np.linalg.norm(runs[0].x)
+    for key in ("formula_bits_up", "formula_bits_down"):
+        assert getattr(runs[0].history[-1], key) == getattr(runs[1].history[-1], key)
+    assert runs[0].history[0].setup_formula_bits_up == runs[1].history[0].setup_formula_bits_up
+    assert runs[0].history[0].setup_bytes_up < runs[1].history[0].setup_bytes_up
+
+
+def test_gradient_descent_meets_its_rate_and_a_longer_step_does_not():
+    """f(x^k) - f* ≤ (1 - μ/L)ᵏ (f(x⁰) - f*) for the step 1/L on a quadratic of known spectrum; 2.5/L diverges."""
+    problem = nf.load("quadratic")
+    result = nf.solve(problem, nf.gd(), rounds=200, tol=0.0)
+    gaps = np.array([record.gap for record in result.history])
+    assert np.all(gaps <= (1 - 0.01) ** np.arange(len(gaps)) * gaps[0] * (1 + 1e-9) + 1e-15)
+    longer = nf.solve(problem, nf.gd(stepsize=2.5), rounds=200, tol=0.0)
+    assert longer.history[-1].f > longer.history[0].f
+
+
+def test_newton_finds_a_constructed_minimiser_in_one_step():
+    problem, x_star = functions_problem()
+    result = nf.solve(problem, nf.newton(), tol=1e-9)
+    assert result.rounds == 1 and np.linalg.norm(result.x - x_star) <= 1e-10
+
+
+def test_hessians_are_counted(breast_cancer):
+    result = nf.solve(breast_cancer, nf.newton_3pc(), rounds=5, tol=0.0)
+    # H⁰ and round 0's target are the Hessian at x⁰, once; then one a round.
+    assert [record.hessians for record in result.history] == [1, 1, 2, 3, 4, 5]
+    frozen = nf.solve(breast_cancer, nf.gd(), rounds=3, tol=0.0)
+    assert frozen.history[-1].hessians == 0
+
+
+def test_a_callback_stops_and_the_record_says_so(breast_cancer):
+    seen = []
+
+    def callback(record):
+        seen.append(record.round)
+        return record.round == 4
+
+    result = nf.solve(breast_cancer, nf.newton_3pc(), callback=callback)
+    assert seen == [0, 1, 2, 3, 4] and result.reason is Reason.STOPPED and not result.converged
+
+
+def test_a_start_at_the_solution_needs_no_round(breast_cancer):
+    result = nf.solve(breast_cancer, nf.newton_3pc(), x0=optimum(breast_cancer)[0], tol=1e-12)
+    assert result.converged and result.rounds == 0
+    assert result.history[0].setup_bytes_up > 0  # the set-up was sent all the same, and is counted
+
+
+def test_optimum_is_at_rounding_level(breast_cancer):
+    x, f = optimum(breast_cancer)
+    gradient = breast_cancer.at(x).gradient.mean(axis=0) + breast_cancer.ridge * x
+    assert np.linalg.norm(gradient) <= 1e-15 and abs(f - breast_cancer.f_star) <= 2e-17
+
+
+def test_what_is_not_finite_is_a_reason():
+    def value(i, x):
+        return float(np.exp(x[0]))
+
+    problem = nf.FromFunctions(2, 1, value, lambda i, x: np.exp(x), lambda i, x: np.exp(x)[:, None])
+    uphill = nf.solve(problem, nf.gd(stepsize=1.0), x0=np.array([800.0]), rounds=5)
+    assert uphill.reason is Reason.NOT_FINITE
+
+
+def test_a_singular_step_is_a_reason():
+    flat = nf.FromFunctions(2, 2, lambda i, x: x[0], lambda i, x: np.array([1.0, 0.0]), lambda i, x: np.zeros((2, 2)))
+    result = nf.solve(flat, nf.newton())
+    assert result.reason is Reason.SINGULAR and not result.converged
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"tol": -1.0}, "tol"),
+        ({"tol": math.nan}, "tol"),
+        ({"rounds": -1}, "rounds"),
+        ({"x0": np.zeros(3)}, r"\(30,\)"),
+        ({"x0": np.full(30, np.nan)}, "finite"),
+    ],
+)
+def test_wrong_arguments_are_refused(breast_cancer, settings, told):
+    with pytest.raises(ValueError, match=told):
+        nf.solve(breast_cancer, nf.newton_3pc(), **settings)
+
+
+def test_gradient_descent_without_a_known_constant_says_so():
+    problem = nf.FromFunctions(1, 1, lambda i, x: x @ x, lambda i, x: 2 * x, lambda i, x: 2 * np.eye(1))
+    with pytest.raises(ValueError, match="stepsize=NUMBER"):
+        nf.solve(problem, nf.gd())
+    assert nf.solve(problem, nf.gd(stepsize=0.4), x0=np.ones(1)).converged
+
+
+def test_a_failing_function_names_its_client():
+    def gradient(i, x):
+        if i == 2:
+            raise ZeroDivisionError("on purpose")
+        return x
+
+    problem = nf.FromFunctions(3, 2, lambda i, x: x @ x / 2, gradient, lambda i, x: np.eye(2))
+    with pytest.raises(ZeroDivisionError) as caught:
+        nf.solve(problem, nf.newton())
+    assert any("client 2" in note for note in caught.value.__notes__)
+
+
+def test_a_system_exit_is_no_success():
+    def gradient(i, x):
+        raise SystemExit(0)
+
+    problem = nf.FromFunctions(1, 2, lambda i, x: x @ x / 2, gradient, lambda i, x: np.eye(2))
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        nf.solve(problem, nf.newton())
