@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import math
 import os
 import sys
 import time
@@ -16,6 +18,7 @@ from newtonfl.transport import Fault, Transport
 CHUNK = 2**30
 """The most bytes in one MPI call: counts are 32-bit integers in MPI before version 4."""
 
+_GRACE = 2.0  # seconds
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
@@ -38,43 +41,65 @@ class MPITransport(Transport):
     """
 
     def __init__(self, comm: Any) -> None:
-        self.comm = comm.Dup()
+        self.comm, self.exits = comm.Dup(), comm.Dup()
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        atexit.register(self._leave)
 
     def broadcast(self, buffer: bytes | None) -> bytes:
         length = np.array([0 if buffer is None else len(buffer)], np.int64)
-        self.comm.Bcast(length, 0)
+        self._wait(self.comm.Ibcast(length, 0))
         whole = bytearray(int(length[0])) if buffer is None else buffer
         for chunk in _chunks(whole):
-            self.comm.Bcast(chunk, 0)
+            self._wait(self.comm.Ibcast(chunk, 0))
         return bytes(whole)
 
     def gather(self, buffer: bytes) -> list[bytes]:
-        lengths = np.zeros(self.size if self.rank == 0 else 0, np.int64)
-        self.comm.Gather(np.array([len(buffer)], np.int64), lengths if self.rank == 0 else None, 0)
+        lengths = np.zeros(self.size, np.int64)
+        self._wait(self.comm.Igather(np.array([len(buffer)], np.int64), lengths if self.rank == 0 else None, 0))
         if self.rank:
             for chunk in _chunks(buffer):
-                self.comm.Send(chunk, 0)
+                self._wait(self.comm.Isend(chunk, 0))
             return []
         received = [buffer] + [bytearray(int(length)) for length in lengths[1:]]
         for rank, whole in enumerate(received[1:], 1):
             for chunk in _chunks(whole):
-                self.comm.Recv(chunk, rank)
+                self._wait(self.comm.Irecv(chunk, rank))
         return [bytes(whole) for whole in received]
 
     def scatter(self, buffers: list[bytes] | None) -> bytes:
         length = np.zeros(1, np.int64)
         lengths = None if buffers is None else np.array([len(buffer) for buffer in buffers], np.int64)
-        self.comm.Scatter(lengths, length, 0)
+        self._wait(self.comm.Iscatter(lengths, length, 0))
         if buffers is not None:
             for rank, whole in enumerate(buffers[1:], 1):
                 for chunk in _chunks(whole):
-                    self.comm.Send(chunk, rank)
+                    self._wait(self.comm.Isend(chunk, rank))
             return buffers[0]
         mine = bytearray(int(length[0]))
         for chunk in _chunks(mine):
-            self.comm.Recv(chunk, 0)
+            self._wait(self.comm.Irecv(chunk, 0))
         return bytes(mine)
+
+    def _leave(self) -> None:
+        """At this process's end: tell the others, in case that one waits for it."""
+        for rank in range(self.size):
+            if rank != self.rank:
+                self.exits.Isend(bytearray(1), rank).Free()
+
+    def _wait(self, request: Any) -> None:
+        """Wait for a request, but not for a rank that has ended: that would be for ever."""
+        from mpi4py import MPI
+
+        status, deadline = MPI.Status(), math.inf
+        while not request.Test():
+            if deadline == math.inf and self.exits.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, status):
+                # It may have ended well, its last message still on the way.
+                deadline = time.monotonic() + _GRACE
+            if deadline < math.inf and time.monotonic() > deadline:
+                gone = status.Get_source()
+                print(f"newtonfl: rank {gone} ended early, and rank {self.rank} waited for it", file=sys.stderr)
+                self.abort()
+            os.sched_yield()
 
     def abort(self) -> None:
         """End every rank now, with a status that is not zero."""

@@ -133,6 +133,27 @@ def test_a_plain_script_does_not_hang_on_a_raise(tmp_path):
     assert not processes_with(str(script))
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_plain_script_does_not_hang_on_an_exit(tmp_path, rank):
+    """A rank that leaves outside the library, with status 0 even, while the others wait in it."""
+    script = tmp_path / "early_exit.py"
+    script.write_text(
+        "import sys\n"
+        "import newtonfl as nf\n"
+        "from mpi4py import MPI\n"
+        "p = nf.load('breast_cancer', comm=MPI.COMM_WORLD)\n"
+        f"if MPI.COMM_WORLD.rank == {rank}:\n"
+        "    sys.exit(0)\n"
+        "nf.solve(p, nf.newton_3pc())\n"
+    )
+    begun = time.monotonic()
+    ended = launch(3, script, timeout=30)
+    assert time.monotonic() - begun < 10
+    assert ended.status != 0
+    assert f"rank {rank} ended early" in ended.err
+    assert not processes_with(str(script))
+
+
 def test_a_failing_server_ends_every_rank(tmp_path):
     """A callback runs on rank 0 alone: its failure reaches the others with its own words."""
     script = tmp_path / "failing_callback.py"
