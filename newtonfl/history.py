@@ -82,6 +82,9 @@ class History(Sequence[Record]):
     def append(self, record: Record) -> None:
         self._records.append(record)
 
+    def __repr__(self) -> str:
+        return f"History of {len(self)} records, the last {self[-1]}" if self._records else "History of 0 records"
+
     def __len__(self) -> int:
         return len(self._records)
 

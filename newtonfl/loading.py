@@ -17,7 +17,7 @@ from newtonfl.catalogue import catalogue, find
 from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, Loss, Poisson, Squared, SquaredHinge
 from newtonfl.problem import Problem
-from newtonfl.transport import InProcess, Transport
+from newtonfl.transport import InProcess, Transport, enough_clients
 from newtonfl.wire import pack, unpack
 
 if TYPE_CHECKING:
@@ -115,8 +115,12 @@ def build(path: Path, file: ProblemFile | PythonRun, transport: Transport, devic
         device = pick_device(device)
     if isinstance(file, PythonRun):
         with transport.agreed("running the problem's Python file"):
-            return _run_python(Path(file.problem), transport, file.arguments, device)
-    return _from_file(file, path.parent, transport, device)
+            made = _run_python(Path(file.problem), transport, file.arguments, device)
+    else:
+        made = _from_file(file, path.parent, transport, device)
+    with transport.agreed("spreading the clients"):
+        enough_clients(transport.size, made.n_clients)
+    return made
 
 
 def _connected(comm: Any) -> Transport:

@@ -88,18 +88,27 @@ class Nothing(Message):
 
 
 @dataclass(frozen=True)
-class Dense(Message):
+class _Numbers(Message):
+    """A form whose numbers are its field ``values``; the papers count each of them."""
+
+    def __post_init__(self) -> None:
+        if self.floats < 0:
+            object.__setattr__(self, "floats", len(self._values()))
+
+    def _values(self) -> Array:
+        return vars(self)["values"]
+
+    def to_precision(self, precision: Precision) -> Message:
+        changed = {"values": rounded(self._values(), precision), "precision": precision}
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class Dense(_Numbers):
     """Every coordinate."""
 
     form = 1
     values: Array
-
-    def __post_init__(self) -> None:
-        if self.floats < 0:
-            object.__setattr__(self, "floats", len(self.values))
-
-    def to_precision(self, precision: Precision) -> Message:
-        return replace(self, values=rounded(self.values, precision), precision=precision)
 
     def coordinates(self) -> tuple[Array | None, Array]:
         return None, self.values
@@ -132,19 +141,12 @@ class Indices(Message):
 
 
 @dataclass(frozen=True)
-class Sparse(Message):
+class Sparse(_Numbers):
     """Some coordinates: strictly increasing `indices` and their `values`."""
 
     form = 3
     indices: Array
     values: Array
-
-    def __post_init__(self) -> None:
-        if self.floats < 0:
-            object.__setattr__(self, "floats", len(self.values))
-
-    def to_precision(self, precision: Precision) -> Message:
-        return replace(self, values=rounded(self.values, precision), precision=precision)
 
     def coordinates(self) -> tuple[Array | None, Array]:
         return self.indices, self.values
@@ -162,20 +164,13 @@ class Sparse(Message):
 
 
 @dataclass(frozen=True)
-class Run(Message):
+class Run(_Numbers):
     """Consecutive coordinates from `first` on, past the end back to zero (RandSeqK, arXiv 2410.08760)."""
 
     form = 4
     first: int
     values: Array
     size: int
-
-    def __post_init__(self) -> None:
-        if self.floats < 0:
-            object.__setattr__(self, "floats", len(self.values))
-
-    def to_precision(self, precision: Precision) -> Message:
-        return replace(self, values=rounded(self.values, precision), precision=precision)
 
     def coordinates(self) -> tuple[Array | None, Array]:
         return (self.first + np.arange(len(self.values))) % self.size, self.values

@@ -75,7 +75,7 @@ class Reference(_Section):
 class Run(_Section):
     """[run]: how to solve it, unless told otherwise."""
 
-    rounds: Annotated[int | None, Field(ge=1)] = None
+    rounds: Annotated[int | None, Field(ge=0)] = None
     tol: Annotated[float | None, Field(ge=0)] = None
     x0: str | None = None
     seed: Annotated[int | None, Field(ge=0)] = None

@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -22,7 +22,7 @@ from newtonfl.methods import Facts, Method
 from newtonfl.methods.steps import SingularStep
 from newtonfl.problem import Problem
 from newtonfl.session import Session
-from newtonfl.transport import InProcess
+from newtonfl.transport import InProcess, enough_clients
 
 _PATIENCE = 100
 _DIVERGED = 1e8
@@ -61,10 +61,10 @@ class Result:
         With every setting made definite.
     """
 
-    x: Array
+    x: Array = field(repr=False)
     reason: Reason
     history: History
-    ledger: Ledger
+    ledger: Ledger = field(repr=False)
     method: Method
 
     @property
@@ -153,8 +153,7 @@ def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array 
         raise ValueError(f"tol: given {tol}, must be at least 0")
     if rounds < 0:
         raise ValueError(f"rounds: given {rounds}, must be at least 0")
-    if ranks > problem.n_clients:
-        raise ValueError(f"{ranks} ranks and {problem.n_clients} clients: every rank needs a client, start fewer ranks")
+    enough_clients(ranks, problem.n_clients)
     start = np.zeros(problem.dim) if x0 is None else np.array(to_host(x0), dtype=np.float64)
     if start.shape != (problem.dim,) or not np.isfinite(start).all():
         raise ValueError(f"x0: given shape {start.shape}, must be ({problem.dim},) and finite")
@@ -261,14 +260,16 @@ class _Loop:
 
 def _tell(session: Session, result: Result) -> None:
     ledger = {"up": result.ledger.up, "down": result.ledger.down}
-    tallies = {f"{way}_{f.name}": getattr(tally, f.name) for way, tally in ledger.items() for f in fields(Tally)}
+    tallies = {
+        f"{way}_{each.name}": getattr(tally, each.name) for way, tally in ledger.items() for each in fields(Tally)
+    }
     session.end({"x": result.x, **tallies}, reason=result.reason.name, history=result.history.to_jsonl())
 
 
 def _told(arrays: dict[str, Array], facts: dict[str, Any], method: Method) -> Result:
     """The Result that rank 0 told of."""
     ledger = Ledger(len(arrays["up_bytes"]))
-    ledger.up = Tally(*(arrays[f"up_{field.name}"] for field in fields(Tally)))
-    ledger.down = Tally(*(arrays[f"down_{field.name}"] for field in fields(Tally)))
+    ledger.up = Tally(*(arrays[f"up_{each.name}"] for each in fields(Tally)))
+    ledger.down = Tally(*(arrays[f"down_{each.name}"] for each in fields(Tally)))
     history = History([Record.from_json(line) for line in facts["history"].splitlines()])
     return Result(arrays["x"], Reason[facts["reason"]], history, ledger, method)

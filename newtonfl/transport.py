@@ -112,3 +112,9 @@ class InProcess(Transport):
     def scatter(self, buffers: list[bytes] | None) -> bytes:
         assert buffers is not None
         return buffers[0]
+
+
+def enough_clients(ranks: int, n_clients: int) -> None:
+    """Refuse more ranks than clients, with a ValueError."""
+    if ranks > n_clients:
+        raise ValueError(f"{ranks} ranks and {n_clients} clients: every rank needs a client, start fewer ranks")

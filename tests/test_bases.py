@@ -1,4 +1,4 @@
-"""Bases: coordinates that keep the norm they promise, that a matrix comes back from, and that the server understands."""
+"""Bases: coordinates keep the norm that they promise, give the matrix back, and are understood by the server."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_server_learns_the_coordinates_from_the_greetings(name):
 
 
 def test_what_follows_a_support_has_its_length():
-    """An initial Hessian has as many coordinates as the support that the same greeting told; a support fits in d(d+1)/2."""
+    """An initial Hessian has as many coordinates as the support told before it; a support fits in d(d+1)/2."""
     problem = sparse_glm()
     support = Support().of(problem).greeting(0)
     assert Support().sizes(DIM, "support", {}) == FULL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def read(buffer: bytes, count: int, size: int) -> list[int] | None:
     indices = [int(index) for index in found]
     assert len(indices) == count
     assert all(0 <= index < size for index in indices)
-    assert all(a < b for a, b in zip(indices, indices[1:], strict=False))
+    assert all(a < b for a, b in pairwise(indices))
     return indices
 
 

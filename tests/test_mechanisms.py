@@ -22,8 +22,8 @@ def space_of(name: str, n: int = 1) -> Coordinates:
     return Coordinates(np.full(n, DIM)) if name == "vector" else BASES[name].of(sparse_glm(n=n, seed=3))
 
 
-def lists(n: int) -> list[tuple[str, str, str, str]]:
-    """(space, mechanism, compressor, precision) that go together."""
+def combinations() -> list[tuple[str, str, str, str]]:
+    """Every (space, mechanism, compressor, precision) that goes together."""
     found = []
     for space in SPACES:
         for name, precision in wired():
@@ -33,7 +33,7 @@ def lists(n: int) -> list[tuple[str, str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("space, mechanism, compressor, precision", lists(1))
+@pytest.mark.parametrize("space, mechanism, compressor, precision", combinations())
 def test_both_ends_hold_the_same_bits(space, mechanism, compressor, precision):
     """One client of weight 1: its h and the server's mean agree in every bit, round after round, over real packets."""
     coordinates = space_of(space)
@@ -60,7 +60,7 @@ def test_both_ends_hold_the_same_bits(space, mechanism, compressor, precision):
     assert not np.delete(mean, place).any()
 
 
-@pytest.mark.parametrize("space, mechanism, compressor, precision", lists(3))
+@pytest.mark.parametrize("space, mechanism, compressor, precision", combinations())
 def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precision):
     """Three clients of unequal weight: the server's sum is that of the clients' states, up to rounding."""
     coordinates, weights, clients = space_of(space, 3), np.array([0.5, 0.3, 0.2]), np.array([2, 5, 6])
@@ -167,7 +167,7 @@ def test_frozen_never_sends():
     ids=str,
 )
 def test_the_learning_rate(compressor, alpha, sizes, rates):
-    """theory: 1 - √(1-δ) or 1/(ω+1), for each client; auto: 1 where contractive (arXiv 2106.02969, Assumptions 3.4, 3.5)."""
+    """theory: 1 - √(1-δ) or 1/(ω+1), for each client; auto: 1 where contractive (ALGORITHMS.md, 3.1, step rules)."""
     found = EF21(compressor, alpha).rates(np.array(sizes))
     np.testing.assert_allclose(found, rates, rtol=1e-14)
     assert EF21(compressor, alpha, "before").gains(np.array(sizes)).tolist() == [0] * len(sizes)
@@ -179,7 +179,9 @@ def test_a_rate_above_one_over_omega_plus_one_is_refused(alpha):
     """With an unbiased compressor it need not converge: refused when the method is checked, and whenever it is used."""
     space = Coordinates(np.array([20, 4]))
     tells = EF21(RandK(5), alpha)
-    words = rf"alpha: given {alpha}, RandK is unbiased with ω = 3 and allows at most 1/\(ω\+1\) = 0.25: use alpha=theory"
+    words = (
+        rf"alpha: given {alpha}, RandK is unbiased with ω = 3 and allows at most 1/\(ω\+1\) = 0.25: use alpha=theory"
+    )
     for act in (lambda: tells.check(space), lambda: tells.rates(space.sizes)):
         with pytest.raises(ValueError, match=words):
             act()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -14,7 +16,7 @@ from newtonfl.triangle import triangle
 
 NAMES = [name for name, _, _ in LOSSES]
 MAKERS = [dense_glm, sparse_glm]
-EACH = pytest.mark.parametrize("make", MAKERS)
+EACH = pytest.mark.parametrize("make", MAKERS, ids=["dense", "sparse"])
 EACH_LOSS = pytest.mark.parametrize("loss", NAMES)
 
 
@@ -69,10 +71,11 @@ def kinks(problem: Problem, x: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("ridge_inside", [False, True])
-@pytest.mark.parametrize("make", [*((m, name) for m in MAKERS for name in NAMES), "functions"], ids=str)
-def test_derivatives_are_those_of_the_value(make, ridge_inside):
+@pytest.mark.parametrize("kind", ["functions", *(f"{rows} {name}" for rows in ("dense", "sparse") for name in NAMES)])
+def test_derivatives_are_those_of_the_value(kind, ridge_inside):
     """Central differences with h = 1e-5: off by h²·φ‴ and by eps/h, together below 1e-9."""
-    problem = functions_problem()[0] if make == "functions" else make[0](make[1])
+    rows, _, loss = kind.partition(" ")
+    problem = {"functions": lambda _: functions_problem()[0], "dense": dense_glm, "sparse": sparse_glm}[rows](loss)
     problem = problem.with_local_ridge() if ridge_inside else problem
     h, x = 1e-5, points(problem, 1, seed=5)[0]
     assert kinks(problem, x) > 100 * h
@@ -162,7 +165,8 @@ def test_a_point_for_each_client(make, ridge_inside):
     functions, _ = functions_problem()
     each = np.array(points(functions, 3))
     for i, x in enumerate(each):
-        assert all(np.array_equal(a[i], b[i]) for a, b in zip(on_clients(functions, each), on_clients(functions, x)))
+        together, alone = on_clients(functions, each), on_clients(functions, x)
+        assert all(np.array_equal(a[i], b[i]) for a, b in zip(together, alone, strict=True))
 
 
 @EACH
@@ -193,7 +197,7 @@ def test_weight_two_is_a_row_twice(make, loss):
     sizes = make(loss).rows.offsets
     repeated = np.repeat(np.arange(len(labels)), times)
     weighted = glm(rows, labels, np.diff(sizes), make(loss).loss, weights=times.astype(float))
-    counted = [int(times[a:b].sum()) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    counted = [int(times[a:b].sum()) for a, b in pairwise(sizes)]
     plain = glm(rows[repeated], labels[repeated], counted, make(loss).loss)
     for x in points(weighted, 2):
         for a, b in zip(on_clients(weighted, x), on_clients(plain, x), strict=True):
@@ -229,7 +233,10 @@ def test_bits_do_not_depend_on_which_clients_share_a_process(kind, seed, ridge_i
     each = draw.standard_normal((16, problem.dim))
     together, apart = on_clients(problem, x), on_clients(problem, each)
     product = problem.curvature_product(v)
-    for groups in ([np.arange(16)], *([np.sort(g) for g in np.array_split(draw.permutation(16), k)] for k in (2, 5, 16))):
+    for groups in (
+        [np.arange(16)],
+        *([np.sort(g) for g in np.array_split(draw.permutation(16), k)] for k in (2, 5, 16)),
+    ):
         for group in groups:
             part = problem.take(group)
             assert part.clients.tolist() == group.tolist() and part.n_clients == 16

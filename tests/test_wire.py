@@ -292,8 +292,8 @@ def test_envelopes_of_another_length_are_refused():
     "head",
     [
         b"", b"no JSON", b'{"facts": {}}', b"[]", b"3",
-        {"x": ["<f8", [-1]]}, {"x": ["<f8", [2**32, 2**32]]}, {"x": ["|O", [1]]}, {"x": ["nonsense", [1]]}, {"x": ["<f8"]},
-        {"x": ["<f8", [9]]}, {"x": ["<f8", ["a"]]}, {"x": 3},
+        {"x": ["<f8", [-1]]}, {"x": ["<f8", [2**32, 2**32]]}, {"x": ["|O", [1]]}, {"x": ["nonsense", [1]]},
+        {"x": ["<f8"]}, {"x": ["<f8", [9]]}, {"x": ["<f8", ["a"]]}, {"x": 3},
     ],
 )  # fmt: skip
 def test_envelopes_with_a_false_head_are_refused(head):

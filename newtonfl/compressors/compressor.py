@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 from newtonfl.backend import Array, to_host
 from newtonfl.blocks import Blocks
 from newtonfl.keys import Key
 from newtonfl.messages import Message
+from newtonfl.triangle import triangle
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,46 @@ class Compressor(ABC):
         return self
 
 
-def count(k: int | str, dim: int, most: int, where: str) -> int:
-    """Resolve `k`, a number or a multiple of the dimension such as ``"8d"`` or ``"0.5d"``.
+@dataclass(frozen=True)
+class KeepsK(Compressor):
+    """A compressor that keeps K coordinates.
 
-    Raises
-    ------
-    ValueError
-        If it is neither, less than 1, or more than `most`.
+    Parameters
+    ----------
+    k : int or str
+        K, or a multiple of the dimension such as ``"8d"``. A client with fewer coordinates sends them all.
     """
-    try:
-        number = float(k[:-1]) * dim if isinstance(k, str) and k.endswith("d") else float(k)
-    except ValueError:
-        raise ValueError(f"{where}: given K = {k!r}, must be a number or a multiple of d such as 8d") from None
-    rounded = int(number) if isinstance(k, str) and k.endswith("d") else number
-    if rounded != int(rounded) or rounded < 1:
-        raise ValueError(f"{where}: given K = {k}, must be a whole number of at least 1")
-    if rounded > most:
-        raise ValueError(
-            f"{where}: given K = {int(rounded)}, must be at most {most}: the entries d(d+1)/2 of a symmetric matrix of "
-            f"dimension d = {dim}"
-        )
-    return int(rounded)
+
+    k: int | str
+    label: ClassVar[str]
+
+    @property
+    def text(self) -> str:
+        return f"{self.label}:{self.k}"
+
+    def kept(self, size: int) -> int:
+        """How many of `size` coordinates are kept."""
+        return min(int(self.k), size)
+
+    def for_dimension(self, dim: int) -> Self:
+        """With K made a number.
+
+        Raises
+        ------
+        ValueError
+            If K is neither a number nor a multiple of d, less than 1, or more than d(d+1)/2.
+        """
+        most, multiple = triangle(dim).size, isinstance(self.k, str) and self.k.endswith("d")
+        try:
+            number = float(str(self.k).removesuffix("d")) * (dim if multiple else 1)
+        except ValueError:
+            raise ValueError(f"{self.text}: K must be a number or a multiple of d such as 8d") from None
+        k = int(number) if multiple and number < most + 1 else number
+        if k != k // 1 or k < 1:
+            raise ValueError(f"{self.text}: given K = {k:g}, must be a whole number of at least 1")
+        if k > most:
+            raise ValueError(
+                f"{self.text}: given K = {k:g}, must be at most {most}: the entries d(d+1)/2 of a symmetric matrix of "
+                f"dimension d = {dim}"
+            )
+        return replace(self, k=int(k))

@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
 from newtonfl.backend import Array, namespace, to_device, to_host
 from newtonfl.blocks import Blocks
-from newtonfl.compressors.compressor import Compressor, Contractive, count
+from newtonfl.compressors.compressor import Contractive, KeepsK
 from newtonfl.kernels import largest
 from newtonfl.keys import Key
 from newtonfl.messages import Message, Sparse
-from newtonfl.triangle import triangle
 
 
 @dataclass(frozen=True)
-class TopK(Compressor):
+class TopK(KeepsK):
     """Top-K: the K coordinates of largest magnitude; δ = K/size (Safaryan et al., arXiv 2106.02969, section 3).
 
     In the isometric coordinates of a symmetric matrix that δ is exact: the 2-norm is the Frobenius norm. Zeros are not
     sent, and of equal magnitudes the lowest position goes first. A client with fewer than K coordinates sends them all.
-
-    Parameters
-    ----------
-    k : int or str
-        K, or a multiple of the dimension such as ``"8d"``.
     """
 
-    k: int | str
-
-    @property
-    def text(self) -> str:
-        return f"topk:{self.k}"
+    label = "topk"
 
     def contract(self, size: int) -> Contractive:
-        return Contractive(min(int(self.k), size) / size if size else 1.0)
+        return Contractive(self.kept(size) / size if size else 1.0)
 
     def compress(self, v: Array, key: Key) -> Message:
         return self.compress_all(Blocks.of([v]), [key])[0]
@@ -49,6 +38,3 @@ class TopK(Compressor):
         ends = np.cumsum([len(indices) for indices in chosen])
         each = np.split(values, ends[:-1])
         return [Sparse(indices, told, floats=int(self.k)) for indices, told in zip(chosen, each, strict=True)]
-
-    def for_dimension(self, dim: int) -> Self:
-        return replace(self, k=count(self.k, dim, triangle(dim).size, f"topk:{self.k}"))
