@@ -65,6 +65,28 @@ def test_same_bits_on_any_number_of_ranks(ranks, in_process):
             assert told[key] == same[key], (told["job"], told["order"], key)
 
 
+def test_the_command_line_gives_the_same_run_on_three_ranks(tmp_path):
+    """The main job, as a user starts it: history, ledger and x, but for times and the number of ranks."""
+    words = ["-m", "newtonfl", "solve", "breast_cancer", "--quiet", "--out"]
+    alone = subprocess.run(
+        [sys.executable, *words, tmp_path / "alone"], env=ONE_THREAD, capture_output=True, text=True, timeout=60
+    )
+    spread = launch(3, *words, tmp_path / "spread")
+    assert alone.returncode == spread.status == 0, spread.err
+    told = {}
+    for name in ("alone", "spread"):
+        lines = [json.loads(line) for line in (tmp_path / name / "history.jsonl").read_text().splitlines()]
+        result = json.loads((tmp_path / name / "result.json").read_text())
+        told[name] = [{**line, "seconds": 0} for line in lines], {**result, "seconds": 0, "ranks": 0}
+    assert told["alone"] == told["spread"]
+    assert spread.out.count("x_sha256") == 1  # rank 0 alone prints
+
+
+def test_more_ranks_than_clients_are_refused():
+    ended = launch(3, "-m", "newtonfl", "solve", "breast_cancer", "--clients", "2")
+    assert ended.status == 2 and "3 ranks and 2 clients" in ended.err
+
+
 FAULTY = '''
 """Fails on purpose"""
 import os, signal, sys
