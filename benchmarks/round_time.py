@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from itertools import pairwise
 
 import newtonfl as nf
 
@@ -33,7 +34,7 @@ def main() -> None:
         result = nf.solve(problem, make(), rounds=rounds, tol=0.0)
         total = time.process_time() - begun
         clock = [record.seconds for record in result.history]
-        each = statistics.median(after - before for before, after in zip(clock, clock[1:], strict=False))
+        each = statistics.median(after - before for before, after in pairwise(clock))
         last = result.history[-1]
         up, formula = last.bytes_up / last.round, last.formula_bits_up / 8 / last.round
         print(f"{label:30}{each:11.3f}{up:12,.0f}{formula:12,.0f}   {total:.1f} CPU s in all")
