@@ -135,6 +135,14 @@ def test_any_bytes_are_refused_or_a_set_below_size(parameter, rest, count, size)
         read(buffer, count, size)
 
 
+@pytest.mark.parametrize("b", [57, 61, 62, 63, 64, 65, 127, 255])
+def test_gaps_at_the_end_of_int64_are_refused(b):
+    """One index, whose low bits are none or all and whose high part is small: no wrapped sum passes for an index."""
+    for low, high in ((0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1), (1, 2)):
+        lows = (low * (2**b - 1)).to_bytes(-(-b // 8), "little")
+        assert read(bytes([b]) + lows + bytes([1 << high]), 1, 2**33) is None, (low, high)
+
+
 def test_an_index_at_the_size_is_refused():
     """The greatest index is compared with the size itself."""
     for size in (10, 1000, 2**33):

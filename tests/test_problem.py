@@ -254,11 +254,13 @@ def test_bits_do_not_depend_on_which_clients_share_a_process(kind, seed, ridge_i
 
 def test_taking_clients_of_a_part_keeps_their_numbers():
     """`take` counts positions, and clients keep the numbers that they have in the whole."""
-    part = dense_glm(n=6).take(np.array([1, 3, 4])).take(np.array([0, 2]))
+    whole = dense_glm(n=6, ridge=np.linspace(0.0, 0.6, DIM), f_star=0.25)
+    part = whole.take(np.array([1, 3, 4])).take(np.array([0, 2]))
     assert part.clients.tolist() == [1, 4] and len(part.hessian_counts) == 2
-    np.testing.assert_array_equal(part.ridge, dense_glm(n=6).ridge)
+    np.testing.assert_array_equal(part.ridge, whole.ridge)
+    assert (part.objective, part.f_star, part.n_clients) == (whole.objective, 0.25, 6)
     x = points(part, 1)[0]
-    np.testing.assert_array_equal(part.at(x).value, dense_glm(n=6).at(x).value[[1, 4]])
+    np.testing.assert_array_equal(part.at(x).value, whole.at(x).value[[1, 4]])
 
 
 # --- points
@@ -280,9 +282,10 @@ def test_a_point_is_computed_once():
     problem.at(y)
     assert problem.at(x) is not point
     local = problem.with_local_ridge()
-    before = local.at(x)
+    own, inside = problem.at(x), local.at(x)
     problem.forget()
-    assert problem.hessian_counts.tolist() == [0] * 4 and local.at(x) is not before
+    assert problem.hessian_counts.tolist() == [0] * 4
+    assert problem.at(x) is not own and local.at(x) is not inside
 
 
 # --- constants of theory

@@ -60,7 +60,7 @@ def test_every_mistake_is_told_at_once():
         seed = 1.5
         [cleints]
         [run]
-        rounds = 0
+        rounds = -1
         tol = inf
         x0 = 3
         device = "gpu"
@@ -83,7 +83,7 @@ def test_every_mistake_is_told_at_once():
         ("[clients] split:", "'dirichlet:-1'", "BETA"),
         ("[clients] seed:", "given 1.5", "whole number"),
         ("[cleints]:", "unknown", "did you mean clients"),
-        ("[run] rounds:", "given 0", "at least 1"),
+        ("[run] rounds:", "given -1", "at least 0"),
         ("[run] tol:", "given inf", "finite"),
         ("[run] x0:", "given 3", "string"),
         ("[run] device:", "'gpu'", "'cuda'"),

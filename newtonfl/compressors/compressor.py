@@ -99,7 +99,9 @@ class KeepsK(Compressor):
         try:
             number = float(str(self.k).removesuffix("d")) * (dim if multiple else 1)
         except ValueError:
-            raise ValueError(f"{self.text}: K must be a number or a multiple of d such as 8d") from None
+            raise ValueError(
+                f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d"
+            ) from None
         k = int(number) if multiple and number < most + 1 else number
         if k != k // 1 or k < 1:
             raise ValueError(f"{self.text}: given K = {k:g}, must be a whole number of at least 1")
