@@ -65,9 +65,15 @@ class Coordinates:
         """Where client i's coordinates `indices` (None: all of them) stand in the server's mean (None: likewise)."""
         return indices
 
-    def accumulate(self, total: Array, messages: Sequence[Message], weights: Array) -> Array:
-        """`total` + Σ_i weight_i · (what message i tells), added in client order; `total` may be overwritten."""
-        for i, (message, weight) in enumerate(zip(messages, weights, strict=True)):
+    def accumulate(
+        self, total: Array, messages: Sequence[Message], weights: Array, clients: Array | None = None
+    ) -> Array:
+        """`total` + Σ weight · (what a message tells), added in the given order; `total` may be overwritten.
+
+        Message j is of the client at position ``clients[j]`` of these coordinates; None means all, in order.
+        """
+        senders = range(len(messages)) if clients is None else clients
+        for i, message, weight in zip(senders, messages, weights, strict=True):
             indices, values = self.told(message)
             positions = self.place(i, indices)
             if positions is None:

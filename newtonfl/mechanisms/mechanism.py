@@ -78,20 +78,26 @@ class Mechanism(ABC):
         return Sent(messages, state, difference)
 
     def receive(
-        self, mean: Array, messages: Sequence[Message], space: Coordinates, weights: Array
+        self,
+        mean: Array,
+        messages: Sequence[Message],
+        space: Coordinates,
+        weights: Array,
+        clients: Array | None = None,
     ) -> tuple[Array, Array]:
-        """Hear of the clients' targets (the server's side).
+        """Hear of the targets of `clients`, positions in `space` (None: all, in order): the server's side.
 
         Returns
         -------
         mean, estimate : array
             Σ weight_i h_i after the messages, and the estimate to use; `mean` may be overwritten.
         """
-        rates, gains = self.rates(space.sizes), self.gains(space.sizes)
+        sizes = space.sizes if clients is None else space.sizes[clients]
+        rates, gains = self.rates(sizes), self.gains(sizes)
         if np.array_equal(rates, gains):
-            mean = space.accumulate(mean, messages, weights * rates)
+            mean = space.accumulate(mean, messages, weights * rates, clients)
             return mean, mean
         estimate = mean + 0.0  # a copy: the mean itself moves on
         if gains.any():
-            estimate = space.accumulate(estimate, messages, weights * gains)
-        return space.accumulate(mean, messages, weights * rates), estimate
+            estimate = space.accumulate(estimate, messages, weights * gains, clients)
+        return space.accumulate(mean, messages, weights * rates, clients), estimate

@@ -210,7 +210,7 @@ class LearnedHessian(Curvature):
         estimate = state.mean
         if "curvature" in replies.parts[0]:
             told = replies.told("curvature")
-            mean, estimate = self.mechanism.receive(state.mean, told, state.coordinates, weights)
+            mean, estimate = self.mechanism.receive(state.mean, told, state.coordinates, weights, replies.clients)
             state = replace(state, mean=mean)
         error = float(np.sum(weights * replies.scalars("error"))) if "error" in replies.parts[0] else 0.0
         return state, Operator(state.coordinates.square(estimate), error)

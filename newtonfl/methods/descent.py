@@ -124,7 +124,9 @@ class Descent(Method):
     def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> ServerState:
         facts = replace(facts, ridge_inside=self.ridge == "clients")
         weights = self.participation.weights(facts.n_clients)
-        return ServerState(x0, x0, zeros(facts.dim, facts.like), self.curvature.start(facts, greetings, weights), facts)
+        curvature = self.curvature.start(facts, greetings, weights)
+        # z begins as a copy of x: a tracked model moves it in place.
+        return ServerState(x0, x0 + 0.0, zeros(facts.dim, facts.like), curvature, facts)
 
     def round(self, server: ServerState, exchange: Exchange, key: Key) -> ServerState:
         facts = server.facts
