@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mpi_launch import launch, processes_with
 from reference_data import need
@@ -80,6 +81,39 @@ def test_the_command_line_gives_the_same_run_on_three_ranks(tmp_path):
         told[name] = [{**line, "seconds": 0} for line in lines], {**result, "seconds": 0, "ranks": 0}
     assert told["alone"] == told["spread"]
     assert spread.out.count("x_sha256") == 1  # rank 0 alone prints
+
+
+SILOS = """
+[data]
+source = "csv:silo_*.csv"
+[objective]
+loss = "logistic"
+l2 = 1e-2
+intercept = true
+[clients]
+split = "files"
+"""
+
+
+def test_every_rank_reads_its_own_clients_files(tmp_path):
+    """Five silos on three ranks: the same bits as in process; and a bad file is named with the rank that read it."""
+    draw = np.random.Generator(np.random.Philox(8))
+    for silo in range(5):
+        rows = np.round(draw.standard_normal((6 + silo, 3)), 3)
+        labels = (rows.sum(axis=1) > 0).astype(int) if silo else np.zeros(6, int)  # the first holds one class alone
+        lines = [",".join(map(str, [*row, label])) for row, label in zip(rows.tolist(), labels, strict=True)]
+        (tmp_path / f"silo_{silo}.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "silos.toml").write_text(SILOS)
+    words = ["-m", "newtonfl", "solve", tmp_path / "silos.toml", "--quiet", "--out"]
+    alone = subprocess.run([sys.executable, *words, tmp_path / "alone"], env=ONE_THREAD, timeout=60)
+    spread = launch(3, *words, tmp_path / "spread")
+    assert alone.returncode == spread.status == 0, spread.err
+    told = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("alone", "spread")]
+    assert told[0]["x_sha256"] == told[1]["x_sha256"] and told[0]["n_clients"] == 5
+    with (tmp_path / "silo_4.csv").open("a") as file:
+        file.write("1,nan,2,1\n")
+    ended = launch(3, *words, tmp_path / "bad")
+    assert ended.status == 2 and "rank 2" in ended.err and "silo_4.csv" in ended.err, ended.err
 
 
 def test_more_ranks_than_clients_are_refused():
