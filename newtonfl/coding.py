@@ -59,25 +59,29 @@ def decode_indices(buffer: memoryview, count: int, size: int) -> Array:
     Raises
     ------
     WireError
-        If the buffer's length, its unary stream or an index is impossible. Nothing larger than eight times
-        the buffer's own length is allocated before that is known.
+        If the buffer's length, its unary stream or an index is impossible. Before the stream is known to hold `count`
+        indices, nothing larger than eight times the buffer's own length is allocated.
     """
-    if count > size or len(buffer) < 1 or buffer[0] > 62:
+    if count > size or len(buffer) < 1 or buffer[0] > int(size).bit_length():
         raise WireError(f"{count} indices below {size} in {len(buffer)} bytes")
     b = buffer[0]
     cut = 1 + _bytes_for(count * b)
     if len(buffer) < cut + _bytes_for(count):
         raise WireError(f"{count} indices do not fit into {len(buffer)} bytes")
-    ones = np.flatnonzero(np.unpackbits(np.frombuffer(buffer[cut:], np.uint8), bitorder="little"))
-    if len(ones) != count or len(buffer) - cut != (_bytes_for(int(ones[-1]) + 1) if count else 0):
-        raise WireError(f"{len(ones)} indices where {count} were announced")
+    unary = np.unpackbits(np.frombuffer(buffer[cut:], np.uint8), bitorder="little")
+    if np.count_nonzero(unary) != count:
+        raise WireError(f"{np.count_nonzero(unary)} indices where {count} were announced")
+    ones = np.flatnonzero(unary)
+    if len(buffer) - cut != (_bytes_for(int(ones[-1]) + 1) if count else 0):
+        raise WireError(f"{len(buffer)} bytes for {count} indices that end before")
     high = np.diff(ones, prepend=-1) - 1
     if count and int(ones[-1]) - count + 1 > size >> b:  # the sum of all gaps would pass the end
         raise WireError(f"an index at or above {size}")
     low = _from_bits(buffer[1:cut], count, b) if b else np.zeros(count, np.uint64)
     indices = np.cumsum((high << b) + low.astype(np.int64) + 1) - 1
-    if count and indices[-1] >= size:
-        raise WireError(f"index {int(indices[-1])} where {size} is the size")
+    # Sums of false gaps may pass the end of int64 and come back from below.
+    if count and (indices[-1] >= size or indices[0] < 0 or (indices[1:] <= indices[:-1]).any()):
+        raise WireError(f"an index at or above {size}")
     return indices
 
 

@@ -143,7 +143,7 @@ class Problem(ABC):
         if key not in self._points:
             while len(self._points) >= 2:
                 self._points.pop(next(iter(self._points)))
-            self._points[key] = self._at(x)
+            self._points[key] = self._at(x + 0.0)  # a copy: the caller may change its own
         return self._points[key]
 
     def forget(self) -> None:

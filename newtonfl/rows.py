@@ -67,6 +67,8 @@ class SparseRows(Rows):
     """Rows as one CSR matrix (SciPy's on the host, CuPy's on a GPU): ``csr`` (N, d) is SciPy's."""
 
     def __init__(self, csr: scipy.sparse.csr_array, offsets: Array, like: Array) -> None:
+        csr = scipy.sparse.csr_array(csr, dtype=np.float64, copy=True)
+        csr.sum_duplicates()  # sorts too: each entry once, in the order that the products below rely on
         self.csr, self.offsets, self.dim, self.like = csr, offsets, csr.shape[1], like
         self._device_csr = sparse_to_device(csr, like)
         self._with_diagonal: dict[bool, tuple[Blocks, Array]] = {}

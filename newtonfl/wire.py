@@ -31,6 +31,7 @@ EVERYONE = 0xFFFFFFFF
 _HEADER = struct.Struct("<2sBBIIHHQI")
 _SECTION = struct.Struct("<BBBBQ")
 _MAGIC = b"NF"
+_KINDS = ("<f8", "<i8", "<i4", "|u1")  # the numbers that an envelope may hold
 
 PARTS = ("model", "gradient", "curvature", "error", "support", "initial")
 """The names of what a section can tell of; a section carries the position in this list."""
@@ -122,7 +123,7 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
 
 def pack(arrays: Mapping[str, Array], **facts: Any) -> bytes:
     """Named host arrays and JSON `facts` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
-    host = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
     head = json.dumps({"arrays": shapes, "facts": facts}).encode()
@@ -144,12 +145,15 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]
         head = json.loads(bytes(view[8:at]))
         arrays = {}
         for name, (kind, shape) in head["arrays"].items():
+            if kind not in _KINDS:
+                raise WireError(f"numbers of kind {kind!r}")
             dtype = np.dtype(kind)
             size = int(np.prod(shape)) * dtype.itemsize
             arrays[name] = np.frombuffer(view[at : at + size], dtype).reshape(shape)
             at += size + -size % 8
-    except (ValueError, TypeError, KeyError, struct.error) as error:
+        facts = dict(head["facts"])
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
         raise WireError(f"an envelope that cannot be read: {error}") from None
     if at != len(view):
         raise WireError(f"an envelope of {len(view)} bytes announces {at}")
-    return arrays, head["facts"]
+    return arrays, facts

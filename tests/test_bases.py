@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from cases import BASES, COMPRESSORS, DIM, as_dense, carried, dense_glm, points, sparse_glm, vectors
 
 from newtonfl.bases import Coordinates, Support, Symmetric, TriangleCoordinates, equal_blocks
 from newtonfl.blocks import Blocks
-from newtonfl.compressors import Identity, RankR, TopK
+from newtonfl.compressors import Compressor, Identity, RankR, TopK
 from newtonfl.keys import Key
 from newtonfl.messages import Dense, LowRank, Nothing, Sparse
 from newtonfl.triangle import triangle
@@ -164,14 +166,27 @@ def test_a_rank_message_tells_its_matrix(name):
         np.testing.assert_allclose(step, weights[i] * message.matrix(), atol=1e-14)
 
 
+@dataclass(frozen=True)
+class Projected(Compressor):
+    """A matrix compressor that draws: X q qᵀ X for a random q."""
+
+    acts_on = "symmetric"
+
+    def contract(self, size):
+        raise NotImplementedError
+
+    def compress(self, v, key):
+        return LowRank((v @ key.generator().standard_normal(len(v)))[None, :], np.ones(1))
+
+
 @WHOLE
-def test_a_matrix_compressor_sees_the_matrix(name):
-    """Rank-R of the clients' vectors is Rank-R of the matrices that they stand for, each under its client's key."""
-    coordinates, rank = BASES[name].of(dense_glm()), RankR(2)
+@pytest.mark.parametrize("compressor", [RankR(2), Projected()], ids=["rank", "random"])
+def test_a_matrix_compressor_sees_the_matrix(name, compressor):
+    """It is handed the matrix that a client's vector stands for, under the client's own key."""
+    coordinates, clients = BASES[name].of(dense_glm()), np.array([4, 7, 8, 11])
     blocks = vectors(coordinates, np.random.default_rng(0))
-    clients = np.array([4, 7, 8, 11])
-    for i, message in enumerate(coordinates.compress(rank, blocks, clients, Key(0))):
-        expected = rank.compress(coordinates.matrix(i, blocks[i]), Key(0).of(clients[i]))
+    for i, message in enumerate(coordinates.compress(compressor, blocks, clients, Key(0))):
+        expected = compressor.compress(coordinates.matrix(i, blocks[i]), Key(0).of(clients[i]))
         np.testing.assert_array_equal(message.vectors, expected.vectors)
         np.testing.assert_array_equal(message.signs, expected.signs)
 

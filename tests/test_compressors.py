@@ -138,6 +138,13 @@ def test_float32_loses_half_an_ulp():
     assert 1 - Rounded(Identity(), "float32").contract(SIZE).delta == 2.0**-48
 
 
+def test_float32_factors_lose_what_their_squares_lose():
+    """(1 + 2⁻²⁴)² becomes 1: a relative error of 2⁻²³, or 2⁻⁴⁶ of the energy, which the contract allows for."""
+    compressor, matrix = Rounded(RankR(1), "float32"), np.array([[(1 + 2.0**-24) ** 2]])
+    assert lost(compressor, matrix) == pytest.approx(2.0**-46, rel=1e-6)
+    assert lost(compressor, matrix) <= 1 - compressor.contract(1).delta
+
+
 @pytest.mark.parametrize("k", [1, 4, 11])
 def test_randk_is_unbiased_and_loses_omega(k):
     """E C(v) = v and E‖C(v) - v‖² = ω‖v‖² with ω = N/K - 1, each within five standard errors of 4000 draws."""

@@ -87,6 +87,26 @@ def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precis
 
 
 @pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_hearing_some_of_the_clients(space, mechanism):
+    """Clients 3 and 1 alone speak, in that order: each moves the mean by its own weight, rate and coordinates."""
+    coordinates, draw = space_of(space, 4), np.random.default_rng(4)
+    tells = MECHANISMS[mechanism](COMPRESSORS["topk"])
+    state, target = vectors(coordinates, draw), vectors(coordinates, draw)
+    sent = tells.send(state.replaced(state.values.copy()), target, coordinates, np.arange(4), Key(0))
+    speakers, weights = np.array([3, 1]), np.array([0.7, 0.3])
+    start = draw.standard_normal(coordinates.total_size)
+    moved = start.copy()
+    for i, weight in zip(speakers, weights, strict=True):
+        moved[coordinates.place(i, np.arange(len(state[i])))] += weight * (sent.state[i] - state[i])
+    heard = [sent.messages[i] for i in speakers]
+    mean, estimate = tells.receive(start.copy(), heard, coordinates, weights, speakers)
+    np.testing.assert_allclose(mean, moved, rtol=0, atol=1e-14)
+    used = mean if tells.gains(coordinates.sizes).any() else start
+    assert np.array_equal(estimate, used)
+
+
+@pytest.mark.parametrize("space", SPACES)
 def test_ef21_with_the_identity_arrives(space):
     """In one round at the target, wherever it starts; there the next difference is nothing but rounding."""
     coordinates, draw = space_of(space, 3), np.random.default_rng(2)
@@ -145,6 +165,7 @@ def test_frozen_never_sends():
     assert sent.state.values.tolist() == [1, 1, 0, 0] and sent.residual.values.tolist() == [-1, -1, 1, 1]
     mean, estimate = Frozen().receive(np.full(2, 0.5), sent.messages, space, np.full(2, 0.5))
     assert mean.tolist() == estimate.tolist() == [0.5, 0.5]
+    assert Frozen().rates(space.sizes).tolist() == Frozen().gains(space.sizes).tolist() == [0, 0]
 
 
 # --- α

@@ -68,7 +68,7 @@ class TriangleCoordinates(Coordinates):
     def check(self, compressor: Compressor) -> None:
         if compressor.acts_on == "symmetric" and self.supports is not None:
             raise ValueError(
-                f"{type(compressor).__name__} compresses whole matrices, and basis=support holds chosen entries: "
+                f"{compressor.text} compresses whole matrices, and basis=support holds chosen entries: "
                 "use basis=symmetric"
             )
 

@@ -30,7 +30,7 @@ class Coordinates:
     def check(self, compressor: Compressor) -> None:
         """Refuse a `compressor` that these coordinates cannot serve, with a ValueError that says why."""
         if compressor.acts_on == "symmetric":
-            raise ValueError(f"{type(compressor).__name__} compresses matrices, and these are vectors")
+            raise ValueError(f"{compressor.text} compresses matrices, and these are vectors")
 
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
         """Every client's message about its vector in `blocks`."""

@@ -8,6 +8,7 @@ from typing import Self
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
 from newtonfl.blocks import Blocks
+from newtonfl.coding import WireError
 from newtonfl.messages import Indices
 from newtonfl.problem import Problem
 from newtonfl.triangle import triangle
@@ -34,12 +35,18 @@ class Support(Basis):
         return replace(self, diagonal=True)
 
     def of(self, problem: Problem) -> TriangleCoordinates:
-        supports = problem.support(self.diagonal)
-        return _SupportCoordinates(supports.sizes, problem.dim, True, supports, self.diagonal)
+        diagonal = self.diagonal or problem.local_ridge is not None
+        supports = problem.support(diagonal)
+        return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
     def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
-        told = [greeting["support"] for greeting in greetings]
-        supports = Blocks.of([message.indices for message in told if isinstance(message, Indices)])
+        told = []
+        for client, greeting in enumerate(greetings):
+            support = greeting.get("support")
+            if not isinstance(support, Indices):
+                raise WireError(f"join, client {client}, support: the greeting tells of none")
+            told.append(support.indices)
+        supports = Blocks.of(told)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
     def sizes(self, dim: int, part: str, heard: Parts) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -102,8 +103,8 @@ class KeepsK(Compressor):
             raise ValueError(
                 f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d"
             ) from None
-        k = int(number) if multiple and number < most + 1 else number
-        if k != k // 1 or k < 1:
+        k = int(number) if multiple and 0 <= number <= most else number
+        if not (k >= 1 and (k == math.inf or k == int(k))):
             raise ValueError(f"{self.text}: given K = {k:g}, must be a whole number of at least 1")
         if k > most:
             raise ValueError(

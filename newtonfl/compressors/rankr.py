@@ -46,6 +46,6 @@ class RankR(Compressor):
         return LowRank(factors, np.where(values[chosen] < 0, -1.0, 1.0))
 
     def for_dimension(self, dim: int) -> Self:
-        if not 1 <= self.r <= dim:
-            raise ValueError(f"rank:{self.r}: the rank must be at least 1 and at most d = {dim}")
+        if not isinstance(self.r, int) or not 1 <= self.r <= dim:
+            raise ValueError(f"rank:{self.r}: the rank must be a whole number, at least 1 and at most d = {dim}")
         return self

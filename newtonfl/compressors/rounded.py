@@ -36,6 +36,10 @@ class Rounded(Compressor):
     def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
         return self.compressor.acts_on
 
+    @property
+    def text(self) -> str:
+        return self.compressor.text
+
     def settings(self) -> dict[str, str | float]:
         return {**self.compressor.settings(), "wire": self.precision}
 

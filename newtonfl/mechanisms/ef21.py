@@ -55,7 +55,7 @@ class EF21(Mechanism):
             largest = 1.0 / (contract.omega + 1.0)
             if not isinstance(self.alpha, str) and self.alpha > largest * (1 + 1e-12):
                 raise ValueError(
-                    f"alpha: given {self.alpha}, {type(self.compressor).__name__} is unbiased with ω = "
+                    f"alpha: given {self.alpha}, {self.compressor.text} is unbiased with ω = "
                     f"{contract.omega:g} and allows at most 1/(ω+1) = {largest:g}: use alpha=theory"
                 )
             return largest if isinstance(self.alpha, str) else float(self.alpha)
