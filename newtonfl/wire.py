@@ -31,7 +31,7 @@ EVERYONE = 0xFFFFFFFF
 _HEADER = struct.Struct("<2sBBIIHHQI")
 _SECTION = struct.Struct("<BBBBQ")
 _MAGIC = b"NF"
-_KINDS = ("<f8", "<i8", "<i4", "|u1")  # the numbers that an envelope may hold
+_KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
 
 PARTS = ("model", "gradient", "curvature", "error", "support", "initial")
 """The names of what a section can tell of; a section carries the position in this list."""

@@ -226,7 +226,7 @@ def test_bases_with_the_diagonal():
 def test_the_support_refuses_matrix_compressors_in_words(diagonal):
     """It holds chosen entries; what to use instead is told."""
     coordinates = Support(diagonal).of(sparse_glm())
-    with pytest.raises(ValueError, match=r"RankR compresses whole matrices.*support.*use basis=symmetric"):
+    with pytest.raises(ValueError, match=r"rank:1 compresses whole matrices.*support.*use basis=symmetric"):
         coordinates.check(RankR(1))
     coordinates.check(TopK(3))
     for name in ("symmetric", "symmetric-plain"):
@@ -235,7 +235,7 @@ def test_the_support_refuses_matrix_compressors_in_words(diagonal):
 
 def test_vectors_refuse_matrix_compressors_in_words():
     """A gradient is no matrix."""
-    with pytest.raises(ValueError, match="RankR compresses matrices, and these are vectors"):
+    with pytest.raises(ValueError, match="rank:1 compresses matrices, and these are vectors"):
         Coordinates(np.array([3])).check(RankR(1))
     Coordinates(np.array([3])).check(Identity())
 

@@ -314,7 +314,7 @@ def test_k_that_cannot_be(given, fault):
 @pytest.mark.parametrize("r", [0, -1, 21])
 def test_a_rank_that_cannot_be(r):
     """Below 1, or more than there are."""
-    with pytest.raises(ValueError, match=f"rank:{r}: the rank must be at least 1 and at most d = 20"):
+    with pytest.raises(ValueError, match=f"rank:{r}: the rank must be a whole number, at least 1 and at most d = 20"):
         RankR(r).for_dimension(20)
     assert RankR(20).for_dimension(20) == RankR(20)
 

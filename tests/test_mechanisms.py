@@ -201,7 +201,7 @@ def test_a_rate_above_one_over_omega_plus_one_is_refused(alpha):
     space = Coordinates(np.array([20, 4]))
     tells = EF21(RandK(5), alpha)
     words = (
-        rf"alpha: given {alpha}, RandK is unbiased with ω = 3 and allows at most 1/\(ω\+1\) = 0.25: use alpha=theory"
+        rf"alpha: given {alpha}, randk:5 is unbiased with ω = 3 and allows at most 1/\(ω\+1\) = 0.25: use alpha=theory"
     )
     for act in (lambda: tells.check(space), lambda: tells.rates(space.sizes)):
         with pytest.raises(ValueError, match=words):
@@ -212,7 +212,7 @@ def test_a_rate_above_one_over_omega_plus_one_is_refused(alpha):
 def test_mechanisms_refuse_coordinates_that_their_compressor_cannot_serve():
     """Matrices on vectors or on a support; Frozen serves all."""
     for space in ("vector", "support"):
-        with pytest.raises(ValueError, match="RankR compresses"):
+        with pytest.raises(ValueError, match="rank:1 compresses"):
             EF21(RankR(1)).check(space_of(space))
         Frozen().check(space_of(space))
 
