@@ -82,8 +82,6 @@ def call(*words: object, check: bool = True) -> int:
         "OPENBLAS_NUM_THREADS": "1",
     }
     env.pop("PYTHONPATH", None)
-    if len(os.sched_getaffinity(0)) < 4:
-        env.setdefault("MPIR_CVAR_ENABLE_HEAVY_YIELD", "1")  # more ranks than cores: waiting ranks must step aside
     return subprocess.run(command, cwd=ROOT, env=env, check=check).returncode
 
 

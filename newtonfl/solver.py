@@ -234,7 +234,7 @@ class _Loop:
             return Reason.DIVERGED
         if record.gradient_norm < self.best:
             self.best, self.best_round = record.gradient_norm, record.round
-        name = to_host(x).tobytes()
+        name = hashlib.blake2b(to_host(x).tobytes(), digest_size=16).digest()
         self.seen[name] = self.seen.get(name, 0) + 1
         # A learned Hessian can still move while x stands, so one return is no cycle; nor is a plateau that is short
         # beside the rounds before it.

@@ -39,7 +39,6 @@ def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
     TimeoutError
         With what was printed so far.
     """
-    few_cores = {"MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"} if ranks > len(os.sched_getaffinity(0)) else {}
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     open_mpi = {
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -49,7 +48,7 @@ def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
     }
     job = subprocess.Popen(
         [mpiexec(), "-n", str(ranks), sys.executable, *map(str, command)],
-        env={**os.environ, **one_thread, **open_mpi, **few_cores},
+        env={**os.environ, **one_thread, **open_mpi},
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
