@@ -73,20 +73,24 @@ def zeros(shape: int | tuple[int, ...], like: Array) -> Array:
     return xp.zeros(shape, dtype=xp.float64, device=device(like))
 
 
+class Unavailable(RuntimeError):
+    """What was asked for is not on this machine."""
+
+
 def cupy() -> Any:
-    """The CuPy module, or a RuntimeError that says plainly what is missing.
+    """The CuPy module, or an error that says plainly what is missing.
 
     Raises
     ------
-    RuntimeError
+    Unavailable
         If CuPy is not installed, or finds no GPU.
     """
     try:
         import cupy as module
     except ImportError:
-        raise RuntimeError("device 'cuda' needs CuPy, which is not installed: pip install 'newtonfl[gpu]'") from None
+        raise Unavailable("device 'cuda' needs CuPy, which is not installed: pip install 'newtonfl[gpu]'") from None
     if not module.cuda.is_available():
-        raise RuntimeError("device 'cuda' was asked for, and CuPy finds no usable GPU here: use device 'cpu'")
+        raise Unavailable("device 'cuda' was asked for, and CuPy finds no usable GPU here: use device 'cpu'")
     return module
 
 
@@ -97,7 +101,7 @@ def pick_device(name: str) -> str:
     ------
     ValueError
         If `name` is none of cpu, cuda, auto.
-    RuntimeError
+    Unavailable
         If cuda is named and cannot be had.
     """
     if name not in ("cpu", "cuda", "auto"):

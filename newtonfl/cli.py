@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import inspect
+import json
 import os
 import sys
 import traceback
@@ -12,11 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from newtonfl.transport import Fault, InProcess, Transport
+from newtonfl.transport import InProcess, Transport, is_refusal
 
 OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
-
-_REFUSALS = (ValueError, TypeError, OSError)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -110,7 +109,9 @@ def _abort(transport: Transport) -> None:
 
 def run(argv: Sequence[str] | None, transport: Transport) -> int:
     """Run one command; returns the exit status, the same on every rank."""
-    args = parser().parse_args(argv)
+    # Rank 0's words count: a launcher may have been told to give each rank its own.
+    words = json.dumps(sys.argv[1:] if argv is None else list(argv)).encode()
+    args = parser().parse_args(json.loads(transport.broadcast(words if transport.rank == 0 else None)))
     if args.command == "solve":
         from newtonfl.solve_command import solve_command
 
@@ -119,12 +120,9 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
         return OK  # the others print, and rank 0 does that
     try:
         {"plot": _plot, "problems": _problems, "methods": _methods}[args.command](args)
-    except _REFUSALS as error:
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
         _say(error)
-        return BAD_INPUT
-    except RuntimeError as error:
-        _say(error)
-        return FAULT
+        return BAD_INPUT if is_refusal(error) else FAULT
     return OK
 
 
@@ -168,7 +166,11 @@ def _title(path: Path) -> str:
     if path.suffix == ".py":
         import ast
 
-        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem).splitlines()[0]
+        try:
+            told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        except SyntaxError as error:
+            raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
+        return (told.strip() or path.stem).splitlines()[0]
     import tomllib
 
     return str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", path.stem))
@@ -191,6 +193,3 @@ def _methods(args: argparse.Namespace) -> None:
     print("\nSettings (--set KEY=VALUE) and their defaults:")
     for key, value in names.defaults(args.name).items():
         print(f"  {key}={value}")
-
-
-__all__ = ["Fault", "main", "parser", "run"]

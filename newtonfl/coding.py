@@ -18,6 +18,10 @@ class WireError(ValueError):
     """A packet that cannot be what its sender meant; the message names client, round and field."""
 
 
+class NotFinite(WireError):
+    """A number on the wire that is not finite: the method's failure, not the wire's."""
+
+
 def _to_bits(numbers: Array, width: int) -> bytes:
     """Unsigned `numbers` at a fixed `width`, least significant bit first."""
     shifts = np.arange(width, dtype=np.uint64)
@@ -92,6 +96,8 @@ def bytes_per(count: int, precision: Precision) -> int:
 
 def rounded(values: Array, precision: Precision) -> Array:
     """The float64 numbers that arrive when `values` are sent: what both ends must move by."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: given {precision!r}, allowed are {', '.join(PRECISIONS)}")
     if precision == "natural":
         # To the nearest power of two (Beznosikov et al., arXiv 2002.12410, biased rounding with base 2).
         mantissa, exponent = np.frexp(values)
@@ -123,5 +129,5 @@ def decode_values(buffer: memoryview, count: int, precision: Precision) -> Array
     else:
         values = np.frombuffer(buffer, _FLOAT[precision]).astype(np.float64)
     if not np.isfinite(values).all():
-        raise WireError("a number that is not finite")
+        raise NotFinite("a number that is not finite")
     return values

@@ -47,7 +47,7 @@ def parse_source(source: str) -> tuple[str, str]:
 
 def is_glob(source: str) -> bool:
     """Whether `source` is a pattern for several files."""
-    return any(sign in source for sign in "*?[")
+    return any(sign in source for sign in "*?[") and not Path(source.partition(":")[2]).is_file()
 
 
 def read(
@@ -113,7 +113,7 @@ def expand(source: str, folder: Path = Path(".")) -> list[str]:
         If no file matches.
     """
     kind, pattern = parse_source(source)
-    if kind == "sklearn" or not is_glob(pattern):
+    if kind == "sklearn" or not is_glob(source):
         return [source]
     found = sorted(name for name in glob.glob(pattern, root_dir=folder, recursive=True) if (folder / name).is_file())
     if not found:
@@ -124,10 +124,13 @@ def expand(source: str, folder: Path = Path(".")) -> list[str]:
 def absolute(source: str, folder: Path) -> str:
     """The same source for a problem file that lies elsewhere: a path relative to `folder` is made absolute."""
     kind, what = parse_source(source)
-    bare = kind == "libsvm" and Path(what).name == what and not is_glob(what)
+    bare = kind == "libsvm" and Path(what).name == what and not is_glob(source)
     if kind == "sklearn" or (bare and not (folder / what).is_file()):
         return source
-    return f"{kind}:{(folder / Path(what).expanduser()).absolute()}"
+    path = Path(what).expanduser()
+    if is_glob(source) and not path.is_absolute():  # the folder's own name is no pattern
+        return f"{kind}:{Path(glob.escape(str(folder.absolute()))) / path}"
+    return f"{kind}:{(folder / path).absolute()}"
 
 
 def at_hand(source: str, folder: Path) -> str:

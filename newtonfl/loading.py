@@ -76,12 +76,13 @@ def open_problem(
     problem: str | Path, transport: Transport, clients: int | None = None, l2: float | None = None
 ) -> tuple[Path, ProblemFile | PythonRun]:
     """Find and check the problem on rank 0, and tell every rank; what :func:`build` needs."""
-    from newtonfl.problem_file import ProblemFile, PythonRun, read
+    from newtonfl.problem_file import ProblemFile, PythonRun, check_numbers, read
 
     with transport.agreed("reading the problem file"):
         told = b""
         if transport.rank == 0:
             path = find(problem)
+            check_numbers(clients, l2)
             given = {key: value for key, value in (("clients", clients), ("l2", l2)) if value is not None}
             file = PythonRun(problem=str(path), arguments=given) if path.suffix == ".py" else read(path)
             if isinstance(file, PythonRun) and path.suffix == ".toml":
@@ -93,7 +94,9 @@ def open_problem(
             told = pack({}, path=str(path), kind=kind, file=file.model_dump_json())
     facts = unpack(transport.broadcast(told if transport.rank == 0 else None))[1]
     model = PythonRun if facts["kind"] == "PythonRun" else ProblemFile
-    return Path(facts["path"]), model.model_validate_json(facts["file"])
+    opened = model.model_validate_json(facts["file"])
+    opened._where = facts["path"]
+    return Path(facts["path"]), opened
 
 
 def _known_python(file: PythonRun, path: Path) -> Path:
@@ -139,7 +142,10 @@ def _run_python(path: Path, transport: Transport, given: dict[str, Any], device:
     assert spec is not None and spec.loader is not None  # find() has seen that it is a .py file
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
     make = getattr(module, "problem", None)
     if not callable(make):
         raise ValueError(f"{path}: a Python problem file must define problem(comm=None)")
@@ -149,7 +155,9 @@ def _run_python(path: Path, transport: Transport, given: dict[str, Any], device:
     made = make(comm=None if isinstance(transport, InProcess) else transport, **given)
     if not isinstance(made, Problem):
         raise TypeError(f"{path}: problem() must return a newtonfl Problem, returned {type(made).__name__}")
-    made.title = (module.__doc__ or made.title).strip().splitlines()[0]
+    if transport.size > 1 and made.transport is None:
+        raise ValueError(f"{path}: problem(comm) must hand comm on, as in FromFunctions(…, transport=comm)")
+    made.title = ((module.__doc__ or "").strip() or made.title or path.stem).splitlines()[0]
     return made
 
 

@@ -92,15 +92,13 @@ class _Numbers(Message):
     """A form whose numbers are its field ``values``; the papers count each of them."""
 
     def __post_init__(self) -> None:
+        values = vars(self)["values"]
+        object.__setattr__(self, "values", rounded(values, self.precision))
         if self.floats < 0:
-            object.__setattr__(self, "floats", len(self._values()))
-
-    def _values(self) -> Array:
-        return vars(self)["values"]
+            object.__setattr__(self, "floats", len(values))
 
     def to_precision(self, precision: Precision) -> Message:
-        changed = {"values": rounded(self._values(), precision), "precision": precision}
-        return replace(self, **changed)
+        return replace(self, precision=precision)
 
 
 @dataclass(frozen=True)
@@ -200,11 +198,12 @@ class LowRank(Message):
     signs: Array
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", rounded(self.vectors, self.precision))
         if self.floats < 0:
             object.__setattr__(self, "floats", self.vectors.size)  # the papers do not count the signs
 
     def to_precision(self, precision: Precision) -> Message:
-        return replace(self, vectors=rounded(self.vectors, precision), precision=precision)
+        return replace(self, precision=precision)
 
     def matrix(self) -> Array:
         """The (d, d) matrix."""

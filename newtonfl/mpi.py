@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -82,7 +83,9 @@ class MPITransport(Transport):
 
     def _leave(self) -> None:
         """At this process's end: tell the others, in case that one waits for it."""
-        for rank in range(self.size):
+        from mpi4py import MPI
+
+        for rank in range(0 if MPI.Is_finalized() else self.size):
             if rank != self.rank:
                 self.exits.Isend(bytearray(1), rank).Free()
 
@@ -129,6 +132,8 @@ def connect(comm: Any = None) -> MPITransport:
 
     Raises
     ------
+    TypeError
+        If `comm` is no communicator.
     RuntimeError
         If mpi4py or its MPI library is missing, or the launcher belongs to another MPI.
     """
@@ -144,10 +149,25 @@ def connect(comm: Any = None) -> MPITransport:
             f"the launcher started {told} ranks, and this process sees {MPI.COMM_WORLD.Get_size()}: mpiexec belongs to "
             "another MPI library than mpi4py's. Use the mpiexec that stands beside this python"
         )
-    transport = MPITransport(MPI.COMM_WORLD if comm is None else comm)
+    comm = MPI.COMM_WORLD if comm is None else comm
+    if not isinstance(comm, MPI.Comm) or comm == MPI.COMM_NULL:
+        raise TypeError(f"comm: given {comm!r}, must be an mpi4py communicator that this rank belongs to")
+    kept = comm.Get_attr(_kept_at())
+    if isinstance(kept, MPITransport):
+        return kept
+    transport = MPITransport(comm)
+    comm.Set_attr(_kept_at(), transport)
     if transport.size > 1:
         _install_abort_hook(transport)
     return transport
+
+
+@cache
+def _kept_at() -> int:
+    """Where a communicator keeps its transport: duplicates are few, so each gets one."""
+    from mpi4py import MPI
+
+    return int(MPI.Comm.Create_keyval())
 
 
 def _install_abort_hook(transport: MPITransport) -> None:

@@ -56,7 +56,7 @@ def compressor(text: str) -> Compressor:
         return kind()
     if not setting:
         raise ValueError(f"compressor: given {text!r}, {name} needs {needs}")
-    if setting.isdigit():
+    if setting.isascii() and setting.isdecimal():
         return kind(int(setting))  # type: ignore[call-arg]
     if kind is RankR:
         raise ValueError(f"compressor: given {text!r}, {name} needs {needs}")
@@ -83,8 +83,8 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
     for key, value in (settings or {}).items():
         if key not in allowed:
             raise nearest(f"setting of {name}", key, allowed)
-        if key == "compressor" and isinstance(value, str):
-            value = compressor(value)
+        if key == "compressor" and not isinstance(value, Compressor):
+            value = compressor(str(value))
         elif key in _NUMBERS and isinstance(value, str):
             value = _number_or_word(value)
         given[key] = value

@@ -124,11 +124,17 @@ class Problem(ABC):
         transport: Transport | None = None,
         f_star: float | None = None,
     ) -> None:
-        self.n_clients, self.dim, self.objective, self.like = n_clients, dim, objective, like
-        self.ridge = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (dim,))
+        if not (int(n_clients) >= 1 and int(dim) >= 1):
+            raise ValueError(f"a problem of {n_clients} clients in dimension {dim}: each must be at least 1")
+        self.n_clients, self.dim, self.objective, self.like = int(n_clients), int(dim), objective, like
+        self.ridge = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (self.dim,))
+        if not (np.isfinite(self.ridge).all() and (self.ridge >= 0).all()):
+            raise ValueError(f"l2: given {self.ridge.min():g}, must be a finite number of at least 0")
+        if f_star is not None and not np.isfinite(float(f_star)):
+            raise ValueError(f"f_star: given {f_star}, must be a finite number, or None where it is not known")
         self.local_ridge: Array | None = None
         self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
-        self.transport, self.f_star = transport, f_star
+        self.transport, self.f_star = transport, None if f_star is None else float(f_star)
         self.title = objective
         self.hessian_counts = np.zeros(len(self.clients), np.int64)
         self._points: dict[bytes, Point] = {}
@@ -268,13 +274,18 @@ class FromFunctions(Problem):
         answers = []
         for i, client in enumerate(self.clients):
             try:
-                answer = np.asarray(self.functions[which](int(client), x if x.ndim == 1 else x[i]), dtype=np.float64)
+                point = (x if x.ndim == 1 else x[i]).view()
+                point.flags.writeable = False  # all clients are handed the same x
+                # A copy: the function may use its array again for the next client.
+                answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
             except BaseException as error:
                 error.add_note(f"in the problem's own function for client {client}")
                 raise
             if answer.shape != shape:
                 name = ("value", "gradient", "hessian")[which]
                 raise ValueError(f"{name}({client}, x): returned shape {answer.shape}, must be {shape}")
+            if len(shape) == 2 and not np.allclose(answer, answer.T, rtol=1e-8, atol=0.0, equal_nan=True):
+                raise ValueError(f"hessian({client}, x): returned a matrix that is not symmetric")
             answers.append(answer)
         return answers
 

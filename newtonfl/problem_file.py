@@ -23,6 +23,12 @@ TWO_CLASSES = ("logistic", "squared-hinge")
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    _where: str = PrivateAttr("")
+
+    @property
+    def where(self) -> str:
+        """The file's name, for messages."""
+        return self._where
 
 
 class Data(_Section):
@@ -92,12 +98,6 @@ class ProblemFile(_Section):
     reference: Reference = Reference()
     method: dict[str, Any] | None = None
     run: Run = Run()
-    _where: str = PrivateAttr("")
-
-    @property
-    def where(self) -> str:
-        """The file's name, for messages."""
-        return self._where
 
     def replaced(self, clients: int | None, l2: float | None) -> ProblemFile:
         """This file with another number of clients or another λ; a reference value that no longer holds is dropped.
@@ -107,10 +107,7 @@ class ProblemFile(_Section):
         ValueError
             If a number is not allowed.
         """
-        if clients is not None and clients < 1:
-            raise ValueError(f"clients: given {clients}, must be at least 1")
-        if l2 is not None and not 0 <= l2 < math.inf:
-            raise ValueError(f"l2: given {l2}, must be at least 0")
+        check_numbers(clients, l2)
         new = self.model_copy()
         if clients is not None and clients != self.clients.count:
             # Equal blocks of the first rows use other rows with another count.
@@ -134,6 +131,14 @@ class ProblemFile(_Section):
         return document
 
 
+def check_numbers(clients: Any, l2: Any) -> None:
+    """Refuse what is no number of clients, or no λ, with a ValueError; None is neither given."""
+    if clients is not None and (isinstance(clients, bool) or not isinstance(clients, int) or clients < 1):
+        raise ValueError(f"clients: given {clients}, must be a whole number of at least 1")
+    if l2 is not None and (isinstance(l2, bool) or not isinstance(l2, int | float) or not 0 <= l2 < math.inf):
+        raise ValueError(f"l2: given {l2}, must be a finite number of at least 0")
+
+
 class PythonRun(_Section):
     """A run.toml whose problem is Python: which one, with which arguments of problem()."""
 
@@ -145,7 +150,8 @@ class PythonRun(_Section):
     def resolved(self, folder: Path) -> dict[str, Any]:
         """The sections that state the problem: a name of the catalogue, or the path of a file."""
         path = Path(self.problem)
-        name = path.stem if catalogue().get(path.stem) == path else str(path.absolute())
+        known = catalogue().get(path.stem)
+        name = path.stem if known is not None and known.resolve() == path.resolve() else str(path.absolute())
         return {"problem": name, "arguments": self.arguments}
 
 

@@ -34,7 +34,7 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
 
     Raises
     ------
-    ArithmeticError
+    ValueError
         If the Hessian is singular on the way, or the gradient does not get below 1e-9 of its start.
     """
     # The session speaks a method's language; of this one, only its questions are used.
@@ -63,7 +63,7 @@ def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, f
         matrix = packed[flat.square].reshape(problem.dim, problem.dim) + np.diag(ridge)
         factor = cholesky(matrix)
         if factor is None:
-            raise ArithmeticError("no optimum found: the Hessian is singular; give an l2 > 0")
+            raise ValueError("no optimum found: the Hessian is singular; give an l2 > 0")
         direction = -cholesky_solve(factor, gradient)
         size, slope = 1.0, float(gradient @ direction)
         while True:
@@ -78,5 +78,5 @@ def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, f
             break
         x, f, gradient, best = trial, value, told, min(best, norm)
     if best > 1e-9 * start and best > 1e-14:
-        raise ArithmeticError(f"no optimum found: the gradient norm stopped at {best:g}")
+        raise ValueError(f"no optimum found: the gradient norm stopped at {best:g}")
     return to_host(x), f

@@ -82,7 +82,7 @@ def _value(value: Any) -> str:
     if isinstance(value, float) and np.isfinite(value):
         return repr(float(value))
     if isinstance(value, (bool, int, str)):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML bears no DEL
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(entry) for entry in value) + "]"
     raise TypeError(f"{value!r} has no place in a settings file")

@@ -73,11 +73,15 @@ class Session:
     # -- rank 0
 
     def __enter__(self) -> Self:
+        if self.transport.busy:
+            raise RuntimeError("a solve is under way on these ranks; a callback cannot start another")
+        self.transport.busy = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.transport.busy = False
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False

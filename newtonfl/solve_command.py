@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from newtonfl.problem import Problem
 from newtonfl.reference import optimum
 from newtonfl.run_folder import RunFolder, to_toml
 from newtonfl.solver import Reason, Result, solve
-from newtonfl.transport import Fault, Transport
+from newtonfl.transport import Fault, Transport, is_refusal
 
 _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
 
@@ -43,9 +44,9 @@ def solve_command(args: argparse.Namespace, transport: Transport) -> int:
     """Do ``newtonfl solve``; returns the exit status, the same on every rank."""
     try:
         plan = _prepare(args, transport)
-    except (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError) as error:
+    except Exception as error:  # told in words, with the status that every rank agrees on
         _say(error, transport)
-        return 1 if isinstance(error, Fault) and not error.bad_input else 2
+        return 2 if is_refusal(error) else 1
     try:
         return _carry_out(plan, args, transport)
     except Exception as error:  # a fault that every rank knows of; it was told with rank and phase
@@ -77,14 +78,17 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
         tol = _at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
         seed = _at_least(0, "--seed", args.seed, run.get("seed", 0))
         start = args.x0 or run.get("x0", "zeros")
+        beside_file = Path() if args.x0 else path.parent
         beside = _offset(start)
-        x0 = np.zeros(problem.dim) if beside is not None or start == "zeros" else _from_file(start, path, problem.dim)
+        x0, in_a_file = np.zeros(problem.dim), beside is None and start != "zeros"
+        if in_a_file and transport.rank == 0:  # whose start counts
+            x0 = _from_file(start, beside_file, problem.dim)
     if beside is not None:
         x0 = optimum(problem)[0] + beside
     with transport.agreed("opening --out"):
         folder = RunFolder(args.out, args.force) if args.out and transport.rank == 0 else None
         if folder:
-            told = start if beside is not None or start == "zeros" else folder.start(x0)
+            told = folder.start(x0) if in_a_file else start
             document = file.resolved(path.parent)
             document["method"] = {"name": name, **names.settings(method)}
             document["run"] = {"rounds": rounds, "tol": tol, "x0": told, "seed": seed, "device": device}
@@ -193,8 +197,8 @@ class _Progress:
 
 def _at_least(least: float, name: str, given: Any, default: Any) -> Any:
     value = default if given is None else given
-    if not value >= least:
-        raise ValueError(f"{name}: given {value}, must be at least {least}")
+    if not least <= value < math.inf:
+        raise ValueError(f"{name}: given {value}, must be a finite number of at least {least}")
     return value
 
 
@@ -203,21 +207,30 @@ def _offset(start: str) -> float | None:
     if not start.startswith("optimum"):
         return None
     try:
-        return float(start.removeprefix("optimum") or "0")
+        offset = float(start.removeprefix("optimum") or "0")
     except ValueError:
-        raise ValueError(f"--x0: given {start!r}, must be zeros, optimum+C with a number C, or FILE.npy") from None
+        offset = math.nan
+    if not math.isfinite(offset):
+        raise ValueError(f"--x0: given {start!r}, must be zeros, optimum+C with a number C, or FILE.npy")
+    return offset
 
 
-def _from_file(start: str, problem_path: Path, dim: int) -> Array:
-    """The start in a .npy file, which lies where it says or beside the problem file."""
+def _from_file(start: str, folder: Path, dim: int) -> Array:
+    """The start in a .npy file: one named on the command line lies where it says, one in a problem file beside that."""
     if not start.endswith(".npy"):
         raise ValueError(f"--x0: given {start!r}, must be zeros, optimum+C with a number C, or FILE.npy")
-    path = Path(start) if Path(start).is_file() else problem_path.parent / start
+    path = folder / start
     if not path.is_file():
-        raise FileNotFoundError(f"--x0 {start}: no such file")
-    x0 = np.load(path, allow_pickle=False)
-    if x0.shape != (dim,) or not np.isfinite(x0.astype(np.float64)).all():
-        raise ValueError(f"--x0 {start}: holds shape {x0.shape}, must be ({dim},) and finite")
+        raise FileNotFoundError(f"--x0 {path}: no such file")
+    try:
+        with path.open("rb") as file:
+            x0 = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"--x0 {path}: cannot be read as one array of numbers: {error}") from None
+    if x0.dtype.kind not in "fiu":
+        raise ValueError(f"--x0 {path}: must hold one array of real numbers")
+    if x0.shape != (dim,) or not np.isfinite(x0).all():
+        raise ValueError(f"--x0 {path}: holds shape {x0.shape}, must be ({dim},) and finite")
     return x0.astype(np.float64)
 
 

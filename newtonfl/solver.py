@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -15,6 +16,7 @@ import numpy as np
 import scipy.sparse.linalg
 
 from newtonfl.backend import Array, one_blas_thread, to_device, to_host
+from newtonfl.coding import NotFinite
 from newtonfl.history import History, Record
 from newtonfl.keys import Key
 from newtonfl.ledger import Ledger, Tally
@@ -43,7 +45,7 @@ class Reason(Enum):
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """What a solve found. Every rank returns the same.
 
@@ -136,8 +138,10 @@ def solve(
     transport = problem.transport or InProcess()
     with one_blas_thread():
         with transport.agreed("checking the settings"):
-            start = _check(problem, method, tol, rounds, x0, transport.size)
+            start = _check(problem, method, tol, rounds, x0, seed, transport.size)
             resolved = method.resolved(problem)
+        told = f"{resolved!r}, tol={tol}, rounds={rounds}, seed={seed}, {problem.objective}"
+        transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's part may print its address
         with Session(problem, resolved, seed) as session, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if transport.rank:
                 return _told(*session.follow(), resolved)
@@ -146,18 +150,27 @@ def solve(
             return result
 
 
-def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, ranks: int) -> Array:
+def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, seed: int, ranks: int) -> Array:
     if not isinstance(problem, Problem) or not isinstance(method, Method):
         raise TypeError(f"solve(problem, method): given {type(problem).__name__} and {type(method).__name__}")
-    if not tol >= 0:
-        raise ValueError(f"tol: given {tol}, must be at least 0")
-    if rounds < 0:
-        raise ValueError(f"rounds: given {rounds}, must be at least 0")
+    if not 0 <= tol < math.inf:
+        raise ValueError(f"tol: given {tol}, must be a finite number of at least 0")
+    for name, number in (("rounds", rounds), ("seed", seed)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ValueError(f"{name}: given {number!r}, must be a whole number of at least 0")
     enough_clients(ranks, problem.n_clients)
-    start = np.zeros(problem.dim) if x0 is None else np.array(to_host(x0), dtype=np.float64)
+    start = np.zeros(problem.dim) if x0 is None else real_vector(x0)
     if start.shape != (problem.dim,) or not np.isfinite(start).all():
         raise ValueError(f"x0: given shape {start.shape}, must be ({problem.dim},) and finite")
     return start
+
+
+def real_vector(given: Array) -> Array:
+    """`given`, an array of any library or a list of numbers, as a float64 copy on the host; TypeError if it is none."""
+    host = np.asarray(given) if isinstance(given, (list, tuple)) else to_host(given)
+    if host.dtype.kind not in "fiu":
+        raise TypeError(f"x0: given numbers of type {host.dtype}, must be real numbers")
+    return np.array(host, dtype=np.float64)
 
 
 class _Loop:
@@ -174,7 +187,11 @@ class _Loop:
     def run(self, x: Array) -> Result:
         begun = time.perf_counter()
         problem = self.problem
-        greetings = self.session.join(x)
+        try:
+            greetings = self.session.join(x)
+        except NotFinite:
+            self._record(0, x, 0.0)
+            return self._result(x, Reason.NOT_FINITE)
         facts = Facts(problem.n_clients, problem.dim, problem.ridge, cache(self._largest_curvature), problem.like)
         server = self.method.start(facts, x, greetings)
         self.seconds += time.perf_counter() - begun
@@ -189,9 +206,15 @@ class _Loop:
             except SingularStep:
                 reason = Reason.SINGULAR
                 break
+            except NotFinite:
+                reason = Reason.NOT_FINITE
+                break
             self.seconds += time.perf_counter() - begun
             reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(server.x - before))))
-        return Result(to_host(server.x), reason or Reason.ROUND_LIMIT, self.history, self.session.ledger, self.method)
+        return self._result(server.x, reason or Reason.ROUND_LIMIT)
+
+    def _result(self, x: Array, reason: Reason) -> Result:
+        return Result(to_host(x), reason, self.history, self.session.ledger, self.method)
 
     def _record(self, round: int, x: Array, step: float) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record, and say whether to stop."""

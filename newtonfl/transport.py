@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.backend import Array, Unavailable
 from newtonfl.wire import pack, unpack
 
 
@@ -27,6 +27,13 @@ class Fault(RuntimeError):
         self.bad_input = bad_input
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether `error` refuses what a user gave, rather than tells of a failure."""
+    if isinstance(error, Fault):
+        return error.bad_input
+    return isinstance(error, (ValueError, TypeError, OSError, Unavailable))
+
+
 class Transport(ABC):
     """Carries buffers between the ranks of one job. Rank 0 serves, and also holds clients.
 
@@ -37,6 +44,8 @@ class Transport(ABC):
 
     rank: int
     size: int
+    busy: bool = False
+    """A session is under way: its calls and another's would cross."""
 
     def abort(self) -> None:
         """End every rank now, with a status that is not zero; called after a failure that no vote could tell of."""
@@ -65,10 +74,9 @@ class Transport(ABC):
     def describe(self, phase: str, error: BaseException) -> bytes:
         """A failure of this rank as bytes for the others."""
         text = str(error) or type(error).__name__
-        kind = "" if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, (ValueError, OSError, Unavailable)) else f"{type(error).__name__}: "
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
-        bad = isinstance(error, (ValueError, TypeError, OSError))
-        return pack({}, rank=self.rank, phase=phase, text=f"{kind}{text}{notes}", bad_input=bad)
+        return pack({}, rank=self.rank, phase=phase, text=f"{kind}{text}{notes}", bad_input=is_refusal(error))
 
     def raise_fault(self, told: bytes, own: BaseException | None) -> None:
         """Raise what :meth:`describe` told of; this rank's `own` failure keeps its type and traceback."""
@@ -80,12 +88,24 @@ class Transport(ABC):
         # A SystemExit must not pass for success.
         raise Fault(f"{where}: {facts['text']}", facts["bad_input"]) from own
 
+    def same(self, what: str, told: str) -> None:
+        """Refuse, on every rank, that ranks were `told` different things about `what`. Collective."""
+        everyone = self.gather(told.encode())
+        with self.agreed(f"comparing {what}"):
+            for rank, other in enumerate(everyone):
+                if other != everyone[0]:
+                    raise ValueError(
+                        f"rank {rank} was given another {what} than rank 0: {other.decode()} and {everyone[0].decode()}"
+                    )
+
     @contextmanager
     def agreed(self, phase: str) -> Iterator[None]:
         """Run a body on every rank; if it fails on any, it fails on all, naming rank and phase.
 
         The body must not communicate. Whatever ends it counts as a failure, a SystemExit too.
         """
+        if self.busy:
+            raise RuntimeError(f"{phase}: a solve is under way on these ranks; a callback cannot start another")
         failure: BaseException | None = None
         try:
             yield

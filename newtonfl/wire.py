@@ -114,7 +114,7 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
         try:
             parts[name] = FORMS[form].read(buffer[at : at + size], sizes(name, client, parts), PRECISIONS[precision])
         except WireError as error:
-            raise WireError(f"{where}, {name}: {error}") from None
+            raise type(error)(f"{where}, {name}: {error}") from None
         at += size
     if at != end:
         raise WireError(f"{where}: {end - at} bytes belong to no section")

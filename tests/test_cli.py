@@ -184,6 +184,10 @@ def refused(run, *words):
         (["--tol", "-1"], ["--tol", "-1"]),
         (["--x0", "ones"], ["'ones'", "optimum+C", "FILE.npy"]),
         (["--x0", "optimum+much"], ["'optimum+much'"]),
+        (["--x0", "optimum+nan"], ["'optimum+nan'"]),
+        (["--l2", "inf"], ["l2", "inf"]),
+        (["--tol", "inf"], ["tol", "inf"]),
+        (["--set", "compressor=topk:²"], ["topk:²"]),
         (["--x0", "missing.npy"], ["missing.npy", "no such file"]),
     ],
 )
@@ -293,3 +297,72 @@ def test_divergence_has_its_own_status(run, small):
 def test_a_run_that_repeats_itself_ends_as_stalled(run, small):
     status, out, _ = run("solve", small, "--method", "newton", "--tol", "0", "--rounds", "100000")
     assert status == 0 and "stalled" in out and "converged" not in out
+
+
+@pytest.mark.parametrize("name", ["gd", "newton-zero", "newton", "fednl"])
+@pytest.mark.parametrize("wire", ["float32", "natural"])
+def test_the_wires_precision_is_part_of_a_run(run, small, tmp_path, name, wire):
+    words = ["--set", "compressor=topk:4"] if name == "fednl" else []
+    run("solve", small, "--method", name, "--set", f"wire={wire}", *words, "--rounds", "9", "--out", tmp_path / "a")
+    run("solve", tmp_path / "a" / "run.toml", "--out", tmp_path / "b")
+    a, b = (json.loads((tmp_path / folder / "result.json").read_text()) for folder in "ab")
+    assert a["settings"]["wire"] == wire and a["x_sha256"] == b["x_sha256"]
+
+
+def test_a_runs_own_start_is_found_beside_it(run, small, tmp_path, monkeypatch):
+    """Another x0.npy in the working directory is another file."""
+    np.save(tmp_path / "start.npy", np.ones(3))
+    run("solve", small, "--x0", tmp_path / "start.npy", "--rounds", "4", "--tol", "0", "--out", tmp_path / "a")
+    (tmp_path / "elsewhere").mkdir()
+    np.save(tmp_path / "elsewhere" / "x0.npy", np.full(3, 5.0))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run("solve", tmp_path / "a" / "run.toml", "--out", tmp_path / "b")
+    a, b = (json.loads((tmp_path / folder / "result.json").read_text()) for folder in "ab")
+    assert a["x_sha256"] == b["x_sha256"] and a["rounds"] == 4
+
+
+def test_a_folder_named_like_a_pattern_is_a_folder(run, small, tmp_path):
+    odd = tmp_path / "run[1]"
+    odd.mkdir()
+    for name in ("small.toml", "small.csv"):
+        (odd / name).write_text((tmp_path / name).read_text())
+    assert run("solve", odd / "small.toml", "--out", odd / "a")[0] == 0
+    assert run("solve", odd / "a" / "run.toml", "--out", tmp_path / "b")[0] == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", "complex", "columns"])
+def test_a_start_that_is_no_array_of_numbers_is_refused(run, small, tmp_path, content):
+    path = tmp_path / "start.npy"
+    if content == "complex":
+        np.save(path, np.ones(3) + 1j)
+    elif content == "columns":
+        np.save(path, np.ones((3, 1)))
+    else:
+        path.write_bytes(content)
+    assert "start.npy" in refused(run, "solve", small, "--x0", path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("def problem(comm=None)\n", ["own.py", "line 1", "not Python"]),
+        ("x = 1\n", ["own.py", "problem(comm=None)"]),
+        ("def problem(comm=None):\n    return 3\n", ["own.py", "int"]),
+    ],
+)
+def test_a_python_problem_that_is_none_is_refused(run, tmp_path, content, told):
+    (tmp_path / "own.py").write_text(content)
+    err = refused(run, "solve", tmp_path / "own.py")
+    for word in told:
+        assert word in err, err
+
+
+def test_numbers_that_overflow_end_as_not_finite(run, small):
+    (small.parent / "small.csv").write_text("".join(f"{j}e155,1,{j % 2}\n" for j in range(1, 9)))
+    for method in ("newton-3pc", "gd"):
+        status, out, _ = run("solve", small, "--method", method, "--rounds", "5")
+        assert status == 3 and "not finite" in out
+
+
+def test_a_splits_mistake_names_the_file(run):
+    assert "breast_cancer.toml" in refused(run, "solve", "breast_cancer", "--clients", "100000")

@@ -328,10 +328,10 @@ def test_which_compressors_go_with_which_precision():
             Rounded(compressor, "natural").for_dimension(5)
 
 
-def test_settings_name_compressor_and_wire():
+def test_settings_name_the_compressor():
     """As the command line writes them."""
     assert [c.settings()["compressor"] for c in (Identity(), TopK("8d"), RandK(3), RankR(2))] == [
         "identity", "topk:8d", "randk:3", "rank:2",
     ]  # fmt: skip
-    assert TopK(3).settings()["wire"] == "float64"
-    assert Rounded(TopK(3), "natural").settings() == {"compressor": "topk:3", "wire": "natural"}
+    assert TopK(3).settings() == {"compressor": "topk:3"}
+    assert Rounded(TopK(3), "natural").settings() == {"compressor": "topk:3"}

@@ -221,5 +221,5 @@ def test_settings_in_multiples_of_the_dimension_become_numbers():
     """Through the mechanism to its compressor."""
     assert EF21(TopK("2d")).for_dimension(7).compressor == TopK(14)
     assert EF21(RankR(1)).acts_on == "symmetric" and EF21(TopK(1)).acts_on == "vector"
-    told = {"compressor": "topk:2d", "wire": "float64", "alpha": "theory", "step_uses": "before"}
+    told = {"compressor": "topk:2d", "alpha": "theory", "step_uses": "before"}
     assert EF21(TopK("2d"), "theory", "before").settings() == told

@@ -249,3 +249,68 @@ def test_long_messages_travel_in_chunks(tmp_path, in_process):
     assert ended.status == 0, ended.err
     for line in ended.out.splitlines():
         assert json.loads(line)["x"] == in_process["chunks"]["x"]
+
+
+MISUSE = """
+import numpy as np
+import newtonfl as nf
+from mpi4py import MPI
+
+world = MPI.COMM_WORLD
+p = nf.load("breast_cancer", comm=world)
+
+def refusal(act):
+    try:
+        act()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing was refused"
+
+# Ranks that mean different things.
+print(refusal(lambda: nf.solve(p, nf.newton_3pc(compressor=nf.TopK(30 - world.rank)), rounds=3)))
+print(refusal(lambda: nf.solve(p, nf.newton_3pc(), seed=world.rank, rounds=3)))
+print(refusal(lambda: nf.solve(p, nf.newton_3pc() if world.rank else nf.gd(), rounds=3)))
+# A solve inside a solve.
+print(refusal(lambda: nf.solve(p, nf.newton_3pc(), rounds=3, callback=lambda record: nf.solve(p, nf.gd()))))
+# After all that, the ranks still work together.
+print(nf.solve(p, nf.newton_3pc()).x_sha256)
+# Many connections to one communicator are one; a part of the ranks is a job of its own.
+for _ in range(1500):
+    nf.connect(world)
+half = world.Split(world.rank == 0, world.rank)
+print(nf.solve(nf.load("breast_cancer", comm=half), nf.newton_3pc()).x_sha256)
+MPI.Finalize()
+"""
+
+
+def test_misuse_is_refused_on_every_rank_and_does_no_harm(tmp_path, in_process):
+    script = tmp_path / "misuse.py"
+    log = tmp_path / "rank"
+    script.write_text(
+        f"import sys\nfrom mpi4py import MPI\nsys.stdout = open(f'{log}{{MPI.COMM_WORLD.rank}}', 'w')\n"
+        + MISUSE.replace("MPI.Finalize()", "sys.stdout.close()\nsys.stdout = sys.__stdout__\nMPI.Finalize()")
+    )
+    ended = launch(3, script, timeout=60)
+    assert ended.status == 0, ended.err
+    for rank in range(3):
+        method, seed, other, nested, same, part = Path(f"{log}{rank}").read_text().splitlines()
+        for line in (method, seed, other):
+            assert "was given another solve than rank 0" in line
+        assert "a solve is under way" in nested
+        assert same == part == in_process["breast_cancer"]["x"]
+
+
+def test_a_python_problem_that_forgets_the_ranks_is_refused(tmp_path):
+    (tmp_path / "forgets.py").write_text(
+        "import numpy as np\nimport newtonfl as nf\n\ndef problem(comm=None):\n"
+        "    return nf.FromFunctions(4, 2, lambda i, x: x @ x / 2, lambda i, x: x, lambda i, x: np.eye(2))\n"
+    )
+    ended = launch(2, "-m", "newtonfl", "solve", tmp_path / "forgets.py")
+    assert ended.status == 2 and "hand comm on" in ended.err
+
+
+def test_bad_input_has_the_same_status_on_several_ranks():
+    ended = launch(2, "-m", "newtonfl", "solve", "breast_cancer", "--set", "compressor=topk:466")
+    assert ended.status == 2 and "at most 465" in ended.err
+    ended = launch(2, "-m", "newtonfl", "solve", "breast_cancer", "--x0", "optimum+nan")
+    assert ended.status == 2 and "optimum+nan" in ended.err

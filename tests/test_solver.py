@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -192,3 +194,84 @@ def test_a_system_exit_is_no_success():
     problem = nf.FromFunctions(1, 2, lambda i, x: x @ x / 2, gradient, lambda i, x: np.eye(2))
     with pytest.raises(RuntimeError, match="SystemExit"):
         nf.solve(problem, nf.newton())
+
+
+def test_functions_may_reuse_their_arrays_and_may_not_write_into_x():
+    """The minimiser is (1, 0); a shared buffer must not mix the clients up."""
+    buffer = np.zeros(2)
+
+    def reuses(i, x):
+        buffer[:] = x
+        buffer[0] -= i
+        return buffer
+
+    def writes(i, x):
+        x[0] -= i
+        return x
+
+    def problem(gradient):
+        return nf.FromFunctions(3, 2, lambda i, x: x @ x / 2 - i * x[0], gradient, lambda i, x: np.eye(2))
+
+    assert np.allclose(nf.solve(problem(reuses), nf.newton()).x, [1.0, 0.0], atol=1e-12)
+    with pytest.raises(ValueError, match="read-only"):
+        nf.solve(problem(writes), nf.newton())
+
+
+@dataclass(frozen=True)
+class Own(nf.Compressor):
+    """A user's compressor: what it returns is given."""
+
+    returns: Callable[[np.ndarray], object]
+
+    def contract(self, size):
+        return nf.Contractive(1 / size)
+
+    def compress(self, v, key):
+        return self.returns(v)
+
+
+def largest(v):
+    i = int(np.argmax(np.abs(v)))
+    return nf.Sparse(np.array([i]), v[[i]])
+
+
+def in_place(v):
+    v[1:] = 0.0
+    return nf.Dense(v)
+
+
+def test_a_users_compressor_runs(breast_cancer):
+    ours = nf.solve(breast_cancer, nf.newton_3pc(compressor=Own(largest)), rounds=30, tol=0.0)
+    assert ours.x_sha256 == nf.solve(breast_cancer, nf.newton_3pc(compressor=nf.TopK(1)), rounds=30, tol=0.0).x_sha256
+
+
+@pytest.mark.parametrize(
+    ("returns", "told"),
+    [
+        (in_place, "read-only"),
+        (lambda v: None, "Own.compress: returned NoneType, must be a Message"),
+        (lambda v: nf.Dense(v[1:]), "returned 464 values for 465 coordinates"),
+        (lambda v: nf.Sparse(np.array([3, 2]), v[:2]), "strictly increasing"),
+        (lambda v: nf.Sparse(np.array([3, 465]), v[:2]), "below 465"),
+        (lambda v: nf.Dense(v, precision="half"), "'half'"),
+    ],
+)
+def test_a_mistake_in_a_users_compressor_is_told(breast_cancer, returns, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        nf.solve(breast_cancer, nf.newton_3pc(compressor=Own(returns)), rounds=3, tol=0.0)
+
+
+def test_a_low_precision_message_is_held_as_it_arrives(breast_cancer):
+    """A user's Dense(v, precision=…) of unrounded numbers moves both ends by the rounded ones."""
+
+    def thin(v):
+        return nf.Dense(v, precision="float32")
+
+    result = nf.solve(breast_cancer, nf.newton_3pc(compressor=Own(thin)), tol=1e-12, rounds=40)
+    assert result.converged and result.rounds <= 12
+
+
+@pytest.mark.parametrize("given", ["topk:3", None, nf.TopK])
+def test_a_compressor_must_be_one(given):
+    with pytest.raises(TypeError, match="must be a Compressor"):
+        nf.fednl(compressor=given)

@@ -95,7 +95,8 @@ class TriangleCoordinates(Coordinates):
         if compressor.acts_on == "vector":
             return [self.counted(message) for message in super().compress(compressor, blocks, clients, key)]
         host = Blocks(to_host(blocks.values), blocks.offsets)
-        return [compressor.compress(self.matrix(i, host[i]), key.of(client)) for i, client in enumerate(clients)]
+        told = [compressor.compress(self.matrix(i, host[i]), key.of(client)) for i, client in enumerate(clients)]
+        return [compressor.checked(message, triangle(self.dim).size) for message in told]
 
     def counted(self, message: Message) -> Message:
         """The `message`, with the papers' count: they count a whole triangle for a matrix that is not compressed."""

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 from newtonfl.backend import Array, to_host
 from newtonfl.blocks import Blocks
 from newtonfl.keys import Key
-from newtonfl.messages import Message
+from newtonfl.messages import LowRank, Message, Sparse
 from newtonfl.triangle import triangle
 
 
@@ -21,12 +21,20 @@ class Contractive:
 
     delta: float
 
+    def __post_init__(self) -> None:
+        if not 0 < self.delta <= 1:
+            raise ValueError(f"Contractive: given δ = {self.delta}, must be in (0, 1]")
+
 
 @dataclass(frozen=True)
 class Unbiased:
     """E C(x) = x and E‖C(x) - x‖² ≤ ω‖x‖²."""
 
     omega: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.omega < math.inf:
+            raise ValueError(f"Unbiased: given ω = {self.omega}, must be at least 0 and finite")
 
 
 class Compressor(ABC):
@@ -50,12 +58,35 @@ class Compressor(ABC):
 
     def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
         """The messages of all clients held here. A built-in may do it at once, on the device that holds `vectors`."""
-        host = Blocks(to_host(vectors.values), vectors.offsets)
-        return [self.compress(v, key) for v, key in zip(host, keys, strict=True)]
+        host = Blocks(to_host(vectors.values).view(), vectors.offsets)
+        host.values.flags.writeable = False  # what is compressed is still needed afterwards
+        return [self.checked(self.compress(v, key), len(v)) for v, key in zip(host, keys, strict=True)]
+
+    def checked(self, message: Message, size: int) -> Message:
+        """The `message`, if it is one about `size` coordinates.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not; the message names the compressor and what it must return.
+        """
+        name = type(self).__name__
+        if not isinstance(message, Message):
+            raise TypeError(f"{name}.compress: returned {type(message).__name__}, must be a Message such as Sparse")
+        if isinstance(message, LowRank):
+            return message
+        indices, values = message.coordinates()
+        if len(values) != (size if indices is None else len(indices)):
+            raise ValueError(f"{name}.compress: returned {len(values)} values for {size} coordinates")
+        if isinstance(message, Sparse) and len(message.indices):
+            at = message.indices
+            if at[0] < 0 or at[-1] >= size or (at[1:] <= at[:-1]).any():
+                raise ValueError(f"{name}.compress: indices must be strictly increasing, from 0 to below {size}")
+        return message
 
     def settings(self) -> dict[str, str | float]:
-        """How the command line names this compressor, and its precision."""
-        return {"compressor": self.text, "wire": "float64"}
+        """How the command line names this compressor."""
+        return {"compressor": self.text}
 
     @property
     def text(self) -> str:

@@ -40,9 +40,6 @@ class Rounded(Compressor):
     def text(self) -> str:
         return self.compressor.text
 
-    def settings(self) -> dict[str, str | float]:
-        return {**self.compressor.settings(), "wire": self.precision}
-
     def contract(self, size: int) -> Contractive | Unbiased:
         inner = self.compressor.contract(size)
         if isinstance(inner, Unbiased):

@@ -126,7 +126,7 @@ class LearnedHessian(Curvature):
     init : {"hessian", "zero", "zero-total"}
         H_i⁰ = ∇²f_i(x⁰), sent once and counted as set-up; 0; or the data part that makes H_i⁰ with its ridge 0.
     precision : {"float64", "float32", "natural"}
-        How the initial Hessian's numbers are sent.
+        How the initial Hessian's numbers are sent; under natural they are float32.
     """
 
     mechanism: Mechanism
@@ -159,8 +159,10 @@ class LearnedHessian(Curvature):
         greetings = [coordinates.greeting(i) for i in range(len(problem.clients))]
         if self.init == "hessian":
             first = coordinates.coefficients(problem.at(x0))
+            # Powers of two would be a Hessian of their own; differences from then on bear them.
+            first_precision: Precision = "float32" if self.precision == "natural" else self.precision
             told = [
-                coordinates.counted(Dense(values)).to_precision(self.precision)
+                coordinates.counted(Dense(values)).to_precision(first_precision)
                 for values in Blocks(to_host(first.values), first.offsets)
             ]
             greetings = [{**greeting, "initial": message} for greeting, message in zip(greetings, told, strict=True)]

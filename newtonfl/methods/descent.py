@@ -8,6 +8,7 @@ from typing import Literal, Self
 from newtonfl.backend import Array, namespace, to_device, zeros
 from newtonfl.bases import equal_blocks
 from newtonfl.blocks import Blocks
+from newtonfl.coding import Precision
 from newtonfl.keys import SERVER, Key
 from newtonfl.methods.curvature import Curvature, NoCurvature
 from newtonfl.methods.gradients import Anchor, ExactGradient, Gradient
@@ -80,6 +81,8 @@ class Descent(Method):
         Who takes part.
     ridge : {"server", "clients"}
         Where λ/2‖x‖² is added: exactly by the server, or in every client's function and so in what is learned.
+    wire : {"float64", "float32", "natural"}
+        The precision that the sockets were made for.
     name : str
         The preset's name.
     """
@@ -90,6 +93,7 @@ class Descent(Method):
     model: Model = field(default_factory=ExactModel)
     participation: Participation = field(default_factory=All)
     ridge: Literal["server", "clients"] = "server"
+    wire: Precision = "float64"
     name: str = "descent"
 
     def resolved(self, problem: Problem) -> Self:
@@ -100,7 +104,7 @@ class Descent(Method):
         return replace(self, curvature=self.curvature.resolved(problem))
 
     def settings(self) -> dict[str, str | float]:
-        return {**self.curvature.settings(), **self.step.settings(), "ridge": self.ridge}
+        return {**self.curvature.settings(), **self.step.settings(), "ridge": self.ridge, "wire": self.wire}
 
     def sockets(self) -> dict[str, str]:
         return {

@@ -24,4 +24,4 @@ def gd(*, stepsize: float | str = "theory", ridge: RidgeAt = "server", wire: Pre
     """
     one_of("ridge", ridge, ("server", "clients"))
     gradient, model = vectors_on_wire(wire)
-    return Descent(Fixed(stepsize), gradient=gradient, model=model, ridge=ridge, name="gd")
+    return Descent(Fixed(stepsize), gradient=gradient, model=model, ridge=ridge, wire=wire, name="gd")

@@ -26,7 +26,7 @@ def newton(
     """
     gradient, model = vectors_on_wire(wire)
     curvature = LearnedHessian(EF21(on_wire(Identity(), wire)), basis_of(basis), precision=wire)
-    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, name="newton")
+    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, wire=wire, name="newton")
 
 
 def newton_zero(
@@ -44,4 +44,4 @@ def newton_zero(
     """
     gradient, model = vectors_on_wire(wire)
     curvature = LearnedHessian(Frozen(), basis_of(basis), precision=wire)
-    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, name="newton-zero")
+    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, wire=wire, name="newton-zero")

@@ -102,14 +102,16 @@ def learned(
     wire : {"float64", "float32", "natural"}
         How numbers are sent.
     """
+    if not isinstance(compressor, Compressor):
+        raise TypeError(f"compressor: given {compressor!r}, must be a Compressor such as TopK(30)")
     one_of("init", init, ("hessian", "zero", "zero-total"))
     one_of("step_uses", step_uses, ("after", "before"))
     one_of("ridge", ridge, ("server", "clients"))
     if isinstance(alpha, str):
         one_of("alpha", alpha, ("auto", "theory"))
-    elif not 0 < alpha <= 1:
+    elif isinstance(alpha, bool) or not 0 < alpha <= 1:
         raise ValueError(f"alpha: given {alpha}, must be in (0, 1], or 'theory'")
     gradient, model = vectors_on_wire(wire)
     mechanism = EF21(on_wire(compressor, wire), alpha, step_uses)
     curvature = LearnedHessian(mechanism, basis_of(basis), init, wire)
-    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, name=name)
+    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, wire=wire, name=name)
