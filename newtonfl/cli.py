@@ -79,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(FAULT)
     except SystemExit:
         raise  # every rank comes here with the same status
+    except BrokenPipeError:  # whoever read our output has gone: no more can be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OK)
     except BaseException:
         if transport.size > 1:
             _abort(transport)

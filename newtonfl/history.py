@@ -67,7 +67,11 @@ class Record:
         """
         row = json.loads(line)
         names = {field.name for field in fields(cls)}
-        if not isinstance(row, dict) or not set(row) <= names or "round" not in row:
+        if (
+            not isinstance(row, dict)
+            or not set(row) <= names
+            or not all(value is None or isinstance(value, (int, float)) for value in row.values())
+        ):
             raise ValueError(f"not a line of a history: {line[:80]!r}")
         told: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
         return cls(**{"gap": None, **told})

@@ -78,5 +78,8 @@ def _title(folder: Path) -> str:
     result = folder / "result.json"
     if not result.is_file():
         return f"{folder.name} (unfinished)"
-    told = json.loads(result.read_text(encoding="utf-8"))
-    return f"{told['method']} on {told['problem']}"
+    try:
+        told = json.loads(result.read_text(encoding="utf-8"))
+        return f"{told['method']} on {told['problem']}"
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{result}: not the result of a run ({type(error).__name__}: {error})") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def solve_command(args: argparse.Namespace, transport: Transport) -> int:
         return 2 if is_refusal(error) else 1
     try:
         return _carry_out(plan, args, transport)
+    except BrokenPipeError:
+        raise  # of stdout, after all was written
     except Exception as error:  # a fault that every rank knows of; it was told with rank and phase
         _say(error, transport)
         return 1
@@ -153,7 +156,8 @@ def table(plan: Plan, result: Result, ranks: int) -> str:
     rows = [
         ("problem", problem.title),
         ("objective", problem.objective),
-        ("method", f"{plan.method.name} {settings}"),
+        ("method", plan.method.name),
+        *(("", line) for line in textwrap.wrap(settings, 90)),
         ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.device}"),
         ("ended", f"{'converged: ' if result.converged else ''}{result.reason}"),
         ("rounds", str(result.rounds)),

@@ -139,6 +139,12 @@ def test_plot_draws_the_gap(run, small, tmp_path):
     assert png.read_bytes()[:4] == b"\x89PNG" and "<svg" in svg.read_text()
     status, _, err = run("plot", tmp_path)
     assert status == 2 and "history.jsonl" in err
+    (tmp_path / "out" / "result.json").write_text("{}")
+    status, _, err = run("plot", tmp_path / "out")
+    assert status == 2 and "result.json" in err
+    (tmp_path / "out" / "history.jsonl").write_text('{"round": 0, "f": [1]}\n')
+    status, _, err = run("plot", tmp_path / "out")
+    assert status == 2 and "history.jsonl, line 1" in err
 
 
 def test_the_catalogue_and_the_methods_are_listed(run):

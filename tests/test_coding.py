@@ -143,6 +143,12 @@ def test_gaps_at_the_end_of_int64_are_refused(b):
         assert read(bytes([b]) + lows + bytes([1 << high]), 1, 2**33) is None, (low, high)
 
 
+def test_sums_of_gaps_that_wrap_are_refused():
+    """Three steps of 2⁶², which come back to -2⁶² in int64, below the size."""
+    lows = (2**186 - 1).to_bytes(24, "little")
+    assert read(bytes([62]) + lows + b"\7", 3, 2**62) is None
+
+
 def test_an_index_at_the_size_is_refused():
     """The greatest index is compared with the size itself."""
     for size in (10, 1000, 2**33):
