@@ -2,12 +2,13 @@
 
 from newtonfl.bases import Support, Symmetric
 from newtonfl.compressors import Compressor, Contractive, Identity, RandK, RankR, TopK, Unbiased
+from newtonfl.functions import FromFunctions
 from newtonfl.keys import Key
 from newtonfl.loading import load
 from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
 from newtonfl.methods import fednl, gd, newton, newton_3pc, newton_zero
 from newtonfl.mpi import connect
-from newtonfl.problem import FromFunctions, Problem
+from newtonfl.problem import Problem
 from newtonfl.solver import Reason, Result, solve
 
 __version__ = "0.1.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import ClassVar
@@ -26,7 +27,7 @@ FLOAT_BITS = 32
 
 
 @dataclass(frozen=True)
-class Message:
+class Message(ABC):
     """What one client or the server says about one vector or symmetric matrix. All arrays are NumPy's.
 
     Attributes
@@ -46,22 +47,22 @@ class Message:
         """The papers' count, in bits."""
         return FLOAT_BITS * self.floats
 
+    @abstractmethod
     def to_precision(self, precision: Precision) -> Message:
         """This message with its numbers rounded to `precision`."""
-        raise NotImplementedError  # a form that holds numbers must say how; the others return themselves
 
     def coordinates(self) -> tuple[Array | None, Array]:
         """(indices, values): where the vector is not zero; indices None means everywhere."""
         raise TypeError(f"a {type(self).__name__} message is no vector")
 
+    @abstractmethod
     def payload(self) -> bytes:
         """Its bytes, less the section table's entry."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
         """Read what :meth:`payload` wrote, for a vector of `size` coordinates; WireError if it cannot be."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

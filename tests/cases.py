@@ -11,11 +11,11 @@ from newtonfl.bases import Basis, Coordinates, Support, Symmetric
 from newtonfl.blocks import Blocks
 from newtonfl.coding import PRECISIONS, Precision
 from newtonfl.compressors import Compressor, Identity, RandK, RankR, Rounded, TopK
+from newtonfl.functions import FromFunctions
 from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 from newtonfl.mechanisms import EF21, Frozen
 from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
-from newtonfl.problem import FromFunctions
 from newtonfl.wire import Kind, Packet, decode, encode
 
 DIM = 7

@@ -9,9 +9,10 @@ import pytest
 import scipy.sparse
 from cases import DIM, LOSSES, as_dense, dense_glm, functions_problem, glm, labelled, points, sparse_glm
 
+from newtonfl.functions import FromFunctions
 from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, SquaredHinge
-from newtonfl.problem import FromFunctions, Problem
+from newtonfl.problem import Problem
 from newtonfl.triangle import triangle
 
 NAMES = [name for name, _, _ in LOSSES]

@@ -15,7 +15,7 @@ ORDER = [
     ["backend", "kernels", "triangle", "blocks", "keys"],
     ["coding", "messages", "wire"],
     ["table", "datasets", "readers", "data", "splits", "catalogue", "problem_file", "silos"],
-    ["losses", "rows", "transport", "problem", "glm"],
+    ["losses", "rows", "transport", "problem", "functions", "glm"],
     ["compressors", "bases"],
     ["mechanisms"],
     ["methods"],

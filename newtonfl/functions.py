@@ -1,0 +1,111 @@
+"""A problem from three functions of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from newtonfl.backend import Array
+from newtonfl.blocks import Blocks
+from newtonfl.problem import Point, Problem
+from newtonfl.triangle import triangle
+
+if TYPE_CHECKING:
+    from newtonfl.transport import Transport
+
+
+class FromFunctions(Problem):
+    """A problem in ten lines: three functions of (client, x).
+
+    Parameters
+    ----------
+    n_clients, dim : int
+    value : callable
+        ``value(i, x)`` → float, f_i(x).
+    gradient : callable
+        ``gradient(i, x)`` → array (d,).
+    hessian : callable
+        ``hessian(i, x)`` → array (d, d), symmetric.
+    l2 : float
+        λ of the ridge λ/2‖x‖² that is added.
+    smoothness : array, shape (d, d), or None
+        A matrix B with B ⪰ (1/n) Σ ∇²f_i(x) for all x, where one is known: gd takes its step from its norm.
+    objective : str
+    transport : Transport or None
+        As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
+    f_star : float or None
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> p = nf.FromFunctions(2, 3, lambda i, x: 0.5 * x @ x - i * x[0],
+    ...                      lambda i, x: x - i * np.eye(3)[0], lambda i, x: np.eye(3))
+    >>> nf.solve(p, nf.newton(), tol=1e-12).x
+    array([0.5, 0. , 0. ])
+    """
+
+    def __init__(
+        self,
+        n_clients: int,
+        dim: int,
+        value: Callable[[int, Array], float],
+        gradient: Callable[[int, Array], Array],
+        hessian: Callable[[int, Array], Array],
+        *,
+        l2: float = 0.0,
+        smoothness: Array | None = None,
+        objective: str = "(1/n) Σ f_i(x)",
+        transport: Transport | None = None,
+        f_star: float | None = None,
+    ) -> None:
+        held = None if transport is None else transport.share(n_clients)
+        ridge = np.full(dim, float(l2))
+        super().__init__(n_clients, dim, ridge, objective, np.zeros(0), held, transport, f_star)
+        self.functions = value, gradient, hessian
+        self.smoothness = smoothness
+
+    def curvature_product(self, v: Array) -> Array:
+        if self.smoothness is None:
+            return super().curvature_product(v)
+        return np.tile(self.smoothness @ v, (len(self.clients), 1))
+
+    def _at(self, x: Array) -> Point:
+        return _FunctionPoint(self, x)
+
+    def call(self, which: int, x: Array, shape: tuple[int, ...]) -> list[Array]:
+        """One of the three functions for every client held here, each answer checked for its shape."""
+        answers = []
+        for i, client in enumerate(self.clients):
+            try:
+                point = (x if x.ndim == 1 else x[i]).view()
+                point.flags.writeable = False  # all clients are handed the same x
+                # A copy: the function may use its array again for the next client.
+                answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
+            except BaseException as error:
+                error.add_note(f"in the problem's own function for client {client}")
+                raise
+            if answer.shape != shape:
+                name = ("value", "gradient", "hessian")[which]
+                raise ValueError(f"{name}({client}, x): returned shape {answer.shape}, must be {shape}")
+            if len(shape) == 2 and not np.allclose(answer, answer.T, rtol=1e-8, atol=0.0, equal_nan=True):
+                raise ValueError(f"hessian({client}, x): returned a matrix that is not symmetric")
+            answers.append(answer)
+        return answers
+
+
+class _FunctionPoint(Point):
+    problem: FromFunctions
+
+    def _value(self) -> Array:
+        return np.stack(self.problem.call(0, self.x, ()))
+
+    def _gradient(self) -> Array:
+        return np.stack(self.problem.call(1, self.x, (self.problem.dim,)))
+
+    def _hessians(self) -> Blocks:
+        dim = self.problem.dim
+        upper = triangle(dim).upper
+        matrices: Sequence[Array] = self.problem.call(2, self.x, (dim, dim))
+        return Blocks.of([matrix.ravel()[upper] for matrix in matrices])
