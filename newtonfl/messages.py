@@ -34,18 +34,13 @@ class Message(ABC):
     ----------
     precision : {"float64", "float32", "natural"}
         How its numbers stand on the wire. They are held as they will arrive.
-    floats : int
-        Numbers that the papers' formulas count for it (index bits, signs and l_i are not counted there).
+    formula_bits : int
+        The papers' count: 32 bits a number, unless its maker says otherwise (index bits, signs and l_i do not count).
     """
 
     form: ClassVar[int]
     precision: Precision = field(default="float64", kw_only=True)
-    floats: int = field(default=-1, kw_only=True)
-
-    @property
-    def formula_bits(self) -> int:
-        """The papers' count, in bits."""
-        return FLOAT_BITS * self.floats
+    formula_bits: int = field(default=-1, kw_only=True)
 
     @abstractmethod
     def to_precision(self, precision: Precision) -> Message:
@@ -70,7 +65,7 @@ class Nothing(Message):
     """No news: the receiver keeps what it has."""
 
     form = 0
-    floats: int = field(default=0, kw_only=True)
+    formula_bits: int = field(default=0, kw_only=True)
 
     def to_precision(self, precision: Precision) -> Message:
         return self
@@ -95,8 +90,8 @@ class _Numbers(Message):
     def __post_init__(self) -> None:
         values = vars(self)["values"]
         object.__setattr__(self, "values", rounded(values, self.precision))
-        if self.floats < 0:
-            object.__setattr__(self, "floats", len(values))
+        if self.formula_bits < 0:
+            object.__setattr__(self, "formula_bits", FLOAT_BITS * len(values))
 
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, precision=precision)
@@ -126,7 +121,7 @@ class Indices(Message):
 
     form = 2
     indices: Array
-    floats: int = field(default=0, kw_only=True)
+    formula_bits: int = field(default=0, kw_only=True)
 
     def to_precision(self, precision: Precision) -> Message:
         return self
@@ -200,8 +195,10 @@ class LowRank(Message):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vectors", rounded(self.vectors, self.precision))
-        if self.floats < 0:
-            object.__setattr__(self, "floats", self.vectors.size)  # the papers do not count the signs
+        if self.formula_bits < 0:
+            object.__setattr__(
+                self, "formula_bits", FLOAT_BITS * self.vectors.size
+            )  # the papers do not count the signs
 
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, precision=precision)

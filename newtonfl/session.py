@@ -91,7 +91,7 @@ class Session:
 
     def join(self, x0: Array) -> list[Parts]:
         """Send x⁰ to every client, and hear their greetings: the set-up."""
-        told: Message = Dense(to_host(x0), floats=0) if to_host(x0).any() else Nothing()
+        told: Message = Dense(to_host(x0), formula_bits=0) if to_host(x0).any() else Nothing()
         announcement = Announcement(0, {"model": told})
         return self._converse("join", announcement, self.method.greeting_sizes(self.problem.dim)).parts
 

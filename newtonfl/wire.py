@@ -33,7 +33,10 @@ _SECTION = struct.Struct("<BBBBQ")
 _MAGIC = b"NF"
 _KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
 
-PARTS = ("model", "gradient", "curvature", "error", "support", "initial")
+PARTS = (
+    "model", "gradient", "curvature", "error", "support", "initial",
+    "subspace", "value", "direction", "trials", "constant",
+)  # fmt: skip
 """The names of what a section can tell of; a section carries the position in this list."""
 
 Parts: TypeAlias = dict[str, Message]

@@ -67,9 +67,9 @@ def test_payloads_of_another_length_are_refused(name, message, size):
         (Sparse(np.array([1, 5, 6]), np.ones(3)), 32 * 3),
         (Run(4, np.ones(3), 9), 32 * 3),
         (LowRank(np.ones((2, 5)), np.ones(2)), 32 * 2 * 5),
-        (Sparse(np.array([1]), np.ones(1), floats=30), 32 * 30),  # Top-K of a vector with fewer non-zeros
-        (Dense(np.zeros(4), floats=10), 32 * 10),
-        (Dense(np.zeros(1), floats=0), 0),  # l_i, which the papers do not count
+        (Sparse(np.array([1]), np.ones(1), formula_bits=32 * 30), 32 * 30),  # Top-K of a vector with fewer non-zeros
+        (Dense(np.zeros(4), formula_bits=32 * 10), 32 * 10),
+        (Dense(np.zeros(1), formula_bits=0), 0),  # l_i, which the papers do not count
     ],
 )
 def test_formula_bits(message, bits):

@@ -144,7 +144,7 @@ def test_formula_bits_are_the_sum_over_the_parts():
     parts: dict[str, Message] = {
         "gradient": Dense(np.zeros(7)),
         "curvature": Nothing(),
-        "error": Dense(np.ones(1), floats=0),
+        "error": Dense(np.ones(1), formula_bits=0),
     }
     assert Packet(Kind.REPLY, 1, 1, 0, parts).formula_bits == 32 * 7
 

@@ -16,7 +16,7 @@ from newtonfl.blocks import Blocks, offsets_of
 from newtonfl.compressors import Compressor
 from newtonfl.kernels import add_at
 from newtonfl.keys import Key
-from newtonfl.messages import Dense, LowRank, Message
+from newtonfl.messages import FLOAT_BITS, Dense, LowRank, Message
 from newtonfl.problem import Point, Problem
 from newtonfl.triangle import triangle
 from newtonfl.wire import Parts
@@ -100,7 +100,11 @@ class TriangleCoordinates(Coordinates):
 
     def counted(self, message: Message) -> Message:
         """The `message`, with the papers' count: they count a whole triangle for a matrix that is not compressed."""
-        return replace(message, floats=triangle(self.dim).size) if isinstance(message, Dense) else message
+        return (
+            replace(message, formula_bits=FLOAT_BITS * triangle(self.dim).size)
+            if isinstance(message, Dense)
+            else message
+        )
 
     def told(self, message: Message) -> tuple[Array | None, Array]:
         if not isinstance(message, LowRank):

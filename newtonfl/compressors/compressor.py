@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 from newtonfl.backend import Array, to_host
 from newtonfl.blocks import Blocks
 from newtonfl.keys import Key
-from newtonfl.messages import LowRank, Message, Sparse
+from newtonfl.messages import FLOAT_BITS, LowRank, Message, Sparse
 from newtonfl.triangle import triangle
 
 
@@ -114,6 +114,11 @@ class KeepsK(Compressor):
     @property
     def text(self) -> str:
         return f"{self.label}:{self.k}"
+
+    @property
+    def formula_bits(self) -> int:
+        """The papers' count of one message: 32 K."""
+        return FLOAT_BITS * int(self.k)
 
     def kept(self, size: int) -> int:
         """How many of `size` coordinates are kept."""

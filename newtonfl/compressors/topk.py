@@ -37,4 +37,6 @@ class TopK(KeepsK):
         values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
         ends = np.cumsum([len(indices) for indices in chosen])
         each = np.split(values, ends[:-1])
-        return [Sparse(indices, told, floats=int(self.k)) for indices, told in zip(chosen, each, strict=True)]
+        return [
+            Sparse(indices, told, formula_bits=self.formula_bits) for indices, told in zip(chosen, each, strict=True)
+        ]

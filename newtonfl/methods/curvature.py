@@ -205,7 +205,7 @@ class LearnedHessian(Curvature):
             return parts, state
         errors = coordinates.spectral_norms(residual) if norm == "spectral" else coordinates.norms(residual)
         # The papers do not count l_i.
-        scalars = [Dense(error, floats=0) for error in to_host(errors)[:, None]]
+        scalars = [Dense(error, formula_bits=0) for error in to_host(errors)[:, None]]
         return [{**part, "error": scalar} for part, scalar in zip(parts, scalars, strict=True)], state
 
     def hear(self, state: LearnedState, replies: Replies, weights: Array) -> tuple[LearnedState, Operator]:
