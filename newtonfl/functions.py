@@ -32,6 +32,8 @@ class FromFunctions(Problem):
         λ of the ridge λ/2‖x‖² that is added.
     smoothness : array, shape (d, d), or None
         A matrix B with B ⪰ (1/n) Σ ∇²f_i(x) for all x, where one is known: gd takes its step from its norm.
+    hessian_lipschitz : float, array of shape (n_clients,), or None
+        L_*i with ‖∇²f_i(x) - ∇²f_i(y)‖₂ ≤ L_*i ‖x - y‖ for all x and y, where they are known: cubic steps need them.
     objective : str
     transport : Transport or None
         As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
@@ -56,6 +58,7 @@ class FromFunctions(Problem):
         *,
         l2: float = 0.0,
         smoothness: Array | None = None,
+        hessian_lipschitz: Array | float | None = None,
         objective: str = "(1/n) Σ f_i(x)",
         transport: Transport | None = None,
         f_star: float | None = None,
@@ -65,11 +68,18 @@ class FromFunctions(Problem):
         super().__init__(n_clients, dim, ridge, objective, np.zeros(0), held, transport, f_star)
         self.functions = value, gradient, hessian
         self.smoothness = smoothness
+        self._hessian_lipschitz = None if hessian_lipschitz is None else _constants(hessian_lipschitz, self.n_clients)
 
     def curvature_product(self, v: Array) -> Array:
         if self.smoothness is None:
             return super().curvature_product(v)
         return np.tile(self.smoothness @ v, (len(self.clients), 1))
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        if self._hessian_lipschitz is None:
+            raise ValueError(f"{self._no_lipschitz()}: give FromFunctions its argument hessian_lipschitz")
+        return self._hessian_lipschitz[self.clients]
 
     def _at(self, x: Array) -> Point:
         return _FunctionPoint(self, x)
@@ -93,6 +103,16 @@ class FromFunctions(Problem):
                 raise ValueError(f"hessian({client}, x): returned a matrix that is not symmetric")
             answers.append(answer)
         return answers
+
+
+def _constants(given: Array | float, n_clients: int) -> Array:
+    constants = np.asarray(given, dtype=np.float64)
+    if constants.shape not in ((), (n_clients,)) or not (np.isfinite(constants).all() and (constants >= 0).all()):
+        raise ValueError(
+            f"hessian_lipschitz: given {given}, must be one number, or one for each of the {n_clients} clients, "
+            "finite and at least 0"
+        )
+    return np.broadcast_to(constants, (n_clients,))
 
 
 class _FunctionPoint(Point):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 
-from newtonfl.backend import Array, to_device, to_host
-from newtonfl.blocks import Blocks, offsets_of
+from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.blocks import Blocks, offsets_of, ranges
 from newtonfl.losses import Loss
 from newtonfl.problem import Point, Problem
-from newtonfl.rows import DenseRows, Rows, SparseRows
+from newtonfl.rows import DenseRows, Rows, SparseRows, weighted_grams
 from newtonfl.triangle import triangle
 
 
@@ -53,29 +54,30 @@ class GLM(Problem):
         like = np.zeros(0) if like is None else like
         super().__init__(dim=rows.shape[1], like=like, **problem)
         offsets = offsets_of(sizes)
-        self.host = rows, labels, weights
+        self._host, self._held = (rows, labels, weights), slice(None)
         self.loss, self.total_weight = loss, total_weight
         self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
         each = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
         self.row_weights = to_device(each * (self.n_clients / total_weight), like)
         self.rows: Rows = (
-            SparseRows(scipy.sparse.csr_array(rows), offsets, like)
+            SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
-            else DenseRows(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
+            else DenseRows.of(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
         )
 
-    def take(self, chosen: Array) -> GLM:
-        """The problem of some of the clients held here: `chosen` are positions in :attr:`clients`."""
-        rows, labels, weights = self.host
+    @property
+    def host(self) -> tuple[Array, Array, Array | None]:
+        """(rows, labels, weights) of the clients held here, as they were given."""
+        rows, labels, weights = self._host
+        return rows[self._held], labels[self._held], None if weights is None else weights[self._held]
+
+    def _take(self, part: Self, chosen: Array) -> None:
         edges = self.rows.offsets
-        index = np.concatenate([np.arange(edges[i], edges[i + 1]) for i in chosen])
-        part = GLM(
-            rows[index], labels[index], np.diff(edges)[chosen], self.loss, self.total_weight,
-            None if weights is None else weights[index], self.like,
-            n_clients=self.n_clients, ridge=self.ridge, objective=self.objective, clients=self.clients[chosen],
-            transport=self.transport, f_star=self.f_star,
-        )  # fmt: skip
-        return part if self.local_ridge is None else part.with_local_ridge()
+        index = ranges(edges[chosen], edges[chosen + 1] - edges[chosen])
+        part.rows = self.rows.take(chosen)
+        on_device, xp = to_device(index, self.like), namespace(self.labels)
+        part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
+        part._held = index if isinstance(self._held, slice) else self._held[index]
 
     @property
     def is_sparse(self) -> bool:
@@ -90,6 +92,20 @@ class GLM(Problem):
         if not np.isfinite(self.loss.curvature_bound):
             return super().curvature_product(v)
         return self.rows.combine(self.loss.curvature_bound * self.row_weights * self.rows.margins(v))
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        if not np.isfinite(self.loss.curvature_lipschitz):
+            return super().hessian_lipschitz
+        # ∇²f_i moves by Σ w_j (φ″(a_jᵀx) - φ″(a_jᵀy)) a_j a_jᵀ, and abs(a_jᵀ(x - y)) ≤ ‖a_j‖ ‖x - y‖.
+        cubes = Blocks(self.row_weights * self.rows.lengths() ** 3, self.rows.offsets)
+        return self.loss.curvature_lipschitz * to_host(cubes.sums())
+
+    def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
+        return [self.rows.project(i, v) for i, v in enumerate(vectors)]
+
+    def client_rows(self, i: int) -> Array:
+        return self.rows.on_host(i)
 
     def _at(self, x: Array) -> Point:
         return _GLMPoint(self, x)
@@ -109,8 +125,15 @@ class _GLMPoint(Point):
         return p.row_weights * p.loss.curvature(self.margins, p.labels)
 
     def _value(self) -> Array:
+        return self._value_of(self.margins)
+
+    def _value_of(self, margins: Array) -> Array:
         p = self.problem
-        return Blocks(p.row_weights * p.loss.value(self.margins, p.labels), p.rows.offsets).sums()
+        return Blocks(p.row_weights * p.loss.value(margins, p.labels), p.rows.offsets).sums()
+
+    def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
+        along = self.problem.rows.margins(direction)
+        return [self._value_of(self.margins + step * along) for step in steps]
 
     def _gradient(self) -> Array:
         p = self.problem
@@ -118,6 +141,9 @@ class _GLMPoint(Point):
 
     def _hessians(self) -> Blocks:
         return self.problem.rows.grams(self.curvatures)
+
+    def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
+        return weighted_grams(rows, Blocks(self.curvatures, self.problem.rows.offsets))
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         rows = self.problem.rows

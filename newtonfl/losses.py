@@ -25,11 +25,14 @@ class Loss(ABC):
         Whether labels are -1 and +1.
     curvature_bound : float
         sup φ″; infinite where there is none.
+    curvature_lipschitz : float
+        A Lipschitz constant of φ″, sup abs(φ‴); infinite where there is none.
     """
 
     formula: str
     classifies: ClassVar[bool] = False
     curvature_bound: float
+    curvature_lipschitz: float
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
@@ -46,11 +49,12 @@ class Loss(ABC):
 
 @dataclass(frozen=True)
 class Logistic(Loss):
-    """φ = log(1 + exp(-y t)), y in {-1, +1}; φ″ ≤ 1/4."""
+    """φ = log(1 + exp(-y t)), y in {-1, +1}; φ″ ≤ 1/4 and abs(φ‴) ≤ 1/(6√3)."""
 
     formula = "log(1 + exp(-y aᵀx))"
     classifies = True
     curvature_bound = 0.25
+    curvature_lipschitz = 1.0 / (6.0 * math.sqrt(3.0))
 
     def value(self, t: Array, y: Array) -> Array:
         xp = namespace(t)
@@ -75,6 +79,7 @@ class Squared(Loss):
 
     formula = "(aᵀx - y)²/2"
     curvature_bound = 1.0
+    curvature_lipschitz = 0.0
 
     def value(self, t: Array, y: Array) -> Array:
         return 0.5 * (t - y) ** 2
@@ -88,7 +93,7 @@ class Squared(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """φ = r²/2 where abs(r) ≤ δ, δ abs(r) - δ²/2 beyond, r = t - y; φ″ ≤ 1.
+    """φ = r²/2 where abs(r) ≤ δ, δ abs(r) - δ²/2 beyond, r = t - y; φ″ ≤ 1, and it jumps.
 
     Parameters
     ----------
@@ -98,6 +103,7 @@ class Huber(Loss):
 
     delta: float = 1.35
     curvature_bound = 1.0
+    curvature_lipschitz = math.inf
 
     def __post_init__(self) -> None:
         if not (self.delta > 0 and math.isfinite(self.delta)):
@@ -122,11 +128,12 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class SquaredHinge(Loss):
-    """φ = max(0, 1 - y t)², y in {-1, +1}; φ″ ≤ 2 (generalised: 0 at the kink)."""
+    """φ = max(0, 1 - y t)², y in {-1, +1}; φ″ ≤ 2 (generalised: 0 at the kink), and it jumps."""
 
     formula = "max(0, 1 - y aᵀx)²"
     classifies = True
     curvature_bound = 2.0
+    curvature_lipschitz = math.inf
 
     def value(self, t: Array, y: Array) -> Array:
         return self._gap(t, y) ** 2
@@ -151,6 +158,7 @@ class Poisson(Loss):
 
     formula = "exp(aᵀx) - y aᵀx"
     curvature_bound = math.inf
+    curvature_lipschitz = math.inf
 
     def value(self, t: Array, y: Array) -> Array:
         return namespace(t).exp(t) - y * t

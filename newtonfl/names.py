@@ -2,50 +2,128 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from newtonfl.compressors import Compressor, Identity, RandK, RankR, TopK
-from newtonfl.methods import Method, fednl, gd, newton, newton_3pc, newton_zero
+from newtonfl.compressors import (
+    BiasedRounding,
+    Compressor,
+    Dithering,
+    Identity,
+    Natural,
+    NaturalDithering,
+    PowerSGD,
+    Quantiser,
+    RandK,
+    RandSeqK,
+    RankR,
+    RankThenQuantise,
+    SelectThenQuantise,
+    Threshold,
+    TopK,
+    TopLEK,
+)
+from newtonfl.mechanism_names import mechanism, nearest, participation, spoken
+from newtonfl.methods import (
+    Method,
+    bl1,
+    bl2,
+    dingo,
+    fednl,
+    fednl_bc,
+    fednl_cr,
+    fednl_ls,
+    fednl_pp,
+    fib_ios,
+    gd,
+    giant,
+    newton,
+    newton_3pc,
+    newton_3pc_bc,
+    newton_3pc_bc_pp,
+    newton_3pc_cr,
+    newton_3pc_ls,
+    newton_star,
+    newton_zero,
+)
 
 METHODS: dict[str, Callable[..., Method]] = {
     "newton": newton,
+    "newton-star": newton_star,
     "newton-zero": newton_zero,
     "gd": gd,
     "fednl": fednl,
+    "fednl-pp": fednl_pp,
+    "fednl-cr": fednl_cr,
+    "fednl-ls": fednl_ls,
+    "fednl-bc": fednl_bc,
     "newton-3pc": newton_3pc,
+    "newton-3pc-bc": newton_3pc_bc,
+    "newton-3pc-bc-pp": newton_3pc_bc_pp,
+    "newton-3pc-cr": newton_3pc_cr,
+    "newton-3pc-ls": newton_3pc_ls,
+    "bl1": bl1,
+    "bl2": bl2,
+    "dingo": dingo,
+    "giant": giant,
+    "fib-ios": fib_ios,
 }
 """Presets by name."""
 
 COMPRESSORS: dict[str, tuple[type[Compressor], str | None]] = {
     "identity": (Identity, None),
     "topk": (TopK, "K, a number or a multiple of the dimension such as topk:8d"),
+    "toplek": (TopLEK, "K, a number or a multiple of the dimension such as toplek:8d"),
     "randk": (RandK, "K, a number or a multiple of the dimension such as randk:8d"),
+    "randseqk": (RandSeqK, "K, a number or a multiple of the dimension such as randseqk:8d"),
+    "threshold": (Threshold, "λ, a number above 0 and at most 1 such as threshold:0.5"),
     "rank": (RankR, "R, a whole number such as rank:1"),
+    "powersgd": (PowerSGD, "R, a whole number such as powersgd:1"),
+    "natural": (Natural, None),
+    "dithering": (Dithering, "no number, or s, a whole number such as dithering:8"),
+    "natural-dithering": (
+        NaturalDithering,
+        "s and perhaps a base, such as natural-dithering:8 or natural-dithering:8:3",
+    ),
+    "rounding": (BiasedRounding, "no number, or the base, such as rounding:2"),
 }
 """Compressors by name, with what stands behind the colon."""
 
-_NUMBERS = ("alpha", "stepsize")
+_ALONE = (Dithering, BiasedRounding)  # may stand without a number
+_MULTIPLES = (TopK, TopLEK, RandK, RandSeqK)  # take multiples of the dimension, which they read themselves
 
-
-def nearest(what: str, given: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not known."""
-    names = list(known)
-    near = difflib.get_close_matches(given, names, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return ValueError(f"{what}: given {given!r}{hint} (allowed are {', '.join(names)})")
+_NUMBERS = (
+    "alpha", "armijo", "backtrack", "beta", "eigenvectors", "gradient_p", "line_search", "lipschitz", "model_rate", "phi",
+    "rho", "stepsize", "theta", "trials",
+)  # fmt: skip
 
 
 def compressor(text: str) -> Compressor:
-    """The compressor that `text` names, say ``"topk:8d"``.
+    """The compressor that `text` names, say ``"topk:8d"``, or ``"topk:8d+natural"`` for one followed by another.
 
     Raises
     ------
     ValueError
-        If the name or its number is not one.
+        If the name or its number is not one, or if the two do not go together.
     """
+    first, plus, second = text.partition("+")
+    if not plus:
+        return _single(text)
+    select, quantise = _single(first), _single(second)
+    if not isinstance(quantise, Quantiser):
+        raise ValueError(
+            f"compressor: given {text!r}, behind + may stand natural, dithering or natural-dithering, not {second}"
+        )
+    if isinstance(select, TopK):
+        return SelectThenQuantise(select, quantise)
+    if isinstance(select, RankR):
+        return RankThenQuantise(select, quantise)
+    raise ValueError(f"compressor: given {text!r}, before + may stand topk or rank, not {first}")
+
+
+def _single(text: str) -> Compressor:
+    """The compressor that `text` without a + names."""
     name, colon, setting = text.partition(":")
     if name not in COMPRESSORS:
         raise nearest("compressor", name, COMPRESSORS)
@@ -54,13 +132,24 @@ def compressor(text: str) -> Compressor:
         if colon:
             raise ValueError(f"compressor: given {text!r}, {name} takes no number")
         return kind()
+    wrong = ValueError(f"compressor: given {text!r}, {name} needs {needs}")
+    if not colon and kind in _ALONE:
+        return kind()
     if not setting:
-        raise ValueError(f"compressor: given {text!r}, {name} needs {needs}")
-    if setting.isascii() and setting.isdecimal():
-        return kind(int(setting))  # type: ignore[call-arg]
-    if kind is RankR:
-        raise ValueError(f"compressor: given {text!r}, {name} needs {needs}")
-    return kind(setting)  # type: ignore[call-arg]
+        raise wrong
+    if kind is Threshold:
+        number = _number_or_word(setting)
+        if isinstance(number, str):
+            raise wrong
+        return Threshold(number)
+    numbers = setting.split(":")
+    if len(numbers) > (2 if kind is NaturalDithering else 1):
+        raise wrong
+    if all(number.isascii() and number.isdecimal() for number in numbers):
+        return kind(*map(int, numbers))
+    if kind not in _MULTIPLES:
+        raise wrong
+    return kind(setting)
 
 
 def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
@@ -85,6 +174,12 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
             raise nearest(f"setting of {name}", key, allowed)
         if key == "compressor" and not isinstance(value, Compressor):
             value = compressor(str(value))
+        elif key == "mechanism" and isinstance(value, str):
+            value = mechanism(value, compressor)
+        elif key in ("gradient", "model") and isinstance(value, str):
+            value = spoken(value, compressor)
+        elif key == "participation" and isinstance(value, str):
+            value = participation(value)
         elif key in _NUMBERS and isinstance(value, str):
             value = _number_or_word(value)
         given[key] = value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,12 +30,25 @@ class Point(ABC):
     def __init__(self, problem: Problem, x: Array) -> None:
         self.problem, self.x = problem, x
         self._on_support: dict[bool, Blocks] = {}
+        self._in: tuple[Sequence[Array], Blocks] | None = None
 
     @cached_property
     def value(self) -> Array:
         """f_i(x), shape (n,)."""
-        ridge, value = self.problem.local_ridge, self._value()
-        return value if ridge is None else value + 0.5 * namespace(self.x).sum(ridge * self.x**2, axis=-1)
+        return self._with_ridge(self._value(), self.x)
+
+    def _with_ridge(self, value: Array, x: Array) -> Array:
+        ridge = self.problem.local_ridge
+        return value if ridge is None else value + 0.5 * namespace(x).sum(ridge * x**2, axis=-1)
+
+    def value_along(self, direction: Array, steps: Sequence[float]) -> Array:
+        """f_i(x + t·direction) for every t of `steps`, shape (n, len(steps)): the trials of a line search.
+
+        `direction` has shape (d,), or (n, d) with one for each client.
+        """
+        told = self._value_along(direction, steps)
+        whole = [self._with_ridge(value, self.x + step * direction) for value, step in zip(told, steps, strict=True)]
+        return namespace(self.x).stack(whole, axis=1)
 
     @cached_property
     def gradient(self) -> Array:
@@ -46,7 +60,7 @@ class Point(ABC):
     def hessians(self) -> Blocks:
         """∇²f_i(x) as packed upper triangles (plain entries), n blocks of d(d + 1)/2."""
         ridge = self.problem.local_ridge
-        self.problem.hessian_counts += 1
+        self.problem.count_hessians()
         packed = self._hessians()
         if ridge is None:
             return packed
@@ -66,12 +80,29 @@ class Point(ABC):
     def hessians_on_support(self, diagonal: bool) -> Blocks:
         """∇²f_i(x) on :meth:`Problem.support` alone."""
         if diagonal not in self._on_support:
-            self.problem.hessian_counts += 1
+            self.problem.count_hessians()
             self._on_support[diagonal] = self._hessians_on_support(diagonal)
         return self._on_support[diagonal]
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         raise NotImplementedError  # a problem without a support never gets here: Problem.support refuses first
+
+    def hessians_in(self, rows: Sequence[Array]) -> Blocks:
+        """Vᵀ∇²f_i(x)V (less the ridge) as packed upper triangles, from :meth:`Problem.projected_rows` of the Vs.
+
+        Never forms a (d, d) matrix. The last `rows` are remembered.
+        """
+        if self._in is None or self._in[0] is not rows:
+            self.problem.count_hessians()
+            self._in = rows, self._hessians_in(rows)
+        return self._in[1]
+
+    def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
+        raise NotImplementedError  # a problem without rows never gets here: Problem.client_rows refuses first
+
+    def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
+        # Points of their own, so that the problem forgets none that it remembers.
+        return [self.problem._at(self.x + step * direction)._value() for step in steps]
 
     @abstractmethod
     def _value(self) -> Array: ...
@@ -108,8 +139,6 @@ class Problem(ABC):
         The optimal value where it is known.
     title : str
         One line for people.
-    hessian_counts : numpy.ndarray of int64, shape (n held here,)
-        How many Hessians each client has computed.
     """
 
     def __init__(
@@ -135,8 +164,9 @@ class Problem(ABC):
         self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
         self.transport, self.f_star = transport, None if f_star is None else float(f_star)
         self.title = objective
-        self.hessian_counts = np.zeros(len(self.clients), np.int64)
-        self._points: dict[bytes, Point] = {}
+        # One array, shared with the views of some clients: what they compute counts here.
+        self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
+        self._points: dict[tuple[Any, ...], Point] = {}
         self._prepared: dict[Any, Any] = {}
 
     def at(self, x: Array) -> Point:
@@ -144,16 +174,47 @@ class Problem(ABC):
 
         The last two points are remembered, so that a gradient, a Hessian and a diagnostic share their margins.
         """
-        key = to_host(x).tobytes()
+        key = (x.shape, to_host(x).tobytes())
         if key not in self._points:
             while len(self._points) >= 2:
                 self._points.pop(next(iter(self._points)))
             self._points[key] = self._at(x + 0.0)  # a copy: the caller may change its own
         return self._points[key]
 
+    def take(self, chosen: Array) -> Self:
+        """The problem of some of the clients held here, in the same bits and at the cost of their data.
+
+        Its Hessians count in this problem's :attr:`hessian_counts` too.
+
+        Parameters
+        ----------
+        chosen : numpy.ndarray of int64
+            Distinct positions in :attr:`clients`, perhaps none. All of them, in order, give this problem itself.
+        """
+        chosen = np.asarray(chosen, dtype=np.int64)
+        if np.array_equal(chosen, np.arange(len(self.clients))):
+            return self
+        part = copy.copy(self)
+        part.clients, part._positions = self.clients[chosen], self._positions[chosen]
+        part._points, part._prepared = {}, {}
+        self._take(part, chosen)
+        return part
+
+    def _take(self, part: Self, chosen: Array) -> None:  # noqa: B027 - functions hold nothing per client
+        """Lay out the clients' own data in `part`."""
+
+    @property
+    def hessian_counts(self) -> Array:
+        """How many Hessians each client held here has computed, shape (n held here,)."""
+        return self._counts[self._positions]
+
+    def count_hessians(self) -> None:
+        """Every client held here computes one."""
+        self._counts[self._positions] += 1
+
     def forget(self) -> None:
         """Forget points and counts: a solve begins."""
-        self.hessian_counts[:] = 0
+        self._counts[self._positions] = 0
         self._points.clear()
         if "local ridge" in self._prepared:
             self._prepared["local ridge"]._points.clear()
@@ -205,6 +266,34 @@ class Problem(ABC):
             Where the problem states no such bound.
         """
         raise ValueError(f"no smoothness constant L is known for {self.objective}: give stepsize=NUMBER")
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        """L_*i with ‖∇²f_i(x) - ∇²f_i(y)‖₂ ≤ L_*i ‖x - y‖ for all x and y, shape (n held here,), on the host.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound.
+        """
+        raise ValueError(self._no_lipschitz())
+
+    def _no_lipschitz(self) -> str:
+        return f"no Lipschitz constant of the Hessian is known for {self.objective}"
+
+    def client_rows(self, i: int) -> Array:
+        """The data rows (m_i, d) of the i-th client held here, a NumPy array: they span its Hessians.
+
+        Raises
+        ------
+        ValueError
+            Where the problem has no rows to tell.
+        """
+        raise ValueError("basis=data needs data rows, and this problem has none: use basis=symmetric")
+
+    def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
+        """Every client's rows times its `vectors` (r_i, d), shape (m_i, r_i): what :meth:`Point.hessians_in` takes."""
+        raise NotImplementedError  # client_rows refuses first
 
     @abstractmethod
     def _at(self, x: Array) -> Point: ...

@@ -7,14 +7,17 @@ CSR product, whose rows are summed one by one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from newtonfl.backend import Array, namespace, sparse_to_device, to_device, zeros
-from newtonfl.blocks import Blocks, offsets_of
+from newtonfl.backend import Array, namespace, sparse_to_device, to_device, to_host, zeros
+from newtonfl.blocks import Blocks, offsets_of, ranges
 from newtonfl.kernels import add_at
 from newtonfl.triangle import position, triangle
 
@@ -24,6 +27,15 @@ class Rows(ABC):
 
     dim: int
     offsets: Array
+    like: Array
+
+    @property
+    def n_clients(self) -> int:
+        return len(self.offsets) - 1
+
+    @abstractmethod
+    def take(self, chosen: Array) -> Rows:
+        """The rows of some clients, `chosen` by position, at the cost of reading them."""
 
     @abstractmethod
     def margins(self, x: Array) -> Array:
@@ -37,71 +49,92 @@ class Rows(ABC):
     def grams(self, weights: Array) -> Blocks:
         """Σ_j w_j a_j a_jᵀ over each client's rows as packed upper triangles, for weights w ≥ 0 of shape (N,)."""
 
+    @abstractmethod
+    def lengths(self) -> Array:
+        """‖a_j‖, shape (N,)."""
+
+    @abstractmethod
+    def on_host(self, i: int) -> Array:
+        """Client i's rows as a dense NumPy array (m_i, d)."""
+
+    @abstractmethod
+    def project(self, i: int, vectors: Array) -> Array:
+        """a_jᵀv_k over client i's rows, shape (m_i, r), on the device, for `vectors` (r, d) on the host."""
+
 
 class DenseRows(Rows):
-    """Rows as one (N, d) array of any library."""
+    """Rows as one (m_i, d) array of any library for each client."""
 
-    def __init__(self, array: Array, offsets: Array) -> None:
-        self.array, self.offsets, self.dim = array, offsets, array.shape[1]
-        self._blocks = [array[int(a) : int(b), :] for a, b in pairwise(offsets)]
+    def __init__(self, blocks: Sequence[Array], dim: int, like: Array) -> None:
+        self.blocks, self.dim, self.like = list(blocks), dim, like
+        self.offsets = offsets_of([block.shape[0] for block in blocks])
+
+    @classmethod
+    def of(cls, array: Array, offsets: Array) -> DenseRows:
+        """All clients' rows from one (N, d) array."""
+        return cls([array[int(a) : int(b), :] for a, b in pairwise(offsets)], array.shape[1], array)
+
+    def take(self, chosen: Array) -> DenseRows:
+        return DenseRows([self.blocks[int(i)] for i in chosen], self.dim, self.like)
 
     def margins(self, x: Array) -> Array:
-        points = [x] * len(self._blocks) if x.ndim == 1 else list(_rows_of(x))
-        return namespace(x).concat([block @ point for block, point in zip(self._blocks, points, strict=True)])
+        points = [x] * self.n_clients if x.ndim == 1 else _rows_of(x)
+        return Blocks.of([block @ point for block, point in zip(self.blocks, points, strict=True)], self.like).values
 
     def combine(self, weights: Array) -> Array:
         per_client = Blocks(weights, self.offsets)
-        return namespace(weights).stack([block.T @ w for block, w in zip(self._blocks, per_client, strict=True)])
+        sums = [block.T @ w for block, w in zip(self.blocks, per_client, strict=True)]
+        return namespace(weights).stack(sums) if sums else zeros((0, self.dim), weights)
 
     def grams(self, weights: Array) -> Blocks:
-        xp = namespace(weights)
-        upper = to_device(triangle(self.dim).upper, weights)
-        packed = []
-        for block, w in zip(self._blocks, Blocks(weights, self.offsets), strict=True):
-            scaled = xp.sqrt(w)[:, None] * block
-            packed.append(xp.take(xp.reshape(scaled.T @ scaled, (-1,)), upper))
-        return Blocks.of(packed)
+        return weighted_grams(self.blocks, Blocks(weights, self.offsets))
+
+    def lengths(self) -> Array:
+        xp = namespace(self.like)
+        return Blocks.of([xp.sqrt(xp.sum(block * block, axis=1)) for block in self.blocks], self.like).values
+
+    def on_host(self, i: int) -> Array:
+        return to_host(self.blocks[i])
+
+    def project(self, i: int, vectors: Array) -> Array:
+        return self.blocks[i] @ to_device(vectors, self.like).T
 
 
 class SparseRows(Rows):
-    """Rows as one CSR matrix (SciPy's on the host, CuPy's on a GPU): ``csr`` (N, d) is SciPy's."""
+    """Rows as CSR matrices, SciPy's on the host and CuPy's on a GPU, each client's in columns of its own."""
 
-    def __init__(self, csr: scipy.sparse.csr_array, offsets: Array, like: Array) -> None:
+    def __init__(self, spread: BlockDiagonal, dim: int, like: Array) -> None:
+        self.spread, self.offsets, self.dim, self.like = spread, spread.rows, dim, like
+        self._with_diagonal: dict[bool, tuple[Blocks, BlockDiagonal]] = {}
+
+    @classmethod
+    def of(cls, csr: scipy.sparse.csr_array, offsets: Array, like: Array) -> SparseRows:
+        """All clients' rows from one CSR matrix (N, d)."""
         csr = scipy.sparse.csr_array(csr, dtype=np.float64, copy=True)
         csr.sum_duplicates()  # sorts too: each entry once, in the order that the products below rely on
-        self.csr, self.offsets, self.dim, self.like = csr, offsets, csr.shape[1], like
-        self._device_csr = sparse_to_device(csr, like)
-        self._with_diagonal: dict[bool, tuple[Blocks, Array]] = {}
+        n, dim = len(offsets) - 1, csr.shape[1]
+        client = np.repeat(np.arange(n), np.diff(offsets))
+        columns = csr.indices + np.repeat(client, np.diff(csr.indptr)) * dim
+        spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr), shape=(csr.shape[0], n * dim))
+        return cls(BlockDiagonal(spread, offsets, np.arange(n + 1) * dim, like), dim, like)
 
-    @property
-    def n_clients(self) -> int:
-        return len(self.offsets) - 1
-
-    @cached_property
-    def _spread(self) -> scipy.sparse.csr_array:
-        """The block-diagonal matrix (N, n·d): client i's rows in client i's own d columns."""
-        client = np.repeat(np.arange(self.n_clients), np.diff(self.offsets))
-        columns = self.csr.indices + np.repeat(client, np.diff(self.csr.indptr)) * self.dim
-        shape = (self.csr.shape[0], self.n_clients * self.dim)
-        return scipy.sparse.csr_array((self.csr.data, columns, self.csr.indptr), shape=shape)
+    def take(self, chosen: Array) -> SparseRows:
+        return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
     @cached_property
-    def _device_spread(self) -> Array:
-        return sparse_to_device(self._spread, self.like)
-
-    @cached_property
-    def _device_transposed(self) -> Array:
-        return sparse_to_device(scipy.sparse.csr_array(self._spread.T), self.like)
+    def transposed(self) -> BlockDiagonal:
+        """Each client's rows as columns."""
+        csr = scipy.sparse.csr_array(self.spread.matrix.T)
+        return BlockDiagonal(csr, self.spread.columns, self.spread.rows, self.like)
 
     def margins(self, x: Array) -> Array:
-        if x.ndim == 1:
-            return self._device_csr @ x
-        return self._device_spread @ namespace(x).reshape(x, (-1,))
+        xp = namespace(x)
+        return self.spread @ (xp.tile(x, (self.n_clients,)) if x.ndim == 1 else xp.reshape(x, (-1,)))
 
     def combine(self, weights: Array) -> Array:
-        return namespace(weights).reshape(self._device_transposed @ weights, (self.n_clients, self.dim))
+        return namespace(weights).reshape(self.transposed @ weights, (self.n_clients, self.dim))
 
-    def support(self, diagonal: bool) -> tuple[Blocks, Array]:
+    def support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
         """Where each client's Hessian can differ from zero, and the map from weights to its entries there.
 
         For a sparse GLM the Hessian is a fixed sparse linear map of the weights: vec(Σ w_j a_j a_jᵀ) = P w over the
@@ -116,14 +149,17 @@ class SparseRows(Rows):
         -------
         supports : Blocks
             Packed upper-triangle positions, increasing, on the host.
-        P : CSR array, shape (total support, N), on the device
+        P : BlockDiagonal, shape (total support, N)
         """
         if diagonal not in self._with_diagonal:
-            pieces = [_cooccurrence(self.csr[int(a) : int(b)], diagonal) for a, b in pairwise(self.offsets)]
-            supports = Blocks.of([support for support, _ in pieces])
-            products = scipy.sparse.block_diag([product for _, product in pieces], format="csr")
-            self._with_diagonal[diagonal] = supports, sparse_to_device(scipy.sparse.csr_array(products), self.like)
+            self._with_diagonal[diagonal] = self._support(diagonal)
         return self._with_diagonal[diagonal]
+
+    def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
+        pieces = [_cooccurrence(self.spread.block(i), diagonal) for i in range(self.n_clients)]
+        supports = Blocks.of([support for support, _ in pieces])
+        products = scipy.sparse.csr_array(scipy.sparse.block_diag([product for _, product in pieces], format="csr"))
+        return supports, BlockDiagonal(products, supports.offsets, self.offsets, self.like)
 
     def grams_on_support(self, weights: Array, diagonal: bool) -> Blocks:
         """Σ_j w_j a_j a_jᵀ of each client, on :meth:`support` alone."""
@@ -137,6 +173,94 @@ class SparseRows(Rows):
         full = zeros(self.n_clients * size, like=weights)
         full = add_at(full, start + supports.values, products @ weights)
         return Blocks(full, offsets_of([size] * self.n_clients))
+
+    def lengths(self) -> Array:
+        squared = scipy.sparse.csr_array(self.spread.matrix.multiply(self.spread.matrix))
+        return to_device(np.sqrt(squared @ np.ones(squared.shape[1])), self.like)
+
+    def on_host(self, i: int) -> Array:
+        return self.spread.block(i).toarray()
+
+    def project(self, i: int, vectors: Array) -> Array:
+        return to_device(self.spread.block(i) @ vectors.T, self.like)
+
+
+class _SomeSparseRows(SparseRows):
+    """Those of some clients: what has been computed for the whole is taken from it, never computed again."""
+
+    def __init__(self, whole: SparseRows, chosen: Array) -> None:
+        super().__init__(whole.spread.take(chosen), whole.dim, whole.like)
+        self._whole, self._chosen = whole, chosen
+
+    @cached_property
+    def transposed(self) -> BlockDiagonal:
+        return self._whole.transposed.take(self._chosen)
+
+    def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
+        supports, products = self._whole.support(diagonal)
+        return supports.take(self._chosen), products.take(self._chosen)
+
+
+@dataclass(frozen=True)
+class BlockDiagonal:
+    """One CSR matrix a client, as the diagonal blocks of one: a product of all clients is then one call.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array
+        On the host.
+    rows, columns : numpy.ndarray of int64, shape (n + 1,)
+        Where each client's rows and columns begin.
+    like : array
+        Names the library and device of the products.
+    """
+
+    matrix: scipy.sparse.csr_array
+    rows: Array
+    columns: Array
+    like: Array
+
+    @cached_property
+    def on_device(self) -> Any:
+        return sparse_to_device(self.matrix, self.like)
+
+    def __matmul__(self, vector: Array) -> Array:
+        return self.on_device @ vector if self.matrix.shape[0] else zeros(0, self.like)
+
+    def block(self, i: int) -> scipy.sparse.csr_array:
+        """Client i's own matrix."""
+        a, b = self.rows[i], self.rows[i + 1]
+        begin, end = self.matrix.indptr[a], self.matrix.indptr[b]
+        indices = self.matrix.indices[begin:end] - self.columns[i]
+        shape = (b - a, self.columns[i + 1] - self.columns[i])
+        return scipy.sparse.csr_array(
+            (self.matrix.data[begin:end], indices, self.matrix.indptr[a : b + 1] - begin), shape=shape
+        )
+
+    def take(self, chosen: Array) -> BlockDiagonal:
+        """The blocks of some clients: their arrays laid end to end, with the columns moved together."""
+        starts = self.matrix.indptr
+        rows, columns = (offsets_of(np.diff(edges)[chosen]) for edges in (self.rows, self.columns))
+        lines = ranges(self.rows[chosen], np.diff(rows))
+        first = starts[self.rows[chosen]].astype(np.int64)
+        counts = starts[self.rows[chosen + 1]] - first
+        entries = ranges(first, counts)
+        indices = self.matrix.indices[entries] - np.repeat(self.columns[chosen] - columns[:-1], counts)
+        indptr = offsets_of(starts[lines + 1] - starts[lines])
+        shape = (int(rows[-1]), int(columns[-1]))
+        matrix = scipy.sparse.csr_array((self.matrix.data[entries], indices, indptr), shape=shape)
+        return BlockDiagonal(matrix, rows, columns, self.like)
+
+
+def weighted_grams(blocks: Sequence[Array], weights: Blocks) -> Blocks:
+    """Bᵀ diag(w) B as packed upper triangles, for a matrix B (m_i, r_i) and weights w ≥ 0 (m_i,) of each client."""
+    packed = []
+    for block, w in zip(blocks, weights, strict=True):
+        xp = namespace(w)
+        scaled = xp.sqrt(w)[:, None] * block
+        upper = to_device(triangle(block.shape[1]).upper, w)
+        packed.append(xp.take(xp.reshape(scaled.T @ scaled, (-1,)), upper))
+    return Blocks.of(packed, weights.values)
 
 
 def _rows_of(x: Array) -> list[Array]:

@@ -189,10 +189,10 @@ class Session:
             return pack({}, told=self.transport.describe(phase, error).hex())
 
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
-        view, dim = memoryview(arrays["packets"]), self.problem.dim
+        view, sizes = memoryview(arrays["packets"]), self.method.announcement_sizes(self.problem.dim)
         heard: dict[int, Packet] = {}
         while len(view):
-            packet, length = decode(view, lambda part, client, parts: dim)
+            packet, length = decode(view, sizes)
             heard[packet.client] = packet
             view = view[length:]
         to_all = heard.pop(EVERYONE)

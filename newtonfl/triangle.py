@@ -40,7 +40,7 @@ def position(row: Array, column: Array, dim: int) -> Array:
     return row * dim - row * (row - 1) // 2 + column - row
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)  # clients' ranks differ, and each has its own
 def triangle(dim: int) -> Triangle:
     """The tables for dimension `dim`."""
     row, column = np.triu_indices(dim)

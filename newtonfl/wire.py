@@ -36,6 +36,7 @@ _KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may
 PARTS = (
     "model", "gradient", "curvature", "error", "support", "initial",
     "subspace", "value", "direction", "trials", "constant",
+    "product", "damped", "eigenpairs",
 )  # fmt: skip
 """The names of what a section can tell of; a section carries the position in this list."""
 

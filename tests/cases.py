@@ -7,15 +7,33 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from newtonfl.bases import Basis, Coordinates, Support, Symmetric
+from newtonfl.bases import PSD, Basis, Coordinates, DataSubspace, Support, Symmetric
 from newtonfl.blocks import Blocks
 from newtonfl.coding import PRECISIONS, Precision
-from newtonfl.compressors import Compressor, Identity, RandK, RankR, Rounded, TopK
+from newtonfl.compressors import (
+    BiasedRounding,
+    Compressor,
+    Contracted,
+    Dithering,
+    Identity,
+    Natural,
+    NaturalDithering,
+    PowerSGD,
+    RandK,
+    RandSeqK,
+    RankR,
+    RankThenQuantise,
+    Rounded,
+    SelectThenQuantise,
+    Threshold,
+    TopK,
+    TopLEK,
+)
 from newtonfl.functions import FromFunctions
 from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 from newtonfl.mechanisms import EF21, Frozen
-from newtonfl.messages import Dense, Indices, LowRank, Message, Nothing, Run, Sparse
+from newtonfl.messages import Dense, Factors, Indices, Levels, LowRank, Message, Nothing, Run, Several, Sparse
 from newtonfl.wire import Kind, Packet, decode, encode
 
 DIM = 7
@@ -52,6 +70,19 @@ COMPRESSORS: dict[str, Compressor] = {
     "topk": TopK(5),
     "randk": RandK(5),
     "rank": RankR(2),
+    "threshold": Threshold(0.5),
+    "toplek": TopLEK(5),
+    "randseqk": RandSeqK(5),
+    "powersgd": PowerSGD(2),
+    "natural": Natural(),
+    "dithering": Dithering(),
+    "natural-dithering": NaturalDithering(4),
+    "rounding": BiasedRounding(),
+    "contracted": Contracted(RandK(5)),
+    "topk+natural": SelectThenQuantise(TopK(5), Natural()),
+    "topk+dithering": SelectThenQuantise(TopK(5), Dithering()),
+    "rank+natural": RankThenQuantise(RankR(2), Natural()),
+    "rank+dithering": RankThenQuantise(RankR(2), Dithering()),
 }
 
 BASES: dict[str, Basis] = {
@@ -59,6 +90,9 @@ BASES: dict[str, Basis] = {
     "symmetric-plain": Symmetric(isometric=False),
     "support": Support(),
     "support-diagonal": Support(diagonal=True),
+    "data": DataSubspace(),
+    "rotation": DataSubspace(complete=True),
+    "psd": PSD(),
 }
 
 MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism
@@ -80,6 +114,9 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     ("newton-3pc", {"basis": "symmetric-plain", "init": "zero-total"}),
     ("newton-3pc", {"ridge": "clients", "wire": "float32"}),
     ("newton-3pc", {"wire": "natural"}),
+    ("dingo", {}),
+    ("giant", {}),
+    ("fib-ios", {}),
 ]
 
 # (name, message at full precision, coordinates of its vector); LowRank's size is that of the triangle of dimension 3.
@@ -90,6 +127,19 @@ MESSAGES: list[tuple[str, Message, int]] = [
     ("sparse", Sparse(np.array([2, 3, 77]), np.array([0.3, -2.0, 1e-9])), 100),
     ("run", Run(5, np.array([0.7, -0.6, 0.1]), 7), 7),
     ("lowrank", LowRank(np.array([[1.1, 0.2, -0.3], [0.0, -2.3, 0.4]]), np.array([1.0, -1.0])), 6),
+    ("levels", Levels(np.array([3, 0, -1, 0, 0, 1, -2]), np.array([0.7]), 3), 7),
+    ("levels-powers", Levels(np.array([9, -1, 0, -8]), np.array([0.3, 4.0]), 9, 2, np.array([2, 50, 51, 98])), 100),
+    ("factors", Factors(Dense(np.array([1.1, 0.2, -0.3, 0, 2.3, 4])), Dense(np.array([1, 0.5, -7, 1e3, 0, 1])), 2), 6),
+    (
+        "factors-levels",
+        Factors(
+            Levels(np.array([2, 0, -1, 0, 1, 2]), np.array([1.5, 0.1]), 2),
+            Levels(np.array([5, -4, 0, 0, 1, 5]), np.array([2.0, 8.0]), 5, 2),
+            2,
+        ),
+        6,
+    ),
+    ("several", Several((Sparse(np.array([1, 4]), np.array([0.3, -2.0])), Run(3, np.array([0.7, 0.1]), 5))), 5),
 ]
 
 
@@ -175,7 +225,11 @@ def same_message(a: Message, b: Message) -> bool:
     """Whether two messages are one form at one precision and tell the same bits."""
     if type(a) is not type(b) or a.precision != b.precision:
         return False
-    fields = ("indices", "values", "first", "size", "vectors", "signs")
+    if isinstance(a, Factors) and isinstance(b, Factors):
+        return a.rank == b.rank and same_message(a.left, b.left) and same_message(a.right, b.right)
+    if isinstance(a, Several) and isinstance(b, Several):
+        return len(a.parts) == len(b.parts) and all(map(same_message, a.parts, b.parts))
+    fields = ("indices", "values", "first", "size", "vectors", "signs", "codes", "scales", "s", "base")
     return all(np.array_equal(getattr(a, name, None), getattr(b, name, None)) for name in fields)
 
 

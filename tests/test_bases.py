@@ -6,19 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from cases import BASES, COMPRESSORS, DIM, as_dense, carried, dense_glm, points, sparse_glm, vectors
+from cases import (
+    BASES,
+    COMPRESSORS,
+    DIM,
+    as_dense,
+    carried,
+    dense_glm,
+    functions_problem,
+    glm,
+    points,
+    sparse_glm,
+    vectors,
+)
 
-from newtonfl.bases import Coordinates, Support, Symmetric, TriangleCoordinates, equal_blocks
+from newtonfl.bases import PSD, Coordinates, DataSubspace, Support, Symmetric, TriangleCoordinates, equal_blocks
 from newtonfl.blocks import Blocks
+from newtonfl.coding import WireError
 from newtonfl.compressors import Compressor, Identity, RankR, TopK
 from newtonfl.keys import Key
-from newtonfl.messages import Dense, LowRank, Nothing, Sparse
+from newtonfl.losses import Logistic
+from newtonfl.messages import Dense, LowRank, Nothing, Run, Several, Sparse
 from newtonfl.triangle import triangle
 from newtonfl.wire import Kind, Packet, decode, encode
 
 FULL = triangle(DIM).size
 EACH = pytest.mark.parametrize("name", BASES)
-WHOLE = pytest.mark.parametrize("name", ["symmetric", "symmetric-plain"])
+WHOLE = pytest.mark.parametrize("name", ["symmetric", "symmetric-plain", "psd"])
+RANKS = [np.linalg.matrix_rank(sparse_glm().client_rows(i)) for i in range(4)]  # client 1 has none
+PLAIN = ("symmetric-plain", "psd")  # their coordinates are not isometric
 
 
 def hessians(problem, x) -> np.ndarray:
@@ -45,7 +61,7 @@ def test_the_norm_is_the_frobenius_norm(name):
     for x in points(problem, 3):
         told, frobenius = coordinates.coefficients(problem.at(x)), np.linalg.norm(hessians(problem, x), axis=(1, 2))
         np.testing.assert_allclose(coordinates.norms(told), frobenius, rtol=1e-13)
-        if name != "symmetric-plain":
+        if name not in PLAIN:
             np.testing.assert_allclose([np.linalg.norm(vector) for vector in told], frobenius, rtol=1e-13)
         spectral = np.linalg.norm(hessians(problem, x), 2, axis=(1, 2))
         np.testing.assert_allclose(coordinates.spectral_norms(told), spectral, rtol=1e-12, atol=1e-15)
@@ -81,7 +97,7 @@ def test_the_matrix_comes_back_from_its_coordinates(name):
     for i in range(problem.n_clients):  # a linear map that keeps the inner product, or the entries
         a, b = coordinates.matrix(i, one[i]), coordinates.matrix(i, other[i])
         np.testing.assert_allclose(coordinates.matrix(i, one[i] + 2 * other[i]), a + 2 * b, atol=1e-13)
-        if name != "symmetric-plain":
+        if name not in PLAIN:
             assert np.sum(a * b) == pytest.approx(one[i] @ other[i], abs=1e-12)
 
 
@@ -97,6 +113,12 @@ def test_the_server_learns_the_coordinates_from_the_greetings(name):
         for i in range(problem.n_clients):
             np.testing.assert_array_equal(theirs.supports[i], problem.support(ours.diagonal)[i])
             assert ours.greeting(i)["support"].formula_bits == 0
+    elif name in ("data", "rotation"):
+        for ours_i, theirs_i, rank in zip(ours.vectors, theirs.vectors, RANKS, strict=True):
+            np.testing.assert_array_equal(theirs_i, ours_i)
+            assert len(ours_i) == (rank if name == "data" else DIM)
+        bits = [ours.greeting(i)["subspace"].formula_bits for i in range(problem.n_clients)]
+        assert bits == [32 * DIM * len(v) for v in ours.vectors]
     else:
         assert theirs.supports is None and ours.greeting(0) == {}
 
@@ -201,18 +223,21 @@ def test_vector_compressors_see_each_clients_coordinates(name, kind):
     for vector, client, message in zip(blocks, clients, messages, strict=True):
         (i, told), (j, expected) = (m.coordinates() for m in (message, compressor.compress(vector, Key(5).of(client))))
         assert np.array_equal(told, expected) and np.array_equal(i, j)
-        assert message.formula_bits == 32 * (FULL if kind == "identity" else compressor.k)
+        whole = len(vector) if name == "data" else FULL
+        assert message.formula_bits == 32 * (whole if kind == "identity" else compressor.k)
 
 
-@EACH
+@pytest.mark.parametrize("name", sorted(BASES.keys() - {"data"}))
 def test_diagonal_matrices(name):
-    """diag(v) in every client's coordinates, where these hold the diagonal."""
+    """diag(v) in every client's coordinates, where these hold the diagonal; c·I in every bit."""
     coordinates, diagonal = BASES[name].of(sparse_glm()), np.arange(1.0, DIM + 1)
     if not coordinates.diagonal:
         coordinates = BASES[name].with_diagonal().of(sparse_glm())
     blocks = coordinates.diagonal_blocks(diagonal, np.zeros(0))
+    scalar = coordinates.diagonal_blocks(0.25 * np.ones(DIM), np.zeros(0))
     for i in range(4):
-        np.testing.assert_array_equal(coordinates.matrix(i, blocks[i]), np.diag(diagonal))
+        np.testing.assert_allclose(coordinates.matrix(i, blocks[i]), np.diag(diagonal), atol=1e-14)
+        np.testing.assert_array_equal(coordinates.core(i, scalar[i]), 0.25 * np.eye(DIM))
 
 
 def test_bases_with_the_diagonal():
@@ -244,6 +269,254 @@ def test_dense_rows_refuse_the_support():
     """In words, when the basis is laid out."""
     with pytest.raises(ValueError, match=r"basis=support needs sparse rows"):
         Support().of(dense_glm())
+
+
+# --- some of the clients
+
+
+CHOSEN = [[2], [0, 3], [1, 2, 3], [0, 1, 2, 3], []]
+
+
+@EACH
+@pytest.mark.parametrize("chosen", CHOSEN, ids=str)
+def test_coordinates_of_some_clients_are_theirs_among_all(name, chosen):
+    """In the same bits: sizes, coefficients at a problem of these clients alone, norms, matrices, places, messages."""
+    problem, chosen = sparse_glm(), np.array(chosen, dtype=np.int64)
+    whole, x = BASES[name].of(problem), points(problem, 1)[0]
+    blocks = whole.coefficients(problem.at(x))
+    _ = whole.isometry  # a cached array of the whole must not be taken for the part's
+    some, part = whole.take(chosen), problem.take(chosen)
+    told = some.coefficients(part.at(x))
+    assert some.sizes.tolist() == whole.sizes[chosen].tolist() == told.sizes.tolist()
+    np.testing.assert_array_equal(told.values, blocks.take(chosen).values)
+    np.testing.assert_array_equal(some.norms(told), whole.norms(blocks)[chosen])
+    np.testing.assert_array_equal(some.spectral_norms(told), whole.spectral_norms(blocks)[chosen])
+    np.testing.assert_array_equal(
+        some.diagonal_blocks(np.zeros(DIM), x).offsets, whole.diagonal_blocks(np.zeros(DIM), x).take(chosen).offsets
+    )
+    for compressor in [c for c in COMPRESSORS.values() if c.acts_on == "vector" or not name.startswith("support")]:
+        messages = some.compress(compressor, told, chosen, Key(1))
+        expected = whole.compress(compressor, blocks, np.arange(4), Key(1))
+        for i, message in zip(chosen, messages, strict=True):
+            for a, b in zip(some.told(message), whole.told(expected[i]), strict=True):
+                assert np.array_equal(a, b)
+        moved = some.add(told.replaced(told.values.copy()), messages, np.full(len(chosen), 0.5))
+        everyone = whole.add(blocks.replaced(blocks.values.copy()), expected, np.full(4, 0.5))
+        np.testing.assert_array_equal(moved.values, everyone.take(chosen).values)
+    for j, i in enumerate(chosen):
+        np.testing.assert_array_equal(some.matrix(j, told[j]), whole.matrix(i, blocks[i]))
+        assert whole.greeting(i).keys() == some.greeting(j).keys()
+        for indices in (None, np.arange(len(told[j]))[::2]):
+            values = told[j] if indices is None else told[j][indices]
+            for a, b in zip(some.place(j, indices, values), whole.place(i, indices, values), strict=True):
+                assert np.array_equal(a, b)
+    gradients = whole.gradients().of_gradients(problem.at(x).gradient)
+    theirs = some.gradients().of_gradients(part.at(x).gradient)
+    np.testing.assert_array_equal(theirs.values, gradients.take(chosen).values)
+    again = whole.gradients().take(chosen)
+    assert again.sizes.tolist() == some.gradients().sizes.tolist() == theirs.sizes.tolist()
+    assert whole.take(np.arange(4)) is whole
+
+
+@EACH
+def test_applying_a_vector_is_its_matrix_times_x(name):
+    problem = sparse_glm()
+    coordinates, draw = BASES[name].of(problem), np.random.default_rng(0)
+    blocks, x = vectors(coordinates, draw), draw.standard_normal(DIM)
+    for i, vector in enumerate(blocks):
+        np.testing.assert_allclose(coordinates.apply(i, vector, x), coordinates.matrix(i, vector) @ x, atol=1e-13)
+
+
+@EACH
+@pytest.mark.parametrize("every", [1, 2], ids=["all", "some"])
+def test_the_server_adds_the_clients_gradients(name, every):
+    """Σ weight_i ∇f_i from messages in the space where gradients are told; all of d, or the rank where data span."""
+    problem, weights = sparse_glm(), np.array([0.1, 0.2, 0.3, 0.4])
+    x = points(problem, 1)[0]
+    ours, theirs = BASES[name].of(problem).gradients(), greeted(name, problem).gradients()
+    assert ours.sizes.tolist() == theirs.sizes.tolist() == (RANKS if name == "data" else [DIM] * 4)
+    told = ours.of_gradients(problem.at(x).gradient)
+    messages = [carried(Dense(vector), len(vector)) for vector in told]
+    if every == 2:
+        messages = [Sparse(np.arange(len(vector))[::2], vector[::2]) for vector in told]
+        told = told.replaced(np.concatenate([np.where(np.arange(len(v)) % 2, 0.0, v) for v in told]))
+    total = theirs.accumulate(np.zeros(theirs.total_size), messages, weights)
+    if every == 1:
+        np.testing.assert_allclose(total, weights @ problem.at(x).gradient, atol=1e-14)
+    else:
+        spans = BASES[name].of(problem).vectors if name == "data" else [np.eye(DIM)] * 4
+        expected = sum(w * v.T @ vector for w, v, vector in zip(weights, spans, told, strict=True))
+        np.testing.assert_allclose(total, expected, atol=1e-14)
+
+
+# --- several messages
+
+
+def test_several_messages_tell_their_sum():
+    """On the union of their coordinates; everywhere where one of them is; terms added in their order."""
+    space = Coordinates(np.array([6]))
+    a, b = Sparse(np.array([1, 4]), np.array([0.1, 0.2])), Sparse(np.array([0, 4]), np.array([0.3, 1e17]))
+    around = Run(5, np.array([-1e17, 0.5]), 6)
+    indices, values = space.told(Several([a, Nothing(), b, around]))
+    assert indices.tolist() == [0, 1, 4, 5] and values.tolist() == [0.8, 0.1, 0.2 + 1e17, -1e17]
+    dense = np.array([1e17, 0.0, 0.0, 0.0, -1e17, 1.0])
+    indices, values = space.told(Several([b, Dense(dense), a]))
+    assert indices is None and values.tolist() == [1e17, 0.1, 0.0, 0.0, 0.2, 1.0]
+    indices, values = space.told(Several([Nothing(), Nothing()]))
+    assert len(indices) == len(values) == 0 and values.dtype == np.float64
+
+
+@WHOLE
+def test_several_messages_with_a_matrix(name):
+    """Vectors and matrices add up in the coordinates; both ends hold the same bits."""
+    coordinates, draw = BASES[name].of(dense_glm(n=1)), np.random.default_rng(0)
+    sparse = Sparse(np.array([0, 3, 8]), draw.standard_normal(3))
+    rank = LowRank(draw.standard_normal((2, DIM)), np.array([1.0, -1.0]))
+    message = Several([sparse, rank])
+    indices, values = coordinates.told(message)
+    expected = coordinates.told(rank)[1].copy()
+    expected[sparse.indices] += sparse.values
+    assert indices is None
+    np.testing.assert_allclose(values, expected, rtol=1e-15)
+    start = vectors(coordinates, draw)
+    moved = coordinates.add(start.replaced(start.values.copy()), [message], np.ones(1))
+    total = coordinates.accumulate(start.values.copy(), [carried(message, FULL)], np.ones(1))
+    np.testing.assert_array_equal(moved.values, total)
+
+
+# --- the span of the data
+
+
+def deficient(m: int, rank: int, seed: int = 0):
+    """One client with `m` dense rows of the given rank in dimension 9."""
+    draw = np.random.default_rng(seed)
+    rows = draw.standard_normal((m, rank)) @ draw.standard_normal((rank, 9))
+    return glm(rows, np.sign(draw.standard_normal(m)), [m], Logistic())
+
+
+@pytest.mark.parametrize("m, rank", [(4, 4), (4, 2), (30, 5), (30, 9), (1, 1), (3, 0)])
+def test_the_span_of_the_rows_is_found(m, rank):
+    """Orthonormal vectors, as many as the rank; the first points along the longest row."""
+    problem = deficient(m, rank)
+    v = DataSubspace().of(problem).vectors[0]
+    assert v.shape == (rank, 9)
+    np.testing.assert_allclose(v @ v.T, np.eye(rank), atol=1e-14)
+    rows = problem.client_rows(0)
+    np.testing.assert_allclose(rows @ v.T @ v, rows, atol=1e-13)
+    if rank:
+        longest = rows[np.argmax(np.linalg.norm(rows, axis=1))]
+        np.testing.assert_allclose(v[0], longest / np.linalg.norm(longest), atol=1e-15)
+
+
+@pytest.mark.parametrize("make", [sparse_glm, dense_glm])
+def test_the_small_matrix_is_that_of_the_hessian(make, monkeypatch):
+    """Λ_i = V_iᵀ∇²f_i V_i, from curvatures alone: the Hessian itself is not formed, and one is counted."""
+    problem = make()
+    coordinates, x = DataSubspace().of(problem), points(problem, 1)[0]
+    whole = hessians(problem, x)
+    problem.forget()
+    point = problem.at(x)
+    monkeypatch.setattr(type(point), "hessians", property(lambda point: 1 / 0))
+    told = coordinates.coefficients(point)
+    assert problem.hessian_counts.tolist() == [1] * 4
+    assert np.array_equal(coordinates.coefficients(point).values, told.values)
+    assert problem.hessian_counts.tolist() == [1] * 4
+    for i, v in enumerate(coordinates.vectors):
+        np.testing.assert_allclose(coordinates.core(i, told[i]), v @ whole[i] @ v.T, atol=1e-14)
+    assert DataSubspace().sizes(DIM, "initial", coordinates.greeting(0)) == len(told[0])
+
+
+@pytest.mark.parametrize("name", ["data", "rotation"])
+@pytest.mark.parametrize("r", [1, 4])
+def test_matrix_compressors_see_the_small_matrix(name, r):
+    """Rank-R of Λ_i: what it tells is the best rank R of the Hessian; a client without rows tells nothing."""
+    problem = sparse_glm()
+    coordinates, theirs, x = BASES[name].of(problem), greeted(name, problem), points(problem, 1)[0]
+    told = coordinates.coefficients(problem.at(x))
+    messages = coordinates.compress(RankR(r), told, np.arange(4), Key(0))
+    for i, message in enumerate(messages):
+        values, u = np.linalg.eigh(problem.at(x).hessian(i))
+        expected = (u[:, DIM - r :] * values[DIM - r :]) @ u[:, DIM - r :].T
+        arrived = carried(message, int(coordinates.sizes[i]))
+        zero = told.replaced(0 * told.values).take(np.array([i]))
+        moved = coordinates.take(np.array([i])).add(zero, [arrived], np.ones(1))
+        np.testing.assert_allclose(coordinates.matrix(i, moved[0]), expected, atol=1e-13)
+        total = theirs.accumulate(np.zeros(FULL), [arrived], np.ones(1), np.array([i]))
+        np.testing.assert_allclose(theirs.square(total), expected, atol=1e-13)
+    if name == "data":
+        assert isinstance(messages[1], Nothing) and messages[2].formula_bits == 32 * r * RANKS[2]
+
+
+def test_a_rotation_is_the_data_basis_with_exact_zeros():
+    """Q_i is orthogonal, the coefficients outside the span are zero in every bit, and Top-K tells the same matrix."""
+    problem = sparse_glm()
+    data, rotation, x = DataSubspace().of(problem), DataSubspace(complete=True).of(problem), points(problem, 1)[0]
+    for q, v in zip(rotation.vectors, data.vectors, strict=True):
+        np.testing.assert_allclose(q @ q.T, np.eye(DIM), atol=1e-14)
+        np.testing.assert_array_equal(q[: len(v)], v)
+    small, whole = data.coefficients(problem.at(x)), rotation.coefficients(problem.at(x))
+    for i, rank in enumerate(RANKS):
+        expected = np.zeros((DIM, DIM))
+        expected[:rank, :rank] = data.core(i, small[i])
+        np.testing.assert_array_equal(rotation.core(i, whole[i]), expected)
+    for k in (1, 5, 20):
+        ours = data.compress(TopK(k), small, np.arange(4), Key(0))
+        theirs = rotation.compress(TopK(k), whole, np.arange(4), Key(0))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a.values, b.values)
+        weights = np.full(4, 0.25)
+        one, other = (c.accumulate(np.zeros(FULL), m, weights) for c, m in ((data, ours), (rotation, theirs)))
+        np.testing.assert_allclose(one, other, atol=1e-15)
+
+
+@pytest.mark.parametrize("ridge", [0.3, np.linspace(0.0, 0.6, DIM)], ids=["scalar", "diagonal"])
+def test_a_rotation_holds_the_ridge_of_the_clients(ridge):
+    problem = sparse_glm(ridge=ridge).with_local_ridge()
+    coordinates, x = DataSubspace(complete=True).of(problem), points(problem, 1)[0]
+    for chosen in (np.arange(4), np.array([1, 2])):
+        some, told = coordinates.take(chosen), coordinates.take(chosen).coefficients(problem.take(chosen).at(x))
+        for j, i in enumerate(chosen):
+            np.testing.assert_allclose(some.matrix(j, told[j]), problem.at(x).hessian(i), atol=1e-14)
+
+
+def test_the_data_basis_refuses_in_words():
+    """What has no rows, what is not in their span, and greetings that tell of no vectors."""
+    for basis in (DataSubspace(), DataSubspace(complete=True)):
+        with pytest.raises(ValueError, match=r"basis=data needs data rows.*use basis=symmetric"):
+            basis.of(functions_problem()[0])
+    with pytest.raises(ValueError, match=r"basis=data learns what lies in the span.*ridge=server"):
+        DataSubspace().of(sparse_glm().with_local_ridge())
+    with pytest.raises(ValueError, match=r"basis=data learns what lies in the span"):
+        DataSubspace().with_diagonal()
+    assert DataSubspace(complete=True).with_diagonal() == DataSubspace(complete=True)
+    with pytest.raises(ValueError, match=r"basis=data: a diagonal matrix does not lie"):
+        DataSubspace().of(sparse_glm()).diagonal_blocks(np.ones(DIM), np.zeros(0))
+    assert not DataSubspace().of(sparse_glm()).diagonal_blocks(np.zeros(DIM), np.zeros(0)).values.any()
+    good = {"subspace": Run(0, np.zeros(2 * DIM), DIM**2)}
+    wrong = [{}, {"subspace": Dense(np.zeros(DIM**2))}, {"subspace": Run(0, np.zeros(DIM + 1), DIM**2)}]
+    for greeting in [*wrong, {"subspace": Run(1, np.zeros(DIM), DIM**2)}]:
+        with pytest.raises(WireError, match=r"join, client 1, subspace"):
+            DataSubspace().heard(DIM, [good, greeting])
+    for greeting in ({}, good, {"subspace": Dense(np.zeros(DIM))}):
+        with pytest.raises(WireError, match=r"join, client 0, subspace"):
+            DataSubspace(complete=True).heard(DIM, [greeting])
+    assert DataSubspace(complete=True).sizes(DIM, "initial", {"subspace": Dense(np.zeros(DIM**2))}) == FULL
+
+
+# --- matrices that are positive semidefinite
+
+
+def test_the_coefficients_of_the_positive_semidefinite_basis():
+    """h_jl = A_jl and h_jj = A_jj - Σ_{l≠j} A_jl; the k-th matrix is (e_j + e_l)(e_j + e_l)ᵀ, or e_j e_jᵀ."""
+    problem = dense_glm()
+    coordinates, x = PSD().of(problem), points(problem, 1)[0]
+    told, (rows, columns) = coordinates.coefficients(problem.at(x)), np.triu_indices(DIM)
+    for i, a in enumerate(hessians(problem, x)):
+        expected = a - np.diag(a.sum(axis=1) - np.diag(a))
+        np.testing.assert_allclose(told[i], expected[rows, columns], atol=1e-15)
+    for k, e in enumerate(np.eye(FULL)):
+        u = np.clip(np.eye(DIM)[rows[k]] + np.eye(DIM)[columns[k]], 0, 1)
+        np.testing.assert_array_equal(coordinates.matrix(0, e), np.outer(u, u))
 
 
 def test_plain_vectors():

@@ -16,7 +16,7 @@ from newtonfl.blocks import Blocks, offsets_of
 from newtonfl.compressors import Compressor
 from newtonfl.kernels import add_at
 from newtonfl.keys import Key
-from newtonfl.messages import FLOAT_BITS, Dense, LowRank, Message
+from newtonfl.messages import FLOAT_BITS, Dense, MatrixMessage, Message, Nothing
 from newtonfl.problem import Point, Problem
 from newtonfl.triangle import triangle
 from newtonfl.wire import Parts
@@ -72,6 +72,14 @@ class TriangleCoordinates(Coordinates):
                 "use basis=symmetric"
             )
 
+    def _take(self, chosen: Array) -> Self:
+        supports = None if self.supports is None else self.supports.take(chosen)
+        return replace(self, sizes=self.sizes[chosen], supports=supports)
+
+    def gradients(self) -> Coordinates:
+        """The coordinates in which these clients tell their gradients."""
+        return Coordinates(np.full(len(self.sizes), self.dim))
+
     # -- clients
 
     def greeting(self, i: int) -> Parts:
@@ -79,7 +87,7 @@ class TriangleCoordinates(Coordinates):
         return {}
 
     def coefficients(self, point: Point) -> Blocks:
-        """The clients' Hessians at `point` in these coordinates."""
+        """The clients' Hessians at `point` in these coordinates; `point` is of a problem of these very clients."""
         packed = point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
         return packed.replaced(packed.values * to_device(self.isometry, packed.values)) if self.isometric else packed
 
@@ -95,8 +103,12 @@ class TriangleCoordinates(Coordinates):
         if compressor.acts_on == "vector":
             return [self.counted(message) for message in super().compress(compressor, blocks, clients, key)]
         host = Blocks(to_host(blocks.values), blocks.offsets)
-        told = [compressor.compress(self.matrix(i, host[i]), key.of(client)) for i, client in enumerate(clients)]
-        return [compressor.checked(message, triangle(self.dim).size) for message in told]
+        return [
+            compressor.checked(compressor.compress(self.core(i, host[i]), key.of(client)), int(size))
+            if size
+            else Nothing()
+            for i, (client, size) in enumerate(zip(clients, self.sizes, strict=True))
+        ]
 
     def counted(self, message: Message) -> Message:
         """The `message`, with the papers' count: they count a whole triangle for a matrix that is not compressed."""
@@ -107,16 +119,15 @@ class TriangleCoordinates(Coordinates):
         )
 
     def told(self, message: Message) -> tuple[Array | None, Array]:
-        if not isinstance(message, LowRank):
-            return message.coordinates()
-        entries = message.matrix().ravel()[triangle(self.dim).upper]
-        return None, entries * triangle(self.dim).isometry if self.isometric else entries
+        if not isinstance(message, MatrixMessage):
+            return super().told(message)
+        matrix = message.matrix()
+        return None, self.of_entries(matrix.ravel()[triangle(len(matrix)).upper], len(matrix))
 
     def spectral_norms(self, blocks: Blocks) -> Array:
         """Each client's largest eigenvalue in magnitude, shape (n,)."""
-        xp = namespace(blocks.values)
-        matrices = [self.matrix(i, blocks[i]) for i in range(len(blocks))]
-        return xp.stack([xp.max(xp.abs(xp.linalg.eigvalsh(matrix))) for matrix in matrices])
+        norms = [_spectral(self.core(i, block)) for i, block in enumerate(blocks)]
+        return namespace(blocks.values).stack(norms) if norms else zeros(0, blocks.values)
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
@@ -126,10 +137,17 @@ class TriangleCoordinates(Coordinates):
 
     def matrix(self, i: int, vector: Array) -> Array:
         """The (d, d) matrix of client i's `vector`."""
-        xp = namespace(vector)
         if self.supports is not None:
             vector = add_at(zeros(triangle(self.dim).size, vector), self.supports[i], to_host(vector))
-        return xp.reshape(xp.take(self.entries(vector), to_device(triangle(self.dim).square, vector)), (self.dim,) * 2)
+        return self.square(vector)
+
+    def core(self, i: int, vector: Array) -> Array:
+        """The matrix that compressors of matrices and spectral norms see: :meth:`matrix`, up to a rotation."""
+        return self.matrix(i, vector)
+
+    def apply(self, i: int, vector: Array, x: Array) -> Array:
+        """H x, shape (d,), for the matrix H of client i's `vector`."""
+        return self.matrix(i, vector) @ x
 
     # -- the server, whose sum stands in all d(d + 1)/2 coordinates
 
@@ -137,22 +155,38 @@ class TriangleCoordinates(Coordinates):
     def total_size(self) -> int:
         return triangle(self.dim).size
 
-    def place(self, i: int, indices: Array | None) -> Array | None:
+    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
         if self.supports is None:
-            return indices
-        return self.supports[i] if indices is None else self.supports[i][indices]
+            return indices, values
+        return self.supports[i] if indices is None else self.supports[i][indices], values
 
     def square(self, total: Array) -> Array:
         """The server's sum as a (d, d) matrix."""
-        xp = namespace(total)
-        return xp.reshape(xp.take(self.entries(total), to_device(triangle(self.dim).square, total)), (self.dim,) * 2)
+        return unpacked(self.entries(total), self.dim)
 
     def entries(self, total: Array) -> Array:
         """Matrix entries of a vector over the whole triangle."""
         return total / to_device(triangle(self.dim).isometry, total) if self.isometric else total
+
+    def of_entries(self, packed: Array, dim: int) -> Array:
+        """The vector over the whole triangle of dimension `dim` with these matrix entries: undoes :meth:`entries`."""
+        return packed * to_device(triangle(dim).isometry, packed) if self.isometric else packed
 
     @cached_property
     def isometry(self) -> Array:
         """The isometry's factor of each of the clients' coordinates, end to end, on the host."""
         table = triangle(self.dim).isometry
         return np.tile(table, len(self.sizes)) if self.supports is None else table[self.supports.values]
+
+
+def unpacked(packed: Array, dim: int) -> Array:
+    """The symmetric matrix (`dim`, `dim`) with the upper triangle `packed`."""
+    xp = namespace(packed)
+    return xp.reshape(xp.take(packed, to_device(triangle(dim).square, packed)), (dim, dim))
+
+
+def _spectral(matrix: Array) -> Array:
+    if not matrix.shape[0]:
+        return zeros((), matrix)
+    xp = namespace(matrix)
+    return xp.max(xp.abs(xp.linalg.eigvalsh(matrix)))

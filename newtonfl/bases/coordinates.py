@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from newtonfl.blocks import Blocks
 from newtonfl.compressors import Compressor
 from newtonfl.kernels import add_at
 from newtonfl.keys import Key
-from newtonfl.messages import Message
+from newtonfl.messages import Message, Several
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ class Coordinates:
 
     sizes: Array
 
+    def take(self, chosen: Array) -> Self:
+        """The coordinates of some clients: `chosen` are distinct positions in these, on the host, perhaps none."""
+        chosen = np.asarray(chosen, dtype=np.int64)
+        return self if np.array_equal(chosen, np.arange(len(self.sizes))) else self._take(chosen)
+
+    def _take(self, chosen: Array) -> Self:
+        return replace(self, sizes=self.sizes[chosen])
+
     def check(self, compressor: Compressor) -> None:
         """Refuse a `compressor` that these coordinates cannot serve, with a ValueError that says why."""
         if compressor.acts_on == "symmetric":
@@ -34,17 +43,28 @@ class Coordinates:
 
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
         """Every client's message about its vector in `blocks`."""
-        return compressor.compress_all(blocks, [key.of(client) for client in clients])
+        return compressor.compress_all(blocks, [key.of(client) for client in clients]) if len(blocks) else []
 
     def told(self, message: Message) -> tuple[Array | None, Array]:
-        """(indices, values) of the vector that a `message` tells of; indices None means everywhere."""
+        """(indices, values) of the vector that a `message` tells of; indices None means everywhere.
+
+        :class:`Several` messages tell of their sum, added in their order.
+        """
+        if isinstance(message, Several):
+            return _sum([self.told(part) for part in message.parts])
         return message.coordinates()
+
+    def of_gradients(self, gradients: Array) -> Blocks:
+        """The clients' `gradients` (n, d) in these coordinates."""
+        return equal_blocks(gradients)
 
     def add(self, blocks: Blocks, messages: Sequence[Message], rates: Array) -> Blocks:
         """`blocks` + rate_i · (what message i tells); `blocks` may be overwritten.
 
         This is the one rule of receiving: sender and receiver both move by the decoded message.
         """
+        if not messages:
+            return blocks
         positions, increments = [], []
         for start, size, message, rate in zip(blocks.offsets[:-1], self.sizes, messages, rates, strict=True):
             indices, values = self.told(message)
@@ -61,9 +81,17 @@ class Coordinates:
         """How many coordinates the server's mean has."""
         return int(self.sizes[0])
 
-    def place(self, i: int, indices: Array | None) -> Array | None:
-        """Where client i's coordinates `indices` (None: all of them) stand in the server's mean (None: likewise)."""
-        return indices
+    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
+        """Client i's coordinates `indices` (None: all of them) with these `values`, in the server's mean.
+
+        Returns
+        -------
+        positions : array of int64, or None
+            Where in the mean; None means everywhere, in order.
+        values : array
+            What stands there.
+        """
+        return indices, values
 
     def accumulate(
         self, total: Array, messages: Sequence[Message], weights: Array, clients: Array | None = None
@@ -75,12 +103,29 @@ class Coordinates:
         senders = range(len(messages)) if clients is None else clients
         for i, message, weight in zip(senders, messages, weights, strict=True):
             indices, values = self.told(message)
-            positions = self.place(i, indices)
+            positions, values = self.place(i, indices, values)
             if positions is None:
                 total = total + to_device(weight * values, total)
             else:
                 total = add_at(total, positions, weight * values)
         return total
+
+
+def _sum(told: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:
+    """The sum of vectors that :meth:`Coordinates.told` gave: everywhere if one of them is, else on their union.
+
+    One entry's terms are added in the given order, whichever way is taken: both ends get the same bits.
+    """
+    everywhere = [values for indices, values in told if indices is None]
+    if everywhere:
+        total = np.zeros_like(everywhere[0])
+        for indices, values in told:
+            total[slice(None) if indices is None else indices] += values
+        return None, total
+    indices = np.concatenate([np.zeros(0, np.int64), *(indices for indices, _ in told)])
+    union, place = np.unique(indices, return_inverse=True)
+    values = np.concatenate([np.zeros(0), *(values for _, values in told)])
+    return union, np.bincount(place, weights=values, minlength=len(union)).astype(np.float64)
 
 
 def equal_blocks(matrix: Array) -> Blocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import ClassVar, Literal, Self
 from newtonfl.backend import Array, to_host
 from newtonfl.blocks import Blocks
 from newtonfl.keys import Key
-from newtonfl.messages import FLOAT_BITS, LowRank, Message, Sparse
+from newtonfl.messages import FLOAT_BITS, Levels, MatrixMessage, Message, Several, Sparse
 from newtonfl.triangle import triangle
 
 
@@ -73,12 +74,18 @@ class Compressor(ABC):
         name = type(self).__name__
         if not isinstance(message, Message):
             raise TypeError(f"{name}.compress: returned {type(message).__name__}, must be a Message such as Sparse")
-        if isinstance(message, LowRank):
+        if isinstance(message, Several):
+            for part in message.parts:
+                self.checked(part, size)
+            return message
+        if isinstance(message, MatrixMessage):
             return message
         indices, values = message.coordinates()
         if len(values) != (size if indices is None else len(indices)):
             raise ValueError(f"{name}.compress: returned {len(values)} values for {size} coordinates")
-        if isinstance(message, Sparse) and len(message.indices):
+        if isinstance(message, Levels) and len(message.codes) and abs(message.codes).max() > message.s:
+            raise ValueError(f"{name}.compress: returned a level above {message.s}, the highest there is")
+        if isinstance(message, Sparse | Levels) and message.indices is not None and len(message.indices):
             at = message.indices
             if at[0] < 0 or at[-1] >= size or (at[1:] <= at[:-1]).any():
                 raise ValueError(f"{name}.compress: indices must be strictly increasing, from 0 to below {size}")
@@ -141,10 +148,57 @@ class KeepsK(Compressor):
             ) from None
         k = int(number) if multiple and 0 <= number <= most else number
         if not (k >= 1 and (k == math.inf or k == int(k))):
-            raise ValueError(f"{self.text}: given K = {k:g}, must be a whole number of at least 1")
+            raise ValueError(f"{self.text}: given K = {_plain(k)}, must be a whole number of at least 1")
         if k > most:
             raise ValueError(
-                f"{self.text}: given K = {k:g}, must be at most {most}: the entries d(d+1)/2 of a symmetric matrix of "
-                f"dimension d = {dim}"
+                f"{self.text}: given K = {_plain(k)}, must be at most {most}: the entries d(d+1)/2 of a symmetric "
+                f"matrix of dimension d = {dim}"
             )
         return replace(self, k=int(k))
+
+
+@dataclass(frozen=True)
+class KeepsRank(Compressor):
+    """A compressor of symmetric matrices that keeps a rank R.
+
+    Parameters
+    ----------
+    r : int
+        R. A client whose matrix is smaller keeps its own dimension.
+    """
+
+    r: int
+    label: ClassVar[str]
+    acts_on = "symmetric"
+
+    @property
+    def text(self) -> str:
+        return f"{self.label}:{self.r}"
+
+    def share(self, size: int) -> float:
+        """R/d, for a matrix whose triangle has `size` entries."""
+        return min(1.0, self.r / dimension(size)) if size else 1.0
+
+    def for_dimension(self, dim: int) -> Self:
+        r = whole(self.r)
+        if r is None or not 1 <= r <= dim:
+            raise ValueError(f"{self.text}: the rank must be a whole number, at least 1 and at most d = {dim}")
+        return replace(self, r=r)
+
+
+def dimension(size: int) -> int:
+    """d of a triangle of `size` = d(d + 1)/2 entries."""
+    return (math.isqrt(8 * size + 1) - 1) // 2
+
+
+def whole(value: object) -> int | None:
+    """`value` as Python's whole number, from NumPy's too; None where it is none."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def _plain(k: float) -> str:
+    """A number in an error: whole ones with all their digits."""
+    return str(int(k)) if math.isfinite(k) and k == int(k) else f"{k:g}"

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from newtonfl.backend import Array
 from newtonfl.blocks import Blocks
 from newtonfl.coding import Precision
-from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
+from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased, dimension
 from newtonfl.keys import Key
 from newtonfl.messages import Message
 
@@ -26,7 +26,7 @@ class Rounded(Compressor):
     compressor : Compressor
     precision : {"float64", "float32", "natural"}
         natural: sign and exponent only, to the nearest power of two (Beznosikov et al., arXiv 2002.12410: δ = 8/9).
-        Not with an unbiased compressor or one of matrices.
+        Not with an unbiased compressor or one of matrices. Levels stay as they are, and their scales in full.
     """
 
     compressor: Compressor
@@ -44,8 +44,11 @@ class Rounded(Compressor):
         inner = self.compressor.contract(size)
         if isinstance(inner, Unbiased):
             return inner  # float32's bias, 6e-8 of a value, lies far below ω
-        # A vector's rounding error stands on the kept coordinates alone; a factor's enters its matrix to first order.
-        lost = _LOST[self.precision] if self.acts_on == "vector" else 4 * _LOST[self.precision] ** 0.5
+        # A vector's rounding error stands on the kept coordinates alone. A factor's enters its matrix to first order:
+        # PowerSGD's P and XᵀP lose (√R + 1)·2⁻²⁴‖X‖ together, twice that in the square, out of δ = R/d.
+        lost = _LOST[self.precision]
+        if self.acts_on == "symmetric":
+            lost = 4 * dimension(size) * lost**0.5
         return Contractive(inner.delta * (1.0 - lost))
 
     def compress(self, v: Array, key: Key) -> Message:

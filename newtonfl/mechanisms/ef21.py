@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
 from newtonfl.backend import Array
-from newtonfl.bases import Coordinates
-from newtonfl.blocks import Blocks
 from newtonfl.compressors import Compressor, Unbiased
-from newtonfl.keys import Key
-from newtonfl.mechanisms.mechanism import Mechanism
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, of_contraction
 from newtonfl.messages import Message
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]
@@ -20,10 +17,11 @@ Alpha: TypeAlias = float | Literal["auto", "theory"]
 
 @dataclass(frozen=True)
 class EF21(Mechanism):
-    """h ← h + α C(X - h).
+    """h ← h + α C(x - h).
 
     EF21 (arXiv 2106.05203) on gradients, FedNL's rule (arXiv 2106.02969, Algorithm 1, line 6) and the EF21 form of
-    Newton-3PC (arXiv 2206.03588) on Hessians. (A, B) = (1 - √(1-δ), (1-δ)/(1 - √(1-δ))) for α = 1.
+    Newton-3PC (arXiv 2206.03588) on Hessians. (A, B) = (1 - √(1-δ), (1-δ)/(1 - √(1-δ))) for α = 1, and with
+    1 - (1 - α + α√(1-δ))² in the place of δ for another α; an unbiased compressor contracts by 2α - α²(1+ω).
 
     Parameters
     ----------
@@ -31,20 +29,20 @@ class EF21(Mechanism):
     alpha : float, "theory" or "auto"
         α. ``theory`` is 1 - √(1-δ) for a contractive compressor and 1/(ω+1) for an unbiased one, per client; ``auto``
         is 1 for a contractive one and 1/(ω+1) for an unbiased one.
-    step_uses : {"after", "before"}
-        Whether the step uses the estimate after this round's message (Newton-3PC) or before it (FedNL).
     """
 
     compressor: Compressor
     alpha: Alpha = "auto"
-    step_uses: Literal["after", "before"] = "after"
 
-    @property
-    def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
-        return self.compressor.acts_on
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        if isinstance(self.alpha, str):
+            if self.alpha not in ("auto", "theory"):
+                raise ValueError(f"alpha: given {self.alpha!r}, allowed are auto, theory and a number in (0, 1]")
+        elif isinstance(self.alpha, bool) or not 0 < self.alpha <= 1:
+            raise ValueError(f"alpha: given {self.alpha}, must be in (0, 1], or 'theory'")
 
-    def gains(self, sizes: Array) -> Array:
-        return self.rates(sizes) if self.step_uses == "after" else np.zeros(len(sizes))
+    text = "ef21"
 
     def rates(self, sizes: Array) -> Array:
         return np.array([self._rate(int(size)) for size in sizes])
@@ -63,15 +61,18 @@ class EF21(Mechanism):
             return float(1.0 - np.sqrt(1.0 - contract.delta))
         return 1.0 if self.alpha == "auto" else float(self.alpha)
 
+    def constants(self, size: int) -> tuple[float, float]:
+        contract, alpha = self.compressor.contract(size), self._rate(size)
+        if isinstance(contract, Unbiased):
+            return of_contraction(min(1.0, 2 * alpha - alpha**2 * (1 + contract.omega)))
+        return of_contraction(1.0 - (1.0 - alpha + alpha * np.sqrt(1.0 - contract.delta)) ** 2)
+
     def settings(self) -> dict[str, str | float]:
-        return {**self.compressor.settings(), "alpha": self.alpha, "step_uses": self.step_uses}
+        return {**super().settings(), "alpha": self.alpha}
 
-    def messages(self, difference: Blocks, space: Coordinates, clients: Array, key: Key) -> list[Message]:
-        return space.compress(self.compressor, difference, clients, key)
-
-    def check(self, space: Coordinates) -> None:
-        space.check(self.compressor)
-        self.rates(space.sizes)
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        return voice.say(self.compressor, seen.error)
 
     def for_dimension(self, dim: int) -> Self:
-        return replace(self, compressor=self.compressor.for_dimension(dim))
+        # An unbiased compressor stays: its rate makes it contractive.
+        return self._mapped(lambda compressor: compressor.for_dimension(dim))

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from newtonfl.backend import Array
-from newtonfl.bases import Coordinates
-from newtonfl.blocks import Blocks
-from newtonfl.keys import Key
-from newtonfl.mechanisms.mechanism import Mechanism
-from newtonfl.messages import Message, Nothing
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.messages import Message
 
 
 @dataclass(frozen=True)
 class Frozen(Mechanism):
-    """h stays what it was at the start: Newton-zero (N0, arXiv 2106.02969, section 3.5)."""
+    """h stays what it was at the start: Newton-zero (N0, arXiv 2106.02969, section 3.5). No three-point mechanism."""
+
+    text = "frozen"
+
+    def rests(self, coin: bool) -> bool:
+        return True
+
+    def constants(self, size: int) -> tuple[float, float]:
+        raise ValueError("frozen never approaches its target: there are no (A, B)")
 
     def rates(self, sizes: Array) -> Array:
         return np.zeros(len(sizes))
 
-    def messages(self, difference: Blocks, space: Coordinates, clients: Array, key: Key) -> list[Message]:
-        return [Nothing() for _ in clients]
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        raise AssertionError("a mechanism that always rests is never asked")

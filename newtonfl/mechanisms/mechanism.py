@@ -3,17 +3,81 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.backend import Array, to_host
 from newtonfl.bases import Coordinates
 from newtonfl.blocks import Blocks
+from newtonfl.compressors import Compressor, Contracted, Unbiased
 from newtonfl.keys import Key
 from newtonfl.messages import Message
+
+StepUses = Literal["after", "before"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a mechanism's sender remembers of its clients.
+
+    Attributes
+    ----------
+    told : Blocks
+        h_i: what both ends hold.
+    target : Blocks or None
+        y_i, the target of the last time; None before the first, and where the mechanism does not need it.
+    """
+
+    told: Blocks
+    target: Blocks | None = None
+
+
+@dataclass(frozen=True)
+class Triple:
+    """The three points: h = `told`, y = `previous`, x = `target`."""
+
+    told: Blocks
+    previous: Blocks
+    target: Blocks
+
+    @cached_property
+    def error(self) -> Blocks:
+        """x - h."""
+        return self.target - self.told
+
+    @cached_property
+    def change(self) -> Blocks:
+        """x - y."""
+        return self.target - self.previous
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How the clients of one process say something: their coordinates, numbers and random streams."""
+
+    space: Coordinates
+    clients: Array
+    key: Key
+
+    def say(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> list[Message]:
+        """Every client's message about its vector; draws for different purposes are independent."""
+        key = self.key.to(purpose) if purpose else self.key
+        return self.space.compress(compressor, blocks, self.clients, key)
+
+    def less(self, blocks: Blocks, messages: Sequence[Message]) -> Blocks:
+        """`blocks` minus what the messages tell."""
+        # On a copy: a message may hold a view of the blocks.
+        copy = blocks.replaced(blocks.values + 0.0)
+        return self.space.add(copy, messages, np.full(len(messages), -1.0))
+
+    def squares(self, blocks: Blocks) -> Array:
+        """Each client's squared norm, shape (n,), on the host."""
+        norms: Array = to_host(self.space.norms(blocks))
+        return norms**2
 
 
 @dataclass(frozen=True)
@@ -23,59 +87,129 @@ class Sent:
     Attributes
     ----------
     messages : list of Message
-    state : Blocks
-        h_i after the messages: what both ends now hold.
+    memory : Memory
+        With h_i after the messages.
     residual : Blocks
         X_i minus the estimate that the receiver now uses.
     """
 
     messages: list[Message]
-    state: Blocks
+    memory: Memory
     residual: Blocks
 
 
+@dataclass(frozen=True)
 class Mechanism(ABC):
-    """A three-point mechanism: tells of a target X_i, given the estimate h_i that both ends hold.
+    """A three-point mechanism: tells of a target x, given the estimate h that both ends hold and the last target y.
+
+    Its result C_{h,y}(x) obeys E‖C_{h,y}(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖² (3PC, arXiv 2202.00998, (4);
+    Newton-3PC, arXiv 2206.03588, for matrices).
 
     With D the decoded message, both ends move by h ← h + rate·D, and the estimate in use is h_before + gain·D
     (FedNL (α, 0), EF21 and Newton-3PC (α, α), DIANA (1/(1+ω), 1)). Subclasses are frozen dataclasses.
+
+    Parameters
+    ----------
+    step_uses : {"after", "before"}
+        Whether the step uses the estimate after this round's message (Newton-3PC) or before it (FedNL).
     """
 
-    acts_on: Literal["vector", "symmetric"] = "vector"
+    step_uses: StepUses = field(default="after", kw_only=True)
+
+    needs_previous: ClassVar[bool] = False
+    """Whether it looks at the last target y."""
+
+    @property
+    def coin(self) -> float | None:
+        """How likely the server's coin, one for all clients, is to fall on heads; None where it needs no coin."""
+        return None
+
+    def rests(self, coin: bool) -> bool:
+        """Whether nothing will be sent whatever the target is, so that it need not be computed."""
+        return False
 
     @abstractmethod
+    def constants(self, size: int) -> tuple[float, float]:
+        """(A, B) for `size` coordinates.
+
+        Raises
+        ------
+        ValueError
+            Where no such constants exist.
+        """
+
+    @abstractmethod
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        """The messages that turn h into C_{h,y}(x)."""
+
+    @property
+    def acts_on(self) -> Literal["vector", "symmetric"]:
+        """Whether some compressor in it needs whole matrices."""
+        return "symmetric" if any(each.acts_on == "symmetric" for each in self.compressors()) else "vector"
+
     def rates(self, sizes: Array) -> Array:
         """rate of each client, shape (n,), for clients with `sizes` coordinates."""
+        return np.ones(len(sizes))
 
     def gains(self, sizes: Array) -> Array:
         """gain of each client, shape (n,)."""
-        return self.rates(sizes)
+        return self.rates(sizes) if self.step_uses == "after" else np.zeros(len(sizes))
 
-    @abstractmethod
-    def messages(self, difference: Blocks, space: Coordinates, clients: Array, key: Key) -> list[Message]:
-        """The messages about X - h = `difference`."""
+    @property
+    def text(self) -> str:
+        """``name:setting`` as the command line writes it."""
+        return type(self).__name__
+
+    @property
+    def spoken(self) -> str:
+        """Mechanism and compressor in one word: ``topk:30`` (EF21 with it), ``cbag:0.5/topk:30``."""
+        main = self.compressors()[0].text if self.compressors() else ""
+        return main if self.text == "ef21" else f"{self.text}/{main}"
 
     def settings(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
-        return {}
+        main = {"compressor": self.compressors()[0].text} if self.compressors() else {}
+        return {"mechanism": self.text, **main, "step_uses": self.step_uses}
 
-    def check(self, space: Coordinates) -> None:  # noqa: B027 - most mechanisms serve all coordinates
+    def compressors(self) -> list[Compressor]:
+        """The compressors in it, the main one first."""
+        found: list[Compressor] = []
+        self._mapped(lambda compressor: found.append(compressor) or compressor)  # type: ignore[func-returns-value]
+        return found
+
+    def check(self, space: Coordinates) -> None:
         """Refuse coordinates that this mechanism cannot serve, with a ValueError that says why."""
+        for compressor in self.compressors():
+            space.check(compressor)
+        self.rates(space.sizes)
 
     def for_dimension(self, dim: int) -> Self:
-        """This mechanism with settings like ``"8d"`` made numbers."""
-        return self
+        """This mechanism with settings like ``"8d"`` made numbers, and unbiased compressors made contractive."""
+        return self._mapped(lambda compressor: made_contractive(compressor.for_dimension(dim)))
 
-    def send(self, state: Blocks, target: Blocks, space: Coordinates, clients: Array, key: Key) -> Sent:
-        """Tell of `target` (the clients' side)."""
-        difference = target - state
-        messages = self.messages(difference, space, clients, key)
-        state = space.add(state, messages, self.rates(space.sizes))
+    def on_wire(self, rounded: Callable[[Compressor], Compressor]) -> Self:
+        """This mechanism with every compressor in it `rounded` to a wire's precision."""
+        return self._mapped(rounded)
+
+    def _mapped(self, change: Callable[[Compressor], Compressor]) -> Self:
+        return replace(self, **{each.name: _mapped(getattr(self, each.name), change) for each in fields(self)})
+
+    def send(
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
+    ) -> Sent:
+        """Tell of `target` (the clients' side).
+
+        Before a client has told anything its last target counts as the present one: y = x.
+        """
+        seen = Triple(memory.told, target if memory.target is None else memory.target, target)
+        difference = seen.error
+        messages = self.messages(seen, Voice(space, clients, key), coin)
+        told = space.add(memory.told, messages, self.rates(space.sizes))
         gains = self.gains(space.sizes)
         if gains.any():
             # On a copy: a message may hold a view of the difference.
             difference = space.add(difference.replaced(difference.values + 0.0), messages, -gains)
-        return Sent(messages, state, difference)
+        return Sent(messages, Memory(told, target if self.needs_previous else None), difference)
 
     def receive(
         self,
@@ -101,3 +235,48 @@ class Mechanism(ABC):
         if gains.any():
             estimate = space.accumulate(estimate, messages, weights * gains, clients)
         return space.accumulate(mean, messages, weights * rates, clients), estimate
+
+
+def _mapped(value: Any, change: Callable[[Compressor], Compressor]) -> Any:
+    if isinstance(value, Compressor):
+        return change(value)
+    if isinstance(value, Mechanism):
+        return value._mapped(change)
+    if isinstance(value, tuple):
+        return tuple(_mapped(each, change) for each in value)
+    return value
+
+
+def of_contraction(delta: float) -> tuple[float, float]:
+    """(A, B) of h + C(x - h) where C contracts by δ, with the s of Young's inequality that makes A largest."""
+    root = float(np.sqrt(1.0 - delta))
+    return 1.0 - root, (1.0 - delta) / (1.0 - root)
+
+
+def contraction(compressor: Compressor, size: int) -> float:
+    """δ of a compressor, or 1/(ω + 1) of an unbiased one, which is what it contracts by when scaled by that."""
+    contract = compressor.contract(size)
+    return 1.0 / (contract.omega + 1.0) if isinstance(contract, Unbiased) else contract.delta
+
+
+def made_contractive(compressor: Compressor) -> Compressor:
+    """The compressor itself, or an unbiased one scaled by 1/(ω + 1)."""
+    return Contracted(compressor) if isinstance(compressor.contract(1), Unbiased) else compressor
+
+
+def a_compressor(key: str, given: object) -> None:
+    """Refuse what is no compressor."""
+    if not isinstance(given, Compressor):
+        raise TypeError(f"{key}: given {given!r}, must be a Compressor such as TopK(30)")
+
+
+def a_probability(key: str, given: float) -> None:
+    """Refuse what is no probability above 0."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= 1:
+        raise ValueError(f"{key}: given {given!r}, must be a probability in (0, 1]")
+
+
+def a_factor(key: str, given: float) -> None:
+    """Refuse what is no finite number of at least 0."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < np.inf:
+        raise ValueError(f"{key}: given {given!r}, must be a finite number of at least 0")

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from newtonfl.backend import Array, namespace, to_device, zeros
-from newtonfl.bases import equal_blocks
-from newtonfl.blocks import Blocks
+import numpy as np
+
+from newtonfl.backend import Array, namespace, to_device, to_host
 from newtonfl.coding import Precision
 from newtonfl.keys import SERVER, Key
-from newtonfl.methods.curvature import Curvature, NoCurvature
-from newtonfl.methods.gradients import Anchor, ExactGradient, Gradient
-from newtonfl.methods.method import Announcement, Exchange, Facts, Method
-from newtonfl.methods.models import ExactModel, Model
+from newtonfl.messages import Dense
+from newtonfl.methods.clients import put_clients, take_clients
+from newtonfl.methods.curvature import Curvature, NoCurvature, Wanted
+from newtonfl.methods.gradients import AnchoredGradient, Gradient, Scene
+from newtonfl.methods.learned import LearnedHessian, LearnedState, Learner
+from newtonfl.methods.method import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.methods.models import ExactModel, Model, Views
 from newtonfl.methods.participation import All, Participation
-from newtonfl.methods.steps import Step
+from newtonfl.methods.steps import Probe, Shift, Step
 from newtonfl.problem import Problem
 from newtonfl.wire import Parts, Sizes
+
+COINS = ("curvature", "anchor", "gradient")
+"""What the server throws coins for; coin j is bit j of the announcement's."""
 
 
 @dataclass
@@ -28,19 +35,19 @@ class ServerState:
     ----------
     x : array, shape (d,)
         The iterate.
-    model : array, shape (d,)
+    views : Views
         z, the clients' view of x.
-    gradient : array, shape (d,)
-        The mean of what was told of gradients, where a mechanism tracks them.
+    gradient : object
+        The gradient socket's own state.
     curvature : object
         The curvature socket's own state.
     facts : Facts
     """
 
     x: Array
-    model: Array
-    gradient: Array
-    curvature: object
+    views: Views
+    gradient: Any
+    curvature: Any
     facts: Facts
 
 
@@ -52,15 +59,15 @@ class ClientState:
     ----------
     model : array, shape (n, d)
         Each client's z.
-    gradient : Blocks
-        What each client has told of its gradient, where a mechanism tracks it.
-    curvature : Blocks or None
-        H_i in the basis's coordinates.
+    gradient : object
+        The gradient socket's own state.
+    curvature : object
+        The curvature socket's own state: H_i, say.
     """
 
     model: Array
-    gradient: Blocks
-    curvature: Blocks | None
+    gradient: Any
+    curvature: Any
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Descent(Method):
 
     step: Step
     curvature: Curvature = field(default_factory=NoCurvature)
-    gradient: Gradient = field(default_factory=ExactGradient)
+    gradient: Gradient = field(default_factory=AnchoredGradient)
     model: Model = field(default_factory=ExactModel)
     participation: Participation = field(default_factory=All)
     ridge: Literal["server", "clients"] = "server"
@@ -99,12 +106,39 @@ class Descent(Method):
     def resolved(self, problem: Problem) -> Self:
         problem = self._view(problem)
         self.step.check(problem)
+        self.participation.check(problem.n_clients)
         if self.step.needs_hessian and isinstance(self.curvature, NoCurvature):
             raise ValueError(f"{self.name}: this step needs a Hessian, and curvature is none")
-        return replace(self, curvature=self.curvature.resolved(problem))
+        self._check_combination()
+        return replace(
+            self,
+            curvature=self.curvature.resolved(problem),
+            gradient=self.gradient.for_dimension(problem.dim),
+            model=self.model.for_dimension(problem.dim),
+        )
+
+    def _check_combination(self) -> None:
+        """Refuse sockets whose mathematics do not go together."""
+        away = f"participation={self.participation.text}"
+        if self.participation.partial and not self.gradient.partial:
+            raise ValueError(
+                f"{self.name}: {away} needs gradients that stay true while a client is away: the invariant"
+            )
+        if not self.gradient.partial:
+            return
+        if type(self.step) is not Shift:
+            raise ValueError(
+                f"{self.name}: FedNL without l cannot take part partially: {away} needs step=shift, given "
+                f"{self.step.settings().get('step', 'fixed')}{' with a line search' if self.step.searches else ''}"
+            )
+        learned = self.curvature
+        if not isinstance(learned, LearnedHessian) or learned.mechanism.step_uses == "before":
+            raise ValueError(f"{self.name}: {away} needs a learned Hessian with step_uses=after")
 
     def settings(self) -> dict[str, str | float]:
-        return {**self.curvature.settings(), **self.step.settings(), "ridge": self.ridge, "wire": self.wire}
+        sockets = [self.curvature, self.gradient, self.model, self.step]
+        told = {key: value for socket in sockets for key, value in socket.settings().items()}
+        return {**told, "participation": self.participation.text, "ridge": self.ridge, "wire": self.wire}
 
     def sockets(self) -> dict[str, str]:
         return {
@@ -115,55 +149,176 @@ class Descent(Method):
             "step": repr(self.step),
         }
 
+    def notes(self) -> list[str]:
+        lazy = self.curvature.chances.get("curvature", 1.0) < 1.0
+        if lazy and self._wanted.norm is not None and self._wanted.fresh:
+            return [
+                "a fresh l needs every Hessian, also in the rounds in which none is told: "
+                "l=last or step=project computes none there"
+            ]
+        return []
+
+    @property
+    def _wanted(self) -> Wanted:
+        return Wanted(self.step.error_norm, self.step.fresh_error)
+
     def greeting_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: self.curvature.greeting_sizes(dim, part, heard)
+        return lambda part, client, heard: 1 if part == "constant" else self.curvature.greeting_sizes(dim, part, heard)
+
+    def announcement_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, heard: 1 if part == "trials" else dim
+
+    # -- set-up
 
     def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], ClientState]:
         problem = self._view(problem)
         greetings, curvature = self.curvature.join(problem, x0, key)
-        n = len(problem.clients)
-        told = equal_blocks(zeros((n, problem.dim), problem.like))
-        return greetings, ClientState(namespace(x0).broadcast_to(x0, (n, problem.dim)), told, curvature)
+        if self.step.needs_lipschitz:
+            constants = [Dense(one) for one in np.asarray(problem.hessian_lipschitz)[:, None]]
+            greetings = [{**g, "constant": constant} for g, constant in zip(greetings, constants, strict=True)]
+        gradient = self.gradient.join(x0, self.curvature.gradients(problem))
+        model = namespace(x0).broadcast_to(x0, (len(problem.clients), problem.dim))
+        return greetings, ClientState(model, gradient, curvature)
 
     def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> ServerState:
         facts = replace(facts, ridge_inside=self.ridge == "clients")
-        weights = self.participation.weights(facts.n_clients)
+        if self.step.needs_lipschitz:
+            told = [float(greeting["constant"].coordinates()[1][0]) for greeting in greetings]
+            facts = replace(facts, hessian_lipschitz=float(np.mean(told)))
+        weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
         curvature = self.curvature.start(facts, greetings, weights)
-        # z begins as a copy of x: a tracked model moves it in place.
-        return ServerState(x0, x0 + 0.0, zeros(facts.dim, facts.like), curvature, facts)
+        views = self.model.start(x0, facts.n_clients if self.participation.partial else 1)
+        return ServerState(x0, views, self.gradient.start(facts, x0), curvature, facts)
+
+    # -- the server's side
 
     def round(self, server: ServerState, exchange: Exchange, key: Key) -> ServerState:
-        facts = server.facts
-        message, model = self.model.announce(server.model, server.x, key.of(SERVER).to("model"))
-        part = self.participation.draw(facts.n_clients, key.of(SERVER).to("participation"))
-        announcement = Announcement(key.round, {"model": message}, hears=part, speaks=part)
+        facts, mine = server.facts, key.of(SERVER)
+        coins = self._throw(mine, key.round)
+        # Round 0 tells the server where everyone stands.
+        part = None if key.round == 0 else self.participation.draw(facts.n_clients, mine.to("participation"))
+        to_all, to_one, views = self.model.announce(server.views, server.x, part, mine.to("model"))
+        bits = sum(1 << COINS.index(name) for name, heads in coins.items() if heads)
+        announcement = Announcement(key.round, to_all, to_one, part, part, bits)
         replies = exchange(announcement, self._reply_sizes(server))
-        weights = self.participation.weights(facts.n_clients)[replies.clients]
+        weights = np.full(len(replies.clients), 1.0 / facts.n_clients)
         curvature, operator = self.curvature.hear(server.curvature, replies, weights)
-        mean, gradient = self.gradient.hear(server.gradient, replies.told("gradient"), weights)
-        if not facts.ridge_inside:
-            gradient = gradient + to_device(facts.ridge, gradient) * model
-        x = self.step.take(Anchor(model, gradient), operator, facts)
-        return ServerState(x, model, mean, curvature, facts)
+        scene = Scene(
+            self.curvature.gradients_heard(curvature, facts),
+            self.model.seen(views, replies.clients),
+            coins, key, _nothing_applied, self._moved_on_server(server.curvature, curvature, replies),
+        )  # fmt: skip
+        gradient, anchor = self.gradient.hear(server.gradient, replies, weights, scene, facts)
+        x = self.step.take(anchor, operator, facts, self._probe(exchange, anchor.point, key, facts))
+        return ServerState(x, views, gradient, curvature, facts)
+
+    def _throw(self, key: Key, round: int) -> dict[str, bool]:
+        chances = {**self.curvature.chances, **self.gradient.chances}
+        return {
+            # In round 0 the gradients are told whatever the coin says.
+            name: bool(key.to(f"{name} coin").generator().random() < chance) or (round == 0 and name != "curvature")
+            for name, chance in chances.items()
+        }
+
+    def _moved_on_server(self, before: Any, after: Any, replies: Replies) -> Callable[[int, Array], Array]:
+        def moved(j: int, v: Array) -> Array:
+            assert isinstance(self.curvature, LearnedHessian) and isinstance(after, LearnedState)
+            client = int(replies.clients[j])
+            error = float(after.errors[client] - before.errors[client])
+            return self.curvature.moved(after.coordinates, client, replies.parts[j].get("curvature"), error, v)
+
+        return moved
+
+    def _probe(self, exchange: Exchange, point: Array, key: Key, facts: Facts) -> Probe:
+        def probe(direction: Array, first: int) -> Array:
+            steps = self.step.trial_steps(first)
+            parts: Parts = {"direction": Dense(to_host(direction)), "trials": Dense(np.array([float(first)]))}
+            told = exchange(Announcement(key.round, parts), lambda part, client, heard: len(steps)).told("value")
+            values = np.mean(np.stack([message.coordinates()[1] for message in told]), axis=0)
+            if facts.ridge_inside:
+                return values
+            trials = to_host(point)[None, :] + steps[:, None] * to_host(direction)[None, :]
+            return values + 0.5 * np.sum(facts.ridge * trials**2, axis=1)
+
+        return probe
+
+    def _reply_sizes(self, server: ServerState) -> Sizes:
+        gradients = self.curvature.gradients_heard(server.curvature, server.facts).sizes
+        whole = self.gradient.partial
+        return lambda part, client, heard: (
+            (server.facts.dim if whole else int(gradients[client]))
+            if part == "gradient"
+            else self.curvature.reply_size(server.curvature, part, client)
+        )
+
+    # -- the clients' side
 
     def respond(
         self, clients: ClientState, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[list[Parts], ClientState]:
-        problem = self._view(problem)
-        x = self.model.receive(clients.model[0, :], announcement.to_all["model"])
-        point = problem.at(x)
+        whole = self._view(problem)
+        if "direction" in announcement.to_all:
+            return self._values(clients, announcement, whole), clients
+        chosen = None if announcement.hears is None else np.flatnonzero(np.isin(whole.clients, announcement.hears))
+        if chosen is None or len(chosen) == len(whole.clients):
+            return self._reply(clients, announcement, whole, whole, None, key)
+        if len(chosen) == 0:
+            return [], clients
+        replies, part = self._reply(take_clients(clients, chosen), announcement, whole.take(chosen), whole, chosen, key)
+        return replies, put_clients(clients, chosen, part)
+
+    def _reply(
+        self, clients: ClientState, announcement: Announcement, problem: Problem, whole: Problem,
+        chosen: Array | None, key: Key,
+    ) -> tuple[list[Parts], ClientState]:  # fmt: skip
+        z = self.model.receive(clients.model, announcement, problem.clients)
+        point = problem.at(z)
+        coins = {name: bool(announcement.coins >> bit & 1) for bit, name in enumerate(COINS)}
+        coins = {name: heads for name, heads in coins.items() if name in self._names}
         curvature_parts, curvature = self.curvature.tell(
-            clients.curvature, point, announcement.round, self.step.error_norm, key.to("curvature")
+            clients.curvature, point, whole, chosen, announcement.round, self._wanted, coins, key.to("curvature")
         )
-        gradients, told = self.gradient.tell(clients.gradient, point.gradient, problem.clients, key.to("gradient"))
-        replies = [{"gradient": g, **parts} for g, parts in zip(gradients, curvature_parts, strict=True)]
-        return replies, ClientState(namespace(x).broadcast_to(x, clients.model.shape), told, curvature)
+        model = namespace(z).broadcast_to(z, clients.model.shape) + 0.0
+        gradients = self.curvature.gradients(whole)
+        scene = Scene(
+            gradients if chosen is None else gradients.take(chosen),
+            model, coins, key.to("gradient"),
+            *self._looks(clients.curvature, curvature, curvature_parts, whole, chosen),
+        )  # fmt: skip
+        gradient_parts, gradient = self.gradient.tell(clients.gradient, point, scene, announcement.round)
+        replies = [{**g, **parts} for g, parts in zip(gradient_parts, curvature_parts, strict=True)]
+        return replies, ClientState(model, gradient, curvature)
+
+    @property
+    def _names(self) -> set[str]:
+        return {*self.curvature.chances, *self.gradient.chances}
+
+    def _looks(
+        self, before: Learner, after: Learner, parts: list[Parts], whole: Problem, chosen: Array | None
+    ) -> tuple[Callable[[int, Array], Array], Callable[[int, Array], Array]]:
+        """What the clients' invariants may ask of their own curvature: see :class:`Scene`."""
+
+        def applied(i: int, v: Array) -> Array:
+            assert isinstance(self.curvature, LearnedHessian)
+            return self.curvature.applied(after, self.curvature.coordinates(whole, chosen), i, v)
+
+        def moved(i: int, v: Array) -> Array:
+            assert isinstance(self.curvature, LearnedHessian)
+            coordinates, message = self.curvature.coordinates(whole, chosen), parts[i].get("curvature")
+            return self.curvature.moved(coordinates, i, message, float(after.errors[i] - before.errors[i]), v)
+
+        return applied, moved
+
+    def _values(self, clients: ClientState, announcement: Announcement, problem: Problem) -> list[Parts]:
+        """f_i at the trial points; the papers count a number each."""
+        direction = to_device(announcement.to_all["direction"].coordinates()[1], problem.like)
+        steps = self.step.trial_steps(int(announcement.to_all["trials"].coordinates()[1][0]))
+        values = problem.at(clients.model[0, :]).value_along(direction, steps)
+        return [{"value": Dense(each)} for each in to_host(values)]
 
     def _view(self, problem: Problem) -> Problem:
         return problem.with_local_ridge() if self.ridge == "clients" else problem
 
-    def _reply_sizes(self, server: ServerState) -> Sizes:
-        dim = server.facts.dim
-        return lambda part, client, heard: (
-            dim if part == "gradient" else self.curvature.reply_size(server.curvature, part, client)
-        )
+
+def _nothing_applied(i: int, v: Array) -> Array:
+    raise AssertionError("the server knows no client's own estimate")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from newtonfl.coding import Precision
 from newtonfl.methods.descent import Descent
-from newtonfl.methods.presets import RidgeAt, one_of, vectors_on_wire
+from newtonfl.methods.presets import one_of, vectors_on_wire
 from newtonfl.methods.steps import Fixed
 
 
-def gd(*, stepsize: float | str = "theory", ridge: RidgeAt = "server", wire: Precision = "float64") -> Descent:
+def gd(
+    *, stepsize: float | str = "theory", ridge: Literal["server", "clients"] = "server", wire: Precision = "float64"
+) -> Descent:
     """Gradient descent: x⁺ = x - γ∇f(x).
 
     Linear for strongly convex f and γ ≤ 1/L: f(x^k) - f* ≤ (1 - γμ)ᵏ (f(x⁰) - f*).

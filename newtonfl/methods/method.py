@@ -75,6 +75,8 @@ class Facts:
         Finds sup‖∇²f‖₂ less the ridge. Theory takes it as known, so finding it is not on the ledger.
     like : array
         Names the library and device of the server's arrays.
+    hessian_lipschitz : float
+        The mean of the L_*i that clients told when they joined, where the method asks for them.
     """
 
     n_clients: int
@@ -83,6 +85,7 @@ class Facts:
     largest_curvature: Callable[[], float]
     like: Array
     ridge_inside: bool = False
+    hessian_lipschitz: float = 0.0
 
     def smoothness(self) -> float:
         """L of f, ridge included; ValueError where the problem states no bound."""
@@ -116,9 +119,17 @@ class Method(ABC):
         """What the method is made of, for people."""
         return {}
 
+    def notes(self) -> list[str]:
+        """What a user should know of these settings; a solve's result carries it."""
+        return []
+
     @abstractmethod
     def greeting_sizes(self, dim: int) -> Sizes:
         """How many coordinates the parts of a greeting have."""
+
+    def announcement_sizes(self, dim: int) -> Sizes:
+        """How many coordinates the parts of an announcement have."""
+        return lambda part, client, heard: dim
 
     @abstractmethod
     def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:

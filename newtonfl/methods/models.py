@@ -4,55 +4,134 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array, to_device, to_host
+from newtonfl.backend import Array, namespace, to_device, to_host
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.keys import Key
-from newtonfl.mechanisms import Mechanism
-from newtonfl.messages import Dense, Message
+from newtonfl.mechanisms import EF21, Mechanism, Memory
+from newtonfl.messages import Dense, Message, Nothing
+from newtonfl.methods.clients import put_clients, take_clients
+from newtonfl.methods.method import Announcement
+from newtonfl.wire import Parts
+
+
+@dataclass
+class Views:
+    """The server's account of what its clients see: z, one for all of them or one each.
+
+    Attributes
+    ----------
+    memory : Memory
+        z as told, and the iterate before; one block where all clients see the same, else n.
+    """
+
+    memory: Memory
 
 
 class Model(ABC):
-    """How the iterate reaches the clients. Subclasses are frozen dataclasses.
-
-    Both ends hold the same z, the clients' view of x, as an array (d,).
-    """
+    """How the iterate reaches the clients. Subclasses are frozen dataclasses."""
 
     @abstractmethod
-    def announce(self, z: Array, x: Array, key: Key) -> tuple[Message, Array]:
-        """The message that tells of x to those who hold z, and what they hold after it."""
+    def start(self, x0: Array, n_views: int) -> Views:
+        """The views of clients that have all heard x⁰: `n_views` is 1 where they will always hear the same."""
 
     @abstractmethod
-    def receive(self, z: Array, message: Message) -> Array:
-        """What a client that held z holds after the message."""
+    def announce(self, views: Views, x: Array, hears: Array | None, key: Key) -> tuple[Parts, dict[int, Parts], Views]:
+        """What goes to all, what goes to one, and the views after it."""
+
+    @abstractmethod
+    def receive(self, z: Array, announcement: Announcement, clients: Array) -> Array:
+        """What the `clients` that held `z` (n, d) see after the announcement: (d,) where it is the same for all."""
+
+    def seen(self, views: Views, clients: Array) -> Array:
+        """z of the `clients`, shape (clients, d)."""
+        told = views.memory.told
+        rows = [told[0 if len(told) == 1 else int(i)] for i in clients]
+        return namespace(told.values).stack(rows)
+
+    def for_dimension(self, dim: int) -> Self:
+        """This socket with settings like ``"8d"`` made numbers."""
+        return self
+
+    @property
+    def text(self) -> str:
+        """As the command line writes it."""
+        return "exact"
+
+    def settings(self) -> dict[str, str | float]:
+        return {"model": self.text}
 
 
 @dataclass(frozen=True)
 class ExactModel(Model):
     """x itself is sent."""
 
-    def announce(self, z: Array, x: Array, key: Key) -> tuple[Message, Array]:
-        return Dense(to_host(x)), x
+    def start(self, x0: Array, n_views: int) -> Views:
+        return Views(Memory(equal_blocks(x0[None, :])))
 
-    def receive(self, z: Array, message: Message) -> Array:
-        return to_device(message.coordinates()[1], z)
+    def announce(self, views: Views, x: Array, hears: Array | None, key: Key) -> tuple[Parts, dict[int, Parts], Views]:
+        # Who does not hear keeps an older view, but nobody asks what that was.
+        return {"model": Dense(to_host(x))}, {}, Views(Memory(equal_blocks(x[None, :])))
+
+    def receive(self, z: Array, announcement: Announcement, clients: Array) -> Array:
+        return to_device(announcement.to_all["model"].coordinates()[1], z)
 
 
 @dataclass(frozen=True)
 class TrackedModel(Model):
-    """A mechanism tells of x, given z: bidirectional compression (arXiv 2106.02969, Algorithm 5)."""
+    """A mechanism tells of x, given z: bidirectional compression (arXiv 2106.02969, Algorithm 5; 2206.03588).
+
+    z ← C_{z, xᵏ}(xᵏ⁺¹). Under partial participation the server keeps one z a client (n·d numbers).
+    """
 
     mechanism: Mechanism
 
-    def announce(self, z: Array, x: Array, key: Key) -> tuple[Message, Array]:
-        space = Coordinates(np.array([x.shape[0]]))
-        sent = self.mechanism.send(
-            equal_blocks(z[None, :]), equal_blocks(x[None, :]), space, np.array([key.client]), key
-        )
-        return sent.messages[0], sent.state.values
+    def start(self, x0: Array, n_views: int) -> Views:
+        rows = equal_blocks(namespace(x0).broadcast_to(x0, (n_views, x0.shape[0])) + 0.0)
+        return Views(Memory(rows, rows.replaced(rows.values + 0.0) if self.mechanism.needs_previous else None))
 
-    def receive(self, z: Array, message: Message) -> Array:
-        space = Coordinates(np.array([z.shape[0]]))
-        return space.accumulate(z + 0.0, [message], self.mechanism.rates(space.sizes))
+    def announce(self, views: Views, x: Array, hears: Array | None, key: Key) -> tuple[Parts, dict[int, Parts], Views]:
+        coin = self.mechanism.coin is None or key.to("coin").generator().random() < self.mechanism.coin
+        common = len(views.memory.told) == 1
+        everyone = np.arange(len(views.memory.told))
+        chosen = everyone if common or hears is None else hears
+        memory = take_clients(views.memory, chosen)
+        target = equal_blocks(namespace(x).broadcast_to(x, (len(chosen), x.shape[0])) + 0.0)
+        clients = np.array([key.client]) if common else chosen
+        if len(chosen) == 0 or self.mechanism.rests(coin):
+            told: list[Message] = [Nothing() for _ in chosen]
+        else:
+            sent = self.mechanism.send(memory, target, Coordinates(memory.told.sizes), clients, key, coin)
+            told, memory = sent.messages, sent.memory
+        after = put_clients(views.memory, chosen, memory)
+        if self.mechanism.needs_previous:
+            # y is the last iterate for all, whoever heard of it.
+            whole = namespace(x).broadcast_to(x, (len(everyone), x.shape[0]))
+            after = Memory(after.told, equal_blocks(whole + 0.0))
+        if common:
+            return {"model": told[0]}, {}, Views(after)
+        return {}, {int(i): {"model": message} for i, message in zip(chosen, told, strict=True)}, Views(after)
+
+    def receive(self, z: Array, announcement: Announcement, clients: Array) -> Array:
+        common = announcement.to_all.get("model")
+        messages = [common] if common else [announcement.to_one[int(i)]["model"] for i in clients]
+        rows = equal_blocks(z[: len(messages), :] + 0.0)
+        space = Coordinates(rows.sizes)
+        heard = space.add(rows, messages, self.mechanism.rates(space.sizes)).values
+        return heard if common else namespace(z).reshape(heard, z.shape)
+
+    def for_dimension(self, dim: int) -> Self:
+        made = self.mechanism.for_dimension(dim)
+        made.check(Coordinates(np.array([dim])))
+        return type(self)(made)
+
+    @property
+    def text(self) -> str:
+        return self.mechanism.spoken
+
+    def settings(self) -> dict[str, str | float]:
+        rate = {"model_rate": self.mechanism.alpha} if isinstance(self.mechanism, EF21) else {}
+        return {"model": self.text, **rate}

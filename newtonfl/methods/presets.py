@@ -1,29 +1,93 @@
-"""What the second-order presets share: named settings, turned into sockets."""
+"""Presets: the papers' methods as settings of the round's five sockets."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from newtonfl.bases import Basis, Support, Symmetric
+from newtonfl.bases import PSD, Basis, DataSubspace, Support, Symmetric
 from newtonfl.coding import PRECISIONS, Precision
-from newtonfl.compressors import Compressor, Identity, Rounded
-from newtonfl.mechanisms import EF21, Alpha
-from newtonfl.methods.curvature import ErrorNorm, Init, LearnedHessian
+from newtonfl.compressors import Compressor, Identity, Rounded, TopK
+from newtonfl.mechanisms import EF21, Mechanism
+from newtonfl.methods.cubic import Cubic
 from newtonfl.methods.descent import Descent
-from newtonfl.methods.gradients import ExactGradient, Gradient, TrackedGradient
+from newtonfl.methods.gradients import AnchoredGradient, Gradient, InvariantGradient
+from newtonfl.methods.learned import LearnedHessian
+from newtonfl.methods.line_search import LineSearch
 from newtonfl.methods.models import ExactModel, Model, TrackedModel
+from newtonfl.methods.participation import All, Participation
 from newtonfl.methods.steps import Plain, Project, Shift, Step
 
-StepName: TypeAlias = Literal["project", "shift", "plain"]
-BasisName: TypeAlias = Literal["auto", "symmetric", "symmetric-plain", "support"]
-RidgeAt: TypeAlias = Literal["server", "clients"]
-
-_BASES: dict[str, Basis | None] = {
+BASES: dict[str, Basis | None] = {
     "auto": None,
     "symmetric": Symmetric(),
     "symmetric-plain": Symmetric(isometric=False),
     "support": Support(),
+    "data": DataSubspace(),
+    "rotation": DataSubspace(complete=True),
+    "psd": PSD(),
 }
+"""Bases by name; None leaves the choice to the problem."""
+
+DEFAULTS: dict[str, Any] = {
+    "compressor": TopK("1d"),
+    "mechanism": None,
+    "alpha": "auto",
+    "step_uses": "after",
+    "basis": "auto",
+    "init": "hessian",
+    "step": "shift",
+    "shift_norm": "frobenius",
+    "l": "fresh",
+    "lipschitz": "theory",
+    "line_search": 0,
+    "armijo": 0.5,
+    "backtrack": 0.5,
+    "gradient": "exact",
+    "gradient_p": 1.0,
+    "model": "exact",
+    "model_rate": "auto",
+    "participation": All(),
+    "ridge": "server",
+    "wire": "float64",
+}
+"""Every setting of a second-order preset, and what it is when neither the preset nor the user says otherwise.
+
+compressor
+    How much of a Hessian's change is sent.
+mechanism
+    What is sent given what was sent before: a Mechanism, or what makes one of `compressor`, such as ``lag`` or
+    ``lambda c: CLAG(c, zeta=2)``; None is EF21 with `compressor` and `alpha`.
+alpha
+    EF21's rate: a number in (0, 1], "theory" or "auto".
+step_uses
+    Whether the step uses the estimate "after" this round's message (Newton-3PC) or "before" it (FedNL).
+basis
+    "auto", "symmetric", "symmetric-plain", "support", "data", "rotation", "psd", or a Basis.
+init
+    H_i⁰: "hessian" (sent once, counted as set-up), "zero", or "zero-total" (zero with its ridge).
+step
+    "shift" (H + l·I), "project" ([H]_λ), "plain" or "cubic".
+shift_norm, l
+    The norm of l_i, "frobenius" or "spectral"; and whether a round that tells no Hessian needs a "fresh" l_i.
+lipschitz
+    The cubic step's constant: "theory" (the clients' L_*i, told when they join) or a number.
+line_search, armijo, backtrack
+    How many trial steps an exchange asks for (0: no line search), c and γ.
+gradient, gradient_p
+    "exact", "invariant" (what partial participation needs and gets), or a Mechanism or Compressor that tells of
+    gradients; and how likely a round tells them at all.
+model, model_rate
+    "exact", or a Mechanism or Compressor that tells of the iterate; and that compressor's rate η.
+participation
+    A Participation: All(), Uniform(τ), Independent(p), Trace.read(path).
+ridge
+    Whether λ/2‖x‖² is added by the "server", or stands in the "clients"' functions and so in what is learned.
+wire
+    "float64", "float32" or "natural".
+"""
 
 
 def one_of(key: str, given: object, allowed: tuple[str, ...]) -> None:
@@ -32,86 +96,141 @@ def one_of(key: str, given: object, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{key}: given {given!r}, allowed are {', '.join(allowed)}")
 
 
-def step_of(step: StepName, shift_norm: ErrorNorm) -> Step:
-    """The step socket."""
-    one_of("step", step, ("project", "shift", "plain"))
-    one_of("shift_norm", shift_norm, ("frobenius", "spectral"))
-    return {"project": Project(), "shift": Shift(shift_norm), "plain": Plain()}[step]
-
-
-def basis_of(basis: BasisName | Basis) -> Basis | None:
-    """The basis by its name; None leaves the choice to the problem."""
-    if isinstance(basis, Basis):
-        return basis
-    one_of("basis", basis, tuple(_BASES))
-    return _BASES[basis]
-
-
-def on_wire(compressor: Compressor, wire: Precision) -> Compressor:
-    """The compressor at the wire's precision."""
-    one_of("wire", wire, PRECISIONS)
-    return compressor if wire == "float64" else Rounded(compressor, wire)
-
-
-def vectors_on_wire(wire: Precision) -> tuple[Gradient, Model]:
-    """The gradient and model sockets at the wire's precision.
-
-    Exact values would stop a float32 run at a gradient norm of 5e-10. Differences do not: so below float64 the exact
-    sockets become EF21 with a rounding compressor.
-    """
-    if wire == "float64":
-        return ExactGradient(), ExactModel()
-    rounding = EF21(on_wire(Identity(), wire))
-    return TrackedGradient(rounding), TrackedModel(rounding)
-
-
-def learned(
-    name: str,
-    compressor: Compressor,
-    step: StepName,
-    shift_norm: ErrorNorm,
-    alpha: Alpha,
-    init: Init,
-    step_uses: Literal["after", "before"],
-    basis: BasisName | Basis,
-    ridge: RidgeAt,
-    wire: Precision,
-) -> Descent:
-    """The round with Hessians learned by the EF21 mechanism.
+def preset(name: str, doc: str, *, without: tuple[str, ...] = (), **own: Any) -> Callable[..., Descent]:
+    """A function that makes the method `name`: the round with the preset's `own` settings unless others are given.
 
     Parameters
     ----------
     name : str
-        The preset's name.
-    compressor : Compressor
-        How much of a Hessian's change is sent.
-    step : {"shift", "project", "plain"}
-        How the estimate is made safe to invert.
-    shift_norm : {"frobenius", "spectral"}
-        The norm of l_i.
-    alpha : float, "theory" or "auto"
-        The Hessian learning rate; see :class:`EF21`.
-    init : {"hessian", "zero", "zero-total"}
-        H_i⁰.
-    step_uses : {"after", "before"}
-        Whether the step uses the estimate after this round's message or before it.
-    basis : {"auto", "symmetric", "symmetric-plain", "support"} or Basis
-        The coordinates of the Hessians.
-    ridge : {"server", "clients"}
-        Where λ/2‖x‖² is added.
-    wire : {"float64", "float32", "natural"}
-        How numbers are sent.
+    doc : str
+        Its docstring: the paper, its equations and its theory's conditions.
+    without : tuple of str
+        Settings that make the method what it is, and cannot be given.
+    own : settings
+        Where it differs from :data:`DEFAULTS`.
     """
-    if not isinstance(compressor, Compressor):
-        raise TypeError(f"compressor: given {compressor!r}, must be a Compressor such as TopK(30)")
-    one_of("init", init, ("hessian", "zero", "zero-total"))
-    one_of("step_uses", step_uses, ("after", "before"))
-    one_of("ridge", ridge, ("server", "clients"))
-    if isinstance(alpha, str):
-        one_of("alpha", alpha, ("auto", "theory"))
-    elif isinstance(alpha, bool) or not 0 < alpha <= 1:
-        raise ValueError(f"alpha: given {alpha}, must be in (0, 1], or 'theory'")
-    gradient, model = vectors_on_wire(wire)
-    mechanism = EF21(on_wire(compressor, wire), alpha, step_uses)
-    curvature = LearnedHessian(mechanism, basis_of(basis), init, wire)
-    return Descent(step_of(step, shift_norm), curvature, gradient, model, ridge=ridge, wire=wire, name=name)
+    offered = {key: value for key, value in {**DEFAULTS, **own}.items() if key not in without}
+
+    def make(**settings: Any) -> Descent:
+        for key in settings:
+            if key not in offered:
+                raise TypeError(f"{name} has no setting {key!r}; it has {', '.join(offered)}")
+        if "compressor" in settings and isinstance(settings.get("mechanism", own.get("mechanism")), Mechanism):
+            raise TypeError(f"{name}: the mechanism holds its own compressor; give one or the other")
+        return assemble(name, {**DEFAULTS, **own, **settings})
+
+    make.__name__ = make.__qualname__ = name.replace("-", "_")
+    make.__doc__ = doc + "\n\nSettings: see :data:`newtonfl.methods.presets.DEFAULTS`.\n"
+    make.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=value) for key, value in offered.items()],
+        return_annotation=Descent,
+    )
+    return make
+
+
+def assemble(name: str, given: Mapping[str, Any]) -> Descent:
+    """The round with these settings, all of :data:`DEFAULTS` among them."""
+    wire = given["wire"]
+    one_of("wire", wire, PRECISIONS)
+    one_of("ridge", given["ridge"], ("server", "clients"))
+    one_of("init", given["init"], ("hessian", "zero", "zero-total"))
+    curvature = LearnedHessian(
+        on_wire(_mechanism(given), wire), basis_of(given["basis"]), given["init"], wire, _optimum(given)
+    )
+    return Descent(
+        step_of(given), curvature, _gradient(given, wire), _model(given, wire), _participation(given),
+        ridge=given["ridge"], wire=wire, name=name,
+    )  # fmt: skip
+
+
+def _mechanism(given: Mapping[str, Any]) -> Mechanism:
+    one_of("step_uses", given["step_uses"], ("after", "before"))
+    mechanism = given["mechanism"]
+    if mechanism is None or mechanism is EF21:
+        return EF21(given["compressor"], given["alpha"], step_uses=given["step_uses"])
+    if callable(mechanism):
+        mechanism = mechanism(given["compressor"])
+    if not isinstance(mechanism, Mechanism):
+        raise TypeError(f"mechanism: given {mechanism!r}, must be a Mechanism such as CLAG(TopK(30), zeta=2)")
+    return replace(mechanism, step_uses=given["step_uses"])
+
+
+def _optimum(given: Mapping[str, Any]) -> tuple[float, ...] | None:
+    if "optimum" not in given:
+        return None
+    if given["optimum"] is None:
+        raise ValueError("newton-star steps with the Hessian at the solution: give optimum=x*, a vector of d numbers")
+    return tuple(float(number) for number in given["optimum"])
+
+
+def step_of(given: Mapping[str, Any]) -> Step:
+    """The step socket."""
+    one_of("step", given["step"], ("shift", "project", "plain", "cubic"))
+    one_of("shift_norm", given["shift_norm"], ("frobenius", "spectral"))
+    one_of("l", given["l"], ("fresh", "last"))
+    inner: Step
+    if given["step"] == "cubic":
+        inner = Cubic(given["shift_norm"], given["l"], given["lipschitz"])
+    elif given["step"] == "shift":
+        inner = Shift(given["shift_norm"], given["l"])
+    else:
+        inner = {"project": Project(), "plain": Plain()}[given["step"]]
+    if not given["line_search"]:
+        return inner
+    return LineSearch(inner, given["armijo"], given["backtrack"], given["line_search"])
+
+
+def basis_of(basis: str | Basis) -> Basis | None:
+    """The basis by its name; None leaves the choice to the problem."""
+    if isinstance(basis, Basis):
+        return basis
+    one_of("basis", basis, tuple(BASES))
+    return BASES[basis]
+
+
+def on_wire(mechanism: Mechanism, wire: Precision) -> Mechanism:
+    """The mechanism at the wire's precision."""
+    return mechanism if wire == "float64" else mechanism.on_wire(lambda compressor: Rounded(compressor, wire))
+
+
+def tells(key: str, given: Any, alpha: Any, wire: Precision) -> Mechanism | None:
+    """How a vector is told; None tells it whole.
+
+    Exact values would stop a float32 run at a gradient norm of 5e-10. Differences do not: so below float64 what is
+    exact becomes EF21 with a rounding compressor.
+    """
+    one_of("wire", wire, PRECISIONS)
+    if isinstance(given, str):
+        one_of(key, given, ("exact",))
+        return None if wire == "float64" else on_wire(EF21(Identity()), wire)
+    if isinstance(given, Compressor):
+        return on_wire(EF21(given, alpha), wire)
+    if not isinstance(given, Mechanism):
+        raise TypeError(f"{key}: given {given!r}, must be 'exact', a Compressor or a Mechanism")
+    return on_wire(given, wire)
+
+
+def _gradient(given: Mapping[str, Any], wire: Precision) -> Gradient:
+    if _participation(given).partial or given["gradient"] == "invariant":
+        if given["gradient"] not in ("exact", "invariant"):
+            raise ValueError("gradient: under partial participation invariants are told, whole: use gradient=exact")
+        return InvariantGradient(on_wire(EF21(Identity()), wire), given["gradient_p"])
+    return AnchoredGradient(tells("gradient", given["gradient"], "auto", wire), given["gradient_p"])
+
+
+def _model(given: Mapping[str, Any], wire: Precision) -> Model:
+    mechanism = tells("model", given["model"], given["model_rate"], wire)
+    return ExactModel() if mechanism is None else TrackedModel(mechanism)
+
+
+def _participation(given: Mapping[str, Any]) -> Participation:
+    participation: Participation = given["participation"]
+    if not isinstance(participation, Participation):
+        raise TypeError(f"participation: given {participation!r}, must be a Participation such as Uniform(8)")
+    return participation
+
+
+def vectors_on_wire(wire: Precision) -> tuple[Gradient, Model]:
+    """The exact gradient and model sockets at the wire's precision."""
+    mechanism = tells("model", "exact", "auto", wire)
+    return AnchoredGradient(mechanism), ExactModel() if mechanism is None else TrackedModel(mechanism)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,9 +16,12 @@ from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
 from newtonfl.problem import Problem
 
+Probe: TypeAlias = Callable[[Array, int], Array]
+"""(direction, s) → f at the clients' point plus each of :meth:`Step.trial_steps` (s) times the direction: an exchange."""
+
 
 class SingularStep(ArithmeticError):
-    """The step's matrix is not positive definite; solve() ends with that as its reason."""
+    """No step can be taken: its matrix is not positive definite, or nothing along it descends."""
 
 
 class Step(ABC):
@@ -27,14 +31,25 @@ class Step(ABC):
     ----------
     needs_hessian : bool
         Whether the step asks for curvature.
+    needs_lipschitz : bool
+        Whether it asks the clients for L_*i, the Lipschitz constants of their Hessians, when they join.
+    searches : bool
+        Whether it asks for values at trial points.
     """
 
     needs_hessian: ClassVar[bool] = True
+    needs_lipschitz: bool = False
+    searches: ClassVar[bool] = False
 
     @property
     def error_norm(self) -> ErrorNorm | None:
         """In which norm the clients shall tell l_i, the error of their estimate; None where it is not used."""
         return None
+
+    @property
+    def fresh_error(self) -> bool:
+        """Whether l_i must be of this round even where no Hessian is told."""
+        return self.error_norm is not None
 
     def check(self, problem: Problem) -> None:  # noqa: B027 - most steps serve all problems
         """Refuse a problem that the step cannot serve, with a ValueError that says why."""
@@ -42,14 +57,18 @@ class Step(ABC):
     @abstractmethod
     def settings(self) -> dict[str, str | float]: ...
 
+    def trial_steps(self, first: int) -> Array:
+        """0, then the trial steps from the exponent `first` on, of a step that searches."""
+        raise NotImplementedError(f"{type(self).__name__} searches along no line")
+
     @abstractmethod
-    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts) -> Array:
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
         """The next iterate, shape (d,).
 
         Raises
         ------
         SingularStep
-            If the step's matrix is not positive definite.
+            If no step can be taken.
         """
 
 
@@ -75,7 +94,7 @@ class Fixed(Step):
         elif isinstance(self.stepsize, str) or not 0 < self.stepsize < np.inf:
             raise ValueError(f"stepsize: given {self.stepsize!r}, must be a positive number or 'theory' (1/L)")
 
-    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts) -> Array:
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
         stepsize = 1.0 / facts.smoothness() if isinstance(self.stepsize, str) else self.stepsize
         return anchor.point - stepsize * anchor.gradient
 
@@ -89,7 +108,7 @@ class Plain(Step):
     def settings(self) -> dict[str, str | float]:
         return {"step": self.name}
 
-    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts) -> Array:
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
         assert operator is not None
         factor = cholesky(self.matrix(operator, facts))
         if factor is None:
@@ -98,7 +117,7 @@ class Plain(Step):
 
     def matrix(self, operator: Operator, facts: Facts) -> Array:
         """P, shape (d, d)."""
-        return operator.hessian + _diagonal(0.0 if facts.ridge_inside else facts.ridge, facts)
+        return operator.hessian + diagonal(0.0 if facts.ridge_inside else facts.ridge, facts)
 
 
 @dataclass(frozen=True)
@@ -112,20 +131,27 @@ class Shift(Plain):
     norm : {"frobenius", "spectral"}
         The papers' statements use the Frobenius norm, their programs the spectral one: fewer rounds, an eigenvalue
         problem a client and round.
+    l : {"fresh", "last"}
+        Whether a round in which no Hessian is told needs l_i all the same, and so a Hessian, or uses the last l_i.
     """
 
     norm: ErrorNorm = "frobenius"
+    l: Literal["fresh", "last"] = "fresh"  # noqa: E741 - the papers' letter
     name = "shift"
 
     @property
     def error_norm(self) -> ErrorNorm | None:
         return self.norm
 
+    @property
+    def fresh_error(self) -> bool:
+        return self.l == "fresh"
+
     def settings(self) -> dict[str, str | float]:
-        return {"step": self.name, "shift_norm": self.norm}
+        return {"step": self.name, "shift_norm": self.norm, "l": self.l}
 
     def matrix(self, operator: Operator, facts: Facts) -> Array:
-        return super().matrix(operator, facts) + _diagonal(operator.error, facts)
+        return super().matrix(operator, facts) + diagonal(operator.error, facts)
 
 
 @dataclass(frozen=True)
@@ -147,15 +173,16 @@ class Project(Plain):
 
     def matrix(self, operator: Operator, facts: Facts) -> Array:
         xp = namespace(operator.hessian)
-        ridge = _diagonal(facts.ridge, facts)
+        ridge = diagonal(facts.ridge, facts)
         data = operator.hessian - ridge if facts.ridge_inside else operator.hessian
         # [H]₀ = H where H is positive semidefinite. Data Hessians are often singular, hence the hair's breadth.
         hair = 1e-14 * xp.linalg.matrix_norm(data)
-        if cholesky(data + hair * _diagonal(1.0, facts)) is None:
+        if cholesky(data + hair * diagonal(1.0, facts)) is None:
             values, vectors = xp.linalg.eigh(data)
             data = (vectors * xp.clip(values, 0.0, None)) @ vectors.T
         return data + ridge
 
 
-def _diagonal(entries: Array | float, facts: Facts) -> Array:
+def diagonal(entries: Array | float, facts: Facts) -> Array:
+    """The matrix with `entries` on its diagonal, shape (d, d)."""
     return to_device(np.diag(np.broadcast_to(entries, (facts.dim,))), facts.like)

@@ -1,0 +1,247 @@
+"""The span of a client's rows, in which its Hessian is a small matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import scipy.linalg
+
+from newtonfl.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.bases.basis import Basis, TriangleCoordinates, unpacked
+from newtonfl.bases.coordinates import Coordinates
+from newtonfl.blocks import Blocks, offsets_of
+from newtonfl.coding import WireError
+from newtonfl.messages import Dense, Message, Run
+from newtonfl.problem import Point, Problem
+from newtonfl.triangle import position, triangle
+from newtonfl.wire import Parts
+
+
+@dataclass(frozen=True)
+class DataSubspace(Basis):
+    """Coordinates of Λ_i = V_iᵀ∇²f_i V_i, V_i an orthonormal basis of the span of client i's rows.
+
+    A generalised linear model has ∇²f_i = V_i Λ_i V_iᵀ and ∇f_i = V_i c_i, so a Hessian is r_i(r_i + 1)/2 isometric
+    coordinates and a gradient r_i numbers, at the price of sending V_i once: r_i·d numbers, counted as set-up (Basis
+    Learn, arXiv 2111.01847, section 2). The ridge is not in the span: the server adds it.
+
+    Parameters
+    ----------
+    complete : bool
+        Complete V_i to an orthogonal Q_i (d, d) and learn Q_iᵀ∇²f_i Q_i, all of it: the three-point mechanism
+        H + Q C(Qᵀ(X - H)Q) Qᵀ of Newton-3PC (arXiv 2206.03588, "rotation"; for C contractive with α, A = α/2 and
+        B = (1 - α)(2 - α)/α). Coefficients outside the span are exactly zero, so that Top-K chooses what it chooses
+        without completion; Q_i is d² numbers, and gradients are told as they are.
+    """
+
+    complete: bool = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "rotation" if self.complete else "data"
+
+    def with_diagonal(self) -> Self:
+        if not self.complete:
+            raise ValueError(
+                "basis=data learns what lies in the span of a client's rows, and the ridge does not: "
+                "use ridge=server and init=hessian or init=zero, or another basis"
+            )
+        return self
+
+    def of(self, problem: Problem) -> TriangleCoordinates:
+        if problem.local_ridge is not None:
+            self.with_diagonal()
+        spans = [_span(problem.client_rows(i)) for i in range(len(problem.clients))]
+        rows = problem.projected_rows(spans)
+        vectors = [_completed(span) for span in spans] if self.complete else spans
+        return self._with(vectors, problem.dim, tuple(rows), problem.local_ridge)
+
+    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+        vectors = []
+        for client, greeting in enumerate(greetings):
+            match greeting.get("subspace"):
+                case Run(first=0, values=values) if not self.complete and len(values) % dim == 0:
+                    vectors.append(values.reshape(-1, dim))
+                case Dense(values=values) if self.complete and len(values) == dim * dim:
+                    vectors.append(values.reshape(-1, dim))
+                case _:
+                    raise WireError(f"join, client {client}, subspace: the greeting tells of none")
+        return self._with(vectors, dim)
+
+    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+        if part == "subspace":
+            return dim * dim
+        told = heard.get("subspace")
+        rank = len(told.values) // dim if isinstance(told, Run) and not self.complete else dim
+        return _triangular(rank)
+
+    def _with(
+        self, vectors: Sequence[Array], dim: int, rows: tuple[Array, ...] = (), ridge: Array | None = None
+    ) -> TriangleCoordinates:
+        sizes = np.array([_triangular(len(v)) for v in vectors], dtype=np.int64)
+        return SubspaceCoordinates(sizes, dim, True, None, self.complete, tuple(vectors), rows, ridge)
+
+
+@dataclass(frozen=True)
+class SubspaceCoordinates(TriangleCoordinates):
+    """The isometric upper triangle of each client's V_iᵀ H_i V_i.
+
+    Attributes
+    ----------
+    vectors : tuple of numpy.ndarray, shape (r_i, d), or (d, d) where they are completed
+        The rows of V_iᵀ, on the host.
+    rows : tuple of array, shape (m_i, rank_i)
+        A_i V_i, on the device; none on the server.
+    ridge : array or None
+        The ridge that every client's function holds.
+    """
+
+    vectors: tuple[Array, ...] = ()
+    rows: tuple[Array, ...] = ()
+    ridge: Array | None = None
+
+    def _take(self, chosen: Array) -> Self:
+        vectors = tuple(self.vectors[i] for i in chosen)
+        rows = tuple(self.rows[i] for i in chosen) if self.rows else ()
+        return replace(self, sizes=self.sizes[chosen], vectors=vectors, rows=rows)
+
+    def gradients(self) -> Coordinates:
+        if self.diagonal:
+            return super().gradients()
+        return SubspaceVectors(np.array([len(v) for v in self.vectors], dtype=np.int64), self.dim, self.vectors)
+
+    def greeting(self, i: int) -> Parts:
+        """V_iᵀ row by row: the first r_i·d of the d² numbers of a whole orthogonal matrix."""
+        numbers = self.vectors[i].ravel()
+        return {"subspace": Dense(numbers) if self.diagonal else Run(0, numbers, self.dim**2)}
+
+    def coefficients(self, point: Point) -> Blocks:
+        packed = point.hessians_in(self.rows)
+        told = packed.values * to_device(self.isometry, packed.values)
+        if not self.diagonal:
+            return packed.replaced(told)
+        xp = namespace(told)
+        padded = xp.concat([told, zeros(1, told)])
+        whole = Blocks(xp.take(padded, to_device(self._embedding, told)), offsets_of(self.sizes))
+        if self.ridge is None:
+            return whole
+        return whole.replaced(whole.values + to_device(self._ridge, told))
+
+    def diagonal_blocks(self, diagonal: Array, like: Array) -> Blocks:
+        diagonal, offsets = np.broadcast_to(diagonal, (self.dim,)), offsets_of(self.sizes)
+        if not self.diagonal:
+            if diagonal.any():
+                raise ValueError("basis=data: a diagonal matrix does not lie in the span of a client's rows")
+            return Blocks(zeros(int(offsets[-1]), like), offsets)
+        if (diagonal == diagonal[0]).all():
+            return super().diagonal_blocks(diagonal, like)  # c·I is c·I in every rotation
+        table = triangle(self.dim)
+        values = [_symmetric((v * diagonal) @ v.T).ravel()[table.upper] * table.isometry for v in self.vectors]
+        return Blocks(to_device(np.concatenate([np.zeros(0), *values]), like), offsets)
+
+    def counted(self, message: Message) -> Message:
+        """As it is: a whole matrix counts its r_i(r_i + 1)/2 numbers."""
+        return message
+
+    def core(self, i: int, vector: Array) -> Array:
+        """The matrix Λ_i, shape (r_i, r_i)."""
+        order = len(self.vectors[i])
+        return unpacked(vector / to_device(triangle(order).isometry, vector), order)
+
+    def matrix(self, i: int, vector: Array) -> Array:
+        v = to_device(self.vectors[i], vector)
+        return _symmetric(v.T @ (self.core(i, vector) @ v))
+
+    def apply(self, i: int, vector: Array, x: Array) -> Array:
+        v = to_device(self.vectors[i], vector)
+        return v.T @ (self.core(i, vector) @ (v @ x))
+
+    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
+        if indices is not None:
+            told, values = values, np.zeros(int(self.sizes[i]))
+            values[indices] = told
+        return None, self.of_entries(self.matrix(i, values).ravel()[triangle(self.dim).upper], self.dim)
+
+    @cached_property
+    def isometry(self) -> Array:
+        return np.concatenate([np.zeros(0), *(triangle(rows.shape[1]).isometry for rows in self.rows)])
+
+    @cached_property
+    def _embedding(self) -> Array:
+        """Where each coordinate of the completed matrices stands among those of the spans; the end where nowhere."""
+        ranks = [rows.shape[1] for rows in self.rows]
+        begin = offsets_of([_triangular(rank) for rank in ranks])
+        lookup = np.full((len(ranks), triangle(self.dim).size), begin[-1])
+        for i, rank in enumerate(ranks):
+            lookup[i, position(*np.triu_indices(rank), self.dim)] = begin[i] + np.arange(_triangular(rank))
+        return lookup.ravel()
+
+    @cached_property
+    def _ridge(self) -> Array:
+        return self.diagonal_blocks(to_host(self.ridge), np.zeros(0)).values
+
+
+@dataclass(frozen=True)
+class SubspaceVectors(Coordinates):
+    """V_iᵀ g_i: the gradients in the span of each client's rows, without loss.
+
+    Attributes
+    ----------
+    dim : int
+        d.
+    vectors : tuple of numpy.ndarray, shape (r_i, d)
+        The rows of V_iᵀ, on the host.
+    """
+
+    dim: int
+    vectors: tuple[Array, ...]
+
+    def _take(self, chosen: Array) -> Self:
+        return replace(self, sizes=self.sizes[chosen], vectors=tuple(self.vectors[i] for i in chosen))
+
+    def of_gradients(self, gradients: Array) -> Blocks:
+        told = [to_device(v, gradients) @ gradients[i, :] for i, v in enumerate(self.vectors)]
+        return Blocks.of(told, gradients)
+
+    @property
+    def total_size(self) -> int:
+        return self.dim
+
+    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
+        v = self.vectors[i]
+        return None, (v.T if indices is None else v[indices].T) @ values
+
+
+def _triangular(order: int) -> int:
+    return order * (order + 1) // 2
+
+
+def _symmetric(matrix: Array) -> Array:
+    return (matrix + matrix.T) / 2
+
+
+def _span(rows: Array) -> Array:
+    """Orthonormal rows (r, d) that span the `rows` (m, d): QR with column pivoting of their transpose.
+
+    The rank is where abs(R_kk) falls to max(m, d)·eps·abs(R_00). R_kk > 0 fixes the signs.
+    """
+    m, dim = rows.shape
+    if m == 0:
+        return np.zeros((0, dim))
+    q, r, _ = scipy.linalg.qr(rows.T, mode="economic", pivoting=True, check_finite=False)
+    pivots = np.diagonal(r)
+    rank = int(np.sum(np.abs(pivots) > max(m, dim) * np.finfo(float).eps * np.abs(pivots[0])))
+    return np.ascontiguousarray((q[:, :rank] * np.where(pivots[:rank] < 0, -1.0, 1.0)).T)
+
+
+def _completed(span: Array) -> Array:
+    """An orthogonal matrix (d, d) whose first rows are the `span` (r, d)."""
+    rank, dim = span.shape
+    if rank == 0:
+        return np.eye(dim)
+    rest = np.linalg.qr(span.T, mode="complete")[0][:, rank:]
+    return np.concatenate([span, rest.T])

@@ -1,0 +1,58 @@
+"""An unbiased compressor made contractive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from newtonfl.backend import Array
+from newtonfl.blocks import Blocks
+from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
+from newtonfl.keys import Key
+from newtonfl.messages import Message
+
+
+@dataclass(frozen=True)
+class Contracted(Compressor):
+    """Q/(ω + 1) for an unbiased Q: contractive with δ = 1/(ω + 1) (Richtárik et al., arXiv 2106.05203, section 2).
+
+    E‖Q(x)/(ω+1) - x‖² = E‖Q(x) - x‖²/(ω+1)² + (ω/(ω+1))²‖x‖² ≤ ω/(ω+1)‖x‖².
+
+    Parameters
+    ----------
+    compressor : Compressor
+        Q.
+    """
+
+    compressor: Compressor
+
+    @property
+    def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
+        return self.compressor.acts_on
+
+    @property
+    def text(self) -> str:
+        return self.compressor.text
+
+    def factor(self, size: int) -> float:
+        """1/(ω + 1)."""
+        contract = self.compressor.contract(size)
+        if not isinstance(contract, Unbiased):
+            raise ValueError(f"Contracted: given {self.compressor.text}, which is contractive already")
+        return 1.0 / (contract.omega + 1.0)
+
+    def contract(self, size: int) -> Contractive:
+        return Contractive(self.factor(size))
+
+    def compress(self, v: Array, key: Key) -> Message:
+        return self.compressor.compress(v, key).scaled(self.factor(len(v)))
+
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
+        messages = self.compressor.compress_all(vectors, keys)
+        return [message.scaled(self.factor(int(size))) for message, size in zip(messages, vectors.sizes, strict=True)]
+
+    def for_dimension(self, dim: int) -> Self:
+        made = replace(self, compressor=self.compressor.for_dimension(dim))
+        made.factor(1)
+        return made

@@ -1,0 +1,68 @@
+"""Random rounding to equal steps of the norm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from newtonfl.backend import Array
+from newtonfl.compressors.compressor import Unbiased, whole
+from newtonfl.compressors.quantiser import Quantiser, norms
+from newtonfl.keys import Key
+from newtonfl.messages import Levels
+from newtonfl.messages.levels import MOST_LEVELS
+
+
+@dataclass(frozen=True)
+class Dithering(Quantiser):
+    """Random dithering: abs(x_j)/‖x‖₂ up or down to a multiple of 1/s at random (QSGD, arXiv 1610.02132, section 3.1).
+
+    ω = min(D/s², √D/s) for D coordinates, which is 1 for s = √D. The papers count 2.8 D + 32 bits, as for that s.
+
+    Parameters
+    ----------
+    levels : int or None
+        s; None is √D, rounded.
+    """
+
+    levels: int | None = None
+
+    @property
+    def text(self) -> str:
+        return "dithering" if self.levels is None else f"dithering:{self.levels}"
+
+    def steps(self, size: int) -> int:
+        """s for `size` coordinates."""
+        return max(1, round(math.sqrt(size))) if self.levels is None else self.levels
+
+    def contract(self, size: int) -> Unbiased:
+        s = self.steps(size)
+        return Unbiased(min(size / s**2, math.sqrt(size) / s))
+
+    def bits(self, size: int) -> int:
+        return -(-28 * size // 10) + 32
+
+    def quantise(self, rows: Array, key: Key) -> Levels:
+        s = self.steps(rows.shape[1])
+        scales, shares = norms(rows)
+        exact = np.minimum(np.abs(shares) * s, s)
+        level = np.floor(exact)
+        level += key.generator().random(rows.shape) < exact - level
+        codes = (np.sign(shares) * level).astype(np.int64).ravel()
+        return Levels(codes, scales, s, formula_bits=len(rows) * self.bits(rows.shape[1]))
+
+    def for_dimension(self, dim: int) -> Self:
+        if self.levels is None:
+            return self
+        return replace(self, levels=checked_levels(self.text, self.levels))
+
+
+def checked_levels(text: str, levels: int, most: int = MOST_LEVELS) -> int:
+    """The number of `levels`, if it can be."""
+    given = whole(levels)
+    if given is None or not 1 <= given <= most:
+        raise ValueError(f"{text}: given {levels!r} levels, must be a whole number from 1 to {most}")
+    return given

@@ -1,0 +1,32 @@
+"""K consecutive entries from a random place on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from newtonfl.backend import Array
+from newtonfl.compressors.compressor import KeepsK, Unbiased
+from newtonfl.keys import Key
+from newtonfl.messages import Message, Run
+
+
+@dataclass(frozen=True)
+class RandSeqK(KeepsK):
+    """RandSeqK: K consecutive coordinates, past the end back to zero, scaled by size/K (arXiv 2410.08760).
+
+    Each coordinate is kept with probability K/size, so ω = size/K - 1 as for Rand-K; of the positions only the first is
+    sent. A client with fewer than K coordinates sends them all, unscaled.
+    """
+
+    label = "randseqk"
+
+    def contract(self, size: int) -> Unbiased:
+        return Unbiased(size / self.kept(size) - 1.0 if size else 0.0)
+
+    def compress(self, v: Array, key: Key) -> Message:
+        size, k = len(v), self.kept(len(v))
+        first = int(key.generator().integers(size)) if size else 0
+        chosen = (first + np.arange(k)) % max(size, 1)
+        return Run(first, v[chosen] * (size / max(k, 1)), size, formula_bits=self.formula_bits)

@@ -1,0 +1,46 @@
+"""The entries that are large beside the largest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from newtonfl.backend import Array
+from newtonfl.compressors.compressor import Compressor, Contractive
+from newtonfl.keys import Key
+from newtonfl.messages import Message, Sparse
+
+
+@dataclass(frozen=True)
+class Threshold(Compressor):
+    """Adaptive thresholding: the entries with abs(x_j) ≥ λ·max abs(x) (Newton-3PC, arXiv 2206.03588).
+
+    δ = max(1 - size·λ², 1/size): what is left out lies below λ‖x‖ an entry, and the largest entry is always kept. (The
+    paper has (dλ)² for the d² entries of a matrix.) Zeros are not sent.
+
+    Parameters
+    ----------
+    lam : float
+        λ, above 0 and at most 1.
+    """
+
+    lam: float
+
+    @property
+    def text(self) -> str:
+        return f"threshold:{self.lam}"
+
+    def contract(self, size: int) -> Contractive:
+        return Contractive(max(1.0 - size * self.lam**2, 1.0 / size) if size else 1.0)
+
+    def compress(self, v: Array, key: Key) -> Message:
+        magnitudes = np.abs(v)
+        kept = np.flatnonzero((magnitudes >= self.lam * magnitudes.max(initial=0.0)) & (v != 0))
+        return Sparse(kept, v[kept])
+
+    def for_dimension(self, dim: int) -> Self:
+        if not isinstance(self.lam, int | float) or not 0 < self.lam <= 1:
+            raise ValueError(f"{self.text}: given λ = {self.lam!r}, must be above 0 and at most 1")
+        return self

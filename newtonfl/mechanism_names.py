@@ -1,0 +1,131 @@
+"""Mechanisms and participation by name: "cbag:0.75" ⇄ CBAG, "uniform:8" ⇄ Uniform."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
+
+from newtonfl.compressors import Compressor
+from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
+from newtonfl.methods import All, Independent, Participation, Trace, Uniform
+
+Maker: TypeAlias = Callable[[Compressor], Mechanism]
+
+MECHANISMS: dict[str, str] = {
+    "ef21": "nothing",
+    "lag": "ζ, a number of at least 0 such as lag:2",
+    "clag": "ζ, a number of at least 0 such as clag:2",
+    "bag": "p, a probability such as bag:0.75",
+    "cbag": "p, a probability such as cbag:0.75",
+    "3pc-v1": "nothing",
+    "3pc-v2": "an unbiased compressor such as 3pc-v2:randk:1d",
+    "3pc-v3": "another mechanism such as 3pc-v3:clag:2",
+    "3pc-v4": "a compressor such as 3pc-v4:topk:1d",
+    "3pc-v5": "p, a probability such as 3pc-v5:0.1",
+    "marina": "p, a probability such as marina:0.1",
+    "adacgd": "ζ and the levels before the last such as adacgd:2,topk:1,topk:8",
+    "adaptive-topk": "nothing",
+}
+"""Mechanisms by name, with what stands behind the colon."""
+
+_WITHOUT: dict[str, Maker] = {"ef21": EF21, "3pc-v1": V1, "adaptive-topk": AdaptiveTopK}
+_NUMBER: dict[str, Callable[[float], Maker | Mechanism]] = {
+    "lag": lag,
+    "bag": bag,
+    "clag": lambda zeta: partial(CLAG, zeta=zeta),
+    "cbag": lambda p: partial(CBAG, p=p),
+    "3pc-v5": lambda p: partial(V5, p=p),
+    "marina": lambda p: partial(Marina, p=p),
+}
+
+
+def nearest(what: str, given: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not known."""
+    names = list(known)
+    near = difflib.get_close_matches(given, names, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return ValueError(f"{what}: given {given!r}{hint} (allowed are {', '.join(names)})")
+
+
+def mechanism(text: str, compressor: Callable[[str], Compressor]) -> Maker | Mechanism:
+    """What makes the mechanism that `text` names of its main compressor, or the mechanism where it takes none.
+
+    Raises
+    ------
+    ValueError
+        If the name or what stands behind its colon is not known; the message says what is allowed.
+    """
+    name, _, setting = text.partition(":")
+    wrong = ValueError(f"mechanism: given {text!r}, {name} needs {MECHANISMS.get(name)}")
+    if name not in MECHANISMS:
+        raise nearest("mechanism", name, MECHANISMS)
+    if name in _WITHOUT:
+        if setting:
+            raise wrong
+        return _WITHOUT[name]
+    if not setting:
+        raise wrong
+    if name in _NUMBER:
+        return _NUMBER[name](_number(setting, wrong))
+    if name == "adacgd":
+        zeta, *levels = setting.split(",")
+        first, number = tuple(compressor(level) for level in levels), _number(zeta, wrong)
+        return lambda last: AdaCGD((*first, last), number)
+    if name == "3pc-v3":
+        inner = mechanism(setting, compressor)
+        return lambda last: V3(last, inner if isinstance(inner, Mechanism) else inner(last))
+    other = compressor(setting)
+    return lambda last: V2(last, other) if name == "3pc-v2" else V4(last, other)
+
+
+def spoken(text: str, compressor: Callable[[str], Compressor]) -> Compressor | Mechanism | str:
+    """How a vector is told: "exact", a compressor such as "topk:30", or "MECHANISM/COMPRESSOR" such as "bag:0.5"."""
+    first, slash, main = text.partition("/")
+    if text == "exact":
+        return text
+    if not slash and first.partition(":")[0] not in MECHANISMS:
+        return compressor(text)
+    made = mechanism(first, compressor)
+    if isinstance(made, Mechanism):
+        return made
+    if not slash:
+        raise ValueError(f"given {text!r}, {first} needs a compressor, such as {first}/topk:30")
+    return made(compressor(main))
+
+
+def participation(text: str) -> Participation:
+    """The participation that `text` names: all, uniform:τ, independent:p or trace:PATH.
+
+    Raises
+    ------
+    ValueError
+        If the name or its setting is not one, or the trace's file cannot be used.
+    """
+    name, colon, setting = text.partition(":")
+    wrong = ValueError(
+        f"participation: given {text!r}, allowed are all, uniform:8 (or a share such as uniform:0.5), independent:0.5 "
+        "and trace:PATH"
+    )
+    if text == "all":
+        return All()
+    if not colon or not setting:
+        raise wrong
+    if name == "uniform":
+        return Uniform(int(setting)) if setting.isascii() and setting.isdecimal() else Uniform(_number(setting, wrong))
+    if name == "independent":
+        return Independent(_number(setting, wrong))
+    if name != "trace":
+        raise wrong
+    try:
+        return Trace.read(setting)
+    except OSError as error:
+        raise ValueError(f"participation: {setting}: {error.strerror}") from None
+
+
+def _number(text: str, wrong: ValueError) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise wrong from None

@@ -1,0 +1,72 @@
+"""AdaCGD: a ladder of compressors, from saying nothing to saying much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from newtonfl.compressors import Compressor
+from newtonfl.mechanisms.mechanism import (
+    Mechanism,
+    Triple,
+    Voice,
+    a_compressor,
+    a_factor,
+    contraction,
+    of_contraction,
+)
+from newtonfl.messages import Message, Nothing
+
+
+@dataclass(frozen=True)
+class AdaCGD(Mechanism):
+    """The first of h, h + C₁(x - h), …, h + C_m(x - h) whose error is at most ζ‖x - y‖², else the last.
+
+    AdaCGD (Makarenko et al., arXiv 2211.00188, Ada3PC of EF21 compressors). A = min A_j and B = max{B_j, ζ}. One level
+    is CLAG; ζ = 0 is EF21 with C_m, unless a level is exact.
+
+    Parameters
+    ----------
+    levels : tuple of Compressor
+        From the strongest compression to the weakest.
+    zeta : float
+        ζ ≥ 0.
+    """
+
+    levels: tuple[Compressor, ...]
+    zeta: float = 2.0
+    needs_previous: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", tuple(self.levels))
+        if not self.levels:
+            raise ValueError("levels: given none, must be at least one compressor")
+        for level in self.levels:
+            a_compressor("levels", level)
+        a_factor("zeta", self.zeta)
+
+    @property
+    def text(self) -> str:
+        # The last level is the compressor that the command line gives by itself.
+        return ",".join([f"adacgd:{self.zeta:.17g}", *(level.text for level in self.levels[:-1])])
+
+    def settings(self) -> dict[str, str | float]:
+        return {**super().settings(), "compressor": self.levels[-1].text}
+
+    def constants(self, size: int) -> tuple[float, float]:
+        a, b = zip(*(of_contraction(contraction(level, size)) for level in self.levels), strict=True)
+        return min(a), max(*b, self.zeta)
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        enough = self.zeta * voice.squares(seen.change)
+        chosen: list[Message] = [Nothing() for _ in voice.clients]
+        undecided = voice.squares(seen.error) > enough
+        for j, level in enumerate(self.levels):
+            if not undecided.any():
+                break
+            told = voice.say(level, seen.error, f"level {j}" if j + 1 < len(self.levels) else "")
+            chosen = [new if open_ else old for new, old, open_ in zip(told, chosen, undecided, strict=True)]
+            undecided = np.logical_and(undecided, voice.squares(voice.less(seen.error, told)) > enough)
+        return chosen

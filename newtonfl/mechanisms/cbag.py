@@ -1,0 +1,61 @@
+"""The compressed difference is sent on heads: Bernoulli aggregation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from newtonfl.compressors import Compressor, Identity
+from newtonfl.mechanisms.mechanism import (
+    Mechanism,
+    Triple,
+    Voice,
+    a_compressor,
+    a_probability,
+    contraction,
+    of_contraction,
+)
+from newtonfl.messages import Message
+
+
+@dataclass(frozen=True)
+class CBAG(Mechanism):
+    """h + C(x - h) with probability p, else h (Newton-3PC, arXiv 2206.03588, compressed Bernoulli aggregation).
+
+    One coin a round for all clients, thrown by the server before any target is computed: on tails nobody needs its
+    Hessian. E‖C_{h,y}(x) - x‖² ≤ (1 - pδ)‖x - h‖², hence (A, B) are those of a compressor that contracts by pδ.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    p : float
+        p in (0, 1].
+    """
+
+    compressor: Compressor
+    p: float = 0.75
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        a_probability("p", self.p)
+
+    @property
+    def text(self) -> str:
+        return f"cbag:{self.p:.17g}"
+
+    @property
+    def coin(self) -> float | None:
+        return self.p
+
+    def rests(self, coin: bool) -> bool:
+        return not coin
+
+    def constants(self, size: int) -> tuple[float, float]:
+        return of_contraction(self.p * contraction(self.compressor, size))
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        return voice.say(self.compressor, seen.error)
+
+
+def bag(p: float = 0.75) -> CBAG:
+    """BAG: x itself with probability p, else h. CBAG with the identity."""
+    return CBAG(Identity(), p)

@@ -1,0 +1,63 @@
+"""The compressed difference is sent where it has grown: lazy aggregation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from newtonfl.compressors import Compressor, Identity
+from newtonfl.mechanisms.mechanism import (
+    Mechanism,
+    Triple,
+    Voice,
+    a_compressor,
+    a_factor,
+    contraction,
+    of_contraction,
+)
+from newtonfl.messages import Message, Nothing
+
+
+@dataclass(frozen=True)
+class CLAG(Mechanism):
+    """h + C(x - h) where ‖x - h‖² > ζ‖x - y‖², else h (3PC, arXiv 2202.00998; for Hessians arXiv 2206.03588).
+
+    (A, B) = (1 - √(1-δ), max{(1-δ)/(1 - √(1-δ)), ζ}). ζ = 0 is EF21. A client that keeps still sends a word of nothing,
+    and computes its Hessian all the same: the comparison needs it.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    zeta : float
+        ζ ≥ 0.
+    """
+
+    compressor: Compressor
+    zeta: float = 2.0
+    needs_previous: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        a_factor("zeta", self.zeta)
+
+    @property
+    def text(self) -> str:
+        return f"clag:{self.zeta:.17g}"
+
+    def constants(self, size: int) -> tuple[float, float]:
+        a, b = of_contraction(contraction(self.compressor, size))
+        return a, max(b, self.zeta)
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        speaks = voice.squares(seen.error) > self.zeta * voice.squares(seen.change)
+        if not speaks.any():
+            return [Nothing() for _ in speaks]
+        return [
+            message if loud else Nothing()
+            for message, loud in zip(voice.say(self.compressor, seen.error), speaks, strict=True)
+        ]
+
+
+def lag(zeta: float = 2.0) -> CLAG:
+    """LAG: x itself where ‖x - h‖² > ζ‖x - y‖², else h; (A, B) = (1, ζ). CLAG with the identity."""
+    return CLAG(Identity(), zeta)

@@ -1,0 +1,40 @@
+"""3PCv1: a fresh start from the last target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from newtonfl.compressors import Compressor, Identity
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction
+from newtonfl.messages import Message
+
+
+@dataclass(frozen=True)
+class V1(Mechanism):
+    """y + C(x - y); (A, B) = (1, 1-δ) (3PCv1, arXiv 2202.00998).
+
+    Whoever listens must know y. The server knows means only, so the whole increment y + C(x - y) - h is sent: as many
+    numbers as x has, which is what the papers count.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    whole : Compressor
+        How the increment is sent: the identity, at the wire's precision.
+    """
+
+    compressor: Compressor
+    whole: Compressor = Identity()
+    needs_previous: ClassVar[bool] = True
+    text = "3pc-v1"
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+
+    def constants(self, size: int) -> tuple[float, float]:
+        return 1.0, 1.0 - contraction(self.compressor, size)
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        lost = voice.less(seen.change, voice.say(self.compressor, seen.change))
+        return voice.say(self.whole, seen.error - lost)  # y + C(x - y) - h = (x - h) - (x - y - C(x - y))

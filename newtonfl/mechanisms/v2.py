@@ -1,0 +1,51 @@
+"""3PCv2: an unbiased step along the change, then a correction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from newtonfl.compressors import Compressor, Unbiased
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction, made_contractive
+from newtonfl.messages import Message, Several
+
+
+@dataclass(frozen=True)
+class V2(Mechanism):
+    """b + C(x - b) with b = h + Q(x - y); (A, B) = (δ, (1-δ)ω) (3PCv2, arXiv 2202.00998). Two messages are sent.
+
+    Parameters
+    ----------
+    compressor : Compressor
+        C, contractive.
+    first : Compressor
+        Q, unbiased.
+    """
+
+    compressor: Compressor
+    first: Compressor
+    needs_previous: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        a_compressor("first", self.first)
+
+    @property
+    def text(self) -> str:
+        return f"3pc-v2:{self.first.text}"
+
+    def constants(self, size: int) -> tuple[float, float]:
+        delta, contract = contraction(self.compressor, size), self.first.contract(size)
+        assert isinstance(contract, Unbiased)  # for_dimension has refused the others
+        return delta, (1.0 - delta) * contract.omega
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        steps = voice.say(self.first, seen.change, "first")
+        corrections = voice.say(self.compressor, voice.less(seen.error, steps))
+        return [Several(pair) for pair in zip(steps, corrections, strict=True)]
+
+    def for_dimension(self, dim: int) -> Self:
+        first = self.first.for_dimension(dim)
+        if not isinstance(first.contract(1), Unbiased):
+            raise ValueError(f"3pc-v2: its first compressor must be unbiased, such as randk, given {first.text}")
+        return type(self)(made_contractive(self.compressor.for_dimension(dim)), first, step_uses=self.step_uses)

@@ -1,0 +1,57 @@
+"""3PCv3: another mechanism, then a correction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from newtonfl.bases import Coordinates
+from newtonfl.compressors import Compressor
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction
+from newtonfl.messages import Message, Several
+
+
+@dataclass(frozen=True)
+class V3(Mechanism):
+    """b + C(x - b) with b = C¹_{h,y}(x) of another mechanism; (A, B) = (1 - (1-δ)(1-A₁), (1-δ)B₁) (arXiv 2202.00998).
+
+    Parameters
+    ----------
+    compressor : Compressor
+        C.
+    inner : Mechanism
+        C¹, one whose messages move h in full: any but EF21 with a rate below 1.
+    """
+
+    compressor: Compressor
+    inner: Mechanism
+    needs_previous: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        if not isinstance(self.inner, Mechanism):
+            raise TypeError(f"inner: given {self.inner!r}, must be a Mechanism such as CLAG(TopK(30))")
+
+    @property
+    def text(self) -> str:
+        return f"3pc-v3:{self.inner.text}"
+
+    @property
+    def coin(self) -> float | None:
+        return self.inner.coin
+
+    def constants(self, size: int) -> tuple[float, float]:
+        delta, (a, b) = contraction(self.compressor, size), self.inner.constants(size)
+        return 1.0 - (1.0 - delta) * (1.0 - a), (1.0 - delta) * b
+
+    def check(self, space: Coordinates) -> None:
+        super().check(space)
+        if (self.inner.rates(space.sizes) != 1.0).any():
+            raise ValueError(f"3pc-v3: {self.inner.text} moves by less than its message tells; give it alpha = 1")
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        if self.inner.rests(coin):
+            return voice.say(self.compressor, seen.error)
+        steps = self.inner.messages(seen, replace(voice, key=voice.key.to("inner")), coin)
+        corrections = voice.say(self.compressor, voice.less(seen.error, steps))
+        return [Several(pair) for pair in zip(steps, corrections, strict=True)]

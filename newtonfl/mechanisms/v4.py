@@ -1,0 +1,44 @@
+"""3PCv4: one compressed difference after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from newtonfl.compressors import Compressor
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction, of_contraction
+from newtonfl.messages import Message, Several
+
+
+@dataclass(frozen=True)
+class V4(Mechanism):
+    """b + C₁(x - b) with b = h + C₂(x - h) (3PCv4, arXiv 2202.00998). Two messages are sent.
+
+    (A, B) = (1 - √(1-δ̄), (1-δ̄)/(1 - √(1-δ̄))) with δ̄ = 1 - (1-δ₁)(1-δ₂).
+
+    Parameters
+    ----------
+    compressor : Compressor
+        C₁.
+    first : Compressor
+        C₂.
+    """
+
+    compressor: Compressor
+    first: Compressor
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        a_compressor("first", self.first)
+
+    @property
+    def text(self) -> str:
+        return f"3pc-v4:{self.first.text}"
+
+    def constants(self, size: int) -> tuple[float, float]:
+        left = (1.0 - contraction(self.compressor, size)) * (1.0 - contraction(self.first, size))
+        return of_contraction(1.0 - left)
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        steps = voice.say(self.first, seen.error, "first")
+        corrections = voice.say(self.compressor, voice.less(seen.error, steps))
+        return [Several(pair) for pair in zip(steps, corrections, strict=True)]

@@ -1,0 +1,76 @@
+"""3PCv5 and MARINA: the compressed change, and now and then the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from newtonfl.compressors import Compressor, Identity, Unbiased
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, a_probability, contraction
+from newtonfl.messages import Message
+
+
+@dataclass(frozen=True)
+class V5(Mechanism):
+    """x with probability p, else h + C(x - y) (3PCv5, arXiv 2202.00998).
+
+    (A, B) = (1 - √(1-p), (1-p)(1-δ)/(1 - √(1-p))). One coin a round for all clients, as in MARINA. On heads the
+    increment x - h is sent: its mean is what the server needs.
+
+    Parameters
+    ----------
+    compressor : Compressor
+    p : float
+        p in (0, 1].
+    whole : Compressor
+        How the increment is sent: the identity, at the wire's precision.
+    """
+
+    compressor: Compressor
+    p: float = 0.1
+    whole: Compressor = Identity()
+    needs_previous: ClassVar[bool] = True
+    label: ClassVar[str] = "3pc-v5"
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        a_probability("p", self.p)
+
+    @property
+    def text(self) -> str:
+        return f"{self.label}:{self.p:.17g}"
+
+    @property
+    def coin(self) -> float | None:
+        return self.p
+
+    def constants(self, size: int) -> tuple[float, float]:
+        root = float(np.sqrt(1.0 - self.p))
+        return 1.0 - root, (1.0 - self.p) * (1.0 - contraction(self.compressor, size)) / (1.0 - root)
+
+    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+        return voice.say(self.whole, seen.error) if coin else voice.say(self.compressor, seen.change)
+
+
+@dataclass(frozen=True)
+class Marina(V5):
+    """x with probability p, else h + Q(x - y), Q unbiased (MARINA, arXiv 2102.07845).
+
+    A client alone obeys no three-point inequality, the mean of n clients with independent draws does: its
+    :meth:`constants` (p, (1-p)ω/n) are those of that mean, with n = 1 here.
+    """
+
+    label = "marina"
+
+    def constants(self, size: int) -> tuple[float, float]:
+        contract = self.compressor.contract(size)
+        assert isinstance(contract, Unbiased)  # for_dimension has refused the others
+        return self.p, (1.0 - self.p) * contract.omega
+
+    def for_dimension(self, dim: int) -> Self:
+        made = self._mapped(lambda compressor: compressor.for_dimension(dim))
+        if not isinstance(made.compressor.contract(1), Unbiased):
+            raise ValueError(f"marina: its compressor must be unbiased, such as randk, given {made.compressor.text}")
+        return made

@@ -1,0 +1,41 @@
+"""Basis Learn: Hessians learned in a basis of the client's own data."""
+
+from __future__ import annotations
+
+from newtonfl.compressors import TopK
+from newtonfl.methods.participation import Uniform
+from newtonfl.methods.presets import preset
+
+bl1 = preset(
+    "bl1",
+    """BL1 (Qian, Islamov, Safaryan, Richtárik, Basis Matters, arXiv 2111.01847, Algorithm 1).
+
+    S_i = C(h_i(∇²f_i(z)) - L_i) compresses coefficients in the basis, by default that of the client's own rows: r² and r
+    numbers for Hessian and gradient, for a set-up of r·d. x⁺ = z - [H]_λ⁻¹g with H from before this round's message;
+    models and gradients may be lazy as in FedNL-BC. In the symmetric basis this is FedNL.
+
+    Conditions: local; ‖z - x*‖² ≤ A_M μ²/(4H²B_M) and mean ‖L_i - L_i*‖² ≤ A_M μ²/(16 N_B R² B_M); then the distance
+    shrinks by 1 - min{A_M, p}/2 a round, superlinearly for an exact model and p = 1.
+    """,
+    without=("participation",),
+    basis="data",
+    compressor=TopK("1d"),
+    step="project",
+    step_uses="before",
+)
+
+bl2 = preset(
+    "bl2",
+    """BL2: Basis Learn with partial participation (arXiv 2111.01847, Algorithm 2).
+
+    x⁺ = (H + l·I)⁻¹g with g_i = (H_i + l_i I) w_i - ∇f_i(w_i); τ clients hear a compressed model each, learn their
+    coefficients at z_i, and with probability p move w_i to z_i. The server keeps z_i and w_i (2nd numbers).
+
+    Conditions: every f_i μ-strongly convex; ‖z_i - x*‖² ≤ A_M μ²/((6H² + 24H_1²)B_M); rate 1 - τ min{p, A_M}/(2n).
+    """,
+    without=("step", "lipschitz", "line_search", "armijo", "backtrack", "gradient", "step_uses"),
+    basis="data",
+    compressor=TopK("1d"),
+    participation=Uniform(0.5),
+    gradient="invariant",
+)

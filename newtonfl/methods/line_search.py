@@ -1,0 +1,85 @@
+"""Backtracking along another step's direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from newtonfl.backend import Array, namespace
+from newtonfl.methods.curvature import ErrorNorm, Operator
+from newtonfl.methods.gradients import Anchor
+from newtonfl.methods.method import Facts
+from newtonfl.methods.steps import Probe, SingularStep, Step
+from newtonfl.problem import Problem
+
+
+@dataclass(frozen=True)
+class LineSearch(Step):
+    """x⁺ = w + γˢd with d another step's direction and s ≥ 0 the least with f(w + γˢd) ≤ f(w) + cγˢ⟨∇f(w), d⟩.
+
+    FedNL-LS (arXiv 2106.02969, Algorithm 3), Newton-3PC-LS (arXiv 2206.03588). One more exchange a round: the direction
+    goes down, f_i(w) and f_i at all trial points come up at once. Where none of them will do, the next as many smaller
+    steps are asked for. A few ulps of f are forgiven, for near the solution rounding alone decides.
+
+    Parameters
+    ----------
+    inner : Step
+        Whose direction is searched.
+    c : float
+        c in (0, ½].
+    gamma : float
+        γ in (0, 1).
+    trials : int
+        How many trial steps an exchange asks for.
+    """
+
+    inner: Step
+    c: float = 0.5
+    gamma: float = 0.5
+    trials: int = 20
+    searches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.c <= 0.5:
+            raise ValueError(f"armijo: given {self.c}, must be in (0, 0.5]")
+        if not 0 < self.gamma < 1:
+            raise ValueError(f"backtrack: given {self.gamma}, must lie between 0 and 1")
+        if self.trials < 1:
+            raise ValueError(f"trials: given {self.trials}, must be at least 1")
+
+    @property
+    def needs_lipschitz(self) -> bool:  # type: ignore[override]
+        return self.inner.needs_lipschitz
+
+    @property
+    def error_norm(self) -> ErrorNorm | None:
+        return self.inner.error_norm
+
+    @property
+    def fresh_error(self) -> bool:
+        return self.inner.fresh_error
+
+    def check(self, problem: Problem) -> None:
+        self.inner.check(problem)
+
+    def settings(self) -> dict[str, str | float]:
+        own = {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
+        return {**self.inner.settings(), **own}
+
+    def trial_steps(self, first: int) -> Array:
+        return np.concatenate(([0.0], self.gamma ** np.arange(first, first + self.trials, dtype=float)))
+
+    def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
+        direction = self.inner.take(anchor, operator, facts, probe) - anchor.point
+        slope = float(namespace(direction).sum(anchor.gradient * direction))
+        first = 0
+        while self.gamma**first > np.finfo(float).tiny:
+            steps, values = self.trial_steps(first), probe(direction, first)
+            forgiven = 8 * np.finfo(float).eps * abs(values[0])
+            good = np.flatnonzero(values[1:] <= values[0] + self.c * steps[1:] * slope + forgiven)
+            if len(good):
+                return anchor.point + float(steps[1 + good[0]]) * direction
+            first += self.trials
+        raise SingularStep("no step along the direction makes the objective smaller")
