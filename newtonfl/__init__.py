@@ -1,6 +1,6 @@
 """newtonfl: minimise convex finite sums over clients, when sending numbers is what costs."""
 
-from newtonfl.bases import Support, Symmetric
+from newtonfl.bases import PSD, DataSubspace, Support, Symmetric
 from newtonfl.compressors import (
     BiasedRounding,
     Compressor,
@@ -24,6 +24,7 @@ from newtonfl.compressors import (
 from newtonfl.functions import FromFunctions
 from newtonfl.keys import Key
 from newtonfl.loading import load
+from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
 from newtonfl.messages import (
     Dense,
     Factors,
@@ -37,32 +38,72 @@ from newtonfl.messages import (
     Several,
     Sparse,
 )
-from newtonfl.methods import dingo, fednl, fib_ios, gd, giant, newton, newton_3pc, newton_zero
+from newtonfl.methods import (
+    All,
+    Independent,
+    Trace,
+    Uniform,
+    bl1,
+    bl2,
+    bl3,
+    cubic_newton_learn,
+    dingo,
+    fednl,
+    fednl_bc,
+    fednl_cr,
+    fednl_ls,
+    fednl_pp,
+    fib_ios,
+    gd,
+    giant,
+    newton,
+    newton_3pc,
+    newton_3pc_bc,
+    newton_3pc_bc_pp,
+    newton_3pc_cr,
+    newton_3pc_ls,
+    newton_star,
+    newton_zero,
+    nl1,
+    nl2,
+)
 from newtonfl.mpi import connect
 from newtonfl.problem import Problem
+from newtonfl.reference import optimum
 from newtonfl.solver import Reason, Result, solve
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaCGD",
+    "AdaptiveTopK",
+    "All",
     "BiasedRounding",
+    "CBAG",
+    "CLAG",
     "Compressor",
     "Contracted",
     "Contractive",
+    "DataSubspace",
     "Dense",
     "Dithering",
+    "EF21",
     "Factors",
     "FromFunctions",
     "Identity",
+    "Independent",
     "Indices",
     "Key",
     "Levels",
     "LowRank",
+    "Marina",
     "MatrixMessage",
+    "Mechanism",
     "Message",
     "Natural",
     "NaturalDithering",
     "Nothing",
+    "PSD",
     "PowerSGD",
     "Problem",
     "RandK",
@@ -80,16 +121,41 @@ __all__ = [
     "Threshold",
     "TopK",
     "TopLEK",
+    "Trace",
     "Unbiased",
+    "Uniform",
+    "V1",
+    "V2",
+    "V3",
+    "V4",
+    "V5",
+    "bag",
+    "bl1",
+    "bl2",
+    "bl3",
     "connect",
+    "cubic_newton_learn",
     "dingo",
     "fednl",
+    "fednl_bc",
+    "fednl_cr",
+    "fednl_ls",
+    "fednl_pp",
     "fib_ios",
     "gd",
     "giant",
+    "lag",
     "load",
     "newton",
     "newton_3pc",
+    "newton_3pc_bc",
+    "newton_3pc_bc_pp",
+    "newton_3pc_cr",
+    "newton_3pc_ls",
+    "newton_star",
     "newton_zero",
+    "nl1",
+    "nl2",
+    "optimum",
     "solve",
 ]

@@ -181,6 +181,7 @@ def _title(path: Path) -> str:
 
 def _methods(args: argparse.Namespace) -> None:
     from newtonfl import names
+    from newtonfl.mechanism_names import nearest
 
     if args.name is None:
         for name, preset in names.METHODS.items():
@@ -188,7 +189,7 @@ def _methods(args: argparse.Namespace) -> None:
         print("\n`newtonfl methods NAME` shows one with its settings.")
         return
     if args.name not in names.METHODS:
-        raise names.nearest("method", args.name, names.METHODS)
+        raise nearest("method", args.name, names.METHODS)
     print(f"{args.name}\n\n{inspect.getdoc(names.METHODS[args.name])}\n")
     print("Sockets:")
     for socket, setting in names.method(args.name).sockets().items():

@@ -119,10 +119,11 @@ class _FunctionPoint(Point):
     problem: FromFunctions
 
     def _value(self) -> Array:
-        return np.stack(self.problem.call(0, self.x, ()))
+        return np.array(self.problem.call(0, self.x, ()), dtype=np.float64)
 
     def _gradient(self) -> Array:
-        return np.stack(self.problem.call(1, self.x, (self.problem.dim,)))
+        dim = self.problem.dim
+        return np.reshape(np.array(self.problem.call(1, self.x, (dim,)), dtype=np.float64), (-1, dim))
 
     def _hessians(self) -> Blocks:
         dim = self.problem.dim

@@ -29,6 +29,8 @@ from newtonfl.methods import (
     Method,
     bl1,
     bl2,
+    bl3,
+    cubic_newton_learn,
     dingo,
     fednl,
     fednl_bc,
@@ -46,6 +48,8 @@ from newtonfl.methods import (
     newton_3pc_ls,
     newton_star,
     newton_zero,
+    nl1,
+    nl2,
 )
 
 METHODS: dict[str, Callable[..., Method]] = {
@@ -65,6 +69,10 @@ METHODS: dict[str, Callable[..., Method]] = {
     "newton-3pc-ls": newton_3pc_ls,
     "bl1": bl1,
     "bl2": bl2,
+    "bl3": bl3,
+    "nl1": nl1,
+    "nl2": nl2,
+    "cubic-newton-learn": cubic_newton_learn,
     "dingo": dingo,
     "giant": giant,
     "fib-ios": fib_ios,
@@ -94,8 +102,8 @@ _ALONE = (Dithering, BiasedRounding)  # may stand without a number
 _MULTIPLES = (TopK, TopLEK, RandK, RandSeqK)  # take multiples of the dimension, which they read themselves
 
 _NUMBERS = (
-    "alpha", "armijo", "backtrack", "beta", "eigenvectors", "gradient_p", "line_search", "lipschitz", "model_rate", "phi",
-    "rho", "stepsize", "theta", "trials",
+    "alpha", "armijo", "backtrack", "beta", "c", "eigenvectors", "gradient_p", "line_search", "lipschitz", "model_rate",
+    "phi", "rho", "stepsize", "theta", "trials",
 )  # fmt: skip
 
 
@@ -186,6 +194,11 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
     return METHODS[name](**given)
 
 
+def asks_for_optimum(name: str) -> bool:
+    """Whether the preset `name` needs the solution before it begins."""
+    return name in METHODS and "optimum" in inspect.signature(METHODS[name]).parameters
+
+
 def settings(made: Method) -> dict[str, str | float]:
     """The settings of a method made by a preset, such that :func:`method` makes it again."""
     allowed = inspect.signature(METHODS[made.name]).parameters
@@ -194,7 +207,9 @@ def settings(made: Method) -> dict[str, str | float]:
 
 def defaults(name: str) -> dict[str, str | float]:
     """The settings that the preset `name` has when nothing is said."""
-    return settings(method(name))
+    made = settings(method(name))
+    offered = inspect.signature(METHODS[name]).parameters
+    return {key: made.get(key, getattr(p.default, "text", p.default)) for key, p in offered.items()}
 
 
 def _number_or_word(text: str) -> float | str:

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse
 
 from newtonfl.backend import Array, namespace, sparse_to_device, to_device, to_host, zeros
-from newtonfl.blocks import Blocks, offsets_of, ranges
+from newtonfl.blocks import Blocks, offsets_of
 from newtonfl.kernels import add_at
 from newtonfl.triangle import position, triangle
 
@@ -238,17 +238,21 @@ class BlockDiagonal:
         )
 
     def take(self, chosen: Array) -> BlockDiagonal:
-        """The blocks of some clients: their arrays laid end to end, with the columns moved together."""
-        starts = self.matrix.indptr
+        """The blocks of some clients: slices of the arrays laid end to end, with columns and starts moved along."""
+        data, indices, starts = self.matrix.data, self.matrix.indices, self.matrix.indptr
         rows, columns = (offsets_of(np.diff(edges)[chosen]) for edges in (self.rows, self.columns))
-        lines = ranges(self.rows[chosen], np.diff(rows))
-        first = starts[self.rows[chosen]].astype(np.int64)
-        counts = starts[self.rows[chosen + 1]] - first
-        entries = ranges(first, counts)
-        indices = self.matrix.indices[entries] - np.repeat(self.columns[chosen] - columns[:-1], counts)
-        indptr = offsets_of(starts[lines + 1] - starts[lines])
-        shape = (int(rows[-1]), int(columns[-1]))
-        matrix = scipy.sparse.csr_array((self.matrix.data[entries], indices, indptr), shape=shape)
+        lines = [slice(a, b) for a, b in zip(self.rows[chosen], self.rows[chosen + 1], strict=True)]
+        entries = [slice(starts[line.start], starts[line.stop]) for line in lines]
+        to_column = (columns[:-1] - self.columns[chosen]).astype(indices.dtype)
+        to_start = offsets_of([entry.stop - entry.start for entry in entries])
+        moved = [indices[entry] + by for entry, by in zip(entries, to_column, strict=True)]
+        begins = [starts[line] - starts[line.start] + by for line, by in zip(lines, to_start[:-1], strict=True)]
+        arrays = (
+            np.concatenate([data[:0], *(data[entry] for entry in entries)]),
+            np.concatenate([indices[:0], *moved]),
+            np.concatenate([*begins, to_start[-1:]]),
+        )
+        matrix = scipy.sparse.csr_array(arrays, shape=(int(rows[-1]), int(columns[-1])))
         return BlockDiagonal(matrix, rows, columns, self.like)
 
 

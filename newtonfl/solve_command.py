@@ -72,8 +72,10 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
     device = args.device or run.get("device", "cpu")
     problem = build(path, file, transport, device)
     device = "cpu" if on_host(problem.like) else "cuda"
+    name = args.method or chosen.get("name", "newton-3pc")
+    if names.asks_for_optimum(name):
+        given["optimum"] = optimum(problem)[0]
     with transport.agreed("checking the settings"):
-        name = args.method or chosen.get("name", "newton-3pc")
         # A file's settings belong to the file's method.
         kept = {k: v for k, v in chosen.items() if k != "name"} if name == chosen.get("name", name) else {}
         method = names.method(name, {**kept, **given}).resolved(problem)
@@ -130,6 +132,7 @@ def summary(plan: Plan, result: Result, ranks: int) -> dict[str, Any]:
         "method": plan.method.name,
         "settings": names.settings(plan.method),
         "reason": result.reason.value,
+        "notes": result.notes,
         "converged": result.converged,
         "rounds": result.rounds,
         "f": _finite(last.f),
@@ -160,6 +163,7 @@ def table(plan: Plan, result: Result, ranks: int) -> str:
         *(("", line) for line in textwrap.wrap(settings, 90)),
         ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.device}"),
         ("ended", f"{'converged: ' if result.converged else ''}{result.reason}"),
+        *(("note", note) for note in result.notes),
         ("rounds", str(result.rounds)),
         ("f(x)", repr(last.f)),
         *([] if last.gap is None else [("f(x) - f*", f"{last.gap:.3g}")]),

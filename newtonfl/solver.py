@@ -75,6 +75,11 @@ class Result:
         return self.reason is Reason.CONVERGED
 
     @property
+    def notes(self) -> list[str]:
+        """What a user should know of the method's settings."""
+        return self.method.notes()
+
+    @property
     def rounds(self) -> int:
         """Rounds done."""
         return self.history[-1].round

@@ -37,6 +37,7 @@ PARTS = (
     "model", "gradient", "curvature", "error", "support", "initial",
     "subspace", "value", "direction", "trials", "constant",
     "product", "damped", "eigenpairs",
+    "gram", "bound", "scale",
 )  # fmt: skip
 """The names of what a section can tell of; a section carries the position in this list."""
 

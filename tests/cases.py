@@ -32,7 +32,7 @@ from newtonfl.compressors import (
 from newtonfl.functions import FromFunctions
 from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
-from newtonfl.mechanisms import EF21, Frozen
+from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Frozen, Marina, bag, lag
 from newtonfl.messages import Dense, Factors, Indices, Levels, LowRank, Message, Nothing, Run, Several, Sparse
 from newtonfl.wire import Kind, Packet, decode, encode
 
@@ -99,6 +99,19 @@ MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism
     "ef21": lambda compressor: EF21(compressor),
     "ef21-theory": lambda compressor: EF21(compressor, "theory"),
     "ef21-before": lambda compressor: EF21(compressor, "theory", "before"),
+    "clag": lambda compressor: CLAG(compressor, 0.5),
+    "lag": lambda compressor: lag(0.5),
+    "cbag": lambda compressor: CBAG(compressor, 0.6),
+    "bag": lambda compressor: bag(0.6),
+    "v1": V1,
+    "v2": lambda compressor: V2(compressor, RandK(3)),
+    "v3": lambda compressor: V3(compressor, CLAG(TopK(3), 0.5)),
+    "v3-cbag": lambda compressor: V3(compressor, CBAG(RandK(3), 0.6)),
+    "v4": lambda compressor: V4(compressor, TopK(3)),
+    "v5": lambda compressor: V5(compressor, 0.3),
+    "marina": lambda compressor: Marina(compressor, 0.3),
+    "adacgd": lambda compressor: AdaCGD((TopK(1), TopK(3), compressor), 0.5),
+    "adaptive-topk": AdaptiveTopK,
     "frozen": lambda compressor: Frozen(),
 }
 

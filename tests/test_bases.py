@@ -221,10 +221,12 @@ def test_vector_compressors_see_each_clients_coordinates(name, kind):
     blocks, clients = vectors(coordinates, np.random.default_rng(0)), np.array([4, 7, 8, 11])
     messages = coordinates.compress(compressor, blocks, clients, Key(5))
     for vector, client, message in zip(blocks, clients, messages, strict=True):
-        (i, told), (j, expected) = (m.coordinates() for m in (message, compressor.compress(vector, Key(5).of(client))))
+        alone = compressor.compress(vector, Key(5).of(client))
+        (i, told), (j, expected) = message.coordinates(), alone.coordinates()
         assert np.array_equal(told, expected) and np.array_equal(i, j)
-        whole = len(vector) if name == "data" else FULL
-        assert message.formula_bits == 32 * (whole if kind == "identity" else compressor.k)
+        whole = 32 * (len(vector) if name == "data" else FULL)
+        assert message.formula_bits == (whole if kind == "identity" else alone.formula_bits)
+        assert kind != "randk" or message.formula_bits == 32 * 5
 
 
 @pytest.mark.parametrize("name", sorted(BASES.keys() - {"data"}))
@@ -444,7 +446,8 @@ def test_matrix_compressors_see_the_small_matrix(name, r):
         total = theirs.accumulate(np.zeros(FULL), [arrived], np.ones(1), np.array([i]))
         np.testing.assert_allclose(theirs.square(total), expected, atol=1e-13)
     if name == "data":
-        assert isinstance(messages[1], Nothing) and messages[2].formula_bits == 32 * r * RANKS[2]
+        assert isinstance(coordinates.compress(Projected(), told, np.arange(4), Key(0))[1], Nothing)
+        assert messages[2].formula_bits == 32 * r * RANKS[2]
 
 
 def test_a_rotation_is_the_data_basis_with_exact_zeros():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from newtonfl.backend import to_host
-from newtonfl.blocks import Blocks, offsets_of
+from newtonfl.blocks import Blocks, offsets_of, ranges
 
 SIZES = [3, 0, 1, 1000, 0]
 
@@ -49,6 +49,40 @@ def test_a_blocks_bits_do_not_depend_on_its_neighbours():
         together = Blocks.of([alone[i] for i in order])
         assert together.sums().tolist() == [float(Blocks.of([alone[i]]).sums()[0]) for i in order]
         assert together.norms().tolist() == [float(Blocks.of([alone[i]]).norms()[0]) for i in order]
+
+
+@pytest.mark.parametrize("chosen", [[3], [4, 0, 2], [1], [], [0, 1, 2, 3, 4]], ids=str)
+def test_some_blocks_are_taken_and_put_back(blocks, chosen):
+    """As copies, in the given order; the others stay, and so does what they were taken from."""
+    chosen = np.array(chosen, dtype=np.int64)
+    some = blocks.take(chosen)
+    assert some.sizes.tolist() == [SIZES[i] for i in chosen]
+    for block, i in zip(some, chosen, strict=True):
+        np.testing.assert_array_equal(to_host(block), vectors()[i])
+    changed = blocks.put(chosen, some.replaced(some.values * 2 + 1))
+    assert changed.offsets is blocks.offsets and type(changed.values) is type(blocks.values)
+    for i, vector in enumerate(vectors()):
+        np.testing.assert_array_equal(to_host(blocks[i]), vector)
+        np.testing.assert_array_equal(to_host(changed[i]), vector * 2 + 1 if i in chosen else vector)
+    if len(chosen):
+        some.values[:] = 0.0
+        np.testing.assert_array_equal(to_host(blocks.values), np.concatenate(vectors()))
+
+
+def test_blocks_of_another_size_are_not_put(blocks):
+    with pytest.raises(ValueError, match="given vectors of sizes"):
+        blocks.put(np.array([0, 1]), blocks.take(np.array([0, 2])))
+
+
+def test_ranges():
+    """Runs of integers end to end, empty ones included."""
+    assert ranges(np.array([5, 9, 0]), np.array([2, 0, 3])).tolist() == [5, 6, 0, 1, 2]
+    assert ranges(np.zeros(0, np.int64), np.zeros(0, np.int64)).tolist() == []
+
+
+def test_no_blocks_have_no_sums():
+    empty = Blocks.of([])
+    assert len(empty) == 0 and empty.sums().shape == empty.norms().shape == (0,)
 
 
 def test_differences_and_replacements_keep_the_offsets(blocks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,9 +11,30 @@ from cases import COMPRESSORS, on_wire, wired
 
 from newtonfl.blocks import Blocks
 from newtonfl.coding import PRECISIONS
-from newtonfl.compressors import Compressor, Contractive, Identity, RandK, RankR, Rounded, TopK, Unbiased
+from newtonfl.compressors import (
+    BiasedRounding,
+    Compressor,
+    Contracted,
+    Contractive,
+    Dithering,
+    Identity,
+    Natural,
+    NaturalDithering,
+    PowerSGD,
+    RandK,
+    RandSeqK,
+    RankR,
+    RankThenQuantise,
+    Rounded,
+    SelectThenQuantise,
+    Threshold,
+    TopK,
+    TopLEK,
+    Unbiased,
+)
 from newtonfl.keys import Key
-from newtonfl.messages import Dense, LowRank, Message, Sparse
+from newtonfl.messages import Dense, Factors, Levels, MatrixMessage, Message, Nothing, Several, Sparse
+from newtonfl.names import compressor as named
 
 SIZE, DIM = 24, 6
 KEY = Key(0, 0, 0, "/test")
@@ -21,7 +43,7 @@ ROUNDING = 1e-14  # relative error of sums of a few squares
 
 def arrived(message: Message, like: np.ndarray) -> np.ndarray:
     """The vector or matrix that a message tells of."""
-    if isinstance(message, LowRank):
+    if isinstance(message, MatrixMessage):
         return message.matrix()
     indices, values = message.coordinates()
     whole = np.zeros(like.shape)
@@ -85,6 +107,10 @@ DETERMINISTIC = [
     Identity(),
     *(TopK(k) for k in (1, 5, SIZE, 100)),
     *(RankR(r) for r in (1, 2, DIM)),
+    *(Threshold(lam) for lam in (0.01, 0.15, 0.5, 1.0)),
+    *(BiasedRounding(base) for base in (2, 3, 10, 255)),
+    Rounded(BiasedRounding(), "natural"),
+    Rounded(Threshold(0.1), "natural"),
     Rounded(Identity(), "float32"),
     Rounded(Identity(), "natural"),
     Rounded(TopK(5), "float64"),
@@ -121,11 +147,16 @@ def test_a_contractive_compressor_contracts(compressor):
         (Rounded(Identity(), "natural"), np.full(SIZE, 1.5), 8 / 9),
         (Rounded(TopK(5), "natural"), np.full(SIZE, -1.5), 8 / 9 * 5 / SIZE),
         (Identity(), np.ones(SIZE), 1.0),
+        (BiasedRounding(2), np.full(SIZE, -1.5), 8 / 9),
+        (BiasedRounding(3), np.full(SIZE, 6.0), 12 / 16),
+        (Threshold(1.0), np.append(np.full(SIZE - 1, np.nextafter(1, 0)), 1.0), 1 / SIZE),  # hardly below the largest
+        (PowerSGD(2), np.eye(DIM), 2 / DIM),  # whatever is drawn
+        (PowerSGD(1), symmetric(np.full(DIM, -3.0)), 1 / DIM),
     ],
     ids=str,
 )
 def test_the_constants_are_the_best_ones(compressor, v, delta):
-    """K/size, R/d and 8/9 are reached, on flat vectors and spectra and midway between two powers of two."""
+    """K/size, R/d, 8/9 and 1/size are reached, on flat vectors and spectra and midway between two powers of two."""
     size = len(v) if v.ndim == 1 else len(v) * (len(v) + 1) // 2
     assert compressor.contract(size).delta == pytest.approx(delta, rel=1e-15)
     assert lost(compressor, v) == pytest.approx(1 - delta, abs=ROUNDING)
@@ -143,6 +174,120 @@ def test_float32_factors_lose_what_their_squares_lose():
     compressor, matrix = Rounded(RankR(1), "float32"), np.array([[(1 + 2.0**-24) ** 2]])
     assert lost(compressor, matrix) == pytest.approx(2.0**-46, rel=1e-6)
     assert lost(compressor, matrix) <= 1 - compressor.contract(1).delta
+
+
+@pytest.mark.parametrize("r", [1, 2, 4])
+def test_powersgd_loses_no_more_than_its_share(r):
+    """E‖C(X) - X‖² ≤ (1 - R/d)‖X‖² within four standard errors of 400 draws, on every spectrum; symmetric in bits."""
+    share = PowerSGD(r).contract(DIM * (DIM + 1) // 2).delta
+    assert share == pytest.approx(r / DIM, rel=1e-15)
+    for matrix in [*matrices()[7:], np.diag([1, 0.99, 0.9, -0.9, 0.5, 0]), np.diag([1.0, 1, 1, 1, 1, 0])]:
+        tried = np.array([lost(PowerSGD(r), matrix, Key(3, i)) for i in range(400)])
+        assert tried.mean() <= 1 - share + 4 * tried.std() / np.sqrt(400) + ROUNDING
+    message = PowerSGD(r).compress(matrices()[0], KEY)
+    np.testing.assert_array_equal(message.matrix(), message.matrix().T)
+    assert isinstance(message, Factors) and message.formula_bits == 64 * r * DIM
+
+
+def test_powersgd_is_a_projection():
+    """PPᵀX symmetrised with orthonormal P: a matrix of rank R comes back whole, and so does every one for R = d."""
+    low = symmetric(np.array([3.0, -2, 0, 0, 0, 0]))
+    for matrix, r in ((low, 2), (low, 5), (matrices()[3], DIM), (np.zeros((DIM, DIM)), 2)):
+        np.testing.assert_allclose(PowerSGD(r).compress(matrix, KEY).matrix(), matrix, atol=1e-14)
+    left, right = (side.values.reshape(2, DIM) for side in vars(PowerSGD(2).compress(matrices()[0], KEY)).values()
+                   if isinstance(side, Dense))  # fmt: skip
+    np.testing.assert_allclose(left @ left.T, np.eye(2), atol=1e-15)
+    np.testing.assert_allclose(right, left @ matrices()[0], atol=1e-15)
+
+
+def test_powersgd_factors_are_reproducible(monkeypatch):
+    """A basis vector's sign is arbitrary: whatever a LAPACK returns, the same bits are sent."""
+    qr, matrix = np.linalg.qr, matrices()[0]
+    first = PowerSGD(3).compress(matrix, KEY)
+    flips = np.array([1, -1, -1])
+    monkeypatch.setattr(np.linalg, "qr", lambda m: (qr(m)[0] * flips, flips[:, None] * qr(m)[1]))
+    assert PowerSGD(3).compress(matrix, KEY).payload() == first.payload()
+
+
+@pytest.mark.parametrize("k", [1, 5, 12, SIZE - 1, SIZE])
+def test_toplek_meets_its_contract_with_equality(k):
+    """p r_(j-1) + (1-p) r_j = (1 - δ)‖x‖² for the two outcomes and their probability, on every vector; j ≤ K."""
+    compressor = TopLEK(k)
+    for v in vectors():
+        order, fewer = compressor.choice(v)
+        j, magnitudes = len(order), np.sort(np.abs(v))[::-1]
+        assert 1 <= j <= k and 0 <= fewer <= 1
+        np.testing.assert_array_equal(np.abs(v[order]), magnitudes[:j])
+        energy = (magnitudes / magnitudes[0]) ** 2
+        left = [math.fsum(energy[j:]), math.fsum(energy[j - 1 :])]
+        assert (1 - fewer) * left[0] + fewer * left[1] == pytest.approx((1 - k / SIZE) * math.fsum(energy), abs=1e-14)
+
+
+def test_toplek_sends_either_outcome():
+    """With the probability that makes it exact, from its key; entries as they are, and counted as many as they are."""
+    v = np.array([3.0, -2.0, 2.0, 1.0, 0.5, 0.0])
+    order, fewer = TopLEK(2).choice(v)  # ‖x‖² = 18.25, r = 9.25, 5.25; allowed 2/3·18.25 = 12.17 > r_1 = 9.25
+    assert order.tolist() == [0] and fewer == pytest.approx((18.25 * 2 / 3 - 9.25) / 9, rel=1e-14)
+    sent = [TopLEK(2).compress(v, Key(0, i)) for i in range(2000)]
+    assert {tuple(m.indices.tolist()) for m in sent} == {(), (0,)} and {m.formula_bits for m in sent} == {0, 32}
+    times = sum(len(m.indices) == 0 for m in sent)
+    assert abs(times - 2000 * fewer) <= 5 * np.sqrt(2000 * fewer * (1 - fewer))
+    whole = TopLEK(6).compress(v, KEY)
+    assert whole.indices.tolist() == [0, 1, 2, 3, 4] and whole.values.tolist() == v[:5].tolist()
+
+
+def test_randseqk_keeps_each_entry_in_k_of_n_places():
+    """Over the N places to begin at, C(v) has mean v and loses (N/K - 1)‖v‖² exactly (arXiv 2410.08760)."""
+    v, k = np.random.default_rng(0).standard_normal(7), 3
+    found = {}
+    for i in range(200):
+        message = RandSeqK(k).compress(v, Key(0, i))
+        assert message.values.tolist() == [v[(message.first + j) % 7] * (7 / 3) for j in range(3)]
+        assert message.formula_bits == 32 * 3 and len(message.payload()) == 12 + 8 * 3
+        found.setdefault(message.first, []).append(arrived(message, v))
+    assert sorted(found) == list(range(7)) and min(map(len, found.values())) >= 10  # 28.6 expected
+    each = np.array([vectors[0] for vectors in found.values()])
+    np.testing.assert_allclose(each.mean(axis=0), v, atol=1e-15)
+    contract = RandSeqK(k).contract(7)
+    assert isinstance(contract, Unbiased)
+    assert np.sum((each - v) ** 2) / 7 == pytest.approx(contract.omega * (v @ v), rel=1e-14)
+
+
+def test_threshold_keeps_what_reaches_its_share_of_the_largest():
+    """abs(x) ≥ λ max abs(x), the border included; zeros never; 32 bits a kept entry; δ as in Newton-3PC."""
+    v = np.array([1.0, -2.0, 0.0, 0.999, 4.0, -4.0])
+    message = Threshold(0.25).compress(v, KEY)
+    assert message.indices.tolist() == [0, 1, 4, 5] and message.values.tolist() == [1, -2, 4, -4]
+    assert message.formula_bits == 32 * 4
+    assert Threshold(1).compress(v, KEY).indices.tolist() == [4, 5]
+    assert len(Threshold(0.5).compress(np.zeros(4), KEY).indices) == 0
+    assert Threshold(1e-3).compress(np.array([5e-324, 0]), KEY).indices.tolist() == [0]
+    for lam, size, delta in ((0.1, 36, 1 - 0.36), (0.5, 36, 1 / 36), (0.5, 1, 1.0), (0.3, 0, 1.0)):
+        assert Threshold(lam).contract(size).delta == pytest.approx(delta, rel=1e-15)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["identity", "topk", "toplek", "threshold"])
+def test_numbers_that_are_not_finite_are_sent(name, bad):
+    """They are not lost on the way: the receiver refuses them."""
+    message = COMPRESSORS[name].compress(np.array([1.0, bad, 0.0]), KEY)
+    assert not np.isfinite(message.values).all()
+
+
+def test_contracted_is_unscaled():
+    """Q/(ω+1): Rand-K with its entries as they are loses 1 - K/N on average; a contractive one is refused."""
+    v = np.random.default_rng(0).standard_normal(8)
+    tells = Contracted(RandK(3))
+    assert tells.contract(8).delta == pytest.approx(3 / 8, rel=1e-15) and tells.text == "randk:3"
+    message = tells.compress(v, KEY)
+    np.testing.assert_allclose(message.values, v[message.indices], rtol=1e-15)
+    assert message.formula_bits == 32 * 3
+    off = np.array([lost(tells, v, Key(0, i)) for i in range(1000)])
+    assert abs(off.mean() - 5 / 8) <= 4 * off.std() / np.sqrt(1000)
+    assert Contracted(RandK("1d")).for_dimension(4) == Contracted(RandK(4))
+    for act in (lambda c: c.contract(3), lambda c: c.for_dimension(3)):
+        with pytest.raises(ValueError, match="Contracted: given topk:3, which is contractive already"):
+            act(Contracted(TopK(3)))
 
 
 @pytest.mark.parametrize("k", [1, 4, 11])
@@ -212,7 +357,8 @@ def test_all_clients_at_once_is_one_after_the_other(name, precision):
     for message, v, key in zip(compressor.compress_all(blocks, keys), blocks, keys, strict=True):
         expected = compressor.compress(v, key)
         assert message.payload() == expected.payload() and message.formula_bits == expected.formula_bits
-        assert message.precision == expected.precision == precision
+        kept = "float64" if isinstance(message, Levels) else precision  # a scale is always sent in full
+        assert message.precision == expected.precision == kept
 
 
 @pytest.mark.parametrize("r", [1, 2, 3, DIM])
@@ -281,7 +427,7 @@ def test_the_identity_sends_everything():
 )
 def test_k_may_be_a_multiple_of_the_dimension(given, dim, k):
     """Rounded down to a whole number."""
-    for kind in (TopK, RandK):
+    for kind in (TopK, RandK, TopLEK, RandSeqK):
         made = kind(given).for_dimension(dim)
         assert made == kind(k) and isinstance(made.k, int)
         assert Rounded(kind(given), "float32").for_dimension(dim) == Rounded(kind(k), "float32")
@@ -300,31 +446,38 @@ def test_k_may_be_a_multiple_of_the_dimension(given, dim, k):
         ("0.01d", "at least 1"),
         (211, r"given K = 211, must be at most 210.*d\(d\+1\)/2.*d = 20"),
         ("11d", "given K = 220, must be at most 210"),
+        (1234567, "given K = 1234567, must be at most 210"),
+        (2.5e7, "given K = 25000000, must be at most 210"),
     ],
 )
 def test_k_that_cannot_be(given, fault):
     """Named as the command line writes the compressor."""
-    for name, kind in (("topk", TopK), ("randk", RandK)):
-        with pytest.raises(ValueError, match=f"^{name}:{given}: .*{fault}"):
+    for name, kind in (("topk", TopK), ("randk", RandK), ("toplek", TopLEK), ("randseqk", RandSeqK)):
+        with pytest.raises(ValueError, match=f"^{name}:{re.escape(str(given))}: .*{fault}"):
             kind(given).for_dimension(20)
         with pytest.raises(ValueError, match=fault):
             Rounded(kind(given), "float32").for_dimension(20)
 
 
-@pytest.mark.parametrize("r", [0, -1, 21])
+@pytest.mark.parametrize("r", [0, -1, 21, 1.5, "2"])
 def test_a_rank_that_cannot_be(r):
-    """Below 1, or more than there are."""
-    with pytest.raises(ValueError, match=f"rank:{r}: the rank must be a whole number, at least 1 and at most d = 20"):
-        RankR(r).for_dimension(20)
-    assert RankR(20).for_dimension(20) == RankR(20)
+    """Below 1, or more than there are, or no whole number."""
+    for name, kind in (("rank", RankR), ("powersgd", PowerSGD)):
+        fault = f"^{name}:{r}: the rank must be a whole number, at least 1 and at most d = 20"
+        with pytest.raises(ValueError, match=fault):
+            kind(r).for_dimension(20)
+        made = kind(np.int64(20)).for_dimension(20)
+        assert made == kind(20) and type(made.r) is int
 
 
 def test_which_compressors_go_with_which_precision():
     """natural only where a contractive compressor of vectors bears it; the refusal says which does."""
     everywhere = {(name, precision) for name in COMPRESSORS for precision in PRECISIONS}
-    assert set(wired()) == everywhere - {("randk", "natural"), ("rank", "natural")}
-    for compressor in (RandK(3), RankR(1)):
-        with pytest.raises(ValueError, match=f"wire=natural.*{compressor.text}.*topk"):
+    refused = [name for name, c in COMPRESSORS.items() if c.acts_on == "symmetric"]
+    refused += ["randk", "randseqk", "natural", "dithering", "natural-dithering"]
+    assert set(wired()) == everywhere - {(name, "natural") for name in refused}
+    for compressor in (RandK(3), RankR(1), RandSeqK(2), PowerSGD(1), Natural(), RankThenQuantise(RankR(1), Natural())):
+        with pytest.raises(ValueError, match=f"wire=natural.*{re.escape(compressor.text)}.*topk"):
             Rounded(compressor, "natural").for_dimension(5)
 
 
@@ -335,3 +488,151 @@ def test_settings_name_the_compressor():
     ]  # fmt: skip
     assert TopK(3).settings() == {"compressor": "topk:3"}
     assert Rounded(TopK(3), "natural").settings() == {"compressor": "topk:3"}
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_nothing_and_zeros_are_compressed_too(name):
+    """A client without coordinates, and one with nothing to tell, send a message that says so."""
+    compressor = COMPRESSORS[name]
+    for size in (0, 4):
+        v = np.zeros((size, size) if compressor.acts_on == "symmetric" else size)
+        message = compressor.checked(compressor.compress(v, KEY), size)
+        if not (size == 0 and isinstance(message, Nothing)):
+            np.testing.assert_array_equal(arrived(message, v), v)
+        assert compressor.contract(size * (size + 1) // 2)
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_what_is_compressed_stays_as_it_is(name):
+    """The vector that was handed in is still needed; the message's numbers are on the host and finite."""
+    v = inputs(COMPRESSORS[name])[0][0]
+    before = v.copy()
+    v.flags.writeable = False
+    first, again = (COMPRESSORS[name].compress(v, KEY) for _ in range(2))
+    assert np.array_equal(v, before) and first.payload() == again.payload()
+    assert np.isfinite(arrived(first, v)).all()
+
+
+@pytest.mark.parametrize(
+    "text, made",
+    [
+        ("identity", Identity()),
+        ("topk:8d", TopK("8d")),
+        ("toplek:8d", TopLEK("8d")),
+        ("randk:3", RandK(3)),
+        ("randseqk:2.5d", RandSeqK("2.5d")),
+        ("threshold:0.5", Threshold(0.5)),
+        ("threshold:1e-05", Threshold(1e-5)),
+        ("rank:2", RankR(2)),
+        ("powersgd:1", PowerSGD(1)),
+        ("natural", Natural()),
+        ("dithering", Dithering()),
+        ("dithering:12", Dithering(12)),
+        ("natural-dithering:8", NaturalDithering(8)),
+        ("natural-dithering:8:3", NaturalDithering(8, 3)),
+        ("rounding:2", BiasedRounding()),
+        ("rounding:10", BiasedRounding(10)),
+        ("topk:8d+natural", SelectThenQuantise(TopK("8d"), Natural())),
+        ("topk:30+dithering", SelectThenQuantise(TopK(30), Dithering())),
+        ("topk:8d+natural-dithering:8:3", SelectThenQuantise(TopK("8d"), NaturalDithering(8, 3))),
+        ("rank:1+natural", RankThenQuantise(RankR(1), Natural())),
+        ("rank:2+dithering:5", RankThenQuantise(RankR(2), Dithering(5))),
+    ],
+)
+def test_names(text, made):
+    """Text → compressor → text, and the settings become numbers through every layer."""
+    assert named(text) == made and made.text == text and made.settings() == {"compressor": text}
+    assert "8d" not in repr(made.for_dimension(20)) and Rounded(made, "float32").for_dimension(20).text
+
+
+def test_names_with_a_default():
+    assert named("rounding") == BiasedRounding(2) and named("threshold:1") == Threshold(1.0)
+
+
+@pytest.mark.parametrize(
+    "text, fault",
+    [
+        ("topkk:3", "given 'topkk'; did you mean topk?"),
+        ("naturel", "did you mean natural?"),
+        ("natural:3", "natural takes no number"),
+        ("threshold", "threshold needs λ, a number above 0 and at most 1"),
+        ("threshold:half", "threshold needs λ"),
+        ("powersgd:1.5", "powersgd needs R, a whole number"),
+        ("powersgd", "powersgd needs R"),
+        ("dithering:", "dithering needs no number, or s"),
+        ("dithering:-3", "dithering needs no number, or s"),
+        ("natural-dithering", "natural-dithering needs s"),
+        ("natural-dithering:8:2:2", "natural-dithering needs s"),
+        ("natural-dithering:8:", "natural-dithering needs s"),
+        ("rounding:e", "rounding needs no number, or the base"),
+        ("dithering:2:2", "dithering needs no number, or s"),
+        ("topk:3+topk:3", "behind + may stand natural, dithering or natural-dithering, not topk:3"),
+        ("topk:3+rounding:2", "behind + may stand"),
+        ("randk:3+natural", "before + may stand topk or rank, not randk:3"),
+        ("powersgd:1+natural", "before + may stand topk or rank, not powersgd:1"),
+        ("topk:3+", "given ''"),
+        ("+natural", "given ''"),
+        ("topk:3+natural+natural", "given 'natural+natural'"),
+    ],
+)
+def test_names_that_are_none(text, fault):
+    """In words: what was given, and what is allowed."""
+    with pytest.raises(ValueError, match=f"^compressor: .*{re.escape(fault)}"):
+        named(text)
+
+
+@pytest.mark.parametrize(
+    "compressor, fault",
+    [
+        (Threshold(0), "threshold:0: given λ = 0, must be above 0 and at most 1"),
+        (Threshold(1.5), "threshold:1.5: given λ = 1.5, must be above 0 and at most 1"),
+        (Threshold(float("nan")), "must be above 0"),
+        (Threshold("0.5"), "given λ = '0.5', must be above 0"),
+        (Dithering(0), "dithering:0: given 0 levels, must be a whole number from 1"),
+        (Dithering(2**31), "must be a whole number from 1 to 2147483647"),
+        (Dithering(1.5), "given 1.5 levels"),
+        (NaturalDithering(0), "natural-dithering:0: given 0 levels"),
+        (NaturalDithering(1001), "from 1 to 1000"),
+        (
+            NaturalDithering(200, 255),
+            "natural-dithering:200:255: given 200 levels, must be a whole number from 1 to 125",
+        ),
+        (NaturalDithering(8, 1), "natural-dithering:8:1: given base 1, must be a whole number from 2 to 255"),
+        (BiasedRounding(1), "rounding:1: given base 1, must be a whole number from 2 to 255"),
+        (BiasedRounding(256), "given base 256"),
+        (SelectThenQuantise(TopK(0), Natural()), "topk:0: given K = 0"),
+        (SelectThenQuantise(TopK(1), Dithering(0)), "dithering:0: given 0 levels"),
+        (RankThenQuantise(RankR(21), Natural()), "rank:21: the rank must be"),
+        (RankThenQuantise(RankR(2), Dithering(0)), "dithering:0: given 0 levels"),
+        (Contracted(RandK(0)), "randk:0: given K = 0"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be(compressor, fault):
+    """Named as the command line writes the compressor."""
+    with pytest.raises(ValueError, match=fault):
+        compressor.for_dimension(20)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    """As settings, where Python's are."""
+    two = np.int64(2)
+    for made in (Dithering(two), NaturalDithering(two, two), BiasedRounding(two), RankR(two), TopK(two)):
+        settled = made.for_dimension(5)
+        assert settled == made and all(type(value) is int for value in vars(settled).values())
+
+
+def test_false_messages_of_other_peoples_compressors_are_refused():
+    """Levels and sums are checked as the other forms are; the error names the compressor."""
+    checks = Identity().checked
+    checks(Several((Sparse(np.array([1]), np.ones(1)), Dense(np.ones(3)))), 3)
+    checks(Levels(np.array([4, -4]), np.ones(1), 4, 0, np.array([0, 2])), 3)
+    for message, fault in (
+        (Levels(np.array([1, -5]), np.ones(1), 4), "level above 4"),
+        (Levels(np.array([1, -1]), np.ones(1), 4), "2 values for 3 coordinates"),
+        (Levels(np.array([1, -1]), np.ones(1), 4, 0, np.array([2, 1])), "strictly increasing"),
+        (Levels(np.array([1, -1]), np.ones(1), 4, 0, np.array([2, 3])), "from 0 to below 3"),
+        (Several((Dense(np.ones(3)), Dense(np.ones(2)))), "2 values for 3 coordinates"),
+    ):
+        with pytest.raises(ValueError, match=f"Identity.compress: .*{fault}"):
+            checks(message, len(message.codes) if "above" in fault else 3)

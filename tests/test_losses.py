@@ -113,6 +113,18 @@ def test_elementwise_on_arrays(name, loss):
     assert np.array_equal(np.array(together).T, [ours(loss, a, b) for a, b in zip(t, y, strict=True)])
 
 
+@EACH
+def test_the_curvatures_lipschitz_constant_is_the_largest_slope(name, loss):
+    """sup abs(φ‴), met by central differences on a fine grid; infinite where φ″ jumps or grows without end."""
+    h, t = 1e-4, np.linspace(-8.0, 8.0, 200_001)
+    y = np.ones_like(t)
+    slopes = np.abs(loss.curvature(t + h, y) - loss.curvature(t - h, y)) / (2 * h)
+    if np.isfinite(loss.curvature_lipschitz):
+        assert slopes.max() == pytest.approx(loss.curvature_lipschitz, rel=1e-6, abs=1e-12)
+    else:
+        assert slopes.max() > 1e3
+
+
 def test_kinks():
     """Where φ″ jumps, value and slope are those of both sides; the squared hinge takes 0 there."""
     for y in (-1.0, 1.0):

@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 from cases import DIM, LOSSES, as_dense, dense_glm, functions_problem, glm, labelled, points, sparse_glm
 
+import newtonfl.rows
 from newtonfl.functions import FromFunctions
 from newtonfl.glm import GLM
 from newtonfl.losses import Huber, Logistic, SquaredHinge
@@ -40,7 +41,7 @@ def on_clients(problem: Problem, x: np.ndarray) -> list[np.ndarray]:
     """Everything that a problem can tell of its clients at x, fresh."""
     problem.forget()
     point = problem.at(x)
-    told = [point.value, point.gradient, point.hessians.values.reshape(len(problem.clients), -1)]
+    told = [point.value, point.gradient, point.hessians.values.reshape(-1, triangle(problem.dim).size)]
     return told
 
 
@@ -264,6 +265,100 @@ def test_taking_clients_of_a_part_keeps_their_numbers():
     np.testing.assert_array_equal(part.at(x).value, whole.at(x).value[[1, 4]])
 
 
+def every_kind() -> dict[str, Problem]:
+    ridge = np.linspace(0.0, 0.6, DIM)
+    kinds = {
+        "dense": dense_glm(n=6, ridge=ridge),
+        "sparse": sparse_glm(n=6, ridge=ridge),
+        "weighted": large("sparse", 1),
+        "functions": functions_problem(6)[0],
+    }
+    return kinds | {f"{name}, ridge inside": problem.with_local_ridge() for name, problem in kinds.items()}
+
+
+@pytest.mark.parametrize("chosen", [[1], [0, 3, 4], [5, 2], []], ids=str)
+@pytest.mark.parametrize("kind", every_kind())
+def test_some_of_the_clients_tell_what_they_tell_among_all(kind, chosen):
+    """In the same bits, at one point and at a point of each client's own; what they compute counts in the whole."""
+    whole, chosen = every_kind()[kind], np.array(chosen, dtype=np.int64)
+    n, draw = len(whole.clients), np.random.default_rng(3)
+    part = whole.take(chosen)
+    assert part.clients.tolist() == whole.clients[chosen].tolist() and part.n_clients == n
+    for x in (draw.standard_normal(whole.dim), draw.standard_normal((n, whole.dim))):
+        theirs = x if x.ndim == 1 else x[chosen]
+        direction = draw.standard_normal(x.shape)
+        along = direction if x.ndim == 1 else direction[chosen]
+        assert all(
+            np.array_equal(a[chosen], b) for a, b in zip(on_clients(whole, x), on_clients(part, theirs), strict=True)
+        )
+        steps = [1.0, 0.5, -2.0]
+        ours = whole.at(x).value_along(direction, steps)
+        assert np.array_equal(ours[chosen], part.at(theirs).value_along(along, steps))
+        if whole.is_sparse:
+            for diagonal in (whole.local_ridge is not None, True):
+                told = whole.at(x).hessians_on_support(diagonal).take(chosen)
+                assert np.array_equal(part.at(theirs).hessians_on_support(diagonal).values, told.values)
+                assert np.array_equal(part.support(diagonal).values, whole.support(diagonal).take(chosen).values)
+        if isinstance(whole, GLM):
+            vectors = list(draw.standard_normal((n, 3, whole.dim)))
+            rows, some = whole.projected_rows(vectors), part.projected_rows([vectors[i] for i in chosen])
+            told = whole.at(x).hessians_in(rows).take(chosen)
+            assert np.array_equal(part.at(theirs).hessians_in(some).values, told.values)
+
+
+@pytest.mark.parametrize("kind", every_kind())
+def test_hessians_of_some_clients_count_in_the_whole(kind):
+    """Those of a part of a part too, and forgetting begins anew."""
+    whole = every_kind()[kind]
+    whole.forget()
+    part = whole.take(np.array([4, 1, 3]))
+    _ = part.at(np.zeros(whole.dim)).hessians
+    _ = part.take(np.array([2, 0])).at(np.zeros(whole.dim)).hessians
+    _ = part.with_local_ridge().take(np.array([1])).at(np.ones(whole.dim)).hessians
+    assert whole.hessian_counts[:6].tolist() == [0, 2, 0, 2, 2, 0] and part.hessian_counts.tolist() == [2, 2, 2]
+    whole.forget()
+    assert not whole.hessian_counts.any() and not part.hessian_counts.any()
+    assert whole.take(np.arange(len(whole.clients))) is whole
+
+
+def test_taking_clients_computes_nothing_again(monkeypatch):
+    """Neither the meetings of features nor a transposition nor a copy of the rest: what the whole has is taken."""
+    whole, x = large("sparse", 0), np.ones(37)
+    _ = whole.at(x).gradient, whole.at(x).hessians_on_support(True)
+    monkeypatch.setattr(newtonfl.rows, "_cooccurrence", lambda rows, diagonal: 1 / 0)
+    monkeypatch.setattr(scipy.sparse.csr_array, "transpose", lambda rows: 1 / 0)
+    point = whole.take(np.array([3, 7])).take(np.array([1])).at(x)
+    _ = point.gradient, point.hessians_on_support(True)
+    dense = large("dense", 0)
+    assert all(
+        np.shares_memory(a, b)
+        for a, b in zip(dense.take(np.array([2])).rows.blocks, dense.rows.blocks[2:3], strict=True)
+    )
+
+
+@pytest.mark.parametrize("each", [False, True], ids=["one", "each"])
+@pytest.mark.parametrize("kind", every_kind())
+def test_values_along_a_direction(kind, each):
+    """f_i(x + t·direction), as at those points; the point remembered stays."""
+    problem = every_kind()[kind]
+    x, direction = 0.5 * np.random.default_rng(1).standard_normal((2, len(problem.clients), problem.dim))
+    x, direction = (x, direction) if each else (x[0], direction[0])
+    point, steps = problem.at(x), [1.0, 0.5, 2.0**-10, 0.0]
+    told = point.value_along(direction, steps)
+    assert problem.at(x) is point
+    expected = np.stack([problem.at(x + t * direction).value for t in steps], axis=1)
+    np.testing.assert_allclose(told, expected, rtol=1e-13)
+    assert len(np.unique(told[0])) == 4
+
+
+def test_values_along_a_direction_need_two_products_of_the_rows(monkeypatch):
+    problem, x = sparse_glm(), np.ones(DIM)
+    margins, calls = problem.rows.margins, []
+    monkeypatch.setattr(problem.rows, "margins", lambda x: calls.append(1) or margins(x))
+    problem.at(x).value_along(x, list(0.5 ** np.arange(11)))
+    assert len(calls) == 2
+
+
 # --- points
 
 
@@ -312,7 +407,47 @@ def test_the_curvature_product_bounds_every_hessian(make, loss):
         np.testing.assert_allclose(bounds, hessians, atol=1e-13)
 
 
+@EACH
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+def test_hessians_are_as_smooth_as_stated(make, loss):
+    """‖∇²f_i(x) - ∇²f_i(y)‖₂ ≤ L_*i ‖x - y‖, nearly met by one row along its own direction."""
+    problem = make(loss)
+    constants = problem.hessian_lipschitz
+    assert constants.shape == (4,)
+    for x, y in zip(points(problem, 20), points(problem, 20, seed=1), strict=True):
+        for i, constant in enumerate(constants):
+            change = np.linalg.norm(problem.at(x).hessian(i) - problem.at(y).hessian(i), 2)
+            assert change <= constant * np.linalg.norm(x - y) * (1 + 1e-12)
+    np.testing.assert_array_equal(problem.take(np.array([2, 0])).hessian_lipschitz, constants[[2, 0]])
+    if loss == "squared":
+        assert constants.tolist() == [0.0] * 4
+        return
+    a, steepest = np.array([[0.0, 3.0, 4.0]]), np.log(2 + np.sqrt(3.0))  # where φ‴ is largest
+    one = glm(a if make is dense_glm else scipy.sparse.csr_array(a), np.ones(1), [1], Logistic(), 2 * np.ones(1))
+    u = a[0] / 5
+    change = one.at(u * (steepest - 1e-3) / 5).hessian(0) - one.at(u * (steepest + 1e-3) / 5).hessian(0)
+    assert np.linalg.norm(change, 2) / (2e-3 / 5) == pytest.approx(one.hessian_lipschitz[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["huber", "squared-hinge", "poisson"])
+def test_losses_without_a_bound_state_no_smoothness_of_the_hessian(loss):
+    with pytest.raises(ValueError, match="no Lipschitz constant of the Hessian is known for a test"):
+        _ = dense_glm(loss).hessian_lipschitz
+
+
 # --- functions
+
+
+def test_functions_state_the_smoothness_of_their_hessians_or_none():
+    args = (3, 2, lambda i, x: 0.0, lambda i, x: x, lambda i, x: np.eye(2))
+    assert FromFunctions(*args, hessian_lipschitz=2.0).hessian_lipschitz.tolist() == [2.0] * 3
+    each = FromFunctions(*args, hessian_lipschitz=[1.0, 2.0, 3.0])
+    assert each.take(np.array([2, 0])).hessian_lipschitz.tolist() == [3.0, 1.0]
+    with pytest.raises(ValueError, match=r"no Lipschitz constant.*give FromFunctions its argument hessian_lipschitz"):
+        _ = FromFunctions(*args).hessian_lipschitz
+    for wrong in ([1.0, 2.0], -1.0, np.inf, [1.0, np.nan, 2.0]):
+        with pytest.raises(ValueError, match=r"hessian_lipschitz: given .* one for each of the 3 clients"):
+            FromFunctions(*args, hessian_lipschitz=wrong)
 
 
 def test_functions_and_their_minimiser():

@@ -15,7 +15,7 @@ from newtonfl.messages import Message
 
 @dataclass(frozen=True)
 class Contracted(Compressor):
-    """Q/(ω + 1) for an unbiased Q: contractive with δ = 1/(ω + 1) (Richtárik et al., arXiv 2106.05203, section 2).
+    """Q/(ω + 1) for an unbiased Q: contractive with δ = 1/(ω + 1).
 
     E‖Q(x)/(ω+1) - x‖² = E‖Q(x) - x‖²/(ω+1)² + (ω/(ω+1))²‖x‖² ≤ ω/(ω+1)‖x‖².
 

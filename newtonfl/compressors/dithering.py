@@ -18,7 +18,7 @@ from newtonfl.messages.levels import MOST_LEVELS
 
 @dataclass(frozen=True)
 class Dithering(Quantiser):
-    """Random dithering: abs(x_j)/‖x‖₂ up or down to a multiple of 1/s at random (QSGD, arXiv 1610.02132, section 3.1).
+    """Random dithering: abs(x_j)/‖x‖₂ up or down to a multiple of 1/s at random (QSGD, arXiv 1610.02132, Lemma 3.1).
 
     ω = min(D/s², √D/s) for D coordinates, which is 1 for s = √D. The papers count 2.8 D + 32 bits, as for that s.
 

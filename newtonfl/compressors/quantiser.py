@@ -48,4 +48,6 @@ def norms(rows: Array) -> tuple[Array, Array]:
     usable = np.isfinite(peaks) & (peaks > 0)
     shares = np.where(usable[:, None], rows, 0.0) / np.where(usable, peaks, 1.0)[:, None]
     lengths = np.array([np.sqrt(np.sum(share * share)) for share in shares])
-    return peaks * np.where(usable, lengths, 1.0), shares / np.where(usable, lengths, 1.0)[:, None]
+    with np.errstate(over="ignore"):  # a norm that float64 has no number for is refused like any other
+        scales = peaks * np.where(usable, lengths, 1.0)
+    return scales, shares / np.where(usable, lengths, 1.0)[:, None]

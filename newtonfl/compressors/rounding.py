@@ -44,7 +44,7 @@ class BiasedRounding(Compressor):
         magnitudes = np.where(v == 0, 1.0, np.abs(v))[None]
         lower = floors(magnitudes, self.base)
         below = power(self.base, lower)
-        up = magnitudes - below > below * ((self.base - 1) / 2)
+        up = (magnitudes - below) / ((self.base - 1) / 2) > below
         return as_levels(np.sign(v)[None], lower + up, self.base, bits)
 
     def for_dimension(self, dim: int) -> Self:

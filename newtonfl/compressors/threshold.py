@@ -37,7 +37,8 @@ class Threshold(Compressor):
 
     def compress(self, v: Array, key: Key) -> Message:
         magnitudes = np.abs(v)
-        kept = np.flatnonzero((magnitudes >= self.lam * magnitudes.max(initial=0.0)) & (v != 0))
+        small = magnitudes < self.lam * magnitudes.max(initial=0.0)  # what is not a number is sent, and refused there
+        kept = np.flatnonzero(~small & (v != 0))
         return Sparse(kept, v[kept])
 
     def for_dimension(self, dim: int) -> Self:

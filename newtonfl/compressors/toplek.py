@@ -37,15 +37,14 @@ class TopLEK(KeepsK):
     def choice(self, v: Array) -> tuple[Array, float]:
         """The j largest entries, the largest first, and the probability that the last of them stays at home."""
         largest_k = largest(v, np.array([0, len(v)]), self.kept(len(v)))[0]
-        if not len(largest_k):
-            return largest_k, 0.0
-        energy = (v / np.abs(v).max()) ** 2  # beside the largest: squares neither overflow nor vanish
         order = largest_k[np.argsort(-np.abs(v[largest_k]), kind="stable")]
+        peak = np.abs(v).max(initial=0.0)
+        if not (len(order) and np.isfinite(peak)):
+            return order, 0.0
+        energy = (v / peak) ** 2  # beside the largest: squares neither overflow nor vanish
         others = np.delete(energy, largest_k).sum()
         left = others + np.append(np.cumsum(energy[order][::-1])[::-1], 0.0)  # left[j] = r_j
         allowed = (1.0 - self.contract(len(v)).delta) * left[0]
-        # r_K ≤ allowed but for rounding: then K it is.
+        # left[0] > allowed since δ > 0, and r_K ≤ allowed but for rounding: then K it is.
         j = int(np.argmax(left <= allowed)) if left[-1] <= allowed else len(order)
-        if j == 0:
-            return order[:0], 0.0
         return order[:j], float(np.clip((allowed - left[j]) / (left[j - 1] - left[j]), 0.0, 1.0))

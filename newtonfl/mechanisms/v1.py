@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from newtonfl.compressors import Compressor, Identity
@@ -25,7 +25,7 @@ class V1(Mechanism):
     """
 
     compressor: Compressor
-    whole: Compressor = Identity()
+    whole: Compressor = field(default_factory=Identity)
     needs_previous: ClassVar[bool] = True
     text = "3pc-v1"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
@@ -30,7 +30,7 @@ class V5(Mechanism):
 
     compressor: Compressor
     p: float = 0.1
-    whole: Compressor = Identity()
+    whole: Compressor = field(default_factory=Identity)
     needs_previous: ClassVar[bool] = True
     label: ClassVar[str] = "3pc-v5"
 

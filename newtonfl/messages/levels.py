@@ -74,9 +74,13 @@ class Levels(Message):
         return self.indices, signed * np.power(float(self.base), level - self.s)
 
     def payload(self) -> bytes:
-        steps = encode_indices(np.cumsum(_turned(np.abs(self.codes), self.s, self.base) + 1) - 1)
-        signs = np.packbits(self.codes[self.codes != 0] > 0, bitorder="little").tobytes()
-        head = _HEAD.pack(self.base, self.indices is not None, len(self.scales), self.s, len(steps))
+        level = np.abs(self.codes)
+        turned = _turned(level, self.s)
+        from_top = bool(turned.sum() < level.sum())
+        steps = encode_indices(np.cumsum((turned if from_top else level) + 1) - 1)
+        signs = np.packbits(self.codes[level != 0] > 0, bitorder="little").tobytes()
+        flags = (self.indices is not None) + 2 * from_top
+        head = _HEAD.pack(self.base, flags, len(self.scales), self.s, len(steps))
         count, at = b"", b""
         if self.indices is not None:
             count, at = struct.pack("<I", len(self.indices)), encode_indices(self.indices)
@@ -86,12 +90,12 @@ class Levels(Message):
     def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
         if len(buffer) < _HEAD.size or precision != "float64":
             raise WireError(f"{len(buffer)} bytes at {precision} are no levels")
-        base, chosen, m, s, length = _HEAD.unpack(buffer[: _HEAD.size])
-        rest = buffer[_HEAD.size :]
+        base, flags, m, s, length = _HEAD.unpack(buffer[: _HEAD.size])
+        rest, chosen = buffer[_HEAD.size :], flags & 1
         count = count_in(rest) if chosen else size
         rest = rest[4:] if chosen else rest
-        if base == 1 or chosen > 1 or not 1 <= s <= MOST_LEVELS or m < 1 or count > size or count % m:
-            raise WireError(f"{count} numbers of {size} with {m} scales on {s} levels of base {base}, flag {chosen}")
+        if base == 1 or flags > 3 or not 1 <= s <= MOST_LEVELS or m < 1 or count > size or count % m:
+            raise WireError(f"{count} numbers of {size} with {m} scales on {s} levels of base {base}, flags {flags}")
         if len(rest) < 8 * m + length:
             raise WireError(f"{len(rest)} bytes where {m} scales and {length} bytes of levels stand")
         scales = decode_values(rest[: 8 * m], m, "float64")
@@ -99,7 +103,7 @@ class Levels(Message):
         steps = np.diff(decode_indices(rest[:length], count, count * (s + 1)), prepend=-1) - 1
         if count and steps.max() > s:
             raise WireError(f"level {steps.max()} of {s}")
-        levels = _turned(steps, s, base)
+        levels = _turned(steps, s) if flags & 2 else steps
         signed = np.flatnonzero(levels)
         cut = length + (len(signed) + 7) // 8
         if len(rest) < cut or (len(rest) > cut and not chosen):
@@ -110,6 +114,6 @@ class Levels(Message):
         return cls(levels, scales, s, base, indices)
 
 
-def _turned(levels: Array, s: int, base: int) -> Array:
-    """Levels in the order that codes them short, and back: powers count from the top, 0, s, s - 1, … ↔ 0, 1, 2, …"""
-    return levels if base == 0 else -levels % (s + 1)
+def _turned(levels: Array, s: int) -> Array:
+    """Levels counted from the top, and back: 0, s, s - 1, … ↔ 0, 1, 2, …; the smaller of the two codes shorter."""
+    return -levels % (s + 1)

@@ -10,8 +10,8 @@ bl1 = preset(
     "bl1",
     """BL1 (Qian, Islamov, Safaryan, Richtárik, Basis Matters, arXiv 2111.01847, Algorithm 1).
 
-    S_i = C(h_i(∇²f_i(z)) - L_i) compresses coefficients in the basis, by default that of the client's own rows: r² and r
-    numbers for Hessian and gradient, for a set-up of r·d. x⁺ = z - [H]_λ⁻¹g with H from before this round's message;
+    S_i = C(h_i(∇²f_i(z)) - L_i) compresses coefficients in the basis, by default that of the client's own rows:
+    r(r+1)/2 and r numbers for Hessian and gradient, for a set-up of r·d. x⁺ = z - [H]_λ⁻¹g with H from before this round's message;
     models and gradients may be lazy as in FedNL-BC. In the symmetric basis this is FedNL.
 
     Conditions: local; ‖z - x*‖² ≤ A_M μ²/(4H²B_M) and mean ‖L_i - L_i*‖² ≤ A_M μ²/(16 N_B R² B_M); then the distance

@@ -136,8 +136,12 @@ class Descent(Method):
             raise ValueError(f"{self.name}: {away} needs a learned Hessian with step_uses=after")
 
     def settings(self) -> dict[str, str | float]:
-        sockets = [self.curvature, self.gradient, self.model, self.step]
-        told = {key: value for socket in sockets for key, value in socket.settings().items()}
+        told = {
+            **self.curvature.settings(),
+            **self.gradient.settings(),
+            **self.model.settings(),
+            **self.step.settings(),
+        }
         return {**told, "participation": self.participation.text, "ridge": self.ridge, "wire": self.wire}
 
     def sockets(self) -> dict[str, str]:

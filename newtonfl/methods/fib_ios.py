@@ -28,8 +28,8 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
         Ĥ_i = Σ_{j≤q} (λ_j - ρ_i) v_j v_jᵀ + ρ_i I ⪰ ∇²f_i(x at the renewal),    x⁺ = x - t (mean Ĥ_i)⁻¹∇f(x),
 
     t the first of 1, β, β², … with f(x⁺) ≤ f(x) - αt⟨∇f(x), (mean Ĥ_i)⁻¹∇f(x)⟩; below 1e-6 the run ends
-    (SingularStep). Hessians are renewed, and q is 0 again, in the rounds 1, 2, 3, 5, 8, 13, … counted from one, whose
-    distances are Fibonacci's numbers too. d - 1 pairs and ρ_i tell all of a Hessian; after them nothing is sent of it.
+    (SingularStep). Hessians are renewed, and q is 0 again, in the rounds 1, 2, 4, 7, 12, 20, … counted from one, the
+    sums of Fibonacci's numbers 1, 1, 2, 3, 5, …. d - 1 pairs and ρ_i tell all of a Hessian; nothing follows them.
 
     The ridge is the server's: the data parts' eigenvectors are those of the whole where it is λI, and Ĥ the same.
 
@@ -218,11 +218,11 @@ class FibIOS(Method):
 
 
 def renews(round: int) -> bool:
-    """Whether Hessians are computed anew in `round`, counted from zero: where round + 1 is a Fibonacci number."""
-    low, high = 1, 2
-    while low < round + 1:
-        low, high = high, low + high
-    return low == round + 1
+    """Whether Hessians are computed anew in `round`, counted from zero: at sums of Fibonacci numbers less 1."""
+    renewal, gap, following = 0, 1, 2
+    while renewal < round:
+        renewal, gap, following = renewal + gap, following, gap + following
+    return renewal == round
 
 
 def _no_pairs(n: int, dim: int, like: Array) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -218,7 +218,7 @@ class InvariantGradient(Gradient):
         How likely ξ_i = 1 is; 1 moves w_i every time. Round 0 always does.
     """
 
-    mechanism: Mechanism = EF21(Identity())
+    mechanism: Mechanism = field(default_factory=lambda: EF21(Identity()))
     p: float = 1.0
     partial = True
 

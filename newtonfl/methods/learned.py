@@ -19,7 +19,7 @@ from newtonfl.methods.method import Facts, Replies
 from newtonfl.problem import Point, Problem
 from newtonfl.wire import Parts
 
-Init: TypeAlias = Literal["hessian", "zero", "zero-total"]
+Init: TypeAlias = Literal["hessian", "zero", "zero-total", "optimum"]
 
 
 @dataclass
@@ -66,19 +66,20 @@ class LearnedHessian(Curvature):
     mechanism : Mechanism
     basis : Basis or None
         None picks the support where rows are sparse and the compressor acts on coordinates, else symmetric.
-    init : {"hessian", "zero", "zero-total"}
-        H_i⁰ = ∇²f_i(x⁰), sent once and counted as set-up; 0; or the data part that makes H_i⁰ with its ridge 0.
+    init : {"hessian", "zero", "zero-total", "optimum"}
+        H_i⁰ = ∇²f_i(x⁰), sent once and counted as set-up; 0; the data part that makes H_i⁰ with its ridge 0; or
+        ∇²f_i at the `optimum`, sent once.
     precision : {"float64", "float32", "natural"}
         How the initial Hessian's numbers are sent; under natural they are float32.
-    at : tuple of float, or None
-        Where the initial Hessian is taken instead of at x⁰.
+    optimum : tuple of float, or None
+        x*, for that.
     """
 
     mechanism: Mechanism
     basis: Basis | None = None
     init: Init = "hessian"
     precision: Precision = "float64"
-    at: tuple[float, ...] | None = None
+    optimum: tuple[float, ...] | None = None
     is_learned = True
 
     @property
@@ -91,8 +92,11 @@ class LearnedHessian(Curvature):
         basis = basis.with_diagonal() if whole else basis
         mechanism = self.mechanism.for_dimension(problem.dim)
         mechanism.check(problem.prepare(basis))
-        if self.at is not None and len(self.at) != problem.dim:
-            raise ValueError(f"optimum: given {len(self.at)} numbers, must be d = {problem.dim}")
+        if self.init == "optimum" and len(self.optimum or ()) != problem.dim:
+            given = "none" if self.optimum is None else f"{len(self.optimum)} numbers"
+            raise ValueError(
+                f"optimum: given {given}, must be the solution x*, d = {problem.dim} numbers: its Hessian is used"
+            )
         return replace(self, basis=basis, mechanism=mechanism)
 
     @property
@@ -117,8 +121,8 @@ class LearnedHessian(Curvature):
     def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Learner]:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
         greetings = [coordinates.greeting(i) for i in range(len(problem.clients))]
-        if self.init == "hessian":
-            start = x0 if self.at is None else to_device(np.array(self.at), x0)
+        if self.init in ("hessian", "optimum"):
+            start = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
             first = coordinates.coefficients(problem.at(start))
             # Powers of two would be a Hessian of their own; differences from then on bear them.
             first_precision: Precision = "float32" if self.precision == "natural" else self.precision
@@ -143,7 +147,7 @@ class LearnedHessian(Curvature):
     def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedState:
         coordinates = self._basis.heard(facts.dim, greetings)
         mean = zeros(coordinates.total_size, facts.like)
-        if self.init == "hessian":
+        if self.init in ("hessian", "optimum"):
             told = [greeting["initial"] for greeting in greetings]
         else:
             blocks = self._zero(coordinates, facts.ridge, facts.ridge_inside, np.zeros(0))

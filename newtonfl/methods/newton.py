@@ -40,5 +40,6 @@ newton_star = preset(
     without=("compressor", "mechanism", "alpha", "step_uses", "init"),
     mechanism=Frozen(),
     step="plain",
+    init="optimum",
     optimum=None,
 )

@@ -120,7 +120,7 @@ def preset(name: str, doc: str, *, without: tuple[str, ...] = (), **own: Any) ->
         return assemble(name, {**DEFAULTS, **own, **settings})
 
     make.__name__ = make.__qualname__ = name.replace("-", "_")
-    make.__doc__ = doc + "\n\nSettings: see :data:`newtonfl.methods.presets.DEFAULTS`.\n"
+    make.__doc__ = inspect.cleandoc(doc) + "\n\nSettings: see :data:`newtonfl.methods.presets.DEFAULTS`.\n"
     make.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=value) for key, value in offered.items()],
         return_annotation=Descent,
@@ -133,7 +133,8 @@ def assemble(name: str, given: Mapping[str, Any]) -> Descent:
     wire = given["wire"]
     one_of("wire", wire, PRECISIONS)
     one_of("ridge", given["ridge"], ("server", "clients"))
-    one_of("init", given["init"], ("hessian", "zero", "zero-total"))
+    if "optimum" not in given:
+        one_of("init", given["init"], ("hessian", "zero", "zero-total"))
     curvature = LearnedHessian(
         on_wire(_mechanism(given), wire), basis_of(given["basis"]), given["init"], wire, _optimum(given)
     )
@@ -156,10 +157,8 @@ def _mechanism(given: Mapping[str, Any]) -> Mechanism:
 
 
 def _optimum(given: Mapping[str, Any]) -> tuple[float, ...] | None:
-    if "optimum" not in given:
+    if given.get("optimum") is None:
         return None
-    if given["optimum"] is None:
-        raise ValueError("newton-star steps with the Hessian at the solution: give optimum=x*, a vector of d numbers")
     return tuple(float(number) for number in given["optimum"])
 
 

@@ -17,7 +17,7 @@ from newtonfl.methods.method import Facts
 from newtonfl.problem import Problem
 
 Probe: TypeAlias = Callable[[Array, int], Array]
-"""(direction, s) → f at the clients' point plus each of :meth:`Step.trial_steps` (s) times the direction: an exchange."""
+"""(direction, s) → f at the clients' point plus each of ``Step.trial_steps(s)`` times the direction: one exchange."""
 
 
 class SingularStep(ArithmeticError):
