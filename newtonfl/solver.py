@@ -21,7 +21,7 @@ from newtonfl.history import History, Record
 from newtonfl.keys import Key
 from newtonfl.ledger import Ledger, Tally
 from newtonfl.methods import Facts, Method
-from newtonfl.methods.steps import SingularStep
+from newtonfl.methods.steps import NoStep, SingularStep
 from newtonfl.problem import Problem
 from newtonfl.session import Session
 from newtonfl.transport import InProcess, enough_clients
@@ -40,6 +40,7 @@ class Reason(Enum):
     DIVERGED = "diverged: the objective rose far above its start"
     NOT_FINITE = "the objective or its gradient is not finite"
     SINGULAR = "the step's matrix is not positive definite"
+    NO_STEP = "no step along the direction makes the objective smaller"
 
     def __str__(self) -> str:
         return self.value
@@ -208,8 +209,8 @@ class _Loop:
             before = server.x
             try:
                 server = self.method.round(server, self.session.exchange, Key(self.session.seed, k))
-            except SingularStep:
-                reason = Reason.SINGULAR
+            except NoStep as error:
+                reason = Reason.SINGULAR if isinstance(error, SingularStep) else Reason.NO_STEP
                 break
             except NotFinite:
                 reason = Reason.NOT_FINITE

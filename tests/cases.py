@@ -98,7 +98,7 @@ BASES: dict[str, Basis] = {
 MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism
     "ef21": lambda compressor: EF21(compressor),
     "ef21-theory": lambda compressor: EF21(compressor, "theory"),
-    "ef21-before": lambda compressor: EF21(compressor, "theory", "before"),
+    "ef21-before": lambda compressor: EF21(compressor, "theory", step_uses="before"),
     "clag": lambda compressor: CLAG(compressor, 0.5),
     "lag": lambda compressor: lag(0.5),
     "cbag": lambda compressor: CBAG(compressor, 0.6),
@@ -130,6 +130,10 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     ("dingo", {}),
     ("giant", {}),
     ("fib-ios", {}),
+    ("nl1", {}),
+    ("nl2", {}),
+    ("cubic-newton-learn", {}),
+    ("bl3", {}),
 ]
 
 # (name, message at full precision, coordinates of its vector); LowRank's size is that of the triangle of dimension 3.

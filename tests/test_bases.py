@@ -398,7 +398,7 @@ def deficient(m: int, rank: int, seed: int = 0):
 
 @pytest.mark.parametrize("m, rank", [(4, 4), (4, 2), (30, 5), (30, 9), (1, 1), (3, 0)])
 def test_the_span_of_the_rows_is_found(m, rank):
-    """Orthonormal vectors, as many as the rank; the first points along the longest row."""
+    """Orthonormal vectors, as many as the rank: the rows' right singular vectors, so that plain Gram matrices are diagonal."""
     problem = deficient(m, rank)
     v = DataSubspace().of(problem).vectors[0]
     assert v.shape == (rank, 9)
@@ -406,8 +406,9 @@ def test_the_span_of_the_rows_is_found(m, rank):
     rows = problem.client_rows(0)
     np.testing.assert_allclose(rows @ v.T @ v, rows, atol=1e-13)
     if rank:
-        longest = rows[np.argmax(np.linalg.norm(rows, axis=1))]
-        np.testing.assert_allclose(v[0], longest / np.linalg.norm(longest), atol=1e-15)
+        energy = np.linalg.svd(rows)[1][:rank] ** 2
+        np.testing.assert_allclose(v @ rows.T @ rows @ v.T, np.diag(energy), atol=1e-13 * energy[0])
+        assert (v[np.arange(rank), np.argmax(np.abs(v), axis=1)] > 0).all()
 
 
 @pytest.mark.parametrize("make", [sparse_glm, dense_glm])

@@ -109,8 +109,8 @@ static struct { unsigned x; } threadIdx, blockIdx, blockDim = {1};
 static void __syncthreads() {}
 static void atomicAdd(unsigned long long* sum, unsigned long long term) { *sum += term; }
 %s
-extern "C" void all_blocks(int n, const unsigned long long* bits, const long long* offsets, unsigned long long k,
-                           unsigned long long* threshold)
+extern "C" void all_blocks(int n, const unsigned long long* bits, const long long* offsets,
+                           const unsigned long long* k, unsigned long long* threshold)
 { for (blockIdx.x = 0; blockIdx.x < n; ++blockIdx.x) kth_magnitude(bits, offsets, k, threshold); }
 """
 
@@ -134,11 +134,12 @@ def test_the_kernels_logic_on_the_host(tmp_path):
     ]
     offsets = np.cumsum([0] + [len(v) for v in vectors])
     bits = np.abs(np.concatenate(vectors)).view(np.uint64)
-    for k in (1, 2, 7, 50, 150):
+    for k in ([1] * 4, [2] * 4, [7] * 4, [50, 150, 3, 1], [150, 7, 50, 2]):
+        counts = np.array(k, np.uint64)
         found = np.zeros(len(vectors), np.uint64)
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (bits, offsets, found)]
-        library.all_blocks(len(vectors), pointers[0], pointers[1], ctypes.c_ulonglong(k), pointers[2])
-        wanted = [np.sort(np.abs(v))[-k] if k <= len(v) else 0.0 for v in vectors]
+        library.all_blocks(len(vectors), pointers[0], pointers[1], counts.ctypes.data_as(ctypes.c_void_p), pointers[2])
+        wanted = [np.sort(np.abs(v))[-c] if c <= len(v) else 0.0 for v, c in zip(vectors, k, strict=True)]
         assert np.array_equal(found.view(np.float64), wanted)
 
 

@@ -40,6 +40,10 @@ def test_largest_is_the_head_of_each_clients_sorted_list(clients, k):
         found = largest(values, offsets_of([len(numbers) for numbers in clients]), k)
         assert all(isinstance(chosen, np.ndarray) and chosen.dtype == np.int64 for chosen in found)
         assert [chosen.tolist() for chosen in found] == [head(numbers, k) for numbers in clients]
+        each = np.arange(len(clients)) + k  # a number of its own for each client
+        found = largest(values, offsets_of([len(numbers) for numbers in clients]), each)
+        told = [head(numbers, count) for numbers, count in zip(clients, each, strict=True)]
+        assert [chosen.tolist() for chosen in found] == told
 
 
 def test_largest_of_many():

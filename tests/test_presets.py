@@ -20,9 +20,12 @@ from newtonfl.glm import GLM
 from newtonfl.keys import SERVER, Key
 from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
 from newtonfl.methods import (
+    All,
+    Announcement,
     Facts,
     Independent,
     Method,
+    Replies,
     Uniform,
     bl1,
     bl2,
@@ -47,25 +50,33 @@ from newtonfl.problem import Problem
 from newtonfl.session import Session
 from newtonfl.solver import Reason, solve
 
-SEED, ROUNDS = 3, 15
+SEED, ROUNDS = 8, 15  # of this seed the coins fall on either side early, while there is still a way to go
 N, D = 20, 40
 R1, ALL = T.rank_r(1), 820  # d(d + 1)/2
 
 
-def states(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUNDS) -> Iterator[Any]:
-    """The server's state after every round of a solve."""
+def played(
+    problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUNDS
+) -> Iterator[tuple[np.ndarray, list[tuple[Announcement, Replies]]]]:
+    """After every round of a solve: the iterate, and the exchanges of that round."""
     method = method.resolved(problem)
     with Session(problem, method, SEED) as session:
+
+        def exchange(announcement: Announcement, sizes: Any) -> Replies:
+            heard.append((announcement, session.exchange(announcement, sizes)))
+            return heard[-1][1]
+
         facts = Facts(problem.n_clients, problem.dim, problem.ridge, lambda: 0.0, problem.like)
         server = method.start(facts, x0, session.join(x0))
         for k in range(rounds):
-            server = method.round(server, session.exchange, Key(SEED, k))
-            yield server
+            heard: list[tuple[Announcement, Replies]] = []
+            server = method.round(server, exchange, Key(SEED, k))
+            yield server.x + 0.0, heard
 
 
 def iterates(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
     """x¹, …, x^rounds, a row each."""
-    return np.stack([server.x for server in states(problem, method, x0, rounds)])
+    return np.stack([x for x, _ in played(problem, method, x0, rounds)])
 
 
 # ---- the library's own draws, for the transcriptions -----------------------------------------------------------------
@@ -117,7 +128,7 @@ def setting(rows: int) -> SimpleNamespace:
     return SimpleNamespace(problem=problem, p=dense, optimum=T.minimiser(dense), V=bases)
 
 
-# ---- mechanisms: (the library's, its transcription with the given purpose and delay) ----------------------------------
+# ---- mechanisms: the library's, and the transcription given what makes a compressor with the library's draws ---------
 
 MECHANISMS: dict[str, tuple[Mechanism, Callable[[Callable[..., Any]], Any]]] = {
     "ef21": (EF21(TopK(D)), lambda own: T.ef21(T.top_k(D))),
@@ -156,7 +167,6 @@ def three_point(name: str, later: int = 0) -> Any:
 SYMMETRIC = {"basis": "symmetric"}
 THEORY = 1.0 - np.sqrt(1.0 - D / ALL)
 MODEL = T.v4(T.top_k(10), T.top_k(10))
-RENEWALS = (0, 1, 2, 4, 7, 12)  # from 0: the first round, and the partial sums of Fibonacci's 1, 1, 2, 3, 5
 
 # name: (rows a client, distance of the start, the library's method of s, the transcription of (s, x⁰))
 CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.ndarray], Any]]] = {
@@ -294,27 +304,317 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "dingo, θ = 1e-4": (50, 0.15, lambda s: dingo(), lambda s, x: T.dingo(s.p, x, ROUNDS)),
     "dingo, θ = 8": (50, 0.1, lambda s: dingo(theta=8.0), lambda s, x: T.dingo(s.p, x, ROUNDS, 8.0)),
-    "dingo, θ = 20": (50, 0.1, lambda s: dingo(theta=20.0), lambda s, x: T.dingo(s.p, x, ROUNDS, 20.0)),
     "dingo, authors": (
         50, 0.15, lambda s: dingo(quirks="authors"), lambda s, x: T.dingo(s.p, x, ROUNDS, authors=True)
     ),
     "giant": (50, 0.1, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
     "giant, farther": (50, 1.0, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
-    "fib-ios": (50, 0.1, lambda s: fib_ios(), lambda s, x: T.fib_ios(s.p, x, ROUNDS, renew=RENEWALS)),
+    "fib-ios": (50, 0.1, lambda s: fib_ios(), lambda s, x: T.fib_ios(s.p, x, ROUNDS)),
     "fib-ios, four pairs": (
-        50, 1.0, lambda s: fib_ios(eigenvectors=4), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 4, RENEWALS)
+        50, 1.0, lambda s: fib_ios(eigenvectors=4), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 4)
     ),
 }  # fmt: skip
 
 
+@cache
+def ours(name: str) -> tuple[np.ndarray, list[SimpleNamespace]]:
+    """The library's iterates in a case; and of every round the number of exchanges, what parts were announced, and the
+    messages about Hessians."""
+    rows, away, method, _ = CASES[name]
+    s = setting(rows)
+    xs, rounds = [], []
+    for x, heard in played(s.problem, method(s), s.optimum + away):
+        told = [parts["curvature"] for _, replies in heard for parts in replies.parts if "curvature" in parts]
+        announced = {part for announcement, _ in heard for part in announcement.to_all}
+        xs.append(x)
+        rounds.append(SimpleNamespace(exchanges=len(heard), announced=announced, told=told))
+    return np.stack(xs), rounds
+
+
 def disagreement(name: str) -> float:
     """The largest |x^k - transcription's x^k| of a case."""
-    rows, away, method, transcription = CASES[name]
+    rows, away, _, transcription = CASES[name]
     s = setting(rows)
-    x0 = s.optimum + away
-    return float(np.abs(iterates(s.problem, method(s), x0) - np.stack(transcription(s, x0))).max())
+    return float(np.abs(ours(name)[0] - np.stack(transcription(s, s.optimum + away))).max())
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_preset_is_its_papers_box(name):
     assert disagreement(name) <= 1e-9
+
+
+# ---- the settings above reach what they are for ----------------------------------------------------------------------
+
+SAID = {  # how many numbers clients tell of a Hessian, in some round or other; 0: nothing
+    "newton-3pc, lag, shift": {0, ALL},
+    "newton-3pc, clag, project": {0, D},
+    "newton-3pc, cbag, shift": {D},
+    "newton-3pc, adacgd, shift": {10, 40, 160},
+}
+
+
+def told(name: str) -> set[int]:
+    """How many numbers messages about Hessians had in a case."""
+    return {len(message.coordinates()[1]) for each in ours(name)[1] for message in each.told}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_mechanism_says_more_and_less(name):
+    assert told(name) >= SAID[name]
+
+
+@pytest.mark.parametrize("name", ["newton-3pc, cbag, shift", "newton-3pc, bag, project"])
+def test_both_faces_of_the_coin_are_seen(name):
+    assert {bool(each.told) for each in ours(name)[1][1:]} == {True, False}
+
+
+def test_the_adaptive_k_adapts():
+    found = told("newton-3pc, adaptive-topk, project")
+    assert len(found) > 20 and max(found) == 800
+
+
+def test_dingo_meets_cases_1_and_3():
+    assert {"product" in each.announced for each in ours("dingo, θ = 8")[1]} == {True, False}
+
+
+@pytest.mark.parametrize("name", ["newton-zero, line search", "fednl-ls", "newton-3pc-ls"])
+def test_line_searches_ask_again(name):
+    """Three trial steps an exchange: some rounds need more than those."""
+    assert {each.exchanges > 2 for each in ours(name)[1]} == {True, False}
+
+
+# ---- identities between presets --------------------------------------------------------------------------------------
+
+C = TopK(9)
+
+# name: (one, the other, largest difference relative to the largest iterate; 0 asks for the same bits)
+IDENTITIES: dict[str, tuple[Callable[[], Method], Callable[[], Method], float]] = {
+    "newton-3pc with EF21 is fednl that steps after": (
+        lambda: newton_3pc(compressor=C), lambda: fednl(compressor=C, step_uses="after"), 0.0
+    ),
+    "bl1 in the symmetric basis, stepping after, is newton-3pc": (
+        lambda: bl1(basis="symmetric", compressor=C, step_uses="after"),
+        lambda: newton_3pc(basis="symmetric", compressor=C, step="project"),
+        0.0,
+    ),
+    "CLAG with ζ = 0 is EF21": (lambda: newton_3pc(mechanism=CLAG(C, 0.0)), lambda: newton_3pc(compressor=C), 0.0),
+    "CBAG with p = 1 is EF21": (lambda: newton_3pc(mechanism=CBAG(C, 1.0)), lambda: newton_3pc(compressor=C), 0.0),
+    "AdaCGD with one level is CLAG": (
+        lambda: newton_3pc(mechanism=AdaCGD((C,), 2.0)), lambda: newton_3pc(mechanism=CLAG(C, 2.0)), 0.0
+    ),
+    "LAG is CLAG with the identity": (
+        lambda: newton_3pc(mechanism=lag(0.5)),
+        lambda: newton_3pc(mechanism=partial(CLAG, zeta=0.5), compressor=Identity()),
+        0.0,
+    ),
+    "newton-3pc-bc-pp with everyone, whole models and ξ = 1 is newton-3pc": (
+        lambda: newton_3pc_bc_pp(compressor=C, participation=Uniform(5), model="exact", gradient_p=1.0),
+        lambda: newton_3pc(compressor=C),
+        1e-11,
+    ),
+    "the rotation is the data basis": (
+        lambda: newton_3pc(basis="rotation", compressor=C), lambda: newton_3pc(basis="data", compressor=C), 1e-10
+    ),
+    "the rotation is the data basis, projected": (
+        lambda: bl1(basis="rotation", compressor=C), lambda: bl1(compressor=C), 1e-10
+    ),
+    "fednl-bc with whole models and gradients is fednl": (
+        lambda: fednl_bc(compressor=C, model="exact", gradient_p=1.0), lambda: fednl(compressor=C, step="project"), 0.0
+    ),
+    "the clients' ridge is the server's": (
+        lambda: newton_3pc(compressor=C, ridge="clients"), lambda: newton_3pc(compressor=C), 1e-11
+    ),
+    "EF21 with the identity is newton": (
+        lambda: newton_3pc(compressor=Identity(), alpha=1.0, step="plain"), lambda: newton(), 0.0
+    ),
+}  # fmt: skip
+
+
+def small(n: int = 5) -> GLM:
+    """A problem with fewer rows a client than dimensions, so that data bases are small."""
+    return dense_glm(n=n, dim=14)
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_identity(name):
+    one, other, within = IDENTITIES[name]
+    a, b = (iterates(small(), made(), np.full(14, 0.3)) for made in (one, other))
+    assert np.abs(a - b).max() <= within * np.abs(b).max()
+    assert len(np.unique(a, axis=0)) > 5  # it moves
+
+
+@pytest.mark.parametrize("uses, behind", [("after", 0), ("before", 1)])
+def test_the_identity_compressor_gives_newton_perhaps_a_round_behind(uses, behind):
+    s = setting(50)
+    x = [s.optimum + 0.1]
+    for k in range(ROUNDS):
+        x.append(x[-1] - np.linalg.solve(s.p.total_hessian(x[max(k - behind, 0)]), s.p.total_gradient(x[-1])))
+    for step in ("project", "plain"):
+        ours = iterates(s.problem, newton_3pc(compressor=Identity(), alpha=1.0, step_uses=uses, step=step), x[0])
+        assert np.abs(ours - np.stack(x[1:])).max() <= 1e-11
+
+
+# ---- rounds without a Hessian ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings, always",
+    [({"step": "project"}, False), ({"l": "last"}, False), ({"l": "fresh"}, True)],
+    ids=["project", "last l", "fresh l"],
+)
+def test_on_tails_hessians_are_computed_for_a_fresh_l_alone(settings, always):
+    """CBAG, BAG: on tails nobody computes one, unless l is to be of this round; and the notes say so."""
+    problem = small()
+    heads = [coin("curvature", 0.5)(k) for k in range(ROUNDS)]
+    assert set(heads[1:]) == {True, False}
+    for mechanism in (CBAG(C, 0.5), bag(0.5)):
+        method = newton_3pc(mechanism=mechanism, **settings)
+        counts = [problem.hessian_counts.copy() for _ in played(problem, method, np.full(14, 0.3))]
+        for k in range(1, ROUNDS):
+            assert (counts[k] - counts[k - 1] == (1 if always or heads[k] else 0)).all()
+        assert any("fresh l" in note for note in method.resolved(problem).notes()) == always
+    assert newton_3pc(compressor=C, **settings).resolved(problem).notes() == []
+
+
+# ---- sockets combined at will ----------------------------------------------------------------------------------------
+
+REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
+    *(
+        (partial(make, participation=Uniform(2), **settings), ValueError, "FedNL without l cannot take part partially")
+        for make, settings in product(
+            (fednl, newton_3pc), ({"step": "project"}, {"step": "plain"}, {"step": "cubic"}, {"line_search": 5})
+        )
+    ),
+    (lambda: fednl(participation=Uniform(2)), ValueError, "step_uses=after"),
+    (lambda: fednl(participation=Uniform(2), gradient=TopK(3)), ValueError, "gradient=exact"),
+    (lambda: fednl(participation=Uniform(9)), ValueError, "at most 5"),
+    (lambda: fednl(participation=Uniform(0)), ValueError, "at least 1"),
+    (lambda: fednl(participation=Independent(0.0)), ValueError, r"probability in \(0, 1\]"),
+    (lambda: fednl(participation=8), TypeError, "must be a Participation"),
+    (lambda: fednl_pp(step="project"), TypeError, "fednl-pp has no setting 'step'"),
+    (lambda: fednl_bc(participation=Uniform(2)), TypeError, "has no setting 'participation'"),
+    (lambda: newton(compressor=C), TypeError, "newton has no setting 'compressor'"),
+    (lambda: newton_3pc(mechanism=CLAG(C), compressor=C), TypeError, "holds its own compressor"),
+    (lambda: newton_3pc(mechanism="clag"), TypeError, "must be a Mechanism"),
+    (lambda: newton_3pc(mechanism=Marina(C)), ValueError, "must be unbiased"),
+    (lambda: newton_3pc(mechanism=V2(C, C)), ValueError, "must be unbiased"),
+    (lambda: newton_3pc(mechanism=V3(C, EF21(C, 0.5))), ValueError, "give it alpha = 1"),
+    (lambda: newton_3pc(mechanism=AdaptiveTopK(RankR(1))), ValueError, "must be a TopK"),
+    (lambda: newton_3pc(mechanism=CBAG(C, 0.0)), ValueError, r"probability in \(0, 1\]"),
+    (lambda: newton_3pc(mechanism=CLAG(C, -1.0)), ValueError, "zeta: given -1"),
+    (lambda: newton_3pc(compressor=RandK(9), alpha=1.0), ValueError, "alpha=theory"),
+    (lambda: newton_3pc(compressor=RandK(9), wire="natural"), ValueError, "wire=natural"),
+    (lambda: newton_3pc(gradient_p=0.0), ValueError, "gradient_p"),
+    (lambda: newton_3pc(gradient="lazy"), ValueError, "allowed are exact"),
+    (lambda: newton_3pc(model=RankR(1)), ValueError, "these are vectors"),
+    (lambda: newton_3pc(model=3), TypeError, "must be 'exact', a Compressor or a Mechanism"),
+    (lambda: newton_3pc(basis="fourier"), ValueError, "symmetric-plain, support, data, rotation"),
+    (lambda: newton_3pc(basis="support"), ValueError, "needs sparse rows"),
+    (lambda: newton_3pc(basis="data", ridge="clients"), ValueError, "the ridge does not"),
+    (lambda: newton_3pc(basis="data", init="zero-total"), ValueError, "the ridge does not"),
+    (lambda: newton_3pc(step="jump"), ValueError, "shift, project, plain, cubic"),
+    (lambda: newton_3pc(step="cubic", lipschitz=-1.0), ValueError, "lipschitz"),
+    (lambda: newton_3pc(line_search=5, armijo=0.9), ValueError, "armijo"),
+    (lambda: newton_star(), ValueError, "optimum"),
+    (lambda: newton_star(optimum=np.zeros(3)), ValueError, "d = 14"),
+]
+
+
+@pytest.mark.parametrize("make, kind, words", REFUSED)
+def test_what_does_not_go_together_is_refused_in_words(make, kind, words):
+    with pytest.raises(kind, match=words):
+        make().resolved(small())
+
+
+def test_a_cubic_step_without_a_lipschitz_constant_is_refused():
+    with pytest.raises(ValueError, match="lipschitz"):
+        newton_3pc(step="cubic").resolved(functions_problem()[0])
+
+
+SMALL = TopK(9)
+GRID: dict[str, list[Any]] = {
+    "rows": ["dense", "sparse"],
+    "mechanism": [
+        EF21(SMALL), EF21(RankR(1)), EF21(RandK(12)), EF21(Natural()), lag(1.0), CLAG(SMALL), CBAG(SMALL, 0.7),
+        bag(0.7), V1(SMALL), V2(SMALL, RandK(14)), V3(SMALL, CLAG(SMALL)), V4(SMALL, RandK(12)), V5(SMALL, 0.3),
+        Marina(RandK(14), 0.3), AdaCGD((TopK(3), SMALL, TopK(28))), AdaptiveTopK(SMALL),
+    ],
+    "basis": ["auto", "symmetric", "symmetric-plain", "support", "data", "rotation", "psd"],
+    "gradient": ["exact", EF21(TopK(4)), bag(0.5)],
+    "gradient_p": [1.0, 0.6],
+    "model": ["exact", TopK(4), V4(TopK(2), TopK(2))],
+    "participation": [All(), Uniform(2), Independent(0.6)],
+    "step": ["shift", "project", "cubic"],
+    "shift_norm": ["frobenius", "spectral"],
+    "l": ["fresh", "last"],
+    "line_search": [0, 5],
+    "init": ["hessian", "zero", "zero-total"],
+    "step_uses": ["after", "before"],
+    "ridge": ["server", "clients"],
+    "wire": ["float64", "float32", "natural"],
+}  # fmt: skip
+
+
+def mixed() -> list[dict[str, Any]]:
+    """Combinations of the grid such that every two of its values, of different keys, meet in one of them."""
+    draw, places = np.random.default_rng(0), list(combinations(range(len(GRID)), 2))
+    size = [len(values) for values in GRID.values()]
+    open_ = {(a, i, b, j) for a, b in places for i in range(size[a]) for j in range(size[b])}
+    found = []
+    while open_:
+        a, i, b, j = min(open_)
+        tries = [[int(draw.integers(most)) for most in size] for _ in range(30)]
+        for one in tries:
+            one[a], one[b] = i, j
+        meets = [open_ & {(a, one[a], b, one[b]) for a, b in places} for one in tries]
+        best = max(range(len(tries)), key=lambda t: len(meets[t]))
+        open_ -= meets[best]
+        found.append({key: values[i] for (key, values), i in zip(GRID.items(), tries[best], strict=True)})
+    return found
+
+
+def mended(given: dict[str, Any]) -> dict[str, Any]:
+    """The combination with what its parts need of each other."""
+    made = dict(given)
+    if made["participation"].partial:
+        made |= {"step": "shift", "line_search": 0, "gradient": "exact", "step_uses": "after"}
+    if made["basis"] == "data":
+        made |= {"ridge": "server", "init": "hessian" if made["init"] == "zero-total" else made["init"]}
+    if made["basis"] == "support":
+        made |= {"rows": "sparse", "basis": "support" if made["mechanism"].acts_on == "vector" else "symmetric"}
+    if not all(isinstance(compressor, TopK | Identity) for compressor in made["mechanism"].compressors()):
+        made |= {"wire": "float32" if made["wire"] == "natural" else made["wire"]}
+    return made
+
+
+ROWS = {"dense": dense_glm, "sparse": sparse_glm}
+MIXED = mixed()
+
+
+def test_what_needs_no_mending_is_taken_and_all_else_refused_in_words():
+    for given in MIXED:
+        settings = dict(given)
+        problem = ROWS[settings.pop("rows")]()
+        if mended(given) == given:
+            newton_3pc(**settings).resolved(problem)
+            continue
+        with pytest.raises(ValueError, match=r"\b(use|needs)\b"):
+            newton_3pc(**settings).resolved(problem)
+
+
+@pytest.mark.parametrize("which", range(len(MIXED)))
+def test_a_combination_that_no_paper_has_converges(which):
+    settings = mended(MIXED[which])
+    result = solve(ROWS[settings.pop("rows")](), newton_3pc(**settings), tol=1e-6, rounds=400)
+    assert result.reason is Reason.CONVERGED, result.reason
+
+
+@pytest.mark.parametrize("model", ["exact", TopK(4), V2(TopK(4), RandK(5))], ids=["exact", "topk", "v2"])
+def test_a_round_in_which_nobody_takes_part_changes_nothing(model):
+    method = newton_3pc(participation=Independent(0.2), model=model)
+    rounds = list(played(dense_glm(), method, np.zeros(7), 40))
+    empty = [k for k, (_, heard) in enumerate(rounds) if not len(heard[0][1].clients)]
+    assert len(empty) > 5
+    for k in empty:
+        np.testing.assert_array_equal(rounds[k][0], rounds[k - 1][0])
+    assert not np.array_equal(rounds[-1][0], rounds[0][0])

@@ -263,6 +263,9 @@ def test_taking_clients_of_a_part_keeps_their_numbers():
     assert (part.objective, part.f_star, part.n_clients) == (whole.objective, 0.25, 6)
     x = points(part, 1)[0]
     np.testing.assert_array_equal(part.at(x).value, whole.at(x).value[[1, 4]])
+    held = np.concatenate([np.arange(*whole.rows.offsets[i : i + 2]) for i in (1, 4)])
+    for all_given, given in zip(whole.host[:2], part.host[:2], strict=True):
+        np.testing.assert_array_equal(given, all_given[held])
 
 
 def every_kind() -> dict[str, Problem]:

@@ -26,6 +26,7 @@ from newtonfl.compressors import (
     TopK,
     Unbiased,
 )
+from newtonfl.compressors.powers import floors, power, range_of
 from newtonfl.keys import Key
 from newtonfl.messages import Factors, Levels
 
@@ -181,6 +182,16 @@ def test_natural_dithering_by_hand():
     assert ends.codes.tolist() == [0, -3] and ends.coordinates()[1].tolist() == [0, -2]
 
 
+@pytest.mark.parametrize("base", [2, 3, 10, 255])
+def test_the_power_below_a_number(base):
+    """At every power itself and one ulp below it, where logarithms err."""
+    least, most = range_of(base)
+    exponents = np.arange(least + 1, most + 1)
+    powers = power(base, exponents)
+    np.testing.assert_array_equal(floors(powers, base), exponents)
+    np.testing.assert_array_equal(floors(np.nextafter(powers, 0), base), exponents - 1)
+
+
 @pytest.mark.parametrize("base", [2, 3, 10])
 def test_biased_rounding_goes_to_the_nearest_power(base):
     """Against a table of powers, at random numbers and beside powers and midpoints."""
@@ -301,6 +312,8 @@ def test_select_then_quantise_tells_of_the_largest_alone():
     few = SelectThenQuantise(TopK(50), Dithering(1)).compress(v, KEY)
     assert 0 < len(few.indices) < 50 and few.codes.all() and set(few.indices) <= set(TopK(50).compress(v, KEY).indices)
     assert few.formula_bits == 140 + 32
+    sparse = SelectThenQuantise(TopK(9), Dithering()).compress(np.eye(9)[2] + np.eye(9)[5], KEY)
+    assert sparse.s == 3  # √K levels, the K of the theory, for two numbers as well
     several = SelectThenQuantise(TopK(5), Dithering())
     blocks, keys = Blocks.of([v[:9], v[:0], v[:3], v[:30]]), [KEY.of(i) for i in range(4)]
     for message, block, key in zip(several.compress_all(blocks, keys), blocks, keys, strict=True):

@@ -22,8 +22,8 @@ ORDER = [
     ["mpi", "ledger", "session"],
     ["history", "run_folder"],
     ["solver", "reference"],
-    ["loading", "names"],
-    ["plots"],
+    ["loading", "mechanism_names", "names"],
+    ["plots", "checks"],
     ["solve_command", "cli", "__main__"],
 ]
 """From the bottom up; a module imports from its own line and the lines above it."""

@@ -143,9 +143,7 @@ def _check_problem(
     """The coordinates of ∇²f_i and ∇f_i at x."""
     point = problem.at(x)
     told = ours.coefficients(point)
-    promise(
-        np.array_equal(told.sizes, ours.sizes), f"{name}: {told.sizes} coefficients, where sizes says {ours.sizes}"
-    )
+    promise(np.array_equal(told.sizes, ours.sizes), f"{name}: {told.sizes} coefficients, where sizes says {ours.sizes}")
     for i, vector in enumerate(told):
         close(
             to_host(ours.matrix(i, vector)),

@@ -141,7 +141,9 @@ def _check_contract(
     """What is lost of v, against what the contract allows."""
     largest = float(np.abs(v).max()) if v.size else 0.0
     if largest == 0:
-        promise(not told(compressor.compress(v, key), v.shape).any(), f"{where}: of zeros nothing but zeros may be told")
+        promise(
+            not told(compressor.compress(v, key), v.shape).any(), f"{where}: of zeros nothing but zeros may be told"
+        )
         return
     # Divided by the largest entry, so that no square leaves the range of float64.
     unit = v / largest

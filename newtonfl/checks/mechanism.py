@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -110,7 +110,11 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
 def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.Generator, key: Key) -> None:
     """What is remembered of the last target, and of whom a message depends on."""
     n = len(space.sizes)
-    clients, told, target, last = np.arange(n), _drawn(space, draw), _drawn(space, draw), _drawn(space, draw)
+    clients, target, last = np.arange(n), _drawn(space, draw), _drawn(space, draw)
+    # From near h to far: what is near is told where y = x, and may not be worth a word else.
+    told = Blocks.of(
+        [vector + 20.0**k * v for k, vector, v in zip((-2, -1, 0), target, _drawn(space, draw), strict=True)]
+    )
     for coin in (True, False) if made.coin is not None else (True,):
         if made.rests(coin):
             continue
@@ -143,8 +147,8 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
             )
 
 
-def _triples(size: int, draw: np.random.Generator) -> dict[str, tuple[Array, Array, Array]]:
-    """(h, y, x) by what is hard about them."""
+def _triples(size: int, draw: np.random.Generator, worst: Sequence[float]) -> dict[str, tuple[Array, Array, Array]]:
+    """(h, y, x) by what is hard about them; `worst` are ‖h - y‖/‖x - y‖ where the two pull against each other."""
     h, y, x, small = draw.standard_normal((4, size))
     flat = draw.choice([-1.0, 1.0], size)
     found = {
@@ -160,11 +164,11 @@ def _triples(size: int, draw: np.random.Generator) -> dict[str, tuple[Array, Arr
         "h far away": (1e6 * h, y, x),
         "one entry moves": (y + small, y, y + np.eye(size)[0]),
     }
-    for ratio in (0.03, 0.1, 0.3, 0.6, 1.0, 1.5, 3.0, 10.0, 30.0):
-        # Compressors lose the most where all entries weigh the same, and the inequality where h - y and x - y oppose.
-        found[f"h - y = -{ratio}(x - y), flat"] = (-ratio * flat, np.zeros(size), flat)
-        found[f"h - y = {ratio}(x - y), flat"] = (ratio * flat, np.zeros(size), flat)
-        found[f"h - y = -{ratio}(x - y), random"] = (y - ratio * small, y, y + small)
+    for ratio in (*worst, 0.2, 1.0, 5.0):
+        # Compressors lose the most where all entries weigh the same.
+        found[f"h - y = -{ratio:.3g}(x - y), all entries equal in magnitude"] = (-ratio * flat, 0 * flat, flat)
+        found[f"h - y = {ratio:.3g}(x - y), all entries equal in magnitude"] = (ratio * flat, 0 * flat, flat)
+        found[f"h - y = -{ratio:.3g}(x - y)"] = (y - ratio * small, y, y + small)
     return found
 
 
@@ -175,7 +179,11 @@ def _check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key:
     except ValueError:
         return
     promise(0 < a <= 1 and 0 <= b < np.inf, f"{made.text}: A = {a}, B = {b}, must be in (0, 1] and at least 0")
-    for what, (h, y, x) in _triples(size, draw).items():
+    # With t = ‖h - y‖/‖x - y‖, c‖x - h‖² = c(1 + t)² comes nearest to (1 - A)t² + B at t = B/(1 - A); and a lazy
+    # mechanism keeps still up to (1 + t)² = B.
+    worst = [b / (1.0 - a) if a < 1 and b > 0 else 2.0, 0.999 * max(np.sqrt(b) - 1.0, 0.1)]
+    rounding = _rounding(made)
+    for what, (h, y, x) in _triples(size, draw, worst).items():
 
         def lost(count: int, points: tuple[Array, Array, Array] = (h, y, x)) -> Array:
             rows = [np.tile(point, (count, 1)) for point in points]
@@ -187,7 +195,7 @@ def _check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key:
             f"{made.spoken}: (A, B) = ({a:.6g}, {b:.6g}) promise E‖C(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², on "
             f"{size} coordinates and for {what}"
         )
-        at_most(bound, lost, draws, 1e-12 * bound + (_rounding(made) * largest) ** 2, words)
+        at_most(bound, lost, draws, rounding * bound + (rounding * largest) ** 2, words)
     if isinstance(made, Marina):
         _check_mean(made, dim, draw, key, draws, (a, b))
 
@@ -209,7 +217,8 @@ def _check_mean(
 
     apart, change = float(np.sum((h - y).mean(axis=0) ** 2)), float(np.sum((x - y) ** 2)) / n
     words = f"{made.spoken}: with n = {n} clients (A, B) = ({a:.6g}, {b / n:.6g}) promise of their mean"
-    at_most((1.0 - a) * apart + b / n * change, lost, draws, (_rounding(made) * 10) ** 2, words)
+    bound = (1.0 - a) * apart + b / n * change
+    at_most(bound, lost, draws, _rounding(made) * bound, words)
 
 
 def _told(made: Mechanism, dim: int, rows: list[Array], key: Key, coin: bool) -> Array:

@@ -12,7 +12,7 @@ from newtonfl.coding import Precision
 from newtonfl.messages import MatrixMessage, Message, Several
 from newtonfl.wire import Kind, Packet, Parts, Sizes, decode, encode
 
-ROUNDING: dict[Precision, float] = {"float64": 1e-13, "float32": 1e-6, "natural": 1e-13}
+ROUNDING: dict[Precision, float] = {"float64": 1e-12, "float32": 1e-6, "natural": 1e-12}
 """A relative error that sums of rounded numbers may have, where a constant says nothing of the wire's precision."""
 
 FEW, MANY = 8, 25

@@ -112,7 +112,8 @@ class KeepsK(Compressor):
     Parameters
     ----------
     k : int or str
-        K, or a multiple of the dimension such as ``"8d"``. A client with fewer coordinates sends them all.
+        K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
+        basis its rank r. A client with fewer coordinates sends them all.
     """
 
     k: int | str
@@ -122,14 +123,19 @@ class KeepsK(Compressor):
     def text(self) -> str:
         return f"{self.label}:{self.k}"
 
-    @property
-    def formula_bits(self) -> int:
+    def counted(self, size: int) -> int:
+        """K of a client with `size` coordinates, as the papers count it."""
+        if isinstance(self.k, str) and self.k.endswith("r"):
+            return max(int(float(self.k.removesuffix("r")) * dimension(size)), 1)
+        return int(self.k)
+
+    def formula_bits(self, size: int) -> int:
         """The papers' count of one message: 32 K."""
-        return FLOAT_BITS * int(self.k)
+        return FLOAT_BITS * self.counted(size)
 
     def kept(self, size: int) -> int:
         """How many of `size` coordinates are kept."""
-        return min(int(self.k), size)
+        return min(self.counted(size), size)
 
     def for_dimension(self, dim: int) -> Self:
         """With K made a number.
@@ -137,14 +143,14 @@ class KeepsK(Compressor):
         Raises
         ------
         ValueError
-            If K is neither a number nor a multiple of d, less than 1, or more than d(d+1)/2.
+            If K is neither a number nor a multiple of d or r, less than 1, or more than d(d+1)/2.
         """
-        most, multiple = triangle(dim).size, isinstance(self.k, str) and self.k.endswith("d")
+        most, multiple = triangle(dim).size, isinstance(self.k, str) and self.k[-1:] in ("d", "r")
         try:
-            number = float(str(self.k).removesuffix("d")) * (dim if multiple else 1)
+            number = float(str(self.k).removesuffix("d").removesuffix("r")) * (dim if multiple else 1)
         except ValueError:
             raise ValueError(
-                f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d"
+                f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d, or of r"
             ) from None
         k = int(number) if multiple and 0 <= number <= most else number
         if not (k >= 1 and (k == math.inf or k == int(k))):
@@ -154,7 +160,8 @@ class KeepsK(Compressor):
                 f"{self.text}: given K = {_plain(k)}, must be at most {most}: the entries d(d+1)/2 of a symmetric "
                 f"matrix of dimension d = {dim}"
             )
-        return replace(self, k=int(k))
+        # What r is, each client's number of coordinates says.
+        return self if str(self.k).endswith("r") else replace(self, k=int(k))
 
 
 @dataclass(frozen=True)

@@ -27,4 +27,4 @@ class RandK(KeepsK):
     def compress(self, v: Array, key: Key) -> Message:
         k = self.kept(len(v))
         indices = np.sort(key.generator().choice(len(v), k, replace=False, shuffle=False))
-        return Sparse(indices, v[indices] * (len(v) / max(k, 1)), formula_bits=self.formula_bits)
+        return Sparse(indices, v[indices] * (len(v) / max(k, 1)), formula_bits=self.formula_bits(len(v)))

@@ -29,4 +29,4 @@ class RandSeqK(KeepsK):
         size, k = len(v), self.kept(len(v))
         first = int(key.generator().integers(size)) if size else 0
         chosen = (first + np.arange(k)) % max(size, 1)
-        return Run(first, v[chosen] * (size / max(k, 1)), size, formula_bits=self.formula_bits)
+        return Run(first, v[chosen] * (size / max(k, 1)), size, formula_bits=self.formula_bits(size))

@@ -67,7 +67,7 @@ class SelectThenQuantise(Compressor):
             codes=codes[there],
             indices=indices[there],
             scales=message.scales * self.factor(size),
-            formula_bits=self.quantise.bits(int(self.select.k)),
+            formula_bits=self.quantise.bits(self.select.counted(size)),
         )
 
     def for_dimension(self, dim: int) -> Self:

@@ -12,7 +12,7 @@ from newtonfl.blocks import Blocks
 from newtonfl.compressors.compressor import Contractive, KeepsK
 from newtonfl.kernels import largest
 from newtonfl.keys import Key
-from newtonfl.messages import Message, Sparse
+from newtonfl.messages import FLOAT_BITS, Message, Sparse
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ class TopK(KeepsK):
         return self.compress_all(Blocks.of([v]), [key])[0]
 
     def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
-        chosen = largest(vectors.values, vectors.offsets, int(self.k))
+        counts = [self.counted(int(size)) for size in vectors.sizes]
+        chosen = largest(vectors.values, vectors.offsets, np.array(counts))
         everywhere = np.concatenate([start + indices for start, indices in zip(vectors.offsets, chosen, strict=False)])
         values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
         ends = np.cumsum([len(indices) for indices in chosen])
         each = np.split(values, ends[:-1])
         return [
-            Sparse(indices, told, formula_bits=self.formula_bits) for indices, told in zip(chosen, each, strict=True)
+            Sparse(indices, told, formula_bits=FLOAT_BITS * k)
+            for indices, told, k in zip(chosen, each, counts, strict=True)
         ]

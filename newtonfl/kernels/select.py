@@ -16,10 +16,11 @@ import numpy as np
 from newtonfl.backend import Array, cupy, is_cupy, to_device, to_host
 
 KTH_MAGNITUDE = r"""
-// threshold[b] = the k-th largest of bits[offsets[b]] .. bits[offsets[b + 1] - 1], 0 where there are fewer than k.
+// threshold[b] = the k[b]-th largest of bits[offsets[b]] .. bits[offsets[b + 1] - 1], 0 where there are fewer.
 // Magnitudes order as their IEEE bit patterns do, so the answer is built bit by bit from the top.
 extern "C" __global__ void kth_magnitude(
-    const unsigned long long* bits, const long long* offsets, unsigned long long k, unsigned long long* threshold)
+    const unsigned long long* bits, const long long* offsets, const unsigned long long* k,
+    unsigned long long* threshold)
 {
     __shared__ unsigned long long count;
     unsigned long long found = 0;
@@ -32,7 +33,7 @@ extern "C" __global__ void kth_magnitude(
             mine += bits[i] >= candidate;
         atomicAdd(&count, mine);
         __syncthreads();
-        if (count >= k) found = candidate;
+        if (count >= k[blockIdx.x]) found = candidate;
         __syncthreads();
     }
     if (threadIdx.x == 0) threshold[blockIdx.x] = found;
@@ -40,7 +41,7 @@ extern "C" __global__ void kth_magnitude(
 """
 
 
-def largest(values: Array, offsets: Array, k: int) -> list[Array]:
+def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
     """Each client's `k` entries of largest magnitude.
 
     Zeros are never chosen, so fewer than `k` come back where fewer are not zero.
@@ -51,17 +52,18 @@ def largest(values: Array, offsets: Array, k: int) -> list[Array]:
         The clients' vectors end to end.
     offsets : numpy.ndarray of int64, shape (n + 1,)
         Where each begins.
-    k : int
+    k : int, or numpy.ndarray of int, shape (n,)
 
     Returns
     -------
     list of numpy.ndarray of int64
         Positions in each client's own vector, increasing, on the host.
     """
+    each = np.broadcast_to(k, len(offsets) - 1)
     if is_cupy(values):
-        return _largest_on_gpu(values, offsets, k)
+        return _largest_on_gpu(values, offsets, each)
     host = to_host(values)
-    return [_largest(host[begin:end], k) for begin, end in pairwise(offsets)]
+    return [_largest(host[begin:end], int(count)) for (begin, end), count in zip(pairwise(offsets), each, strict=True)]
 
 
 def _largest(vector: Array, k: int) -> Array:
@@ -84,18 +86,19 @@ def _compiled() -> Any:
     return cupy().RawKernel(KTH_MAGNITUDE, "kth_magnitude")
 
 
-def _largest_on_gpu(values: Array, offsets: Array, k: int) -> list[Array]:
+def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
     """One kernel finds every client's threshold; what passes it is found by whole-array calls."""
     cp, n = cupy(), len(offsets) - 1
     bits = cp.abs(values).view(cp.uint64)
     threshold = cp.zeros(n, cp.uint64)
-    _compiled()((n,), (256,), (bits, to_device(np.asarray(offsets, np.int64), values), np.uint64(k), threshold))
+    edges, counts = to_device(np.asarray(offsets, np.int64), values), to_device(np.asarray(k, np.uint64), values)
+    _compiled()((n,), (256,), (bits, edges, counts, threshold))
     client = to_device(np.repeat(np.arange(n), np.diff(offsets)), values)
     above = bits > threshold[client]
     tie = (bits == threshold[client]) & (bits > 0)
-    room = k - cp.bincount(client[above], minlength=n)
+    room = to_device(np.asarray(k, np.int64), values) - cp.bincount(client[above], minlength=n)
     ties_before = cp.concatenate([cp.zeros(1, cp.int64), cp.cumsum(tie)])
-    rank = ties_before[1:] - ties_before[to_device(np.asarray(offsets[:-1], np.int64), values)][client]
+    rank = ties_before[1:] - ties_before[edges[:-1]][client]
     chosen: Array = to_host(cp.flatnonzero(above | (tie & (rank <= room[client]))))
     cuts: Array = np.searchsorted(chosen, offsets)
     return [chosen[cuts[i] : cuts[i + 1]] - offsets[i] for i in range(n)]

@@ -11,15 +11,15 @@ bl1 = preset(
     """BL1 (Qian, Islamov, Safaryan, Richtárik, Basis Matters, arXiv 2111.01847, Algorithm 1).
 
     S_i = C(h_i(∇²f_i(z)) - L_i) compresses coefficients in the basis, by default that of the client's own rows:
-    r(r+1)/2 and r numbers for Hessian and gradient, for a set-up of r·d. x⁺ = z - [H]_λ⁻¹g with H from before this round's message;
-    models and gradients may be lazy as in FedNL-BC. In the symmetric basis this is FedNL.
+    r(r+1)/2 and r numbers for Hessian and gradient, for a set-up of r·d. x⁺ = z - [H]_λ⁻¹g with H from before this
+    round's message; models and gradients may be lazy as in FedNL-BC. In the symmetric basis this is FedNL.
 
     Conditions: local; ‖z - x*‖² ≤ A_M μ²/(4H²B_M) and mean ‖L_i - L_i*‖² ≤ A_M μ²/(16 N_B R² B_M); then the distance
     shrinks by 1 - min{A_M, p}/2 a round, superlinearly for an exact model and p = 1.
     """,
     without=("participation",),
     basis="data",
-    compressor=TopK("1d"),
+    compressor=TopK("1r"),
     step="project",
     step_uses="before",
 )
@@ -35,7 +35,7 @@ bl2 = preset(
     """,
     without=("step", "lipschitz", "line_search", "armijo", "backtrack", "gradient", "step_uses"),
     basis="data",
-    compressor=TopK("1d"),
+    compressor=TopK("1r"),
     participation=Uniform(0.5),
     gradient="invariant",
 )

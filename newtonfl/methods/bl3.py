@@ -72,7 +72,7 @@ class BL3Clients:
         z_i, w_i and ∇f_i(w_i).
     learner : Learner
         L_i.
-    gamma : array, shape (n,)
+    gamma : numpy.ndarray, shape (n,)
         γ_i.
     g : Memory
         g_{i,1} and behind it g_{i,2}, 2d numbers, as the server knows them.
@@ -125,7 +125,7 @@ class BL3(Method):
         n = len(problem.clients)
         model = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
         g = Memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
-        return greetings, BL3Clients(model, model, 0.0 * model, learner, zeros(n, x0), g)
+        return greetings, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
 
     def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> BL3Server:
         n, d = facts.n_clients, facts.dim
@@ -220,7 +220,7 @@ class BL3(Method):
         for i, head in enumerate(heads):
             w = anchor[i, :]
             if head:
-                ones = 2.0 * gamma[i] * _ones(w)
+                ones = 2.0 * float(gamma[i]) * _ones(w)
                 goals.append(xp.concat([coordinates.apply(i, told[i], w) + ones, ones + gradient[i, :]]))
             else:
                 change = float(gamma[i] - clients.gamma[i])
@@ -230,7 +230,7 @@ class BL3(Method):
             Memory(Blocks.of(known)), Blocks.of(goals), Coordinates(clients.g.told.sizes), problem.clients, key.to("g")
         )
         for i, part in enumerate(parts):
-            part |= {"scale": Dense(to_host(gamma)[i : i + 1]), "bound": Dense(to_host(beta)[i : i + 1])}
+            part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
             part |= {"gradient": sent.messages[i]} if heads[i] else {}
         return parts, BL3Clients(model, anchor, gradient, learner, gamma, sent.memory)
 
@@ -238,13 +238,13 @@ class BL3(Method):
         return self.gradient.p >= 1 or bool(key.to("coin").generator().random() < self.gradient.p)
 
     def _bounds(self, told: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
-        """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each."""
+        """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""
         xp = namespace(told.values)
         floor = zeros(1, told.values) + self.c
         gamma = [xp.max(xp.concat([floor, xp.abs(block)])) for block in told]
         pairs = zip(gamma, told, coordinates.coefficients(point), strict=True)
         beta = [xp.max((h + 2.0 * g) / (block + 2.0 * g)) for g, block, h in pairs]
-        return xp.stack(gamma), xp.stack(beta)
+        return to_host(xp.stack(gamma)), to_host(xp.stack(beta))
 
 
 def _ones(w: Array) -> Array:

@@ -13,7 +13,7 @@ from newtonfl.messages import Dense
 from newtonfl.methods.exact import finite, for_each, heard, mean, told, within
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method
 from newtonfl.methods.presets import one_of
-from newtonfl.methods.steps import SingularStep
+from newtonfl.methods.steps import NoStep
 from newtonfl.problem import Point, Problem
 from newtonfl.wire import Parts, Sizes
 
@@ -36,7 +36,7 @@ def dingo(
         case 3   p = mean p_i,  p_i = -H̃_i†g̃ - λ_i (H̃_iᵀH̃_i)⁻¹Hg  with the least λ_i ≥ 0 such that ⟨Hg, -p_i⟩ ≥ θ‖g‖²,
 
     and α is the first of 1, ½, …, 2⁻¹⁰ with ‖∇f(x + αp)‖² ≤ ‖g‖² + 2αρ⟨p, Hg⟩. Every one of ρ, θ and φ gives a
-    strict fall of ‖∇f‖ for a short enough step; where none of these is, the run ends (SingularStep).
+    strict fall of ‖∇f‖ for a short enough step; where none of these is, the run ends (NoStep).
 
     The ridge stands in every f_i, hence in every H_i: the pseudo-inverse of the data part alone is another method.
 
@@ -114,7 +114,7 @@ class Dingo(Method):
                 break
         else:
             if self.quirks == "none":
-                raise SingularStep(f"no step of 1, ½, …, {STEPS[-1]:g} along DINGO's direction shortens the gradient")
+                raise NoStep(f"no step of 1, ½, …, {STEPS[-1]:g} along DINGO's direction shortens the gradient")
         if self.quirks == "authors" and key.round < _FIRST_ROUNDS and step > _FIRST_STEP:
             step = _FIRST_STEP
             gradient = self._gradient_at(x + step * p, exchange, key)
@@ -132,7 +132,7 @@ class Dingo(Method):
             if -(p @ product) >= self.theta * (g @ g):
                 return p, float(p @ product)
         if not product.any():
-            raise SingularStep("∇²f ∇f = 0: the gradient's norm has no descent direction here")
+            raise NoStep("∇²f ∇f = 0: the gradient's norm has no descent direction here")
         replies = exchange(Announcement(key.round, {"product": Dense(product)}), _dim(g))
         p = mean(replies, "direction")
         return p, float(p @ product)

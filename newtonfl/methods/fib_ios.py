@@ -12,7 +12,7 @@ from newtonfl.keys import Key
 from newtonfl.messages import Dense, Nothing
 from newtonfl.methods.exact import falls, finite, for_each, heard, mean, told, whole, within
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method, Replies
-from newtonfl.methods.steps import SingularStep
+from newtonfl.methods.steps import NoStep, SingularStep
 from newtonfl.problem import Problem
 from newtonfl.wire import Parts, Sizes
 
@@ -28,7 +28,7 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
         Ĥ_i = Σ_{j≤q} (λ_j - ρ_i) v_j v_jᵀ + ρ_i I ⪰ ∇²f_i(x at the renewal),    x⁺ = x - t (mean Ĥ_i)⁻¹∇f(x),
 
     t the first of 1, β, β², … with f(x⁺) ≤ f(x) - αt⟨∇f(x), (mean Ĥ_i)⁻¹∇f(x)⟩; below 1e-6 the run ends
-    (SingularStep). Hessians are renewed, and q is 0 again, in the rounds 1, 2, 4, 7, 12, 20, … counted from one, the
+    (NoStep). Hessians are renewed, and q is 0 again, in the rounds 1, 2, 4, 7, 12, 20, … counted from one, the
     sums of Fibonacci's numbers 1, 1, 2, 3, 5, …. d - 1 pairs and ρ_i tell all of a Hessian; nothing follows them.
 
     The ridge is the server's: the data parts' eigenvectors are those of the whole where it is λI, and Ĥ the same.
@@ -147,7 +147,7 @@ class FibIOS(Method):
         while not falls(f, whole_value(replies, x + step * p), self.alpha * step * slope):
             step *= self.beta
             if step < _SHORTEST:
-                raise SingularStep(f"no step of {_SHORTEST:g} or more along Fib-IOS's direction makes f fall enough")
+                raise NoStep(f"no step of {_SHORTEST:g} or more along Fib-IOS's direction makes f fall enough")
             replies = exchange(Announcement(key.round, {"trials": Nothing()}), sizes)
         return replace(server, x=x + step * p)
 

@@ -12,7 +12,7 @@ from newtonfl.keys import Key
 from newtonfl.messages import Dense, Message, Nothing
 from newtonfl.methods.exact import falls, finite, for_each, heard, mean, slack, told, whole, within
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method
-from newtonfl.methods.steps import SingularStep
+from newtonfl.methods.steps import NoStep, SingularStep
 from newtonfl.problem import Point, Problem
 from newtonfl.wire import Parts, Sizes
 
@@ -20,7 +20,7 @@ from newtonfl.wire import Parts, Sizes
 def giant(*, armijo: float = 0.1, trials: int = 11) -> Giant:
     """GIANT: x⁺ = x - α · mean_i (∇²f_i(x))⁻¹∇f(x), the harmonic mean of Hessians (arXiv 1709.03528).
 
-    α is the first of 1, ½, ¼, … with f(x + αp) ≤ f(x) + cα⟨∇f(x), p⟩; where no trial is, the run ends (SingularStep).
+    α is the first of 1, ½, ¼, … with f(x + αp) ≤ f(x) + cα⟨∇f(x), p⟩; where no trial is, the run ends (NoStep).
     Near the minimiser rounding hides any change of f: once c⟨∇f(x), p⟩ is below eight units of it the trials tell
     nothing, and α is the last one that they have found. (With an α found by chance instead, ‖∇f‖ stops near 4e-9 on
     a1a.) Linear and quadratic-then-linear rates hold with constants that fall as the clients' Hessians become alike: on
@@ -103,7 +103,7 @@ class Giant(Method):
         for step, value in zip(self._steps(), values, strict=True):
             if falls(f, float(value), step * change):
                 return GiantServer(x + step * p, np.array(step))
-        raise SingularStep(f"no step of 1, ½, …, {self._steps()[-1]:g} along GIANT's direction makes f fall enough")
+        raise NoStep(f"no step of 1, ½, …, {self._steps()[-1]:g} along GIANT's direction makes f fall enough")
 
     def respond(
         self, clients: GiantClients, announcement: Announcement, problem: Problem, key: Key

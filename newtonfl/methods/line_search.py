@@ -11,7 +11,7 @@ from newtonfl.backend import Array, namespace
 from newtonfl.methods.curvature import ErrorNorm, Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
-from newtonfl.methods.steps import Probe, SingularStep, Step
+from newtonfl.methods.steps import NoStep, Probe, Step
 from newtonfl.problem import Problem
 
 
@@ -82,4 +82,4 @@ class LineSearch(Step):
             if len(good):
                 return anchor.point + float(steps[1 + good[0]]) * direction
             first += self.trials
-        raise SingularStep("no step along the direction makes the objective smaller")
+        raise NoStep("no step along the direction makes the objective smaller")

@@ -20,8 +20,12 @@ Probe: TypeAlias = Callable[[Array, int], Array]
 """(direction, s) → f at the clients' point plus each of ``Step.trial_steps(s)`` times the direction: one exchange."""
 
 
-class SingularStep(ArithmeticError):
-    """No step can be taken: its matrix is not positive definite, or nothing along it descends."""
+class NoStep(ArithmeticError):
+    """No step can be taken: no trial along the direction makes the objective smaller."""
+
+
+class SingularStep(NoStep):
+    """No step can be taken: its matrix is not positive definite."""
 
 
 class Step(ABC):
@@ -67,7 +71,7 @@ class Step(ABC):
 
         Raises
         ------
-        SingularStep
+        NoStep
             If no step can be taken.
         """
 

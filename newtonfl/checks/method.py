@@ -1,0 +1,270 @@
+"""Whether a method keeps the house's promises, watched from outside while it runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from newtonfl import names
+from newtonfl.backend import Array, to_host
+from newtonfl.blocks import Blocks
+from newtonfl.checks.trials import no_error, promise
+from newtonfl.keys import Key
+from newtonfl.methods import Announcement, Descent, Exchange, Facts, Method
+from newtonfl.methods.curvature import NoCurvature
+from newtonfl.problem import Problem
+from newtonfl.solver import Reason, Result, solve
+from newtonfl.transport import InProcess
+from newtonfl.wire import EVERYONE, Parts, Sizes, unpack
+
+_TOLERANCE = 1e-12  # nothing is learned where the iterates move by rounding alone
+
+
+def check_method(
+    method: Method,
+    problem: Problem,
+    *,
+    rounds: int = 30,
+    falls: float = 0.1,
+    first_order: bool | None = None,
+    seed: int = 0,
+) -> None:
+    """Check a method, yours or the library's, by running it on a `problem` in this process.
+
+    - Everything that it sends goes over the wire, and decodes with the sizes that it states.
+    - The ledger's bytes are the packets' lengths, recounted client by client from the buffers.
+    - The same seed gives the same bits again, in x, history and ledger; and so it does when the clients stand in groups,
+      as on several ranks: a client depends on none that shares its process.
+    - Every array of a client state has a row for each client.
+    - x stays finite, and the gradient norm falls to `falls` times its start.
+    - A method of first order computes no Hessian.
+    - A preset's settings, as the command line writes them, make the same method again.
+
+    Parameters
+    ----------
+    method : Method
+    problem : Problem
+        All its clients in this process.
+    rounds : int
+        How many rounds to run, or until the gradient norm is 1e-12.
+    falls : float
+        What is left of ‖∇f(x⁰)‖ at the most after them, at the best iterate.
+    first_order : bool or None
+        Whether no Hessian may be computed; None asks of the round alone, by its curvature socket.
+    seed : int
+        The solves' seed.
+
+    Raises
+    ------
+    AssertionError
+        At the first broken promise: what was promised, and what was seen.
+    ValueError
+        Where the method does not go with the problem.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> from newtonfl.checks import check_method
+    >>> check_method(nf.newton_3pc(), nf.load("breast_cancer", clients=3))
+    """
+    promise(isinstance(method, Method), f"given {method!r}, must be a Method")
+    n = problem.n_clients
+    promise(len(problem.clients) == n, "check_method: all the problem's clients must be in this process")
+    name, resolved = method.name, method.resolved(problem)
+    _check_settings(method, resolved, problem)
+    everyone = np.arange(n)
+    result = _run(resolved, problem, [everyone], rounds, seed)
+    again = _run(resolved, problem, [everyone], rounds, seed)
+    _check_equal(result, again, f"{name}: the same seed must give the same bits again")
+    groups = [group for group in (everyone[2::3], everyone[::3], everyone[1::3]) if len(group)]
+    apart = _run(resolved, problem, groups, rounds, seed)
+    _check_equal(result, apart, f"{name}: clients in groups, as on several ranks, must give the same bits")
+    _check_progress(result, name, falls)
+    if first_order is None:
+        first_order = isinstance(resolved, Descent) and isinstance(resolved.curvature, NoCurvature)
+    hessians = result.history[-1].hessians
+    promise(not (first_order and hessians), f"{name}: of first order, and each client computed {hessians:g} Hessians")
+
+
+def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
+    """A preset is made again by its settings, written as text."""
+    if method.name not in names.METHODS:
+        return
+    told = {key: str(value) for key, value in names.settings(method).items()}
+    with no_error(f"{method.name}: its settings {told} must be readable"):
+        again = names.method(method.name, told)
+    promise(
+        names.settings(again) == names.settings(method),
+        f"{method.name}: its settings {names.settings(method)} became {names.settings(again)} when read back",
+    )
+    if names.asks_for_optimum(method.name):
+        return  # a vector is no text
+    promise(
+        again.resolved(problem).settings() == resolved.settings(),
+        f"{method.name}: made again from its settings, it is another method on this problem",
+    )
+
+
+def _run(method: Method, problem: Problem, groups: list[Array], rounds: int, seed: int) -> Result:
+    """A solve, watched: the clients in `groups`, every packet counted."""
+    mine = copy.copy(problem)
+    mine.transport = counting = _Counting(problem.n_clients)
+    with no_error(f"{method.name}: a solve must run"):
+        result = solve(mine, _Watched(method, groups), rounds=rounds, tol=_TOLERANCE, seed=seed)
+    for way, tally in (("up", result.ledger.up), ("down", result.ledger.down)):
+        for kind, entered in ((way, tally.bytes), (f"setup {way}", tally.setup_bytes)):
+            counted = counting.counted[kind]
+            promise(
+                np.array_equal(entered, counted),
+                f"{method.name}: the ledger has {entered.tolist()} bytes {kind}, the packets {counted.tolist()}",
+            )
+    return result
+
+
+def _check_equal(one: Result, other: Result, words: str) -> None:
+    promise(one.rounds == other.rounds, f"{words}; one ended after {one.rounds} rounds, the other {other.rounds}")
+    for a, b in zip(one.history, other.history, strict=True):
+        first, second = json.loads(a.to_json()), json.loads(b.to_json())
+        for key in first.keys() - {"seconds"}:
+            promise(
+                first[key] == second[key], f"{words}; round {a.round}, {key}: {first[key]!r} and {second.get(key)!r}"
+            )
+    promise(np.array_equal(one.x, other.x), f"{words}; x differs")
+    promise(np.array_equal(one.ledger.up.bytes, other.ledger.up.bytes), f"{words}; the ledger differs")
+    promise(np.array_equal(one.ledger.down.bytes, other.ledger.down.bytes), f"{words}; the ledger differs")
+
+
+def _check_progress(result: Result, name: str, falls: float) -> None:
+    broken = (Reason.DIVERGED, Reason.NOT_FINITE, Reason.SINGULAR)
+    promise(result.reason not in broken, f"{name}: after {result.rounds} rounds {result.reason}")
+    promise(np.isfinite(result.x).all(), f"{name}: x is not finite")
+    start = result.history[0].gradient_norm
+    best = min(record.gradient_norm for record in result.history)
+    promise(
+        best <= falls * start,
+        f"{name}: the gradient norm must fall to {falls:g} times its start {start:.3g} in {result.rounds} rounds, and "
+        f"fell to {best:.3g}",
+    )
+
+
+class _Counting(InProcess):
+    """In process, with the length of every packet counted for its client, from the buffers alone."""
+
+    def __init__(self, n: int) -> None:
+        self.counted = {kind: np.zeros(n, np.int64) for kind in ("up", "down", "setup up", "setup down")}
+        self._setup: str | None = None
+
+    def broadcast(self, buffer: bytes | None) -> bytes:
+        assert buffer is not None
+        self._setup = None
+        if buffer[8:9] == b"{":
+            arrays, facts = unpack(buffer)
+            if facts.get("call") in ("join", "round"):
+                self._setup = "setup " if facts["call"] == "join" else ""
+                for client, length in _packets(arrays["packets"]):
+                    who = arrays["hears"] if client == EVERYONE else client
+                    self.counted[f"{self._setup}down"][who] += length
+        return buffer
+
+    def gather(self, buffer: bytes) -> list[bytes]:
+        arrays = unpack(buffer)[0] if self._setup is not None else {}
+        for client, length in _packets(arrays.get("packets", np.zeros(0, np.uint8))):
+            self.counted[f"{self._setup}up"][client] += length
+        self._setup = None
+        return [buffer]
+
+
+def _packets(buffer: Array) -> Iterator[tuple[int, int]]:
+    """(client, length) of the packets in a buffer: the header's numbers at bytes 8 and 16, after 28 of its own."""
+    view = memoryview(buffer)
+    while len(view):
+        client, length = struct.unpack_from("<I", view, 8)[0], 28 + struct.unpack_from("<Q", view, 16)[0]
+        yield client, length
+        view = view[length:]
+
+
+@dataclass(frozen=True, eq=False)
+class _Watched(Method):
+    """Another method, whose clients stand in groups that know nothing of each other."""
+
+    inner: Method
+    groups: list[Array]
+    parts: dict[int, Problem] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.inner.name
+
+    def settings(self) -> dict[str, str | float]:
+        return self.inner.settings()
+
+    def greeting_sizes(self, dim: int) -> Sizes:
+        return self.inner.greeting_sizes(dim)
+
+    def announcement_sizes(self, dim: int) -> Sizes:
+        return self.inner.announcement_sizes(dim)
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+        return self._each(problem, None, lambda part, state: self.inner.join(part, x0, key), "join", None)
+
+    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> Any:
+        server = self.inner.start(facts, x0, greetings)
+        promise(hasattr(server, "x"), f"{self.name}.start: the server's state must have a field x")
+        promise(np.array_equal(to_host(server.x), to_host(x0)), f"{self.name}.start: x must be the start x0")
+        return server
+
+    def round(self, server: Any, exchange: Exchange, key: Key) -> Any:
+        return self.inner.round(server, exchange, key)
+
+    def respond(self, clients: Any, announcement: Announcement, problem: Problem, key: Key) -> tuple[list[Parts], Any]:
+        def answer(part: Problem, state: Any) -> tuple[list[Parts], Any]:
+            return self.inner.respond(state, announcement, part, key)
+
+        return self._each(problem, clients, answer, f"round {announcement.round}", announcement.speaks)
+
+    def _each(
+        self,
+        problem: Problem,
+        states: list[Any] | None,
+        act: Callable[[Problem, Any], tuple[list[Parts], Any]],
+        when: str,
+        speaks: Array | None,
+    ) -> tuple[list[Parts], list[Any]]:
+        """What each group says and becomes; the replies of all in client order."""
+        replies: dict[int, Parts] = {}
+        after = []
+        for g, group in enumerate(self.groups):
+            part = self.parts.setdefault(g, problem.take(group))
+            told, state = act(part, states[g] if states else None)
+            _check_state(state, len(group), f"{self.name}, {when}: the clients' state")
+            asked = group if speaks is None else group[np.isin(group, speaks)]
+            promise(
+                len(told) == len(asked),
+                f"{self.name}, {when}: {len(asked)} of {len(group)} clients were to speak, and {len(told)} spoke",
+            )
+            replies |= {int(client): parts for client, parts in zip(asked, told, strict=True)}
+            after.append(state)
+        return [replies[client] for client in sorted(replies)], after
+
+
+def _check_state(state: Any, n: int, where: str) -> None:
+    """Every array and Blocks in it has n rows."""
+    if state is None:
+        return
+    if isinstance(state, Blocks):
+        promise(len(state) == n, f"{where} has {len(state)} blocks for {n} clients")
+    elif is_dataclass(state) and not isinstance(state, type):
+        for each in fields(state):
+            _check_state(getattr(state, each.name), n, f"{where}.{each.name}")
+    else:
+        shape = getattr(state, "shape", None)
+        promise(
+            shape is not None, f"{where} is {type(state).__name__}, must be an array, Blocks or a dataclass of them"
+        )
+        promise(shape and shape[0] == n, f"{where} has shape {shape}, must have the {n} clients' axis first")
