@@ -11,32 +11,32 @@ import newtonfl as nf
 from newtonfl.glm import GLM
 from newtonfl.losses import Logistic
 
-DIM, ROWS = 100, 200
+DIM = 100
 
 
-def problem(comm=None, clients=30, l2=1e-3, alpha=0.5, beta=0.5, seed=0):
-    """Every client's rows come from its own stream, so each rank draws its own clients' alone."""
+def problem(comm=None, clients=30, l2=1e-3, alpha=0.5, beta=0.5, seed=0, each=200):
+    """`each` client's rows come from its own stream, so each rank draws its own clients' alone."""
     held = np.arange(clients) if comm is None else comm.share(clients)
-    drawn = [_client(nf.Key(seed, client=int(i), purpose="synthetic").generator(), alpha, beta) for i in held]
+    drawn = [_client(nf.Key(seed, client=int(i), purpose="synthetic").generator(), each, alpha, beta) for i in held]
     return GLM(
         np.concatenate([rows for rows, _ in drawn]),
         np.concatenate([labels for _, labels in drawn]),
-        [ROWS] * len(held),
+        [each] * len(held),
         Logistic(),
-        clients * ROWS,
+        clients * each,
         n_clients=clients,
         ridge=l2,
-        objective=f"(1/{clients * ROWS}) Σ_j {Logistic().formula} + ({l2:g}/2)‖x‖², Synt({alpha:g}, {beta:g})",
+        objective=f"(1/{clients * each}) Σ_j {Logistic().formula} + ({l2:g}/2)‖x‖², Synt({alpha:g}, {beta:g})",
         clients=held,
         transport=comm,
     )
 
 
-def _client(draw, alpha, beta):
+def _client(draw, each, alpha, beta):
     scales = np.arange(1, DIM + 1) ** -0.6  # the square root of j^-1.2
     centre = draw.normal(draw.normal(0.0, beta), 1.0, DIM)
-    rows = centre + scales * draw.standard_normal((ROWS, DIM))
+    rows = centre + scales * draw.standard_normal((each, DIM))
     lean = draw.normal(0.0, alpha)
     offset, weights = draw.normal(lean, 1.0), draw.normal(lean, 1.0, DIM)
     probability = 1.0 / (1.0 + np.exp(-(rows @ weights + offset)))
-    return rows, np.where(draw.random(ROWS) < probability, -1.0, 1.0)
+    return rows, np.where(draw.random(each) < probability, -1.0, 1.0)

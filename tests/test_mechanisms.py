@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import BASES, COMPRESSORS, DIM, MECHANISMS, carried, dense_glm, on_wire, sparse_glm, vectors, wired
+from cases import BASES, COMPRESSORS, DIM, MECHANISMS, carried, dense_glm, sparse_glm, vectors, wired
 
 from newtonfl.bases import Coordinates, Symmetric
 from newtonfl.blocks import Blocks
-from newtonfl.compressors import Identity, RandK, RankR, Rounded, TopK
+from newtonfl.compressors import Contracted, Identity, RandK, RankR, Rounded, TopK
 from newtonfl.keys import Key
-from newtonfl.mechanisms import EF21, Frozen
-from newtonfl.messages import Nothing
+from newtonfl.mechanisms import (
+    CBAG,
+    CLAG,
+    EF21,
+    V1,
+    V2,
+    V3,
+    V4,
+    V5,
+    AdaCGD,
+    AdaptiveTopK,
+    Frozen,
+    Marina,
+    Mechanism,
+    Memory,
+    Sent,
+    bag,
+    lag,
+)
+from newtonfl.messages import Dense, Nothing
 
 SPACES = ["vector", *BASES]
 ROUNDS = 5
@@ -23,66 +41,76 @@ def space_of(name: str, n: int = 1) -> Coordinates:
 
 
 def combinations() -> list[tuple[str, str, str, str]]:
-    """Every (space, mechanism, compressor, precision) that goes together."""
-    found = []
+    """(space, mechanism, compressor, precision): in every space every mechanism, in one EF21 with every compressor."""
+    found = [("symmetric", "ef21", name, precision) for name, precision in wired()]
     for space in SPACES:
-        for name, precision in wired():
-            whole = space in ("symmetric", "symmetric-plain")
-            if COMPRESSORS[name].acts_on == "vector" or whole:
-                found += [(space, mechanism, name, precision) for mechanism in MECHANISMS]
+        whole = space in ("symmetric", "symmetric-plain")
+        found += [(space, mechanism, "topk", "float64") for mechanism in MECHANISMS if mechanism != "marina"]
+        found += [(space, name, "randk", "float32") for name in MECHANISMS if name not in ("frozen", "adaptive-topk")]
+        found += [(space, name, "rank", "float32") for name in ("clag", "v2", "v4", "adacgd") if whole]
     return found
+
+
+def made(mechanism: str, compressor: str, precision: str) -> Mechanism:
+    """The mechanism, with every compressor in it at a precision."""
+    whole = MECHANISMS[mechanism](COMPRESSORS[compressor])
+    return whole.on_wire(lambda inner: Rounded(inner, precision)).for_dimension(DIM)
+
+
+def a_round(tells: Mechanism, memory: Memory, target: Blocks, space: Coordinates, clients, k: int) -> Sent | None:
+    """What is sent in round k; the coin shows heads in even rounds. None where the mechanism rests."""
+    coin = tells.coin is None or k % 2 == 0
+    return None if tells.rests(coin) else tells.send(memory, target, space, clients, Key(0, k), coin)
 
 
 @pytest.mark.parametrize("space, mechanism, compressor, precision", combinations())
 def test_both_ends_hold_the_same_bits(space, mechanism, compressor, precision):
     """One client of weight 1: its h and the server's mean agree in every bit, round after round, over real packets."""
-    coordinates = space_of(space)
-    tells = MECHANISMS[mechanism](on_wire(compressor, precision)).for_dimension(DIM)
+    coordinates, tells = space_of(space), made(mechanism, compressor, precision)
     tells.check(coordinates)
     draw, size = np.random.default_rng(0), int(coordinates.sizes[0])
-    state, weights, clients = vectors(coordinates, draw), np.ones(1), np.array([0])
-    start = state.values.copy()
-    mean = np.zeros(coordinates.total_size)
-    place = coordinates.place(0, np.arange(size))
-    mean[place] = start
+    memory, weights, clients = Memory(vectors(coordinates, draw)), np.ones(1), np.array([0])
+    start = memory.told.values.copy()
+    total = coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(start)], weights)
+    exact = space not in ("data", "rotation")  # there the server's coordinates are others
     for k in range(ROUNDS):
-        target = vectors(coordinates, draw)
-        before = state.values.copy()
-        sent = tells.send(state, target, coordinates, clients, Key(0, k))
-        state = sent.state
+        target, before = vectors(coordinates, draw), memory.told.values.copy()
+        sent = a_round(tells, memory, target, coordinates, clients, k)
+        if sent is None:
+            continue
+        memory = sent.memory
         arrived = [carried(message, size) for message in sent.messages]
-        mean, estimate = tells.receive(mean, arrived, coordinates, weights)
-        assert np.array_equal(mean[place], state.values)
-        used = state.values if tells.gains(coordinates.sizes).any() else before
-        assert np.array_equal(estimate[place], used)
-        np.testing.assert_allclose(sent.residual.values, target.values - used, rtol=0, atol=1e-14)
-    assert np.array_equal(state.values, start) == (mechanism == "frozen")
-    assert not np.delete(mean, place).any()
+        total, estimate = tells.receive(total, arrived, coordinates, weights)
+        used = memory.told.values if tells.gains(coordinates.sizes).any() else before
+        for server, client in ((total, memory.told.values), (estimate, used)):
+            told = coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(client)], weights)
+            np.testing.assert_allclose(server, told, rtol=0, atol=0 if exact else 1e-13)
+        np.testing.assert_allclose(sent.residual.values, target.values - used, rtol=0, atol=1e-13)
+    assert np.array_equal(memory.told.values, start) == (mechanism == "frozen")
 
 
-@pytest.mark.parametrize("space, mechanism, compressor, precision", combinations())
+@pytest.mark.parametrize("space, mechanism, compressor, precision", [c for c in combinations() if c[3] == "float32"])
 def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precision):
     """Three clients of unequal weight: the server's sum is that of the clients' states, up to rounding."""
     coordinates, weights, clients = space_of(space, 3), np.array([0.5, 0.3, 0.2]), np.array([2, 5, 6])
-    tells = MECHANISMS[mechanism](on_wire(compressor, precision)).for_dimension(DIM)
+    tells = made(mechanism, compressor, precision)
     draw = np.random.default_rng(1)
-    state = vectors(coordinates, draw)
+    memory = Memory(vectors(coordinates, draw))
 
     def summed(blocks):
-        total = np.zeros(coordinates.total_size)
-        for i, vector in enumerate(blocks):
-            total[coordinates.place(i, np.arange(len(vector)))] += weights[i] * vector
-        return total
+        return coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(b) for b in blocks], weights)
 
-    mean = summed(state)
+    mean = summed(memory.told)
     for k in range(ROUNDS):
-        before = summed(state)
-        sent = tells.send(state, vectors(coordinates, draw), coordinates, clients, Key(0, k))
-        state = sent.state
+        before = summed(memory.told)
+        sent = a_round(tells, memory, vectors(coordinates, draw), coordinates, clients, k)
+        if sent is None:
+            continue
+        memory = sent.memory
         arrived = [carried(m, int(size)) for m, size in zip(sent.messages, coordinates.sizes, strict=True)]
         mean, estimate = tells.receive(mean, arrived, coordinates, weights)
-        np.testing.assert_allclose(mean, summed(state), rtol=0, atol=1e-13)
-        used = summed(state) if tells.gains(coordinates.sizes).any() else before
+        np.testing.assert_allclose(mean, summed(memory.told), rtol=0, atol=1e-13)
+        used = summed(memory.told) if tells.gains(coordinates.sizes).any() else before
         np.testing.assert_allclose(estimate, used, rtol=0, atol=1e-13)
 
 
@@ -91,18 +119,21 @@ def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precis
 def test_hearing_some_of_the_clients(space, mechanism):
     """Clients 3 and 1 alone speak, in that order: each moves the mean by its own weight, rate and coordinates."""
     coordinates, draw = space_of(space, 4), np.random.default_rng(4)
-    tells = MECHANISMS[mechanism](COMPRESSORS["topk"])
-    state, target = vectors(coordinates, draw), vectors(coordinates, draw)
-    sent = tells.send(state.replaced(state.values.copy()), target, coordinates, np.arange(4), Key(0))
+    tells = MECHANISMS[mechanism](COMPRESSORS["randk" if mechanism == "marina" else "topk"]).for_dimension(DIM)
+    told, target = vectors(coordinates, draw), vectors(coordinates, draw)
+    start = told.values.copy()
+    sent = a_round(tells, Memory(told), target, coordinates, np.arange(4), 0)
+    if sent is None:
+        assert mechanism == "frozen"
+        return
     speakers, weights = np.array([3, 1]), np.array([0.7, 0.3])
-    start = draw.standard_normal(coordinates.total_size)
-    moved = start.copy()
-    for i, weight in zip(speakers, weights, strict=True):
-        moved[coordinates.place(i, np.arange(len(state[i])))] += weight * (sent.state[i] - state[i])
+    moves = [Dense(sent.memory.told[i] - told.replaced(start)[i]) for i in speakers]
+    begin = draw.standard_normal(coordinates.total_size)
+    moved = coordinates.accumulate(begin.copy(), moves, weights, speakers)
     heard = [sent.messages[i] for i in speakers]
-    mean, estimate = tells.receive(start.copy(), heard, coordinates, weights, speakers)
-    np.testing.assert_allclose(mean, moved, rtol=0, atol=1e-14)
-    used = mean if tells.gains(coordinates.sizes).any() else start
+    mean, estimate = tells.receive(begin.copy(), heard, coordinates, weights, speakers)
+    np.testing.assert_allclose(mean, moved, rtol=0, atol=1e-13)
+    used = mean if tells.gains(coordinates.sizes).any() else begin
     assert np.array_equal(estimate, used)
 
 
@@ -112,14 +143,14 @@ def test_ef21_with_the_identity_arrives(space):
     coordinates, draw = space_of(space, 3), np.random.default_rng(2)
     state, target = vectors(coordinates, draw), vectors(coordinates, draw)
     clients = np.arange(3)
-    sent = EF21(Identity()).send(state, target, coordinates, clients, Key(0))
-    np.testing.assert_allclose(sent.state.values, target.values, rtol=0, atol=1e-15)
+    sent = EF21(Identity()).send(Memory(state), target, coordinates, clients, Key(0))
+    np.testing.assert_allclose(sent.memory.told.values, target.values, rtol=0, atol=1e-15)
     np.testing.assert_allclose(sent.residual.values, 0, rtol=0, atol=1e-15)
     with_rounding = EF21(Rounded(Identity(), "float32"))
-    state = sent.state.replaced(np.zeros_like(target.values))
+    memory = Memory(target.replaced(np.zeros_like(target.values)))
     for k in range(4):  # each round gains float32's 24 bits
-        state = with_rounding.send(state, target, coordinates, clients, Key(0, k)).state
-    np.testing.assert_array_equal(state.values, target.values)
+        memory = with_rounding.send(memory, target, coordinates, clients, Key(0, k)).memory
+    np.testing.assert_array_equal(memory.told.values, target.values)
 
 
 @pytest.mark.parametrize("name", ["topk", "rank"])
@@ -134,7 +165,7 @@ def test_ef21_settles_at_its_rate(name, alpha):
     left = np.sqrt(1 - COMPRESSORS[name].contract(int(coordinates.sizes[0])).delta)
     distance = np.linalg.norm((target - state).values)
     for k in range(20):
-        state = tells.send(state, target, coordinates, np.array([0]), Key(0, k)).state
+        state = tells.send(Memory(state), target, coordinates, np.array([0]), Key(0, k)).memory.told
         now = np.linalg.norm((target - state).values)
         assert now <= (1 - rate + rate * left) * distance * (1 + 1e-12)
         distance = now
@@ -146,9 +177,9 @@ def test_fednls_form_uses_the_old_estimate():
     space = Coordinates(np.full(2, 4))
     state = Blocks.of([np.zeros(4), np.ones(4)])
     target = Blocks.of([np.array([4.0, -2.0, 1.0, 0.0]), np.array([1.0, 1.0, 1.0, 3.0])])
-    sent = tells.send(state, target, space, np.arange(2), Key(0))
+    sent = tells.send(Memory(state), target, space, np.arange(2), Key(0))
     np.testing.assert_array_equal(sent.residual.values, target.values - [0, 0, 0, 0, 1, 1, 1, 1])
-    np.testing.assert_array_equal(sent.state.values, [2, -1, 0, 0, 1, 1, 1, 2])
+    np.testing.assert_array_equal(sent.memory.told.values, [2, -1, 0, 0, 1, 1, 1, 2])
     old = np.array([0.5, 0.5, 0.5, 0.5])
     mean, estimate = tells.receive(old.copy(), sent.messages, space, np.array([0.5, 0.5]))
     np.testing.assert_array_equal(estimate, old)
@@ -157,15 +188,168 @@ def test_fednls_form_uses_the_old_estimate():
 
 
 def test_frozen_never_sends():
-    """Nothing goes out, nothing moves, and the residual is the whole difference."""
+    """It always rests: nobody computes a target for it, and nothing moves."""
     space = Coordinates(np.array([2, 2]))
-    state, target = Blocks.of([np.ones(2), np.zeros(2)]), Blocks.of([np.zeros(2), np.ones(2)])
-    sent = Frozen().send(state, target, space, np.arange(2), Key(0))
-    assert all(isinstance(message, Nothing) for message in sent.messages)
-    assert sent.state.values.tolist() == [1, 1, 0, 0] and sent.residual.values.tolist() == [-1, -1, 1, 1]
-    mean, estimate = Frozen().receive(np.full(2, 0.5), sent.messages, space, np.full(2, 0.5))
-    assert mean.tolist() == estimate.tolist() == [0.5, 0.5]
+    assert Frozen().rests(True) and Frozen().rests(False) and Frozen().coin is None
     assert Frozen().rates(space.sizes).tolist() == Frozen().gains(space.sizes).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="frozen never approaches its target"):
+        Frozen().constants(5)
+
+
+# --- the other mechanisms, by their definitions
+
+H, Y, X = np.random.default_rng(8).standard_normal((3, 9))
+ONE, KEY = Coordinates(np.array([9])), Key(5)
+
+
+def result(tells: Mechanism, h=H, y=Y, x=X, coin: bool = True, key: Key = KEY) -> np.ndarray:
+    """C_{h,y}(x), one client of number 0."""
+    blocks = [Blocks.of([v.copy()]) for v in (h, y, x)]
+    sent = tells.send(Memory(blocks[0], blocks[1]), blocks[2], ONE, np.array([0]), key, coin)
+    return sent.memory.told.values
+
+
+def c(compressor, v: np.ndarray, key: Key = KEY) -> np.ndarray:
+    """C(v), with the stream that client 0 has."""
+    whole = np.zeros(len(v))
+    indices, values = compressor.compress(v, key.of(0)).coordinates()
+    whole[... if indices is None else indices] = values
+    return whole
+
+
+def near(a, b):
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)
+
+
+C2, C4, Q = TopK(2), TopK(4), RandK(3)
+
+
+def test_v1_starts_afresh_from_the_last_target():
+    """y + C(x - y) (arXiv 2202.00998, 3PCv1); all of it is told."""
+    near(result(V1(C2)), Y + c(C2, X - Y))
+    sent = V1(C2).send(Memory(Blocks.of([H + 0]), Blocks.of([Y])), Blocks.of([X]), ONE, np.array([0]), Key(5))
+    assert isinstance(sent.messages[0], Dense) and sent.messages[0].formula_bits == 32 * 9
+
+
+def test_v2_is_an_unbiased_step_and_a_correction():
+    """b + C(x - b) with b = h + Q(x - y)."""
+    b = H + c(Q, X - Y, Key(5).to("first"))
+    near(result(V2(C2, Q)), b + c(C2, X - b))
+    with pytest.raises(ValueError, match="3pc-v2: its first compressor must be unbiased, such as randk, given topk:4"):
+        V2(C2, C4).for_dimension(DIM)
+    assert V2(RandK(2), Q).for_dimension(DIM).compressor == Contracted(RandK(2))
+
+
+@pytest.mark.parametrize("inner", [CLAG(C4, 0.5), V1(C4), V5(C4, 0.5), CBAG(C4, 0.5)], ids=lambda m: m.text)
+@pytest.mark.parametrize("coin", [True, False])
+def test_v3_corrects_another_mechanism(inner, coin):
+    """b + C(x - b) with b = C¹_{h,y}(x), whichever way the coin falls for C¹."""
+    b = H if inner.rests(coin) else result(inner, coin=coin, key=Key(5).to("inner"))
+    near(result(V3(C2, inner), coin=coin), b + c(C2, X - b))
+    assert V3(C2, inner).coin == inner.coin and not V3(C2, inner).rests(coin)
+
+
+def test_v3_needs_a_mechanism_that_moves_in_full():
+    with pytest.raises(ValueError, match="3pc-v3: ef21 moves by less than its message tells; give it alpha = 1"):
+        V3(C2, EF21(C4, 0.5)).check(ONE)
+    V3(C2, EF21(C4)).check(ONE)
+    with pytest.raises(TypeError, match=r"inner: given .*, must be a Mechanism"):
+        V3(C2, C4)
+
+
+def test_v4_compresses_twice():
+    """b + C₁(x - b) with b = h + C₂(x - h)."""
+    b = H + c(C4, X - H)
+    near(result(V4(C2, C4)), b + c(C2, X - b))
+    near(result(V4(C2, Identity())), X)
+
+
+@pytest.mark.parametrize("kind, compressor", [(V5, C2), (Marina, Q)])
+def test_v5_and_marina_tell_the_change_and_now_and_then_the_whole(kind, compressor):
+    """x on heads, else h + C(x - y)."""
+    tells = kind(compressor, 0.3)
+    near(result(tells, coin=True), X)
+    near(result(tells, coin=False), H + c(compressor, X - Y))
+    assert tells.coin == 0.3 and not tells.rests(True) and not tells.rests(False)
+
+
+def test_cbag_and_bag_rest_on_tails():
+    """h + C(x - h) on heads; on tails nobody needs a target."""
+    for tells, on_heads in ((CBAG(C2, 0.6), H + c(C2, X - H)), (bag(0.6), X)):
+        near(result(tells), on_heads)
+        assert tells.coin == 0.6 and tells.rests(False) and not tells.rests(True)
+
+
+@pytest.mark.parametrize("share, speaks", [(0.99, False), (1.0, False), (1.01, True)])
+def test_lag_and_clag_speak_where_the_error_has_grown(share, speaks):
+    """‖x - h‖² > ζ‖x - y‖², strictly; else h, and a word of nothing. Beside a client that speaks, too."""
+    y, x = np.zeros(9), np.eye(9)[0] * 2
+    h = x + np.sqrt(share) * np.eye(9)[1]  # ‖x - h‖² = share, ‖x - y‖² = 4
+    for tells, loud in ((CLAG(C2, 0.25), h + c(C2, x - h)), (lag(0.25), x)):
+        if share == 1.0:
+            h = x + np.eye(9)[1]
+        near(result(tells, h, y, x), loud if speaks else h)
+        told = Memory(Blocks.of([h + 0, 9 * x]), Blocks.of([y, y]))
+        pair = Coordinates(np.array([9, 9]))
+        sent = tells.send(told, Blocks.of([x, x]), pair, np.arange(2), Key(5))
+        assert [isinstance(message, Nothing) for message in sent.messages] == [not speaks, False]
+
+
+def test_adacgd_climbs_its_ladder():
+    """h, then h + C_j(x - h): the first whose error is at most ζ‖x - y‖², else the last (arXiv 2211.00188)."""
+    levels = (TopK(1), TopK(2), TopK(3))
+    x, h = np.zeros(9), np.zeros(9)
+    x[:4] = 4.0, 3.0, 2.0, 1.0  # what is left after 0, 1, 2, 3 entries: 30, 14, 5, 1
+    visited = []
+    for allowed in (30.0, 29.9, 14.0, 13.9, 5.0, 4.9, 1.0, 0.9):
+        y = x + np.sqrt(allowed / 2) * np.eye(9)[8]
+        told = result(AdaCGD(levels, 2.0 * (1 + 1e-12)), h, y, x)
+        visited.append(int(np.count_nonzero(told)))
+        near(told, c(TopK(max(visited[-1], 1)), x) if visited[-1] else h)
+    assert visited == [0, 1, 1, 2, 2, 3, 3, 3]
+    near(result(AdaCGD(levels, 0.0)), H + c(levels[-1], X - H))
+    one = [result(kind, H, X + 0.9 * (Y - X), X) for kind in (AdaCGD((C2,), 0.5), CLAG(C2, 0.5))]
+    near(*one)
+
+
+@pytest.mark.parametrize("ratio, k", [(0.0, 0), (0.1, 1), (0.12, 2), (0.34, 4), (0.44, 4), (2.0, 4)])
+def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
+    """K' = min{⌈D‖y - h‖²/‖x - h‖²⌉, K} with D = 9, K = 4; nothing where x = h."""
+    h, x = np.zeros(9), X
+    y = h + np.sqrt(ratio) * np.linalg.norm(X) * np.eye(9)[2]
+    near(result(AdaptiveTopK(C4), h, y, x), c(TopK(k), x) if k else h)
+    near(result(AdaptiveTopK(C4), X, Y, X), X)
+    near(result(AdaptiveTopK(Rounded(C4, "float32")), h, X * 0, x), h)
+    with pytest.raises(ValueError, match=r"adaptive-topk: given the compressor .*, must be a TopK"):
+        AdaptiveTopK(RandK(3))
+
+
+@pytest.mark.parametrize(
+    "tells, a, b",
+    [
+        (EF21(TopK(15)), 0.5, 0.5),  # δ = 3/4, √(1-δ) = 1/2
+        (EF21(TopK(15), 0.5), 0.25, 2.25),
+        (CLAG(TopK(15), 0.1), 0.5, 0.5),
+        (CLAG(TopK(15), 2.0), 0.5, 2.0),
+        (lag(3.0), 1.0, 3.0),
+        (CBAG(TopK(15), 1.0), 0.5, 0.5),
+        (bag(0.75), 0.5, 0.5),
+        (V1(TopK(15)), 1.0, 0.25),
+        (V2(TopK(15), RandK(5)), 0.75, 0.75),
+        (V3(TopK(10), CLAG(TopK(15), 2.0)), 0.75, 1.0),
+        (V4(TopK(10), TopK(10)), 0.5, 0.5),
+        (V5(TopK(15), 0.75), 0.5, 0.125),
+        (Marina(RandK(5), 0.25), 0.25, 2.25),
+        (AdaCGD((TopK(15), Identity()), 0.1), 0.5, 0.5),
+        (AdaCGD((TopK(15), Identity()), 2.0), 0.5, 2.0),
+        (AdaptiveTopK(TopK(5)), 0.125, 5.25),
+        (AdaptiveTopK(TopK(15)), 0.375, 3.0),
+    ],
+    ids=lambda value: value.spoken if isinstance(value, Mechanism) else "",
+)
+def test_constants(tells, a, b):
+    """(A, B) on 20 coordinates, by the papers' table."""
+    assert tells.constants(20) == pytest.approx((a, b), rel=1e-14)
 
 
 # --- α
@@ -191,8 +375,8 @@ def test_the_learning_rate(compressor, alpha, sizes, rates):
     """theory: 1 - √(1-δ) or 1/(ω+1), for each client; auto: 1 where contractive (ALGORITHMS.md, 3.1, step rules)."""
     found = EF21(compressor, alpha).rates(np.array(sizes))
     np.testing.assert_allclose(found, rates, rtol=1e-14)
-    assert EF21(compressor, alpha, "before").gains(np.array(sizes)).tolist() == [0] * len(sizes)
-    assert EF21(compressor, alpha, "after").gains(np.array(sizes)).tolist() == found.tolist()
+    assert EF21(compressor, alpha, step_uses="before").gains(np.array(sizes)).tolist() == [0] * len(sizes)
+    assert EF21(compressor, alpha, step_uses="after").gains(np.array(sizes)).tolist() == found.tolist()
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.26])
@@ -221,5 +405,5 @@ def test_settings_in_multiples_of_the_dimension_become_numbers():
     """Through the mechanism to its compressor."""
     assert EF21(TopK("2d")).for_dimension(7).compressor == TopK(14)
     assert EF21(RankR(1)).acts_on == "symmetric" and EF21(TopK(1)).acts_on == "vector"
-    told = {"compressor": "topk:2d", "alpha": "theory", "step_uses": "before"}
-    assert EF21(TopK("2d"), "theory", "before").settings() == told
+    told = {"mechanism": "ef21", "compressor": "topk:2d", "alpha": "theory", "step_uses": "before"}
+    assert EF21(TopK("2d"), "theory", step_uses="before").settings() == told

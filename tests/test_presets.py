@@ -83,9 +83,9 @@ def iterates(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROU
 # What a transcription does after the step of round k, the library does at the beginning of round k + 1: `later`.
 
 
-def coin(name: str, p: float) -> Callable[[int], bool]:
-    """The server's coin of a round."""
-    return lambda k: bool(Key(SEED, k, SERVER).to(f"{name} coin").generator().random() < p)
+def coin(name: str, p: float, later: int = 0) -> Callable[[int], bool]:
+    """The server's coin of a round: "curvature coin", "anchor coin", "model/coin"."""
+    return lambda k: bool(Key(SEED, k + later, SERVER).to(name).generator().random() < p)
 
 
 def client_coin(p: float) -> Callable[[int, int], bool]:
@@ -95,7 +95,7 @@ def client_coin(p: float) -> Callable[[int, int], bool]:
 
 def sample(tau: int) -> Callable[[int], Any]:
     """Who takes part."""
-    return lambda k: Uniform(tau).draw(N, Key(SEED, k + 1, SERVER).to("participation"))
+    return lambda k: np.sort(Key(SEED, k + 1, SERVER).to("participation").generator().choice(N, tau, replace=False))
 
 
 def drawn(compressor: Compressor, purpose: str = "curvature", later: int = 0) -> Callable[..., np.ndarray]:
@@ -135,22 +135,22 @@ MECHANISMS: dict[str, tuple[Mechanism, Callable[[Callable[..., Any]], Any]]] = {
     "ef21-rank": (EF21(RankR(1)), lambda own: T.ef21(R1)),
     "lag": (lag(2.0), lambda own: T.lag(2.0)),
     "clag": (CLAG(TopK(D), 128.0), lambda own: T.clag(T.top_k(D), 128.0)),
-    "cbag": (CBAG(TopK(D), 0.75), lambda own: T.cbag(T.top_k(D), coin("curvature", 0.75))),
-    "bag": (bag(0.5), lambda own: T.bag(coin("curvature", 0.5))),
+    "cbag": (CBAG(TopK(D), 0.75), lambda own: T.cbag(T.top_k(D), coin("curvature coin", 0.75))),
+    "bag": (bag(0.5), lambda own: T.bag(coin("curvature coin", 0.5))),
     "v1": (V1(TopK(D)), lambda own: T.v1(T.top_k(D))),
     "v2": (V2(TopK(D), RandK(400)), lambda own: T.v2(own(RandK(400), "/first"), T.top_k(D))),
     "v3": (V3(RankR(1), CLAG(TopK(D), 128.0)), lambda own: T.v3(T.clag(T.top_k(D), 128.0), R1)),
     "v3-cbag": (
         V3(TopK(D), CBAG(RankR(1), 0.5)),
-        lambda own: T.v3(T.cbag(R1, coin("curvature", 0.5)), T.top_k(D)),
+        lambda own: T.v3(T.cbag(R1, coin("curvature coin", 0.5)), T.top_k(D)),
     ),
     "v4": (V4(TopK(D), RankR(1)), lambda own: T.v4(R1, T.top_k(D))),
-    "v5": (V5(TopK(D), 0.3), lambda own: T.v5(T.top_k(D), coin("curvature", 0.3))),
+    "v5": (V5(TopK(D), 0.3), lambda own: T.v5(T.top_k(D), coin("curvature coin", 0.3))),
     "v5-randk": (  # unbiased, so scaled by K/size to contract
         V5(RandK(400), 0.3),
-        lambda own: T.v5(lambda X, i, k: 400 / ALL * own(RandK(400), "")(X, i, k), coin("curvature", 0.3)),
+        lambda own: T.v5(lambda X, i, k: 400 / ALL * own(RandK(400), "")(X, i, k), coin("curvature coin", 0.3)),
     ),
-    "marina": (Marina(RandK(400), 0.3), lambda own: T.marina(own(RandK(400), ""), coin("curvature", 0.3))),
+    "marina": (Marina(RandK(400), 0.3), lambda own: T.marina(own(RandK(400), ""), coin("curvature coin", 0.3))),
     "adacgd": (
         AdaCGD((TopK(10), TopK(40), TopK(160), TopK(ALL)), 0.5),
         lambda own: T.adacgd([T.top_k(K) for K in (10, 40, 160, ALL)], 0.5),
@@ -210,16 +210,21 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
         50, 1.0, lambda s: fednl_cr(), lambda s, x: T.fednl_cr(s.p, x, ROUNDS, R1, T.lipschitz(s.p))
     ),
     "fednl-ls": (50, 1.0, lambda s: fednl_ls(line_search=3), lambda s, x: T.fednl_ls(s.p, x, ROUNDS, R1)),
+    "fednl-ls, topk": (  # here and in newton-3pc-ls, topk, H is indefinite: the projection has to act
+        50, 2.0,
+        lambda s: fednl_ls(**SYMMETRIC, compressor=TopK(D)),
+        lambda s, x: T.fednl_ls(s.p, x, ROUNDS, T.top_k(D)),
+    ),
     "fednl-bc, project": (
         50, 0.1,
         lambda s: fednl_bc(**SYMMETRIC, model=TopK(20), model_rate=0.75),
-        lambda s, x: T.fednl_bc(s.p, x, ROUNDS, T.top_k(D), T.top_k(20), coin("anchor", 0.75), eta=0.75),
+        lambda s, x: T.fednl_bc(s.p, x, ROUNDS, T.top_k(D), T.top_k(20), coin("anchor coin", 0.75), eta=0.75),
     ),
     "fednl-bc, shift, randk": (
         50, 0.1,
         lambda s: fednl_bc(compressor=RankR(1), step="shift", model=RandK(30)),
         lambda s, x: T.fednl_bc(
-            s.p, x, ROUNDS, R1, drawn(RandK(30), "model", 1), coin("anchor", 0.75), "shift", eta=30 / D
+            s.p, x, ROUNDS, R1, drawn(RandK(30), "model", 1), coin("anchor coin", 0.75), "shift", eta=30 / D
         ),
     ),
     **{
@@ -238,14 +243,21 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     "newton-3pc-bc, project": (
         50, 0.1,
         lambda s: newton_3pc_bc(**SYMMETRIC),
-        lambda s, x: T.newton_3pc_bc(s.p, x, ROUNDS, three_point("cbag"), MODEL, coin("anchor", 0.75)),
+        lambda s, x: T.newton_3pc_bc(s.p, x, ROUNDS, three_point("cbag"), MODEL, coin("anchor coin", 0.75)),
     ),
     "newton-3pc-bc, shift, v2": (  # a model whose mechanism looks at the last iterate
         50, 0.1,
         lambda s: newton_3pc_bc(**SYMMETRIC, mechanism=EF21(TopK(D)), step="shift", model=V2(TopK(20), RandK(30))),
         lambda s, x: T.newton_3pc_bc(
             s.p, x, ROUNDS, three_point("ef21"), T.v2(drawn(RandK(30), "model/first", 1), T.top_k(20)),
-            coin("anchor", 0.75), "shift",
+            coin("anchor coin", 0.75), "shift",
+        ),
+    ),
+    "newton-3pc-bc, lazy model": (
+        50, 0.1,
+        lambda s: newton_3pc_bc(mechanism=EF21(RankR(1)), gradient_p=0.5, model=CBAG(TopK(20), 0.6)),
+        lambda s, x: T.newton_3pc_bc(
+            s.p, x, ROUNDS, T.ef21(R1), T.cbag(T.top_k(20), coin("model/coin", 0.6, 1)), coin("anchor coin", 0.5)
         ),
     ),
     "newton-3pc-bc-pp": (
@@ -269,8 +281,13 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
         50, 1.0,
         lambda s: newton_3pc_cr(mechanism=CBAG(RankR(1), 0.75)),
         lambda s, x: T.newton_3pc_cr(
-            s.p, x, ROUNDS, T.cbag(R1, coin("curvature", 0.75)), T.lipschitz(s.p), "zero"
+            s.p, x, ROUNDS, T.cbag(R1, coin("curvature coin", 0.75)), T.lipschitz(s.p), "zero"
         ),
+    ),
+    "newton-3pc-ls, topk": (
+        50, 1.0,
+        lambda s: newton_3pc_ls(**SYMMETRIC, compressor=TopK(D)),
+        lambda s, x: T.newton_3pc_ls(s.p, x, ROUNDS, T.ef21(T.top_k(D))),
     ),
     "newton-3pc-ls": (
         50, 1.0, lambda s: newton_3pc_ls(line_search=3), lambda s, x: T.newton_3pc_ls(s.p, x, ROUNDS, T.ef21(R1))
@@ -283,7 +300,7 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
         15, 0.1,
         lambda s: bl1(compressor=RandK(60), step="shift", model=TopK(20), model_rate=0.9, gradient_p=0.75),
         lambda s, x: T.bl1(
-            s.p, x, ROUNDS, s.V, drawn(RandK(60)), T.top_k(20), coin("anchor", 0.75), "shift", 60 / 120, 0.9
+            s.p, x, ROUNDS, s.V, drawn(RandK(60)), T.top_k(20), coin("anchor coin", 0.75), "shift", 60 / 120, 0.9
         ),
     ),
     "bl1, square": (
@@ -465,7 +482,7 @@ def test_the_identity_compressor_gives_newton_perhaps_a_round_behind(uses, behin
 def test_on_tails_hessians_are_computed_for_a_fresh_l_alone(settings, always):
     """CBAG, BAG: on tails nobody computes one, unless l is to be of this round; and the notes say so."""
     problem = small()
-    heads = [coin("curvature", 0.5)(k) for k in range(ROUNDS)]
+    heads = [coin("curvature coin", 0.5)(k) for k in range(ROUNDS)]
     assert set(heads[1:]) == {True, False}
     for mechanism in (CBAG(C, 0.5), bag(0.5)):
         method = newton_3pc(mechanism=mechanism, **settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from functools import cache
 
 import numpy as np
@@ -120,9 +119,9 @@ def _check_message(compressor: Compressor, v: Array, size: int, key: Key, where:
                 isinstance(part, MatrixMessage | Nothing),
                 f"{where}: a compressor of matrices must return a message about one, not {type(part).__name__}",
             )
-    bits = message.formula_bits
+    bits: object = message.formula_bits
     promise(
-        isinstance(bits, numbers.Integral) and bits >= 0,
+        isinstance(bits, int | np.integer) and bits >= 0,
         f"{where}: the message's formula_bits are {bits!r}, must be a whole number of at least 0",
     )
     with no_error(f"{where}: the message must survive the wire"):

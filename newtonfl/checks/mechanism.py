@@ -27,7 +27,8 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
     - E‖C_{h,y}(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖² with (A, B) of ``constants``, at random points and where two of
       the points coincide, nearly coincide, or pull against each other; exactly where nothing is drawn at random, else
       on average over keys within four standard errors, and over both sides of the coin. Where the coin lets the
-      mechanism rest, C_{h,y}(x) = h without a look at x. A mechanism whose ``constants`` raise ValueError promises none.
+      mechanism rest, C_{h,y}(x) = h without a look at x. Where ``constants`` raises ValueError none is
+      promised.
     - For MARINA also what its clients' draws gain together: with n clients of independent draws B is (1-p)ω/n.
 
     Parameters
@@ -205,7 +206,8 @@ def _check_mean(
 ) -> None:
     """The mean of n clients: their independent draws divide B by n."""
     size, n, (a, b) = int(_space(dim, 1).sizes[0]), 5, constants
-    h, y, x = draw.standard_normal((3, n, size))
+    h, y = draw.standard_normal((2, n, size))
+    x = y + draw.standard_normal(size)  # one change for all, so that draws that are not independent add up
 
     def lost(count: int) -> Array:
         rows = [np.tile(points, (count, 1)) for points in (h, y, x)]

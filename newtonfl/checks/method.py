@@ -39,8 +39,8 @@ def check_method(
 
     - Everything that it sends goes over the wire, and decodes with the sizes that it states.
     - The ledger's bytes are the packets' lengths, recounted client by client from the buffers.
-    - The same seed gives the same bits again, in x, history and ledger; and so it does when the clients stand in groups,
-      as on several ranks: a client depends on none that shares its process.
+    - The same seed gives the same bits again, in x, history and ledger; and so do clients in groups, as on several
+      ranks: a client depends on none that shares its process.
     - Every array of a client state has a row for each client.
     - x stays finite, and the gradient norm falls to `falls` times its start.
     - A method of first order computes no Hessian.

@@ -12,19 +12,44 @@ import sys
 import numpy as np
 
 import newtonfl as nf
+from newtonfl import names
 from newtonfl.mpi import MPITransport, launched
 from newtonfl.transport import InProcess
 from newtonfl.wire import unpack
 
 JOBS = {
-    "breast_cancer": ("breast_cancer", 16, lambda: nf.newton_3pc(), 1000),
-    "random": ("breast_cancer", 16, lambda: nf.newton_3pc(compressor=nf.RandK(40), wire="float32"), 40),
-    "rank": ("breast_cancer", 16, lambda: nf.fednl(shift_norm="spectral"), 40),
-    "project": ("breast_cancer", 16, lambda: nf.fednl(compressor=nf.TopK("8d"), step="project", ridge="clients"), 15),
-    "a1a": ("a1a", 16, lambda: nf.newton_3pc(), 1000),
-    "w8a": ("w8a", 142, lambda: nf.newton_3pc(), 20),
-    "chunks": ("breast_cancer", 16, lambda: nf.newton(), 3),
+    "breast_cancer": ("breast_cancer", 16, lambda p: nf.newton_3pc(), 1000),
+    "random": ("breast_cancer", 16, lambda p: nf.newton_3pc(compressor=nf.RandK(40), wire="float32"), 40),
+    "rank": ("breast_cancer", 16, lambda p: nf.fednl(shift_norm="spectral"), 40),
+    "project": ("breast_cancer", 16, lambda p: nf.fednl(compressor=nf.TopK("8d"), step="project", ridge="clients"), 15),
+    "a1a": ("a1a", 16, lambda p: nf.newton_3pc(), 1000),
+    "w8a": ("w8a", 142, lambda p: nf.newton_3pc(), 20),
+    "chunks": ("breast_cancer", 16, lambda p: nf.newton(), 3),
 }
+
+VARIED = {
+    "newton-3pc": {"mechanism": "adacgd:2,topk:5", "basis": "psd", "gradient": "topk:20", "model": "topk:20"},
+    "fednl": {"mechanism": "cbag:0.5", "compressor": "powersgd:1", "l": "last", "wire": "float32"},
+    "newton-3pc-bc-pp": {"mechanism": "3pc-v5:0.5", "basis": "data", "participation": "independent:0.4"},
+    "bl2": {"compressor": "topk:1r+natural", "model": "3pc-v4:topk:9/topk:9", "gradient_p": "0.5"},
+    "newton-3pc-ls": {"mechanism": "3pc-v2:randk:9", "compressor": "dithering", "ridge": "clients", "line_search": "4"},
+}
+"""Settings far from the presets' own: several sockets of the round at work at once."""
+
+
+def preset(name, settings=None):
+    """A job: a few rounds of the preset `name` on seven clients."""
+
+    def make(problem):
+        extra = {"optimum": nf.optimum(problem)[0]} if names.asks_for_optimum(name) else {}
+        return names.method(name, {**(settings or {}), **extra})
+
+    return "breast_cancer", 7, make, 8
+
+
+PRESETS = {f"preset {name}": preset(name) for name in names.METHODS}
+PRESETS |= {f"varied {name}": preset(name, settings) for name, settings in VARIED.items()}
+JOBS |= PRESETS
 
 
 def counting(base):
@@ -49,7 +74,10 @@ def counting(base):
                 arrays, facts = unpack(whole)
                 self.call = facts.get("call")
                 if self.call in ("join", "round"):
-                    self.counted[self.way("down")] += arrays["packets"].nbytes * len(arrays["hears"])
+                    # The first packet goes to all that hear, each of the others to one client.
+                    packets = arrays["packets"].tobytes()
+                    first = 28 + int.from_bytes(packets[16:24], "little")  # a header and the length that it tells
+                    self.counted[self.way("down")] += first * len(arrays["hears"]) + len(packets) - first
             return whole
 
         def gather(self, buffer):
@@ -72,7 +100,8 @@ def main() -> None:
         from mpi4py import MPI
 
         transport = counting(MPITransport)(MPI.COMM_WORLD)
-    for job in sys.argv[1:]:
+    asked = [each for job in sys.argv[1:] for each in (PRESETS if job == "presets" else [job])]
+    for job in asked:
         name, clients, method, rounds = JOBS[job]
         # Dealt in order, and at random; the largest problem at random on three ranks alone, for the time it takes.
         at_random = transport.size > 1 and (job != "w8a" or transport.size == 3)
@@ -81,7 +110,7 @@ def main() -> None:
             transport.counted = dict.fromkeys(transport.counted, 0)
             problem = nf.load(name, clients=clients, comm=transport)
             problem.transport = transport
-            result = nf.solve(problem, method(), rounds=rounds)
+            result = nf.solve(problem, method(problem), rounds=rounds)
             lines = [{k: v for k, v in json.loads(r.to_json()).items() if k != "seconds"} for r in result.history]
             told = {
                 "job": job,
