@@ -146,7 +146,7 @@ def _problems(args: argparse.Namespace) -> None:
 
     if args.name is None:
         for name, path in catalogue().items():
-            print(f"{name:15}{_title(path)}")
+            print(f"{name:20}{_title(path)}")
         print("\n`newtonfl problems NAME` shows one; `newtonfl solve NAME` solves it.")
         return
     path = find(args.name)
@@ -181,11 +181,11 @@ def _title(path: Path) -> str:
 
 def _methods(args: argparse.Namespace) -> None:
     from newtonfl import names
-    from newtonfl.mechanism_names import nearest
+    from newtonfl.names.words import nearest
 
     if args.name is None:
         for name, preset in names.METHODS.items():
-            print(f"{name:15}{(inspect.getdoc(preset) or '').splitlines()[0]}")
+            print(f"{name:20}{(inspect.getdoc(preset) or '').splitlines()[0]}")
         print("\n`newtonfl methods NAME` shows one with its settings.")
         return
     if args.name not in names.METHODS:

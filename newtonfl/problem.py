@@ -181,6 +181,10 @@ class Problem(ABC):
             self._points[key] = self._at(x + 0.0)  # a copy: the caller may change its own
         return self._points[key]
 
+    def afresh(self, x: Array) -> Point:
+        """What is known at `x`, computed anew: a count of Hessians must not depend on what others remembered."""
+        return self._at(x + 0.0)
+
     def take(self, chosen: Array) -> Self:
         """The problem of some of the clients held here, in the same bits and at the cost of their data.
 

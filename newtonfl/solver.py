@@ -267,9 +267,10 @@ class _Loop:
         self.seen[name] = self.seen.get(name, 0) + 1
         # A learned Hessian can still move while x stands, so one return is no cycle; nor is a plateau that is short
         # beside the rounds before it.
-        cycles = self.seen[name] > 5
+        hush = self.method.hush(self.problem.n_clients)
+        cycles = self.seen[name] > 5 * (1.0 + 2.0 * hush)
         waited = record.round - self.best_round
-        return Reason.STALLED if cycles or waited > max(_PATIENCE, record.round // 2) else None
+        return Reason.STALLED if cycles or waited > max(_PATIENCE * (1.0 + hush), record.round // 2) else None
 
     def _largest_curvature(self) -> float:
         """sup‖∇²f‖₂ less the ridge: the norm of the clients' mean bound, by Lanczos' method from a fixed vector."""

@@ -398,7 +398,7 @@ def deficient(m: int, rank: int, seed: int = 0):
 
 @pytest.mark.parametrize("m, rank", [(4, 4), (4, 2), (30, 5), (30, 9), (1, 1), (3, 0)])
 def test_the_span_of_the_rows_is_found(m, rank):
-    """Orthonormal vectors, as many as the rank: the rows' right singular vectors, so that plain Gram matrices are diagonal."""
+    """Orthonormal vectors, as many as the rank: the rows' right singular vectors, which make AᵀA diagonal."""
     problem = deficient(m, rank)
     v = DataSubspace().of(problem).vectors[0]
     assert v.shape == (rank, 9)

@@ -19,7 +19,7 @@ from newtonfl.checks import check_basis, check_compressor, check_mechanism, chec
 from newtonfl.coding import PRECISIONS
 from newtonfl.compressors import Rounded
 from newtonfl.ledger import Tally
-from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, Marina, Mechanism, Memory
+from newtonfl.mechanisms import CBAG, CLAG, EF21, Marina, Mechanism, Memory
 from newtonfl.methods import Announcement, Method
 
 README = Path(__file__).parent.parent / "README.md"
@@ -494,7 +494,6 @@ K5 = nf.TopK(5)
         (ChangesTargets(K5), "both ends|residual|the target must stay as it was"),
         (Crowded(K5), "must not depend on who shares its process"),
         (Boasts(K5), "A = 1.5, B = 0.0, must be"),
-        (V1(K5).on_wire(lambda c: Rounded(c, "natural")), "promise E"),
         ("ef21", "must be a Mechanism"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Mechanism) else "",

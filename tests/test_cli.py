@@ -176,7 +176,7 @@ def refused(run, *words):
         (["--set", "compressor=topk:7"], ["K = 7", "at most 6", "d(d+1)/2", "d = 3"]),
         (["--set", "compressor=topk:3d"], ["K = 9", "at most 6"]),
         (["--set", "compressor=rank:4"], ["rank:4", "at most d = 3"]),
-        (["--set", "step=newton"], ["'newton'", "project, shift, plain"]),
+        (["--set", "step=newton"], ["'newton'", "shift, project, plain"]),
         (["--set", "alpha=2"], ["alpha", "2", "(0, 1]"]),
         (["--set", "compressor=randk:2", "--set", "alpha=1"], ["unbiased", "alpha=theory"]),
         (["--set", "wire=natural", "--set", "compressor=rank:1"], ["natural", "rank:1"]),

@@ -262,6 +262,9 @@ def test_v4_compresses_twice():
     b = H + c(C4, X - H)
     near(result(V4(C2, C4)), b + c(C2, X - b))
     near(result(V4(C2, Identity())), X)
+    drawn = Contracted(Q)  # the two draw apart
+    b = H + c(drawn, X - H, Key(5).to("first"))
+    near(result(V4(drawn, drawn)), b + c(drawn, X - b))
 
 
 @pytest.mark.parametrize("kind, compressor", [(V5, C2), (Marina, Q)])

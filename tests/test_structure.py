@@ -22,7 +22,7 @@ ORDER = [
     ["mpi", "ledger", "session"],
     ["history", "run_folder"],
     ["solver", "reference"],
-    ["loading", "mechanism_names", "names"],
+    ["loading", "names"],
     ["plots", "checks"],
     ["solve_command", "cli", "__main__"],
 ]

@@ -227,10 +227,9 @@ def _symmetric(matrix: Array) -> Array:
 def _span(rows: Array) -> Array:
     """Orthonormal rows (r, d) that span the `rows` (m, d): their right singular vectors, the largest first.
 
-    Along them equal weights make Λ_i diagonal, so that few of its coefficients matter: on a1a BL1 with Top-r
-    takes 16 rounds, and 24 with the basis of the QR factorisation. QR with column pivoting finds the rank, where abs(R_kk) falls
-    to max(m, d)·eps·abs(R_00), and leaves a small matrix to decompose. A vector's entry of largest magnitude is
-    positive.
+    Along them equal weights make Λ_i diagonal, so that few of its coefficients matter: on a1a BL1 with Top-r takes 16
+    rounds, and 24 with the basis of the QR factorisation. QR with column pivoting finds the rank, where abs(R_kk) falls
+    to max(m, d)·eps·abs(R_00), and leaves a small matrix to decompose. A vector's largest entry is positive.
     """
     m, dim = rows.shape
     if m == 0:

@@ -13,7 +13,7 @@ import numpy as np
 from newtonfl.backend import Array, to_host
 from newtonfl.bases import Coordinates
 from newtonfl.blocks import Blocks
-from newtonfl.compressors import Compressor, Contracted, Unbiased
+from newtonfl.compressors import Compressor, Contracted, Rounded, Unbiased
 from newtonfl.keys import Key
 from newtonfl.messages import Message
 
@@ -174,7 +174,10 @@ class Mechanism(ABC):
     def compressors(self) -> list[Compressor]:
         """The compressors in it, the main one first."""
         found: list[Compressor] = []
-        self._mapped(lambda compressor: found.append(compressor) or compressor)  # type: ignore[func-returns-value]
+        self._mapped(
+            lambda compressor: found.append(compressor) or compressor,  # type: ignore[func-returns-value]
+            lambda inner: found.extend(inner.compressors()) or inner,  # type: ignore[func-returns-value]
+        )
         return found
 
     def check(self, space: Coordinates) -> None:
@@ -185,14 +188,27 @@ class Mechanism(ABC):
 
     def for_dimension(self, dim: int) -> Self:
         """This mechanism with settings like ``"8d"`` made numbers, and unbiased compressors made contractive."""
-        return self._mapped(lambda compressor: made_contractive(compressor.for_dimension(dim)))
+        return self._mapped(
+            lambda compressor: made_contractive(compressor.for_dimension(dim)), lambda inner: inner.for_dimension(dim)
+        )
 
     def on_wire(self, rounded: Callable[[Compressor], Compressor]) -> Self:
         """This mechanism with every compressor in it `rounded` to a wire's precision."""
-        return self._mapped(rounded)
+        return self._mapped(rounded, lambda inner: inner.on_wire(rounded))
 
-    def _mapped(self, change: Callable[[Compressor], Compressor]) -> Self:
-        return replace(self, **{each.name: _mapped(getattr(self, each.name), change) for each in fields(self)})
+    def _mapped(
+        self, change: Callable[[Compressor], Compressor], within: Callable[[Mechanism], Mechanism] = lambda inner: inner
+    ) -> Self:
+        """This mechanism with each compressor changed, and each mechanism in it as `within` has it."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, Compressor):
+                return change(value)
+            if isinstance(value, Mechanism):
+                return within(value)
+            return tuple(map(changed, value)) if isinstance(value, tuple) else value
+
+        return replace(self, **{each.name: changed(getattr(self, each.name)) for each in fields(self)})
 
     def send(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
@@ -237,16 +253,6 @@ class Mechanism(ABC):
         return space.accumulate(mean, messages, weights * rates, clients), estimate
 
 
-def _mapped(value: Any, change: Callable[[Compressor], Compressor]) -> Any:
-    if isinstance(value, Compressor):
-        return change(value)
-    if isinstance(value, Mechanism):
-        return value._mapped(change)
-    if isinstance(value, tuple):
-        return tuple(_mapped(each, change) for each in value)
-    return value
-
-
 def of_contraction(delta: float) -> tuple[float, float]:
     """(A, B) of h + C(x - h) where C contracts by δ, with the s of Young's inequality that makes A largest."""
     root = float(np.sqrt(1.0 - delta))
@@ -274,6 +280,14 @@ def a_probability(key: str, given: float) -> None:
     """Refuse what is no probability above 0."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= 1:
         raise ValueError(f"{key}: given {given!r}, must be a probability in (0, 1]")
+
+
+def sends_whole(name: str, compressor: Compressor) -> None:
+    """Refuse a wire on which a vector that is sent whole arrives as another."""
+    if isinstance(compressor, Rounded) and compressor.precision == "natural":
+        raise ValueError(
+            f"wire=natural: {name} sends whole vectors, and its theory bears no powers of two: use float32"
+        )
 
 
 def a_factor(key: str, given: float) -> None:

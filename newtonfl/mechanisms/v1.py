@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from newtonfl.compressors import Compressor, Identity
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction, sends_whole
 from newtonfl.messages import Message
 
 
@@ -31,6 +31,7 @@ class V1(Mechanism):
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
+        sends_whole("3pc-v1", self.whole)
 
     def constants(self, size: int) -> tuple[float, float]:
         return 1.0, 1.0 - contraction(self.compressor, size)

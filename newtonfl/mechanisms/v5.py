@@ -8,7 +8,15 @@ from typing import ClassVar, Self
 import numpy as np
 
 from newtonfl.compressors import Compressor, Identity, Unbiased
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, a_probability, contraction
+from newtonfl.mechanisms.mechanism import (
+    Mechanism,
+    Triple,
+    Voice,
+    a_compressor,
+    a_probability,
+    contraction,
+    sends_whole,
+)
 from newtonfl.messages import Message
 
 
@@ -36,6 +44,7 @@ class V5(Mechanism):
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
+        sends_whole(self.label, self.whole)
         a_probability("p", self.p)
 
     @property
@@ -58,8 +67,8 @@ class V5(Mechanism):
 class Marina(V5):
     """x with probability p, else h + Q(x - y), Q unbiased (MARINA, arXiv 2102.07845).
 
-    A client alone obeys no three-point inequality, the mean of n clients with independent draws does: its
-    :meth:`constants` (p, (1-p)ω/n) are those of that mean, with n = 1 here.
+    (A, B) = (p, (1-p)ω), for C_{h,y}(x) - x = (h - y) + (Q(x - y) - (x - y)) on tails; the mean of n clients with
+    independent draws has (1-p)ω/n.
     """
 
     label = "marina"

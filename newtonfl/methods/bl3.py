@@ -204,7 +204,8 @@ class BL3(Method):
     ) -> tuple[list[Parts], BL3Clients]:  # fmt: skip
         xp = namespace(problem.like)
         z = self.model.receive(clients.model, announcement, problem.clients)
-        point, no_error = problem.at(z), Wanted(None, False)
+        # Who takes part computes anew, whoever else is in the process.
+        point, no_error = problem.afresh(z), Wanted(None, False)
         parts, learner = self.curvature.tell(
             clients.learner, point, whole, chosen, announcement.round, no_error, {}, key.to("curvature")
         )

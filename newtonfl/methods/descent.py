@@ -126,14 +126,15 @@ class Descent(Method):
             )
         if not self.gradient.partial:
             return
+        needing = away if self.participation.partial else "gradient=invariant"
         if type(self.step) is not Shift:
             raise ValueError(
-                f"{self.name}: FedNL without l cannot take part partially: {away} needs step=shift, given "
+                f"{self.name}: FedNL without l cannot take part partially: {needing} needs step=shift, given "
                 f"{self.step.settings().get('step', 'fixed')}{' with a line search' if self.step.searches else ''}"
             )
         learned = self.curvature
         if not isinstance(learned, LearnedHessian) or learned.mechanism.step_uses == "before":
-            raise ValueError(f"{self.name}: {away} needs a learned Hessian with step_uses=after")
+            raise ValueError(f"{self.name}: {needing} needs a learned Hessian with step_uses=after")
 
     def settings(self) -> dict[str, str | float]:
         told = {
@@ -161,6 +162,12 @@ class Descent(Method):
                 "l=last or step=project computes none there"
             ]
         return []
+
+    def hush(self, n_clients: int) -> float:
+        chance = self.participation.share(n_clients) * getattr(self.gradient, "p", 1.0)
+        for likely in {**self.curvature.chances, **self.gradient.chances}.values():
+            chance = min(chance, likely * self.participation.share(n_clients))
+        return 1.0 / chance - 1.0
 
     @property
     def _wanted(self) -> Wanted:
@@ -276,7 +283,8 @@ class Descent(Method):
         chosen: Array | None, key: Key,
     ) -> tuple[list[Parts], ClientState]:  # fmt: skip
         z = self.model.receive(clients.model, announcement, problem.clients)
-        point = problem.at(z)
+        # Who takes part computes anew, whoever else is in the process.
+        point = problem.afresh(z) if self.participation.partial else problem.at(z)
         coins = {name: bool(announcement.coins >> bit & 1) for bit, name in enumerate(COINS)}
         coins = {name: heads for name, heads in coins.items() if name in self._names}
         curvature_parts, curvature = self.curvature.tell(

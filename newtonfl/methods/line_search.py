@@ -46,8 +46,6 @@ class LineSearch(Step):
             raise ValueError(f"armijo: given {self.c}, must be in (0, 0.5]")
         if not 0 < self.gamma < 1:
             raise ValueError(f"backtrack: given {self.gamma}, must lie between 0 and 1")
-        if self.trials < 1:
-            raise ValueError(f"trials: given {self.trials}, must be at least 1")
 
     @property
     def needs_lipschitz(self) -> bool:  # type: ignore[override]

@@ -119,6 +119,10 @@ class Method(ABC):
         """What the method is made of, for people."""
         return {}
 
+    def hush(self, n_clients: int) -> float:
+        """How many rounds a client says nothing for, on average: so long x may stand still without being stuck."""
+        return 0.0
+
     def notes(self) -> list[str]:
         """What a user should know of these settings; a solve's result carries it."""
         return []

@@ -29,6 +29,10 @@ class Participation(ABC):
     def draw(self, n_clients: int, key: Key) -> Array | None:
         """The clients that take part, increasing; None means all."""
 
+    @abstractmethod
+    def share(self, n_clients: int) -> float:
+        """How likely a client is to take part in a round."""
+
     @property
     @abstractmethod
     def text(self) -> str:
@@ -47,6 +51,9 @@ class All(Participation):
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return None
+
+    def share(self, n_clients: int) -> float:
+        return 1.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,13 @@ class Uniform(Participation):
             )
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
-        tau = int(self.tau) if self.tau >= 1 else math.ceil(self.tau * n_clients)
-        return np.sort(key.generator().choice(n_clients, tau, replace=False))
+        return np.sort(key.generator().choice(n_clients, self._count(n_clients), replace=False))
+
+    def share(self, n_clients: int) -> float:
+        return self._count(n_clients) / n_clients
+
+    def _count(self, n_clients: int) -> int:
+        return int(self.tau) if self.tau >= 1 else math.ceil(self.tau * n_clients)
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,9 @@ class Independent(Participation):
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return np.flatnonzero(key.generator().random(n_clients) < self.p)
+
+    def share(self, n_clients: int) -> float:
+        return self.p
 
 
 @dataclass(frozen=True)
@@ -149,3 +164,6 @@ class Trace(Participation):
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return np.array(self.rounds[(key.round - 1) % len(self.rounds)], np.int64)
+
+    def share(self, n_clients: int) -> float:
+        return sum(map(len, self.rounds)) / (len(self.rounds) * n_clients)

@@ -58,8 +58,8 @@ DEFAULTS: dict[str, Any] = {
 compressor
     How much of a Hessian's change is sent.
 mechanism
-    What is sent given what was sent before: a Mechanism, or what makes one of `compressor`, such as ``lag`` or
-    ``lambda c: CLAG(c, zeta=2)``; None is EF21 with `compressor` and `alpha`.
+    What is sent given what was sent before: a Mechanism such as ``lag(2)``, or what makes one of `compressor`, such as
+    ``CLAG`` or ``lambda c: CBAG(c, p=0.5)``; None is EF21 with `compressor` and `alpha`.
 alpha
     EF21's rate: a number in (0, 1], "theory" or "auto".
 step_uses
@@ -174,7 +174,10 @@ def step_of(given: Mapping[str, Any]) -> Step:
         inner = Shift(given["shift_norm"], given["l"])
     else:
         inner = {"project": Project(), "plain": Plain()}[given["step"]]
-    if not given["line_search"]:
+    trials = given["line_search"]
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 0:
+        raise ValueError(f"line_search: given {trials!r}, must be a whole number of trial steps, 0 for no line search")
+    if trials == 0:
         return inner
     return LineSearch(inner, given["armijo"], given["backtrack"], given["line_search"])
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
 from newtonfl.methods import All, Independent, Participation, Trace, Uniform
+from newtonfl.names.words import nearest, number
 
 Maker: TypeAlias = Callable[[Compressor], Mechanism]
 
@@ -41,14 +41,6 @@ _NUMBER: dict[str, Callable[[float], Maker | Mechanism]] = {
 }
 
 
-def nearest(what: str, given: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not known."""
-    names = list(known)
-    near = difflib.get_close_matches(given, names, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return ValueError(f"{what}: given {given!r}{hint} (allowed are {', '.join(names)})")
-
-
 def mechanism(text: str, compressor: Callable[[str], Compressor]) -> Maker | Mechanism:
     """What makes the mechanism that `text` names of its main compressor, or the mechanism where it takes none.
 
@@ -68,11 +60,11 @@ def mechanism(text: str, compressor: Callable[[str], Compressor]) -> Maker | Mec
     if not setting:
         raise wrong
     if name in _NUMBER:
-        return _NUMBER[name](_number(setting, wrong))
+        return _NUMBER[name](number(setting, wrong))
     if name == "adacgd":
         zeta, *levels = setting.split(",")
-        first, number = tuple(compressor(level) for level in levels), _number(zeta, wrong)
-        return lambda last: AdaCGD((*first, last), number)
+        first, factor = tuple(compressor(level) for level in levels), number(zeta, wrong)
+        return lambda last: AdaCGD((*first, last), factor)
     if name == "3pc-v3":
         inner = mechanism(setting, compressor)
         return lambda last: V3(last, inner if isinstance(inner, Mechanism) else inner(last))
@@ -113,19 +105,12 @@ def participation(text: str) -> Participation:
     if not colon or not setting:
         raise wrong
     if name == "uniform":
-        return Uniform(int(setting)) if setting.isascii() and setting.isdecimal() else Uniform(_number(setting, wrong))
+        return Uniform(int(setting)) if setting.isascii() and setting.isdecimal() else Uniform(number(setting, wrong))
     if name == "independent":
-        return Independent(_number(setting, wrong))
+        return Independent(number(setting, wrong))
     if name != "trace":
         raise wrong
     try:
         return Trace.read(setting)
     except OSError as error:
         raise ValueError(f"participation: {setting}: {error.strerror}") from None
-
-
-def _number(text: str, wrong: ValueError) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise wrong from None

@@ -1,0 +1,122 @@
+"""Names: "topk:8d" ⇄ TopK, "newton-3pc" ⇄ preset. The one registry, for the command line, files and estimators."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from newtonfl.compressors import Compressor
+from newtonfl.methods import (
+    Method,
+    bl1,
+    bl2,
+    bl3,
+    cubic_newton_learn,
+    dingo,
+    fednl,
+    fednl_bc,
+    fednl_cr,
+    fednl_ls,
+    fednl_pp,
+    fib_ios,
+    gd,
+    giant,
+    newton,
+    newton_3pc,
+    newton_3pc_bc,
+    newton_3pc_bc_pp,
+    newton_3pc_cr,
+    newton_3pc_ls,
+    newton_star,
+    newton_zero,
+    nl1,
+    nl2,
+)
+from newtonfl.names.compressors import compressor
+from newtonfl.names.mechanisms import mechanism, participation, spoken
+from newtonfl.names.words import nearest, number_or_word
+
+METHODS: dict[str, Callable[..., Method]] = {
+    "newton": newton,
+    "newton-star": newton_star,
+    "newton-zero": newton_zero,
+    "gd": gd,
+    "fednl": fednl,
+    "fednl-pp": fednl_pp,
+    "fednl-cr": fednl_cr,
+    "fednl-ls": fednl_ls,
+    "fednl-bc": fednl_bc,
+    "newton-3pc": newton_3pc,
+    "newton-3pc-bc": newton_3pc_bc,
+    "newton-3pc-bc-pp": newton_3pc_bc_pp,
+    "newton-3pc-cr": newton_3pc_cr,
+    "newton-3pc-ls": newton_3pc_ls,
+    "bl1": bl1,
+    "bl2": bl2,
+    "bl3": bl3,
+    "nl1": nl1,
+    "nl2": nl2,
+    "cubic-newton-learn": cubic_newton_learn,
+    "dingo": dingo,
+    "giant": giant,
+    "fib-ios": fib_ios,
+}
+"""Presets by name."""
+
+_NUMBERS = (
+    "alpha", "armijo", "backtrack", "beta", "c", "eigenvectors", "gradient_p", "line_search", "lipschitz", "model_rate",
+    "phi", "rho", "stepsize", "theta", "trials",
+)  # fmt: skip
+
+
+def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
+    """The preset `name` with `settings`, whose values may be strings as on the command line.
+
+    Raises
+    ------
+    ValueError
+        If a name, a key or a value is not known; the message names the nearest.
+
+    Examples
+    --------
+    >>> method("newton-3pc", {"compressor": "topk:8d", "step": "project"}).name
+    'newton-3pc'
+    """
+    if name not in METHODS:
+        raise nearest("method", name, METHODS)
+    allowed = inspect.signature(METHODS[name]).parameters
+    given: dict[str, Any] = {}
+    for key, value in (settings or {}).items():
+        if key not in allowed:
+            raise nearest(f"setting of {name}", key, allowed)
+        if key == "compressor" and not isinstance(value, Compressor):
+            value = compressor(str(value))
+        elif key == "mechanism" and isinstance(value, str):
+            value = mechanism(value, compressor)
+        elif key in ("gradient", "model") and isinstance(value, str):
+            value = spoken(value, compressor)
+        elif key == "participation" and isinstance(value, str):
+            value = participation(value)
+        elif key in _NUMBERS and isinstance(value, str):
+            value = number_or_word(value)
+        given[key] = value
+    return METHODS[name](**given)
+
+
+def asks_for_optimum(name: str) -> bool:
+    """Whether the preset `name` needs the solution before it begins."""
+    return name in METHODS and "optimum" in inspect.signature(METHODS[name]).parameters
+
+
+def settings(made: Method) -> dict[str, str | float]:
+    """The settings of a method made by a preset, such that :func:`method` makes it again."""
+    allowed = inspect.signature(METHODS[made.name]).parameters
+    return {key: value for key, value in made.settings().items() if key in allowed}
+
+
+def defaults(name: str) -> dict[str, str | float]:
+    """The settings that the preset `name` has when nothing is said."""
+    made = settings(method(name))
+    offered = inspect.signature(METHODS[name]).parameters
+    return {key: made.get(key, getattr(p.default, "text", p.default)) for key, p in offered.items()}
