@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from itertools import combinations, product
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import transcriptions as T
 from cases import dense_glm, functions_problem, sparse_glm
+from played import SEED, iterates, played
 from reference_data import logistic
 
 from newtonfl.bases import DataSubspace
@@ -21,11 +22,8 @@ from newtonfl.keys import SERVER, Key
 from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
 from newtonfl.methods import (
     All,
-    Announcement,
-    Facts,
     Independent,
     Method,
-    Replies,
     Uniform,
     bl1,
     bl2,
@@ -46,37 +44,11 @@ from newtonfl.methods import (
     newton_star,
     newton_zero,
 )
-from newtonfl.problem import Problem
-from newtonfl.session import Session
 from newtonfl.solver import Reason, solve
 
-SEED, ROUNDS = 8, 15  # of this seed the coins fall on either side early, while there is still a way to go
+ROUNDS = 15
 N, D = 20, 40
 R1, ALL = T.rank_r(1), 820  # d(d + 1)/2
-
-
-def played(
-    problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUNDS
-) -> Iterator[tuple[np.ndarray, list[tuple[Announcement, Replies]]]]:
-    """After every round of a solve: the iterate, and the exchanges of that round."""
-    method = method.resolved(problem)
-    with Session(problem, method, SEED) as session:
-
-        def exchange(announcement: Announcement, sizes: Any) -> Replies:
-            heard.append((announcement, session.exchange(announcement, sizes)))
-            return heard[-1][1]
-
-        facts = Facts(problem.n_clients, problem.dim, problem.ridge, lambda: 0.0, problem.like)
-        server = method.start(facts, x0, session.join(x0))
-        for k in range(rounds):
-            heard: list[tuple[Announcement, Replies]] = []
-            server = method.round(server, exchange, Key(SEED, k))
-            yield server.x + 0.0, heard
-
-
-def iterates(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
-    """x¹, …, x^rounds, a row each."""
-    return np.stack([x for x, _ in played(problem, method, x0, rounds)])
 
 
 # ---- the library's own draws, for the transcriptions -----------------------------------------------------------------
