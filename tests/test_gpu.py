@@ -13,6 +13,7 @@ import pytest
 import strict_device
 
 import newtonfl as nf
+from newtonfl import names
 from newtonfl.backend import cupy, on_host
 from newtonfl.glm import GLM
 from newtonfl.kernels.select import KTH_MAGNITUDE, largest
@@ -29,16 +30,20 @@ def problem(like, loss=None, l2=1e-2):
     return GLM(rows, labels, sizes, loss or Logistic(), 60, like=like, n_clients=4, ridge=l2, objective="test")
 
 
-METHODS = {
-    "newton": nf.newton,
-    "newton-zero": nf.newton_zero,
-    "gd": nf.gd,
-    "newton-3pc": nf.newton_3pc,
+METHODS = {name: make for name, make in names.METHODS.items() if name != "newton-star"} | {
+    "newton-star": lambda: nf.newton_star(optimum=nf.optimum(problem(np.zeros(0)))[0]),
     "project": lambda: nf.newton_3pc(step="project", init="zero"),
     "spectral": lambda: nf.fednl(shift_norm="spectral"),
     "plain basis": lambda: nf.fednl(compressor=nf.TopK(4), basis="symmetric-plain", init="zero-total"),
     "rand-k, clients": lambda: nf.newton_3pc(compressor=nf.RandK(5), ridge="clients"),
     "float32": lambda: nf.newton_3pc(wire="float32"),
+    "ladder": lambda: nf.newton_3pc(mechanism=nf.AdaCGD((nf.TopK(1), nf.RankR(1), nf.TopK(9)))),
+    "adaptive, psd": lambda: nf.newton_3pc(mechanism=nf.AdaptiveTopK, basis="psd"),
+    "two messages": lambda: nf.newton_3pc(mechanism=nf.V2(nf.TopK(3), nf.RandK(3)), gradient=nf.TopK(3)),
+    "lazy": lambda: nf.newton_3pc(mechanism=nf.bag(0.5), l="last", gradient_p=0.5, model=nf.V1(nf.TopK(2))),
+    "partial": lambda: nf.newton_3pc(participation=nf.Uniform(2), basis="data", model=nf.TopK(3), gradient_p=0.6),
+    "searching": lambda: nf.newton_3pc_ls(compressor=nf.PowerSGD(1), ridge="clients"),
+    "quantised": lambda: nf.newton_3pc(compressor=nf.Dithering(), basis="rotation", wire="float32"),
 }
 
 

@@ -325,7 +325,7 @@ class Descent(Method):
         """f_i at the trial points; the papers count a number each."""
         direction = to_device(announcement.to_all["direction"].coordinates()[1], problem.like)
         steps = self.step.trial_steps(int(announcement.to_all["trials"].coordinates()[1][0]))
-        values = problem.at(clients.model[0, :]).value_along(direction, steps)
+        values = problem.at(clients.model[0, :]).value_along(direction, steps.tolist())
         return [{"value": Dense(each)} for each in to_host(values)]
 
     def _view(self, problem: Problem) -> Problem:

@@ -30,7 +30,7 @@ class Learner:
     ----------
     memory : Memory
         H_i in the basis's coordinates, and the last target where the mechanism needs it.
-    errors : array, shape (n,)
+    errors : numpy.ndarray, shape (n,)
         l_i as it was told last.
     """
 
@@ -135,7 +135,7 @@ class LearnedHessian(Curvature):
             first = first.replaced(to_device(arrived, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
-        return greetings, Learner(Memory(first), zeros(len(problem.clients), problem.like))
+        return greetings, Learner(Memory(first), np.zeros(len(problem.clients)))
 
     def _zero(self, coordinates: TriangleCoordinates, ridge: Array, ridge_inside: bool, like: Array) -> Blocks:
         """The first estimate that nobody has to send."""
@@ -183,9 +183,10 @@ class LearnedHessian(Curvature):
             memory, residual = sent.memory, sent.residual
         if not measured:
             return parts, Learner(memory, state.errors)
-        errors = coordinates.spectral_norms(residual) if wanted.norm == "spectral" else coordinates.norms(residual)
+        norms = coordinates.spectral_norms(residual) if wanted.norm == "spectral" else coordinates.norms(residual)
+        errors = to_host(norms)
         # The papers do not count l_i.
-        scalars = [Dense(error, formula_bits=0) for error in to_host(errors)[:, None]]
+        scalars = [Dense(error, formula_bits=0) for error in errors[:, None]]
         return [{**part, "error": s} for part, s in zip(parts, scalars, strict=True)], Learner(memory, errors)
 
     def hear(self, state: LearnedState, replies: Replies, weights: Array) -> tuple[LearnedState, Operator]:
@@ -203,7 +204,7 @@ class LearnedHessian(Curvature):
 
     def applied(self, learner: Learner, coordinates: TriangleCoordinates, i: int, v: Array) -> Array:
         """(H_i + l_i I) v of the i-th of some clients, shape (d,)."""
-        return coordinates.apply(i, learner.memory.told[i], v) + learner.errors[i] * v
+        return coordinates.apply(i, learner.memory.told[i], v) + float(learner.errors[i]) * v
 
     def moved(self, coordinates: TriangleCoordinates, i: int, message: Message | None, error: float, v: Array) -> Array:
         """What a message and l_i's change `error` add to (H_i + l_i I) v: both ends work it out alike."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace
+from newtonfl.backend import Array, to_host
 from newtonfl.methods.curvature import ErrorNorm, Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
@@ -71,7 +71,7 @@ class LineSearch(Step):
 
     def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
         direction = self.inner.take(anchor, operator, facts, probe) - anchor.point
-        slope = float(namespace(direction).sum(anchor.gradient * direction))
+        slope = float(to_host(anchor.gradient) @ to_host(direction))
         first = 0
         while self.gamma**first > np.finfo(float).tiny:
             steps, values = self.trial_steps(first), probe(direction, first)
