@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -525,6 +526,22 @@ PRESETS = METHODS + [(name, {}) for name in names.METHODS if name not in dict(ME
 @pytest.mark.parametrize("name, settings", [case for case in PRESETS if not names.asks_for_optimum(case[0])], ids=str)
 def test_methods(name, settings):
     check_method(names.method(name, settings), dense_glm(n=4), rounds=4, falls=0.5)
+
+
+WITH_COMPRESSOR = [name for name, make in names.METHODS.items() if "compressor" in inspect.signature(make).parameters]
+ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no matrix there
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+@pytest.mark.parametrize("name", WITH_COMPRESSOR)
+def test_methods_with_every_compressor(name, compressor):
+    """Every preset with every compressor that its theory admits; where it does not, it says so."""
+    method, problem = names.METHODS[name](compressor=COMPRESSORS[compressor]), dense_glm(n=3)
+    if name in ROWWISE and COMPRESSORS[compressor].acts_on == "symmetric":
+        with pytest.raises(ValueError, match="matrices, and"):
+            method.resolved(problem)
+        return
+    check_method(method, problem, rounds=3, falls=0.9)
 
 
 def test_methods_on_sparse_rows_and_functions():
