@@ -8,15 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from newtonfl.compressors import Compressor
-from newtonfl.mechanisms.mechanism import (
-    Mechanism,
-    Triple,
-    Voice,
-    a_compressor,
-    a_factor,
-    contraction,
-    of_contraction,
-)
+from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message, Nothing
 
 

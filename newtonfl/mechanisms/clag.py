@@ -6,15 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from newtonfl.compressors import Compressor, Identity
-from newtonfl.mechanisms.mechanism import (
-    Mechanism,
-    Triple,
-    Voice,
-    a_compressor,
-    a_factor,
-    contraction,
-    of_contraction,
-)
+from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message, Nothing
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from newtonfl.backend import Array
 from newtonfl.compressors import Compressor, Unbiased
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, of_contraction
+from newtonfl.mechanisms.constants import a_compressor, of_contraction
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]

@@ -13,8 +13,9 @@ import numpy as np
 from newtonfl.backend import Array, to_host
 from newtonfl.bases import Coordinates
 from newtonfl.blocks import Blocks
-from newtonfl.compressors import Compressor, Contracted, Rounded, Unbiased
+from newtonfl.compressors import Compressor
 from newtonfl.keys import Key
+from newtonfl.mechanisms.constants import made_contractive
 from newtonfl.messages import Message
 
 StepUses = Literal["after", "before"]
@@ -251,46 +252,3 @@ class Mechanism(ABC):
         if gains.any():
             estimate = space.accumulate(estimate, messages, weights * gains, clients)
         return space.accumulate(mean, messages, weights * rates, clients), estimate
-
-
-def of_contraction(delta: float) -> tuple[float, float]:
-    """(A, B) of h + C(x - h) where C contracts by δ, with the s of Young's inequality that makes A largest."""
-    root = float(np.sqrt(1.0 - delta))
-    return 1.0 - root, (1.0 - delta) / (1.0 - root)
-
-
-def contraction(compressor: Compressor, size: int) -> float:
-    """δ of a compressor, or 1/(ω + 1) of an unbiased one, which is what it contracts by when scaled by that."""
-    contract = compressor.contract(size)
-    return 1.0 / (contract.omega + 1.0) if isinstance(contract, Unbiased) else contract.delta
-
-
-def made_contractive(compressor: Compressor) -> Compressor:
-    """The compressor itself, or an unbiased one scaled by 1/(ω + 1)."""
-    return Contracted(compressor) if isinstance(compressor.contract(1), Unbiased) else compressor
-
-
-def a_compressor(key: str, given: object) -> None:
-    """Refuse what is no compressor."""
-    if not isinstance(given, Compressor):
-        raise TypeError(f"{key}: given {given!r}, must be a Compressor such as TopK(30)")
-
-
-def a_probability(key: str, given: float) -> None:
-    """Refuse what is no probability above 0."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= 1:
-        raise ValueError(f"{key}: given {given!r}, must be a probability in (0, 1]")
-
-
-def sends_whole(name: str, compressor: Compressor) -> None:
-    """Refuse a wire on which a vector that is sent whole arrives as another."""
-    if isinstance(compressor, Rounded) and compressor.precision == "natural":
-        raise ValueError(
-            f"wire=natural: {name} sends whole vectors, and its theory bears no powers of two: use float32"
-        )
-
-
-def a_factor(key: str, given: float) -> None:
-    """Refuse what is no finite number of at least 0."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < np.inf:
-        raise ValueError(f"{key}: given {given!r}, must be a finite number of at least 0")

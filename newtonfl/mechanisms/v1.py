@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from newtonfl.compressors import Compressor, Identity
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction, sends_whole
+from newtonfl.mechanisms.constants import a_compressor, contraction, sends_whole
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message
 
 

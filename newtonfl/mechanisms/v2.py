@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from newtonfl.compressors import Compressor, Unbiased
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction, made_contractive
+from newtonfl.mechanisms.constants import a_compressor, contraction, made_contractive
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message, Several
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from newtonfl.bases import Coordinates
 from newtonfl.compressors import Compressor
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction
+from newtonfl.mechanisms.constants import a_compressor, contraction
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message, Several
 
 

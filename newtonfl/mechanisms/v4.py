@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newtonfl.compressors import Compressor
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice, a_compressor, contraction, of_contraction
+from newtonfl.mechanisms.constants import a_compressor, contraction, of_contraction
+from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message, Several
 
 

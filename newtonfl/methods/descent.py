@@ -17,57 +17,15 @@ from newtonfl.methods.curvature import Curvature, NoCurvature, Wanted
 from newtonfl.methods.gradients import AnchoredGradient, Gradient, Scene
 from newtonfl.methods.learned import LearnedHessian, LearnedState, Learner
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method, Replies
-from newtonfl.methods.models import ExactModel, Model, Views
+from newtonfl.methods.models import ExactModel, Model
 from newtonfl.methods.participation import All, Participation
+from newtonfl.methods.states import ClientState, ServerState
 from newtonfl.methods.steps import Probe, Shift, Step
 from newtonfl.problem import Problem
 from newtonfl.wire import Parts, Sizes
 
 COINS = ("curvature", "anchor", "gradient")
 """What the server throws coins for; coin j is bit j of the announcement's."""
-
-
-@dataclass
-class ServerState:
-    """What the server remembers from round to round.
-
-    Attributes
-    ----------
-    x : array, shape (d,)
-        The iterate.
-    views : Views
-        z, the clients' view of x.
-    gradient : object
-        The gradient socket's own state.
-    curvature : object
-        The curvature socket's own state.
-    facts : Facts
-    """
-
-    x: Array
-    views: Views
-    gradient: Any
-    curvature: Any
-    facts: Facts
-
-
-@dataclass
-class ClientState:
-    """What the clients held here remember; every field has the clients' axis first.
-
-    Attributes
-    ----------
-    model : array, shape (n, d)
-        Each client's z.
-    gradient : object
-        The gradient socket's own state.
-    curvature : object
-        The curvature socket's own state: H_i, say.
-    """
-
-    model: Array
-    gradient: Any
-    curvature: Any
 
 
 @dataclass(frozen=True)
