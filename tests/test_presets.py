@@ -493,6 +493,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: newton_3pc(mechanism=CLAG(C, -1.0)), ValueError, "zeta: given -1"),
     (lambda: newton_3pc(compressor=RandK(9), alpha=1.0), ValueError, "alpha=theory"),
     (lambda: newton_3pc(compressor=RandK(9), wire="natural"), ValueError, "wire=natural"),
+    (lambda: newton_3pc_ls(gradient_p=0.5), ValueError, "line search needs gradient_p=1"),
     (lambda: newton_3pc(gradient_p=0.0), ValueError, "gradient_p"),
     (lambda: newton_3pc(gradient="lazy"), ValueError, "allowed are exact"),
     (lambda: newton_3pc(model=RankR(1)), ValueError, "these are vectors"),
@@ -567,6 +568,8 @@ def mended(given: dict[str, Any]) -> dict[str, Any]:
     made = dict(given)
     if made["participation"].partial:
         made |= {"step": "shift", "line_search": 0, "gradient": "exact", "step_uses": "after"}
+    if made["gradient_p"] < 1:
+        made |= {"line_search": 0}
     if made["basis"] == "data":
         made |= {"ridge": "server", "init": "hessian" if made["init"] == "zero-total" else made["init"]}
     if made["basis"] == "support":

@@ -82,6 +82,11 @@ class Descent(Method):
             raise ValueError(
                 f"{self.name}: {away} needs gradients that stay true while a client is away: the invariant"
             )
+        if self.step.searches and "anchor" in self.gradient.chances:
+            raise ValueError(
+                f"{self.name}: a line search needs gradient_p=1, given {self.gradient.p:g}: its trial points begin where "
+                "the last gradient was told, which the clients do not keep"
+            )
         if not self.gradient.partial:
             return
         needing = away if self.participation.partial else "gradient=invariant"
@@ -122,7 +127,7 @@ class Descent(Method):
         return []
 
     def hush(self, n_clients: int) -> float:
-        chance = self.participation.share(n_clients) * getattr(self.gradient, "p", 1.0)
+        chance = self.participation.share(n_clients) * self.gradient.p
         for likely in {**self.curvature.chances, **self.gradient.chances}.values():
             chance = min(chance, likely * self.participation.share(n_clients))
         return 1.0 / chance - 1.0

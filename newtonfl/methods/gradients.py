@@ -62,9 +62,12 @@ class Gradient(ABC):
     ----------
     partial : bool
         Whether clients may be missing from a round.
+    p : float
+        How likely a round tells a client's gradient.
     """
 
     partial: ClassVar[bool] = False
+    p: float = 1.0
 
     @property
     def chances(self) -> dict[str, float]:
