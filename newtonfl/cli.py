@@ -181,6 +181,8 @@ def _title(path: Path) -> str:
 
 def _methods(args: argparse.Namespace) -> None:
     from newtonfl import names
+    from newtonfl.names.compressors import COMPRESSORS
+    from newtonfl.names.mechanisms import MECHANISMS
     from newtonfl.names.words import nearest
 
     if args.name is None:
@@ -195,5 +197,14 @@ def _methods(args: argparse.Namespace) -> None:
     for socket, setting in names.method(args.name).sockets().items():
         print(f"  {socket:14}{setting}")
     print("\nSettings (--set KEY=VALUE) and their defaults:")
-    for key, value in names.defaults(args.name).items():
+    offered = names.defaults(args.name)
+    for key, value in offered.items():
         print(f"  {key}={value}")
+    needs = {
+        "compressor": {word: needed or "nothing" for word, (_, needed) in COMPRESSORS.items()},
+        "mechanism": MECHANISMS,
+    }
+    for key in needs.keys() & offered.keys():
+        print(f"\n{key}s, and what stands behind the colon:")
+        for word, needed in needs[key].items():
+            print(f"  {word:18}{needed}")

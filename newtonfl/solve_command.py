@@ -74,10 +74,14 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
     device = "cpu" if on_host(problem.like) else "cuda"
     name = args.method or chosen.get("name", "newton-3pc")
     if names.asks_for_optimum(name):
+        if "optimum" in given:
+            raise ValueError(f"optimum: given {given['optimum']!r} with --set, and {name} finds it by itself")
         given["optimum"] = optimum(problem)[0]
     with transport.agreed("checking the settings"):
         # A file's settings belong to the file's method.
         kept = {k: v for k, v in chosen.items() if k != "name"} if name == chosen.get("name", name) else {}
+        if "mechanism" in given:  # another one's compressor and rate go with it
+            kept = {k: v for k, v in kept.items() if k not in ("mechanism", "compressor", "alpha")}
         method = names.method(name, {**kept, **given}).resolved(problem)
         rounds = _at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         tol = _at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))

@@ -40,7 +40,7 @@ class Reason(Enum):
     DIVERGED = "diverged: the objective rose far above its start"
     NOT_FINITE = "the objective or its gradient is not finite"
     SINGULAR = "the step's matrix is not positive definite"
-    NO_STEP = "no step along the direction makes the objective smaller"
+    NO_STEP = "no trial step along the direction is good enough"
 
     def __str__(self) -> str:
         return self.value
@@ -62,6 +62,8 @@ class Result:
         Bytes and formula bits of every client.
     method : Method
         With every setting made definite.
+    detail : str
+        More about why it ended, where there is more to say.
     """
 
     x: Array = field(repr=False)
@@ -69,6 +71,7 @@ class Result:
     history: History
     ledger: Ledger = field(repr=False)
     method: Method
+    detail: str = ""
 
     @property
     def converged(self) -> bool:
@@ -77,8 +80,8 @@ class Result:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of the method's settings."""
-        return self.method.notes()
+        """What a user should know: more about why it ended, and of the method's settings."""
+        return [self.detail] * bool(self.detail) + self.method.notes()
 
     @property
     def rounds(self) -> int:
@@ -189,6 +192,7 @@ class _Loop:
         self.seconds = 0.0
         self.best, self.best_round = math.inf, 0
         self.seen: dict[bytes, int] = {}
+        self.detail = ""
 
     def run(self, x: Array) -> Result:
         begun = time.perf_counter()
@@ -211,6 +215,7 @@ class _Loop:
                 server = self.method.round(server, self.session.exchange, Key(self.session.seed, k))
             except NoStep as error:
                 reason = Reason.SINGULAR if isinstance(error, SingularStep) else Reason.NO_STEP
+                self.detail = "" if str(error) == reason.value else str(error)
                 break
             except NotFinite:
                 reason = Reason.NOT_FINITE
@@ -220,7 +225,7 @@ class _Loop:
         return self._result(server.x, reason or Reason.ROUND_LIMIT)
 
     def _result(self, x: Array, reason: Reason) -> Result:
-        return Result(to_host(x), reason, self.history, self.session.ledger, self.method)
+        return Result(to_host(x), reason, self.history, self.session.ledger, self.method, self.detail)
 
     def _record(self, round: int, x: Array, step: float) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record, and say whether to stop."""
@@ -293,7 +298,9 @@ def _tell(session: Session, result: Result) -> None:
     tallies = {
         f"{way}_{each.name}": getattr(tally, each.name) for way, tally in ledger.items() for each in fields(Tally)
     }
-    session.end({"x": result.x, **tallies}, reason=result.reason.name, history=result.history.to_jsonl())
+    session.end(
+        {"x": result.x, **tallies}, reason=result.reason.name, detail=result.detail, history=result.history.to_jsonl()
+    )
 
 
 def _told(arrays: dict[str, Array], facts: dict[str, Any], method: Method) -> Result:
@@ -302,4 +309,4 @@ def _told(arrays: dict[str, Array], facts: dict[str, Any], method: Method) -> Re
     ledger.up = Tally(*(arrays[f"up_{each.name}"] for each in fields(Tally)))
     ledger.down = Tally(*(arrays[f"down_{each.name}"] for each in fields(Tally)))
     history = History([Record.from_json(line) for line in facts["history"].splitlines()])
-    return Result(arrays["x"], Reason[facts["reason"]], history, ledger, method)
+    return Result(arrays["x"], Reason[facts["reason"]], history, ledger, method, facts["detail"])

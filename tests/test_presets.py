@@ -483,7 +483,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: fednl_pp(step="project"), TypeError, "fednl-pp has no setting 'step'"),
     (lambda: fednl_bc(participation=Uniform(2)), TypeError, "has no setting 'participation'"),
     (lambda: newton(compressor=C), TypeError, "newton has no setting 'compressor'"),
-    (lambda: newton_3pc(mechanism=CLAG(C), compressor=C), TypeError, "holds its own compressor"),
+    (lambda: newton_3pc(mechanism=CLAG(C), compressor=C), ValueError, "holds its own compressor"),
     (lambda: newton_3pc(mechanism="clag"), TypeError, "must be a Mechanism"),
     (lambda: newton_3pc(mechanism=Marina(C)), ValueError, "must be unbiased"),
     (lambda: newton_3pc(mechanism=V2(C, C)), ValueError, "must be unbiased"),
@@ -570,6 +570,8 @@ def mended(given: dict[str, Any]) -> dict[str, Any]:
         made |= {"step": "shift", "line_search": 0, "gradient": "exact", "step_uses": "after"}
     if made["gradient_p"] < 1:
         made |= {"line_search": 0}
+    if made["participation"].partial and made["wire"] == "natural":
+        made |= {"wire": "float32"}
     if made["basis"] == "data":
         made |= {"ridge": "server", "init": "hessian" if made["init"] == "zero-total" else made["init"]}
     if made["basis"] == "support":

@@ -152,7 +152,7 @@ class KeepsK(Compressor):
             raise ValueError(
                 f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d, or of r"
             ) from None
-        k = int(number) if multiple and 0 <= number <= most else number
+        k = max(int(number), 1) if multiple and 0 < number <= most else number  # a small share of d is one entry
         if not (k >= 1 and (k == math.inf or k == int(k))):
             raise ValueError(f"{self.text}: given K = {_plain(k)}, must be a whole number of at least 1")
         if k > most:

@@ -45,8 +45,9 @@ class AdaCGD(Mechanism):
         # The last level is the compressor that the command line gives by itself.
         return ",".join([f"adacgd:{self.zeta:.17g}", *(level.text for level in self.levels[:-1])])
 
-    def settings(self) -> dict[str, str | float]:
-        return {**super().settings(), "compressor": self.levels[-1].text}
+    @property
+    def main(self) -> Compressor:
+        return self.levels[-1]
 
     def constants(self, size: int) -> tuple[float, float]:
         a, b = zip(*(of_contraction(contraction(level, size)) for level in self.levels), strict=True)

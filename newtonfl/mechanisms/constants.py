@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
 from newtonfl.compressors import Compressor, Contracted, Rounded, Unbiased
@@ -30,9 +32,14 @@ def a_compressor(key: str, given: object) -> None:
         raise TypeError(f"{key}: given {given!r}, must be a Compressor such as TopK(30)")
 
 
+def is_number(given: object) -> bool:
+    """Whether it is a real number, NumPy's among them."""
+    return isinstance(given, numbers.Real) and not isinstance(given, bool)
+
+
 def a_probability(key: str, given: float) -> None:
     """Refuse what is no probability above 0."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= 1:
+    if not is_number(given) or not 0 < given <= 1:
         raise ValueError(f"{key}: given {given!r}, must be a probability in (0, 1]")
 
 
@@ -46,5 +53,5 @@ def sends_whole(name: str, compressor: Compressor) -> None:
 
 def a_factor(key: str, given: float) -> None:
     """Refuse what is no finite number of at least 0."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < np.inf:
+    if not is_number(given) or not 0 <= given < np.inf:
         raise ValueError(f"{key}: given {given!r}, must be a finite number of at least 0")

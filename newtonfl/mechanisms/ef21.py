@@ -9,7 +9,7 @@ import numpy as np
 
 from newtonfl.backend import Array
 from newtonfl.compressors import Compressor, Unbiased
-from newtonfl.mechanisms.constants import a_compressor, of_contraction
+from newtonfl.mechanisms.constants import a_compressor, is_number, of_contraction
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
 from newtonfl.messages import Message
 
@@ -40,7 +40,7 @@ class EF21(Mechanism):
         if isinstance(self.alpha, str):
             if self.alpha not in ("auto", "theory"):
                 raise ValueError(f"alpha: given {self.alpha!r}, allowed are auto, theory and a number in (0, 1]")
-        elif isinstance(self.alpha, bool) or not 0 < self.alpha <= 1:
+        elif not is_number(self.alpha) or not 0 < self.alpha <= 1:
             raise ValueError(f"alpha: given {self.alpha}, must be in (0, 1], or 'theory'")
 
     text = "ef21"

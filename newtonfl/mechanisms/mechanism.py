@@ -162,14 +162,19 @@ class Mechanism(ABC):
         return type(self).__name__
 
     @property
+    def main(self) -> Compressor | None:
+        """The compressor that the command line gives by itself."""
+        return self.compressors()[0] if self.compressors() else None
+
+    @property
     def spoken(self) -> str:
         """Mechanism and compressor in one word: ``topk:30`` (EF21 with it), ``cbag:0.5/topk:30``."""
-        main = self.compressors()[0].text if self.compressors() else ""
+        main = self.main.text if self.main else ""
         return main if self.text == "ef21" else f"{self.text}/{main}"
 
     def settings(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
-        main = {"compressor": self.compressors()[0].text} if self.compressors() else {}
+        main = {"compressor": self.main.text} if self.main else {}
         return {"mechanism": self.text, **main, "step_uses": self.step_uses}
 
     def compressors(self) -> list[Compressor]:

@@ -37,7 +37,8 @@ class V2(Mechanism):
 
     def constants(self, size: int) -> tuple[float, float]:
         delta, contract = contraction(self.compressor, size), self.first.contract(size)
-        assert isinstance(contract, Unbiased)  # for_dimension has refused the others
+        if not isinstance(contract, Unbiased):
+            raise ValueError(f"{self.first.text} is not unbiased, and {self.text} needs a compressor that is")
         return delta, (1.0 - delta) * contract.omega
 
     def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:

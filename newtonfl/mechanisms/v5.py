@@ -68,7 +68,8 @@ class Marina(V5):
 
     def constants(self, size: int) -> tuple[float, float]:
         contract = self.compressor.contract(size)
-        assert isinstance(contract, Unbiased)  # for_dimension has refused the others
+        if not isinstance(contract, Unbiased):
+            raise ValueError(f"{self.compressor.text} is not unbiased, and {self.text} needs a compressor that is")
         return self.p, (1.0 - self.p) * contract.omega
 
     def for_dimension(self, dim: int) -> Self:

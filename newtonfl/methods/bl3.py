@@ -19,7 +19,7 @@ from newtonfl.mechanisms import Memory
 from newtonfl.messages import Dense
 from newtonfl.methods.clients import put_clients, take_clients
 from newtonfl.methods.curvature import Wanted
-from newtonfl.methods.gradients import InvariantGradient
+from newtonfl.methods.gradients import InvariantGradient, own_coin
 from newtonfl.methods.learned import LearnedHessian, LearnedState, Learner
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method, Replies
 from newtonfl.methods.models import Model, Views
@@ -139,7 +139,7 @@ class BL3(Method):
     def round(self, server: BL3Server, exchange: Exchange, key: Key) -> BL3Server:
         facts, mine = server.facts, key.of(SERVER)
         # Round 0 tells the server where everyone stands.
-        part = None if key.round == 0 else self.participation.draw(facts.n_clients, mine.to("participation"))
+        part = None if key.round == 0 else self.participation.drawn(facts.n_clients, mine.to("participation"))
         to_all, to_one, views = self.model.announce(server.views, server.x, part, mine.to("model"))
         replies = exchange(Announcement(key.round, to_all, to_one, part, part), self._reply_sizes(server))
         server = self._hear(replace(server, views=views), replies)
@@ -205,14 +205,18 @@ class BL3(Method):
         xp = namespace(problem.like)
         z = self.model.receive(clients.model, announcement, problem.clients)
         # Who takes part computes anew, whoever else is in the process.
-        point, no_error = problem.afresh(z), Wanted(None, False)
+        point = problem.afresh(z) if announcement.round > 0 else problem.at(z)
+        no_error = Wanted(None, False)
         parts, learner = self.curvature.tell(
             clients.learner, point, whole, chosen, announcement.round, no_error, {}, key.to("curvature")
         )
         coordinates, told = self.curvature.coordinates(whole, chosen), learner.memory.told
         gamma, beta = self._bounds(told, coordinates, point)
         model = xp.broadcast_to(z, clients.model.shape) + 0.0
-        heads = [announcement.round == 0 or self._coin(key.to("gradient").of(client)) for client in problem.clients]
+        heads = [
+            announcement.round == 0 or own_coin(key.to("gradient").of(client), self.gradient.p)
+            for client in problem.clients
+        ]
         moves = to_device(np.array(heads)[:, None], model)
         anchor = xp.where(moves, model, clients.anchor)
         gradient = xp.where(moves, point.gradient, clients.gradient) if any(heads) else clients.gradient
@@ -234,9 +238,6 @@ class BL3(Method):
             part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
             part |= {"gradient": sent.messages[i]} if heads[i] else {}
         return parts, BL3Clients(model, anchor, gradient, learner, gamma, sent.memory)
-
-    def _coin(self, key: Key) -> bool:
-        return self.gradient.p >= 1 or bool(key.to("coin").generator().random() < self.gradient.p)
 
     def _bounds(self, told: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
         """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.optimize
 
 from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.mechanisms.constants import is_number
 from newtonfl.methods.curvature import Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
@@ -41,7 +42,7 @@ class Cubic(Shift):
     def check(self, problem: Problem) -> None:
         if self.lipschitz == "theory":
             _ = problem.hessian_lipschitz  # says so where none is known
-        elif isinstance(self.lipschitz, (str, bool)) or not 0 <= self.lipschitz < np.inf:
+        elif not is_number(self.lipschitz) or not 0 <= self.lipschitz < np.inf:
             raise ValueError(f"lipschitz: given {self.lipschitz!r}, must be a number of at least 0 or 'theory'")
 
     def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
@@ -80,6 +81,8 @@ def cubic_minimiser(values: Array, gradient: Array, m: float) -> Array:
 
     reach = float(np.sqrt(2.0 * norm / m))
     high = lowest + reach  # there ‖h(r)‖ ≤ 2‖g‖/(m·reach) = reach ≤ r
+    if excess(high) >= 0.0:  # up to rounding it is the root
+        return h(high)
     while (low := lowest + 0.5 * reach) > lowest:
         if excess(low) >= 0.0:
             eps = float(np.finfo(float).eps)

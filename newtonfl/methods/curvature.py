@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -43,15 +43,7 @@ class Wanted:
 
 
 class Curvature(ABC):
-    """How curvature reaches the server. Subclasses are frozen dataclasses.
-
-    Attributes
-    ----------
-    is_learned : bool
-        Whether H_i is a matrix that both ends know, so that l_i can be told and clients may be missing from a round.
-    """
-
-    is_learned: ClassVar[bool] = False
+    """How curvature reaches the server. Subclasses are frozen dataclasses."""
 
     @property
     def chances(self) -> dict[str, float]:

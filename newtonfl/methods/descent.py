@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
@@ -9,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from newtonfl.backend import Array, namespace, to_device, to_host
-from newtonfl.coding import Precision
+from newtonfl.coding import PRECISIONS, Precision
 from newtonfl.keys import SERVER, Key
 from newtonfl.messages import Dense
 from newtonfl.methods.clients import put_clients, take_clients
@@ -61,19 +62,32 @@ class Descent(Method):
     wire: Precision = "float64"
     name: str = "descent"
 
+    def __post_init__(self) -> None:
+        sockets = {
+            "step": Step, "curvature": Curvature, "gradient": Gradient, "model": Model, "participation": Participation,
+        }  # fmt: skip
+        for name, kind in sockets.items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name}: given {getattr(self, name)!r}, must be a {kind.__name__}")
+        if self.ridge not in ("server", "clients") or self.wire not in PRECISIONS:
+            raise ValueError(f"ridge, wire: given {self.ridge!r}, {self.wire!r}, no such words")
+
     def resolved(self, problem: Problem) -> Self:
         problem = self._view(problem)
         self.step.check(problem)
         self.participation.check(problem.n_clients)
+        from_zero = isinstance(self.curvature, LearnedHessian) and self.curvature.init in ("zero", "zero-total")
+        if from_zero and self.step.error_norm is None and problem.ridge.min() <= 0:
+            raise ValueError(
+                f"{self.name}: init=zero leaves the first step's matrix singular where x is not penalised (an "
+                "intercept, or l2 = 0): use init=hessian or step=shift"
+            )
         if self.step.needs_hessian and isinstance(self.curvature, NoCurvature):
             raise ValueError(f"{self.name}: this step needs a Hessian, and curvature is none")
         self._check_combination()
-        return replace(
-            self,
-            curvature=self.curvature.resolved(problem),
-            gradient=self.gradient.for_dimension(problem.dim),
-            model=self.model.for_dimension(problem.dim),
-        )
+        curvature, gradient = self.curvature.resolved(problem), self.gradient.for_dimension(problem.dim)
+        gradient.check(curvature.gradients(problem))
+        return replace(self, curvature=curvature, gradient=gradient, model=self.model.for_dimension(problem.dim))
 
     def _check_combination(self) -> None:
         """Refuse sockets whose mathematics do not go together."""
@@ -84,8 +98,8 @@ class Descent(Method):
             )
         if self.step.searches and "anchor" in self.gradient.chances:
             raise ValueError(
-                f"{self.name}: a line search needs gradient_p=1, given {self.gradient.p:g}: its trial points begin where "
-                "the last gradient was told, which the clients do not keep"
+                f"{self.name}: a line search needs gradient_p=1, given {self.gradient.p:g}: its trial points begin "
+                "where the last gradient was told, which the clients do not keep"
             )
         if not self.gradient.partial:
             return
@@ -127,10 +141,9 @@ class Descent(Method):
         return []
 
     def hush(self, n_clients: int) -> float:
-        chance = self.participation.share(n_clients) * self.gradient.p
-        for likely in {**self.curvature.chances, **self.gradient.chances}.values():
-            chance = min(chance, likely * self.participation.share(n_clients))
-        return 1.0 / chance - 1.0
+        # The coins are thrown apart, and x may wait for all of them.
+        coins = {"anchor": self.gradient.p, **self.curvature.chances, **self.gradient.chances}
+        return 1.0 / (self.participation.share(n_clients) * self.model.chance * math.prod(coins.values())) - 1.0
 
     @property
     def _wanted(self) -> Wanted:
@@ -170,7 +183,7 @@ class Descent(Method):
         facts, mine = server.facts, key.of(SERVER)
         coins = self._throw(mine, key.round)
         # Round 0 tells the server where everyone stands.
-        part = None if key.round == 0 else self.participation.draw(facts.n_clients, mine.to("participation"))
+        part = None if key.round == 0 else self.participation.drawn(facts.n_clients, mine.to("participation"))
         to_all, to_one, views = self.model.announce(server.views, server.x, part, mine.to("model"))
         bits = sum(1 << COINS.index(name) for name, heads in coins.items() if heads)
         announcement = Announcement(key.round, to_all, to_one, part, part, bits)
@@ -247,7 +260,8 @@ class Descent(Method):
     ) -> tuple[list[Parts], ClientState]:  # fmt: skip
         z = self.model.receive(clients.model, announcement, problem.clients)
         # Who takes part computes anew, whoever else is in the process.
-        point = problem.afresh(z) if self.participation.partial else problem.at(z)
+        away = self.participation.partial and announcement.round > 0
+        point = problem.afresh(z) if away else problem.at(z)
         coins = {name: bool(announcement.coins >> bit & 1) for bit, name in enumerate(COINS)}
         coins = {name: heads for name, heads in coins.items() if name in self._names}
         curvature_parts, curvature = self.curvature.tell(

@@ -15,6 +15,7 @@ from newtonfl.blocks import Blocks
 from newtonfl.compressors import Identity
 from newtonfl.keys import Key
 from newtonfl.mechanisms import EF21, Mechanism, Memory
+from newtonfl.mechanisms.constants import a_probability
 from newtonfl.methods.method import Facts, Replies
 from newtonfl.problem import Point
 from newtonfl.wire import Parts
@@ -97,6 +98,9 @@ class Gradient(ABC):
         """This socket with settings like ``"8d"`` made numbers."""
         return self
 
+    def check(self, space: Coordinates) -> None:  # noqa: B027 - most sockets serve all coordinates
+        """Refuse coordinates that this socket cannot serve, with a ValueError that says why."""
+
 
 @dataclass
 class Told:
@@ -125,8 +129,7 @@ class AnchoredGradient(Gradient):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.p, bool) or not isinstance(self.p, (int, float)) or not 0 < self.p <= 1:
-            raise ValueError(f"gradient_p: given {self.p!r}, must be a probability in (0, 1]")
+        a_probability("gradient_p", self.p)
 
     @property
     def chances(self) -> dict[str, float]:
@@ -172,6 +175,10 @@ class AnchoredGradient(Gradient):
 
     def for_dimension(self, dim: int) -> Self:
         return replace(self, mechanism=self.mechanism and self.mechanism.for_dimension(dim))
+
+    def check(self, space: Coordinates) -> None:
+        if self.mechanism:
+            self.mechanism.check(space)
 
 
 def _whole(scene: Scene, target: Blocks, clients: Array) -> list[Any]:
@@ -226,8 +233,7 @@ class InvariantGradient(Gradient):
     partial = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.p, bool) or not isinstance(self.p, (int, float)) or not 0 < self.p <= 1:
-            raise ValueError(f"gradient_p: given {self.p!r}, must be a probability in (0, 1]")
+        a_probability("gradient_p", self.p)
 
     def join(self, x0: Array, space: Coordinates) -> Invariants:
         n, d = len(space.sizes), x0.shape[0]
@@ -236,7 +242,7 @@ class InvariantGradient(Gradient):
 
     def tell(self, state: Invariants, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Invariants]:
         xp, clients = namespace(point.x), point.problem.clients
-        heads = np.array([round == 0 or self._coin(scene.key.of(client)) for client in clients], dtype=bool)
+        heads = np.array([round == 0 or own_coin(scene.key.of(client), self.p) for client in clients], dtype=bool)
         moved = to_device(heads[:, None], point.x)
         anchor = xp.where(moved, scene.seen, state.anchor)
         gradient = xp.where(moved, point.gradient, state.gradient) if heads.any() else state.gradient
@@ -251,9 +257,6 @@ class InvariantGradient(Gradient):
         sent = self.mechanism.send(Memory(Blocks.of(told)), Blocks.of(target), space, clients, scene.key)
         parts = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
         return parts, Invariants(anchor, gradient, sent.memory)
-
-    def _coin(self, key: Key) -> bool:
-        return self.p >= 1 or bool(key.to("coin").generator().random() < self.p)
 
     def start(self, facts: Facts, x0: Array) -> Sums:
         rows = namespace(x0).broadcast_to(x0, (facts.n_clients, facts.dim))
@@ -273,4 +276,9 @@ class InvariantGradient(Gradient):
         return Sums(b, namespace(b).stack(anchors)), Anchor(origin, -b)
 
     def settings(self) -> dict[str, str | float]:
-        return {"gradient_p": self.p}
+        return {"gradient": "invariant", "gradient_p": self.p}
+
+
+def own_coin(key: Key, p: float) -> bool:
+    """A client's own coin ξ_i of a round."""
+    return p >= 1 or bool(key.to("coin").generator().random() < p)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
@@ -80,7 +80,14 @@ class LearnedHessian(Curvature):
     init: Init = "hessian"
     precision: Precision = "float64"
     optimum: tuple[float, ...] | None = None
-    is_learned = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mechanism, Mechanism) or not isinstance(self.basis, Basis | None):
+            raise TypeError(
+                f"LearnedHessian: given {self.mechanism!r} and {self.basis!r}, must be a Mechanism and a Basis"
+            )
+        if self.init not in get_args(Init):
+            raise ValueError(f"init: given {self.init!r}, allowed are {', '.join(get_args(Init))}")
 
     @property
     def chances(self) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from newtonfl.backend import Array, to_host
+from newtonfl.mechanisms.constants import is_number
 from newtonfl.methods.curvature import ErrorNorm, Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
@@ -42,9 +43,9 @@ class LineSearch(Step):
     searches: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.c <= 0.5:
+        if not is_number(self.c) or not 0 < self.c <= 0.5:
             raise ValueError(f"armijo: given {self.c}, must be in (0, 0.5]")
-        if not 0 < self.gamma < 1:
+        if not is_number(self.gamma) or not 0 < self.gamma < 1:
             raise ValueError(f"backtrack: given {self.gamma}, must lie between 0 and 1")
 
     @property
@@ -80,4 +81,4 @@ class LineSearch(Step):
             if len(good):
                 return anchor.point + float(steps[1 + good[0]]) * direction
             first += self.trials
-        raise NoStep("no step along the direction makes the objective smaller")
+        raise NoStep("no trial step along the direction is good enough")

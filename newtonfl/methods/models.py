@@ -52,6 +52,11 @@ class Model(ABC):
         xp, chosen = namespace(told.values), np.zeros_like(clients) if len(told) == 1 else clients  # perhaps none
         return xp.take(xp.reshape(told.values, (len(told), -1)), to_device(chosen, told.values), axis=0)
 
+    @property
+    def chance(self) -> float:
+        """How likely a round tells of x at all."""
+        return 1.0
+
     def for_dimension(self, dim: int) -> Self:
         """This socket with settings like ``"8d"`` made numbers."""
         return self
@@ -122,6 +127,10 @@ class TrackedModel(Model):
         space = Coordinates(rows.sizes)
         heard = space.add(rows, messages, self.mechanism.rates(space.sizes)).values
         return heard if common else namespace(z).reshape(heard, z.shape)
+
+    @property
+    def chance(self) -> float:
+        return 1.0 if self.mechanism.coin is None else self.mechanism.coin
 
     def for_dimension(self, dim: int) -> Self:
         made = self.mechanism.for_dimension(dim)

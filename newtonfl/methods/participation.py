@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from newtonfl.backend import Array
 from newtonfl.keys import Key
+from newtonfl.mechanisms.constants import a_probability, is_number
 
 
 class Participation(ABC):
@@ -28,6 +30,26 @@ class Participation(ABC):
     @abstractmethod
     def draw(self, n_clients: int, key: Key) -> Array | None:
         """The clients that take part, increasing; None means all."""
+
+    def drawn(self, n_clients: int, key: Key) -> Array | None:
+        """:meth:`draw`, if it is a set of the clients.
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        """
+        part = self.draw(n_clients, key)
+        if part is None:
+            return None
+        given = np.asarray(part)
+        whole = given.ndim == 1 and (given.dtype.kind in "iu" or given.size == 0)
+        if not whole or (np.diff(given) <= 0).any() or (given.size and not (given[0] >= 0 and given[-1] < n_clients)):
+            raise ValueError(
+                f"participation={self.text}: drew {part!r} in round {key.round}, must be client numbers, increasing, "
+                f"from 0 to below {n_clients}"
+            )
+        return given.astype(np.int64)
 
     @abstractmethod
     def share(self, n_clients: int) -> float:
@@ -73,8 +95,9 @@ class Uniform(Participation):
         return f"uniform:{self.tau}"
 
     def check(self, n_clients: int) -> None:
-        whole = isinstance(self.tau, int) and not isinstance(self.tau, bool) and 1 <= self.tau <= n_clients
-        if not whole and not (isinstance(self.tau, float) and 0 < self.tau < 1):
+        if not is_number(self.tau) or not (
+            0 < self.tau < 1 or (1 <= self.tau <= n_clients and self.tau == int(self.tau))
+        ):
             raise ValueError(
                 f"participation={self.text}: must be a whole number of clients, at least 1 and at most {n_clients}, "
                 "or a share of them between 0 and 1"
@@ -102,13 +125,12 @@ class Independent(Participation):
 
     p: float
 
+    def __post_init__(self) -> None:
+        a_probability("participation=independent", self.p)
+
     @property
     def text(self) -> str:
         return f"independent:{self.p:.17g}"
-
-    def check(self, n_clients: int) -> None:
-        if isinstance(self.p, bool) or not isinstance(self.p, (int, float)) or not 0 < self.p <= 1:
-            raise ValueError(f"participation={self.text}: must be a probability in (0, 1]")
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return np.flatnonzero(key.generator().random(n_clients) < self.p)
@@ -132,6 +154,21 @@ class Trace(Participation):
     rounds: tuple[tuple[int, ...], ...]
     path: str = ""
 
+    def __post_init__(self) -> None:
+        rounds = []
+        for number, clients in enumerate(self.rounds, 1):
+            if not all(isinstance(client, (int, np.integer)) and client >= 0 for client in clients):
+                raise ValueError(f"{self.text}: round {number} names {clients}, must be client numbers from 0 on")
+            rounds.append(tuple(sorted({int(client) for client in clients})))
+        if not any(rounds):
+            raise ValueError(f"{self.text}: no client is ever available; a round holds the clients available in it")
+        object.__setattr__(self, "rounds", tuple(rounds))
+
+    def __repr__(self) -> str:
+        # A trace can be long, and ranks compare their settings by what they print.
+        digest = blake2b(repr(self.rounds).encode(), digest_size=8).hexdigest()
+        return f"Trace({len(self.rounds)} rounds, {digest}, path={self.path!r})"
+
     @classmethod
     def read(cls, path: str) -> Self:
         """Read a trace: a line a round with the available clients' numbers, separated by spaces; ``#`` comments.
@@ -141,17 +178,23 @@ class Trace(Participation):
         ValueError
             If a line is not made of client numbers, or no line is there; the message names file and line.
         """
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"{path}: no text: a trace is a line a round with the available clients' numbers"
+            ) from None
         rounds = []
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(lines, 1):
             words = line.partition("#")[0].split()
             if not words and "#" in line:
                 continue
-            if not all(word.isascii() and word.isdecimal() for word in words):
-                raise ValueError(f"{path}, line {number}: given {line!r}, must be client numbers separated by spaces")
-            rounds.append(tuple(sorted({int(word) for word in words})))
-        if not any(rounds):
-            raise ValueError(f"{path}: no client is ever available; a line holds the clients of one round")
-        return cls(tuple(rounds), str(path))
+            if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
+                given = line if len(line) < 60 else line[:60] + " …"
+                raise ValueError(f"{path}, line {number}: given {given!r}, must be client numbers and spaces")
+            rounds.append(tuple(int(word) for word in words))
+        # Absolute, so that a run that is done again elsewhere finds the same file or none.
+        return cls(tuple(rounds), str(Path(path).resolve()))
 
     @property
     def text(self) -> str:
@@ -166,4 +209,10 @@ class Trace(Participation):
         return np.array(self.rounds[(key.round - 1) % len(self.rounds)], np.int64)
 
     def share(self, n_clients: int) -> float:
-        return sum(map(len, self.rounds)) / (len(self.rounds) * n_clients)
+        # The longest that a client stays away, the trace beginning again after its end.
+        seen: dict[int, list[int]] = {}
+        for number, clients in enumerate(self.rounds):
+            for client in clients:
+                seen.setdefault(client, []).append(number)
+        longest = max(int(np.diff([*when, when[0] + len(self.rounds)]).max()) for when in seen.values())
+        return 1.0 / longest

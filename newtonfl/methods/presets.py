@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from newtonfl.bases import PSD, Basis, DataSubspace, Support, Symmetric
 from newtonfl.coding import PRECISIONS, Precision
 from newtonfl.compressors import Compressor, Identity, Rounded, TopK
@@ -90,6 +92,10 @@ wire
 """
 
 
+MOST_TRIALS = 1000
+"""γˢ has long vanished by then."""
+
+
 def one_of(key: str, given: object, allowed: tuple[str, ...]) -> None:
     """Refuse a setting that is none of the `allowed` words."""
     if given not in allowed:
@@ -115,8 +121,9 @@ def preset(name: str, doc: str, *, without: tuple[str, ...] = (), **own: Any) ->
         for key in settings:
             if key not in offered:
                 raise TypeError(f"{name} has no setting {key!r}; it has {', '.join(offered)}")
-        if "compressor" in settings and isinstance(settings.get("mechanism", own.get("mechanism")), Mechanism):
-            raise TypeError(f"{name}: the mechanism holds its own compressor; give one or the other")
+        unused = _unused(settings, {**DEFAULTS, **own, **settings})
+        if unused:
+            raise ValueError(f"{name}: {unused}")
         return assemble(name, {**DEFAULTS, **own, **settings})
 
     make.__name__ = make.__qualname__ = name.replace("-", "_")
@@ -126,6 +133,20 @@ def preset(name: str, doc: str, *, without: tuple[str, ...] = (), **own: Any) ->
         return_annotation=Descent,
     )
     return make
+
+
+def _unused(given: Mapping[str, Any], all_: Mapping[str, Any]) -> str:
+    """What was given and would not be used; empty where all is."""
+    own = isinstance(all_["mechanism"], Mechanism)
+    idle = {
+        "compressor": own and "the mechanism holds its own compressor; give one or the other",
+        "alpha": all_["mechanism"] not in (None, EF21) and "alpha is EF21's rate, and the mechanism is another",
+        "model_rate": not isinstance(all_["model"], Compressor) and "model_rate is the rate of a model's compressor",
+        "armijo": not all_["line_search"] and "armijo belongs to a line search; give line_search=20",
+        "backtrack": not all_["line_search"] and "backtrack belongs to a line search; give line_search=20",
+        "lipschitz": all_["step"] != "cubic" and "lipschitz belongs to step=cubic",
+    }
+    return next((why for key, why in idle.items() if why and key in given and given[key] != DEFAULTS[key]), "")
 
 
 def assemble(name: str, given: Mapping[str, Any]) -> Descent:
@@ -150,16 +171,29 @@ def _mechanism(given: Mapping[str, Any]) -> Mechanism:
     if mechanism is None or mechanism is EF21:
         return EF21(given["compressor"], given["alpha"], step_uses=given["step_uses"])
     if callable(mechanism):
-        mechanism = mechanism(given["compressor"])
+        try:
+            mechanism = mechanism(given["compressor"])
+        except TypeError as error:
+            raise TypeError(
+                f"mechanism: {getattr(mechanism, '__name__', mechanism)} is not made of a compressor alone ({error}): "
+                "give a Mechanism such as CLAG(TopK(30), zeta=2)"
+            ) from None
     if not isinstance(mechanism, Mechanism):
         raise TypeError(f"mechanism: given {mechanism!r}, must be a Mechanism such as CLAG(TopK(30), zeta=2)")
-    return replace(mechanism, step_uses=given["step_uses"])
+    # Who makes a mechanism for the estimate before the message means it.
+    return mechanism if mechanism.step_uses == "before" else replace(mechanism, step_uses=given["step_uses"])
 
 
 def _optimum(given: Mapping[str, Any]) -> tuple[float, ...] | None:
     if given.get("optimum") is None:
         return None
-    return tuple(float(number) for number in given["optimum"])
+    try:
+        found = np.asarray(given["optimum"], dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.zeros(())
+    if found.ndim != 1 or not np.isfinite(found).all():
+        raise ValueError(f"optimum: given {given['optimum']!r}, must be the solution x*, a vector of finite numbers")
+    return tuple(found.tolist())
 
 
 def step_of(given: Mapping[str, Any]) -> Step:
@@ -175,11 +209,13 @@ def step_of(given: Mapping[str, Any]) -> Step:
     else:
         inner = {"project": Project(), "plain": Plain()}[given["step"]]
     trials = given["line_search"]
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 0:
-        raise ValueError(f"line_search: given {trials!r}, must be a whole number of trial steps, 0 for no line search")
+    if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or not 0 <= trials <= MOST_TRIALS:
+        raise ValueError(
+            f"line_search: given {trials!r}, must be a whole number of trial steps up to {MOST_TRIALS}, 0 for none"
+        )
     if trials == 0:
         return inner
-    return LineSearch(inner, given["armijo"], given["backtrack"], given["line_search"])
+    return LineSearch(inner, given["armijo"], given["backtrack"], int(trials))
 
 
 def basis_of(basis: str | Basis) -> Basis | None:
@@ -216,6 +252,8 @@ def _gradient(given: Mapping[str, Any], wire: Precision) -> Gradient:
     if _participation(given).partial or given["gradient"] == "invariant":
         if given["gradient"] not in ("exact", "invariant"):
             raise ValueError("gradient: under partial participation invariants are told, whole: use gradient=exact")
+        if wire == "natural":
+            raise ValueError("wire=natural: an invariant holds H_i w_i, which bears no powers of two: use float32")
         return InvariantGradient(on_wire(EF21(Identity()), wire), given["gradient_p"])
     return AnchoredGradient(tells("gradient", given["gradient"], "auto", wire), given["gradient_p"])
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from newtonfl.backend import Array, namespace, to_device, zeros
 from newtonfl.kernels import cholesky, cholesky_solve
+from newtonfl.mechanisms.constants import is_number
 from newtonfl.methods.curvature import ErrorNorm, Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
@@ -95,7 +96,7 @@ class Fixed(Step):
     def check(self, problem: Problem) -> None:
         if self.stepsize == "theory":
             problem.curvature_product(zeros(problem.dim, problem.like))  # says so where no L is known
-        elif isinstance(self.stepsize, str) or not 0 < self.stepsize < np.inf:
+        elif not is_number(self.stepsize) or not 0 < self.stepsize < np.inf:  # type: ignore[operator]
             raise ValueError(f"stepsize: given {self.stepsize!r}, must be a positive number or 'theory' (1/L)")
 
     def take(self, anchor: Anchor, operator: Operator | None, facts: Facts, probe: Probe) -> Array:
@@ -142,6 +143,12 @@ class Shift(Plain):
     norm: ErrorNorm = "frobenius"
     l: Literal["fresh", "last"] = "fresh"  # noqa: E741 - the papers' letter
     name = "shift"
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("frobenius", "spectral") or self.l not in ("fresh", "last"):
+            raise ValueError(
+                f"shift_norm, l: given {self.norm!r}, {self.l!r}; allowed are frobenius, spectral and fresh, last"
+            )
 
     @property
     def error_norm(self) -> ErrorNorm | None:

@@ -94,7 +94,7 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
             value = compressor(str(value))
         elif key == "mechanism" and isinstance(value, str):
             value = mechanism(value, compressor)
-        elif key in ("gradient", "model") and isinstance(value, str):
+        elif key in ("gradient", "model") and isinstance(value, str) and value != "invariant":
             value = spoken(value, compressor)
         elif key == "participation" and isinstance(value, str):
             value = participation(value)
@@ -119,4 +119,5 @@ def defaults(name: str) -> dict[str, str | float]:
     """The settings that the preset `name` has when nothing is said."""
     made = settings(method(name))
     offered = inspect.signature(METHODS[name]).parameters
-    return {key: made.get(key, getattr(p.default, "text", p.default)) for key, p in offered.items()}
+    told = {key: made.get(key, getattr(p.default, "text", p.default)) for key, p in offered.items()}
+    return {key: value for key, value in told.items() if key != "optimum"}  # which the command line finds itself
