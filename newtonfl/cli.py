@@ -204,7 +204,7 @@ def _methods(args: argparse.Namespace) -> None:
         "compressor": {word: needed or "nothing" for word, (_, needed) in COMPRESSORS.items()},
         "mechanism": MECHANISMS,
     }
-    for key in needs.keys() & offered.keys():
+    for key in [key for key in needs if key in offered]:
         print(f"\n{key}s, and what stands behind the colon:")
         for word, needed in needs[key].items():
             print(f"  {word:18}{needed}")
