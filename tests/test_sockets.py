@@ -10,8 +10,10 @@ import newtonfl as nf
 from newtonfl import names
 from newtonfl.keys import Key
 from newtonfl.methods.cubic import cubic_minimiser
+from newtonfl.methods.descent import Descent
+from newtonfl.methods.learned_rows import NewtonLearn
 from newtonfl.methods.participation import Participation
-from newtonfl.methods.steps import SingularStep
+from newtonfl.methods.steps import Shift, SingularStep
 
 # --- participation
 
@@ -150,6 +152,7 @@ def test_the_hard_case_of_the_cubic_step():
         (lambda: nf.newton_3pc_ls().resolved(dense_glm(ridge=[0.1] * 6 + [0.0])), "use init=hessian"),
         (lambda: nf.newton_3pc(participation=nf.Uniform(2), wire="natural"), "use float32"),
         (lambda: nf.newton_3pc(line_search=10**9), "up to 1000"),
+        (lambda: Descent(Shift(), NewtonLearn(nf.EF21(nf.TopK(3)))).resolved(dense_glm()), "only a learned Hessian"),
         (lambda: nf.newton_star(optimum=[np.nan] * 7), "a vector of finite numbers"),
         (lambda: nf.newton_star().resolved(dense_glm()), "given none, must be the solution"),
     ],

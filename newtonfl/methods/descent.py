@@ -101,6 +101,8 @@ class Descent(Method):
                 f"{self.name}: a line search needs gradient_p=1, given {self.gradient.p:g}: its trial points begin "
                 "where the last gradient was told, which the clients do not keep"
             )
+        if type(getattr(self.step, "inner", self.step)) is Shift and not isinstance(self.curvature, LearnedHessian):
+            raise ValueError(f"{self.name}: step=shift needs l_i = ‖H_i - ∇²f_i‖, which only a learned Hessian tells")
         if not self.gradient.partial:
             return
         needing = away if self.participation.partial else "gradient=invariant"
