@@ -44,7 +44,7 @@ def preset(name, settings=None):
         extra = {"optimum": nf.optimum(problem)[0]} if names.asks_for_optimum(name) else {}
         return names.method(name, {**(settings or {}), **extra})
 
-    return "breast_cancer", 7, make, 8
+    return "breast_cancer", 7, make, 5
 
 
 PRESETS = {f"preset {name}": preset(name) for name in names.METHODS}
