@@ -293,6 +293,7 @@ def line_search() -> Iterator[Cell]:
         "Fib-IOS": "the paper's takes 42 kbit a round; here it is 2d + 1 numbers and the trials",
         "CLAG Rank-1 ζ=2": "the paper's takes twice EF21's rounds; here, on other draws, as many",
         "EF21 Rank-1": "a few rounds, of other draws of the data",
+        "GIANT": "the local directions of these draws do not bring it to 1e-15 in 1500 rounds",
     }
     papers = {
         (0.5, 1e-3): (245_696, 200_544, 494_431, 647_294, 498_046, 12_044_133, 18_633_439),
@@ -322,7 +323,8 @@ def tell_order(problem: str, found: list[tuple[Cell, float]]) -> None:
     turned = [(a, b) for a, b in pairs if a[1] > 1.05 * b[1]]
     print(f"{problem}: {len(pairs) - len(turned)} of {len(pairs)} pairs in the paper's order")
     for (a, ours_a), (b, ours_b) in turned:
-        print(f"  {a.row} ({ours_a:,.0f}) above {b.row} ({ours_b:,.0f}): {a.why or b.why}")
+        off = max((a, ours_a), (b, ours_b), key=lambda pair: abs(np.log(pair[1] / pair[0].paper)))[0]
+        print(f"  {a.row} ({ours_a:,.0f}) above {b.row} ({ours_b:,.0f}): {off.why}")
 
 
 def main(names: list[str]) -> None:
