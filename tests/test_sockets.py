@@ -137,6 +137,15 @@ def test_the_hard_case_of_the_cubic_step():
     np.testing.assert_allclose(g + values * h + 0.5 * m * np.linalg.norm(h) * h, 0, atol=1e-12)
 
 
+# --- trials beyond what numbers hold
+
+
+def test_a_trial_that_overflows_is_refused_and_no_other():
+    """From H⁰ = 0 the first direction is g/λ: exp of it overflows, and a shorter step is what the search is for."""
+    result = nf.solve(dense_glm("poisson", ridge=1e-6), nf.newton_3pc_ls(), tol=1e-8, rounds=300)
+    assert result.reason is nf.Reason.CONVERGED, result.reason
+
+
 # --- settings that would go nowhere, and reasons in words
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from newtonfl.backend import Array, namespace, to_device, zeros
-from newtonfl.bases.basis import Basis, TriangleCoordinates, unpacked
+from newtonfl.bases.basis import TriangleCoordinates, unpacked
+from newtonfl.bases.symmetric import WholeTriangle
 from newtonfl.blocks import Blocks
-from newtonfl.problem import Point, Problem
+from newtonfl.problem import Point
 from newtonfl.triangle import triangle
-from newtonfl.wire import Parts
 
 
 @dataclass(frozen=True)
-class PSD(Basis):
+class PSD(WholeTriangle):
     """A = Σ_j h_jj e_j e_jᵀ + Σ_{j<l} h_jl (e_j + e_l)(e_j + e_l)ᵀ (BL3, arXiv 2111.01847).
 
     So h_jl = A_jl and h_jj = A_jj - Σ_{l≠j} A_jl. Every matrix of the basis is positive semidefinite: of two
@@ -25,15 +24,6 @@ class PSD(Basis):
     """
 
     name = "psd"
-
-    def of(self, problem: Problem) -> TriangleCoordinates:
-        return self._for(problem.dim, len(problem.clients))
-
-    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
-        return self._for(dim, len(greetings))
-
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
-        return triangle(dim).size
 
     def _for(self, dim: int, n: int) -> TriangleCoordinates:
         return _PSDCoordinates(np.full(n, triangle(dim).size), dim, isometric=False)

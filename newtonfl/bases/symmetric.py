@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,25 @@ from newtonfl.triangle import triangle
 from newtonfl.wire import Parts
 
 
+class WholeTriangle(Basis):
+    """Bases whose coordinates are as many as a triangle has entries, alike for all clients: nobody has to tell them."""
+
+    def of(self, problem: Problem) -> TriangleCoordinates:
+        return self._for(problem.dim, len(problem.clients))
+
+    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+        return self._for(dim, len(greetings))
+
+    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+        return triangle(dim).size
+
+    @abstractmethod
+    def _for(self, dim: int, n: int) -> TriangleCoordinates:
+        """The coordinates of n clients."""
+
+
 @dataclass(frozen=True)
-class Symmetric(Basis):
+class Symmetric(WholeTriangle):
     """The d(d + 1)/2 entries of a symmetric matrix (arXiv 2111.01847, section 2: the symmetric basis).
 
     Parameters
@@ -29,15 +47,6 @@ class Symmetric(Basis):
     @property
     def name(self) -> str:  # type: ignore[override]
         return "symmetric" if self.isometric else "symmetric-plain"
-
-    def of(self, problem: Problem) -> TriangleCoordinates:
-        return self._for(problem.dim, len(problem.clients))
-
-    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
-        return self._for(dim, len(greetings))
-
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
-        return triangle(dim).size
 
     def _for(self, dim: int, n: int) -> TriangleCoordinates:
         return TriangleCoordinates(np.full(n, triangle(dim).size), dim, self.isometric)

@@ -22,6 +22,7 @@ from newtonfl.methods.models import ExactModel, Model
 from newtonfl.methods.participation import All, Participation
 from newtonfl.methods.states import ClientState, ServerState
 from newtonfl.methods.steps import Probe, Shift, Step
+from newtonfl.methods.trials import finite
 from newtonfl.problem import Problem
 from newtonfl.wire import Parts, Sizes
 
@@ -305,7 +306,7 @@ class Descent(Method):
         direction = to_device(announcement.to_all["direction"].coordinates()[1], problem.like)
         steps = self.step.trial_steps(int(announcement.to_all["trials"].coordinates()[1][0]))
         values = problem.at(clients.model[0, :]).value_along(direction, steps.tolist())
-        return [{"value": Dense(each)} for each in to_host(values)]
+        return [{"value": Dense(each)} for each in to_host(finite(values))]
 
     def _view(self, problem: Problem) -> Problem:
         return problem.with_local_ridge() if self.ridge == "clients" else problem

@@ -10,10 +10,11 @@ import numpy as np
 from newtonfl.backend import Array, namespace, to_host
 from newtonfl.keys import Key
 from newtonfl.messages import Dense
-from newtonfl.methods.exact import finite, for_each, heard, mean, told, within
+from newtonfl.methods.exact import for_each, heard, mean, told, within
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method
 from newtonfl.methods.presets import one_of
 from newtonfl.methods.steps import NoStep
+from newtonfl.methods.trials import finite
 from newtonfl.problem import Point, Problem
 from newtonfl.wire import Parts, Sizes
 

@@ -1,4 +1,4 @@
-"""What methods with exchanges of their own share: vectors told, heard and averaged exactly, and steps on trial."""
+"""What methods with exchanges of their own share: vectors told, heard and averaged exactly, and their settings."""
 
 from __future__ import annotations
 
@@ -32,26 +32,6 @@ def heard(message: Message, problem: Problem) -> Array:
 def for_each(x: Array, problem: Problem) -> Array:
     """`x` (d,) as a row for every client held here, shape (n, d)."""
     return namespace(x).broadcast_to(x, (len(problem.clients), problem.dim))
-
-
-def finite(trial: Array) -> Array:
-    """`trial` with the largest float64 in place of what is not finite.
-
-    A trial step may leave the region where numbers are finite; what is told of it then has to arrive, so that the
-    server refuses that step and no other.
-    """
-    xp = namespace(trial)
-    return xp.where(xp.isfinite(trial), trial, xp.full_like(trial, float(np.finfo(np.float64).max)))
-
-
-def slack(f: float) -> float:
-    """How far a value of f may be off for rounding alone: eight units of it."""
-    return 8.0 * float(np.finfo(np.float64).eps) * abs(f)
-
-
-def falls(f: float, trial: float, change: float) -> bool:
-    """Whether `trial` ≤ f + `change` (a fall: at most 0), as far as rounding lets one tell."""
-    return bool(trial <= f + change + slack(f))
 
 
 def within(key: str, given: object, low: float, high: float) -> float:

@@ -10,9 +10,10 @@ from newtonfl.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.keys import Key
 from newtonfl.messages import Dense, Nothing
-from newtonfl.methods.exact import falls, finite, for_each, heard, mean, told, whole, within
+from newtonfl.methods.exact import for_each, heard, mean, told, whole, within
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method, Replies
 from newtonfl.methods.steps import NoStep, SingularStep
+from newtonfl.methods.trials import falls, finite
 from newtonfl.problem import Problem
 from newtonfl.wire import Parts, Sizes
 

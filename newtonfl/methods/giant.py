@@ -10,9 +10,10 @@ from newtonfl.backend import Array, to_host
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.keys import Key
 from newtonfl.messages import Dense, Message, Nothing
-from newtonfl.methods.exact import falls, finite, for_each, heard, mean, slack, told, whole, within
+from newtonfl.methods.exact import for_each, heard, mean, told, whole, within
 from newtonfl.methods.method import Announcement, Exchange, Facts, Method
 from newtonfl.methods.steps import NoStep, SingularStep
+from newtonfl.methods.trials import falls, finite, slack
 from newtonfl.problem import Point, Problem
 from newtonfl.wire import Parts, Sizes
 

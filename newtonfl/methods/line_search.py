@@ -13,6 +13,7 @@ from newtonfl.methods.curvature import ErrorNorm, Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
 from newtonfl.methods.steps import NoStep, Probe, Step
+from newtonfl.methods.trials import slack
 from newtonfl.problem import Problem
 
 
@@ -76,8 +77,7 @@ class LineSearch(Step):
         first = 0
         while self.gamma**first > np.finfo(float).tiny:
             steps, values = self.trial_steps(first), probe(direction, first)
-            forgiven = 8 * np.finfo(float).eps * abs(values[0])
-            good = np.flatnonzero(values[1:] <= values[0] + self.c * steps[1:] * slope + forgiven)
+            good = np.flatnonzero(values[1:] <= values[0] + self.c * steps[1:] * slope + slack(float(values[0])))
             if len(good):
                 return anchor.point + float(steps[1 + good[0]]) * direction
             first += self.trials
