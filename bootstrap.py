@@ -1,7 +1,7 @@
 """Two commands on a machine with only python3 and pip:
 
     python3 bootstrap.py run     make .venv, solve a first problem on 4 MPI ranks, draw its picture
-    python3 bootstrap.py test    make .venv, run every test; further words go to pytest
+    python3 bootstrap.py test    make .venv, run every test on two cores; further words go to pytest
 
 What is needed is installed into .venv once; nothing outside this folder is touched.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / "bin"
+SPREAD = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they solved
 EXTRAS = {"run": "mpi,plot", "test": "test"}
 
 
@@ -30,7 +31,7 @@ def main(words: list[str]) -> int:
         return 2
     try:
         set_up(EXTRAS[words[0]])
-        return run() if words[0] == "run" else call(BIN / "python", "-m", "pytest", *words[1:], check=False)
+        return run() if words[0] == "run" else call(BIN / "python", "-m", "pytest", *SPREAD, *words[1:], check=False)
     except subprocess.CalledProcessError as error:
         print(f"bootstrap: this command failed with status {error.returncode}: {' '.join(error.cmd)}", file=sys.stderr)
         return 1

@@ -11,19 +11,16 @@ on rounds came first: nothing is extrapolated. Needs the data sets that NEWTONFL
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 import newtonfl as nf
 from newtonfl import names
-from newtonfl.backend import Array
-from newtonfl.history import History, Record
-from newtonfl.problem import Problem
+from newtonfl.compare import Solution, each, resolve
+from newtonfl.costs import ACCURACIES, Cost
 
-ACCURACIES = (1e-3, 1e-6, 1e-9, 1e-12)
 CAPS = {"a1a": 1000, "phishing": 500, "a9a": 300, "w8a": 60}
 """Problems, and the most rounds on each: those of a method that has not arrived by then are not the table's subject."""
 
-SAFE = {"fednl-bc": {"step": "shift"}, "newton-3pc-bc": {"step": "shift"}}
+SAFE = {"fednl-bc": "fednl-bc,step=shift", "newton-3pc-bc": "newton-3pc-bc,step=shift"}
 """Presets whose own step, project, diverges from there."""
 
 STOCHASTIC = ("ef21-sgd", "ef21-sgdm")
@@ -36,57 +33,24 @@ ORDER = [
 """The papers' order in bits to 1e-9: each group far below the next."""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a method took to an accuracy: rounds, KiB and kbit; None where it did not arrive."""
-
-    rounds: int
-    kib: float
-    kbit: float
-
-    @classmethod
-    def to(cls, accuracy: float, history: History) -> Cost | None:
-        start = history[0]
-        setup_bytes = start.setup_bytes_up + start.setup_bytes_down
-        setup_bits = start.setup_formula_bits_up + start.setup_formula_bits_down
-        for record in history:
-            if record.gap is not None and record.gap <= accuracy:
-                up_and_down = record.formula_bits_up + record.formula_bits_down
-                return cls(
-                    record.round,
-                    (setup_bytes + record.bytes_up + record.bytes_down) / 1024,
-                    (setup_bits + up_and_down) / 1000,
-                )
-        return None
-
-
-def run(problem: Problem, x_star: Array, name: str, rounds: int) -> tuple[History, str]:
-    """The history of a solve by the preset `name`, and why it ended."""
-    extra = {"optimum": x_star} if names.asks_for_optimum(name) else {}
-    method = names.method(name, {**SAFE.get(name, {}), **extra})
-
-    def arrived(record: Record) -> bool:
-        return record.gap <= ACCURACIES[-1]
-
-    result = nf.solve(problem, method, x0=x_star + 0.1, tol=0.0, rounds=rounds, callback=arrived)
-    return result.history, result.reason.name
-
-
 def cell(cost: Cost | None) -> str:
-    return f"{'>':>6}{'>':>9}{'>':>9}" if cost is None else f"{cost.rounds:6}{cost.kib:9.1f}{cost.kbit:9.0f}"
+    if cost is None:
+        return f"{'>':>6}{'>':>9}{'>':>9}"
+    return f"{cost.rounds:6}{cost.bytes / 1024:9.1f}{cost.formula_bits / 1000:9.0f}"
 
 
 def table(problem_name: str, methods: list[str], rounds: int) -> dict[str, list[Cost | None]]:
     """Run and print one problem's rows."""
     problem = nf.load(problem_name)
-    x_star, problem.f_star = nf.optimum(problem)
-    found = {}
-    for name in methods:
-        history, reason = run(problem, x_star, name, rounds)
-        found[name] = [Cost.to(accuracy, history) for accuracy in ACCURACIES]
+    solution = Solution(problem)
+    x0, found = solution.x + 0.1, {}
+    entries = resolve(problem, {name: SAFE.get(name, name) for name in methods}, solution, x0)
+    for name, result in each(problem, entries, solution, rounds=rounds, x0=x0):
+        found[name] = [Cost.to(accuracy, result.history) for accuracy in ACCURACIES]
+        reason = result.reason.name
         told = "" if reason in ("STOPPED", "ROUND_LIMIT") else reason.lower().replace("_", " ")
         row = " |".join(cell(cost) for cost in found[name])
-        print(f"{problem_name:9}{name:18}{row} | {history[-1].gap:8.0e} {told}".rstrip(), flush=True)
+        print(f"{problem_name:9}{name:18}{row} | {result.history[-1].gap:8.0e} {told}".rstrip(), flush=True)
     return found
 
 
@@ -96,7 +60,7 @@ def tell_order(problem: str, found: dict[str, list[Cost | None]], cap: int) -> N
     groups = []
     for title, members in ORDER:
         costs = {name: found[name][at] for name in members if name in found}
-        arrived = {name: cost.kbit for name, cost in costs.items() if cost}
+        arrived = {name: cost.formula_bits / 1000 for name, cost in costs.items() if cost}
         late = [name for name in costs if not costs[name]]
         if costs:
             groups.append((title, arrived, late))

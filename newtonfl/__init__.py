@@ -1,6 +1,10 @@
 """newtonfl: minimise convex finite sums over clients, when sending numbers is what costs."""
 
+from typing import Any
+
+from newtonfl.arrays import from_arrays
 from newtonfl.bases import PSD, DataSubspace, Support, Symmetric
+from newtonfl.compare import Comparison, compare
 from newtonfl.compressors import (
     BiasedRounding,
     Compressor,
@@ -24,6 +28,7 @@ from newtonfl.compressors import (
 from newtonfl.functions import FromFunctions
 from newtonfl.keys import Key
 from newtonfl.loading import load
+from newtonfl.losses import Loss
 from newtonfl.mechanisms import (
     CBAG,
     CLAG,
@@ -107,11 +112,24 @@ from newtonfl.methods import (
 )
 from newtonfl.mfac import MFAC, StaticMFAC
 from newtonfl.mpi import connect
+from newtonfl.network import Network
 from newtonfl.problem import Problem
+from newtonfl.progress import Progress
 from newtonfl.reference import optimum
 from newtonfl.solver import Reason, Result, solve
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators come when they are asked for: scikit-learn takes a second to import."""
+    if name.startswith("Federated") or name == "alpha_from_C":
+        from newtonfl import estimators
+
+        if name in estimators.__all__:
+            return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "AdaCGD",
@@ -121,6 +139,7 @@ __all__ = [
     "CBAG",
     "CLAG",
     "Choice",
+    "Comparison",
     "Compressor",
     "Contracted",
     "Contractive",
@@ -131,12 +150,18 @@ __all__ = [
     "EF21",
     "EFBV",
     "Factors",
+    "FederatedHuberRegressor",
+    "FederatedLinearSVC",
+    "FederatedLogisticRegression",
+    "FederatedPoissonRegressor",
+    "FederatedRidge",
     "FromFunctions",
     "Identity",
     "Independent",
     "Indices",
     "Key",
     "Levels",
+    "Loss",
     "LowRank",
     "MFAC",
     "Marina",
@@ -145,10 +170,12 @@ __all__ = [
     "Message",
     "Natural",
     "NaturalDithering",
+    "Network",
     "Nothing",
     "PSD",
     "PowerSGD",
     "Problem",
+    "Progress",
     "RandK",
     "RandSeqK",
     "RankR",
@@ -176,12 +203,14 @@ __all__ = [
     "accelerated_gd",
     "adacgd",
     "adiana",
+    "alpha_from_C",
     "artemis",
     "bag",
     "bl1",
     "bl2",
     "bl3",
     "clag",
+    "compare",
     "connect",
     "cubic_newton_learn",
     "diana",
@@ -204,6 +233,7 @@ __all__ = [
     "fednl_pp",
     "fib_ios",
     "gd",
+    "from_arrays",
     "giant",
     "lag",
     "load",

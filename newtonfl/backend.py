@@ -117,6 +117,11 @@ def pick_device(name: str) -> str:
     return name
 
 
+def like_on(name: str) -> Array:
+    """An empty array of the library that goes with the device `name`, as :func:`pick_device` takes it."""
+    return cupy().zeros(0) if pick_device(name) == "cuda" else np.zeros(0)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS at one thread: ranks share the cores, and bits must not depend on a thread count."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse.linalg
 
 from newtonfl.backend import Array, to_device, zeros
 from newtonfl.coding import NotFinite
@@ -29,6 +28,8 @@ def largest_curvature(session: Session) -> float:
     if dim <= 16:
         matrix = np.stack([product(column) for column in np.eye(dim)])
         return float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
+    import scipy.sparse.linalg
+
     operator = scipy.sparse.linalg.LinearOperator((dim, dim), matvec=product, dtype=np.float64)
     top = scipy.sparse.linalg.eigsh(operator, 1, which="LA", v0=np.ones(dim), return_eigenvectors=False)
     return float(top[0])

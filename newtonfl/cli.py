@@ -1,4 +1,4 @@
-"""The command line: newtonfl solve | plot | problems | methods."""
+"""The command line: newtonfl solve | compare | plot | problems | methods."""
 
 from __future__ import annotations
 
@@ -39,20 +39,29 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("problem", help="a problem file (.toml, .py, or a run's run.toml), or a catalogue name")
     solve.add_argument("--method", help="a method's name (`newtonfl methods`); default newton-3pc")
     solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
-    solve.add_argument("--l2", type=float, help="λ, instead of the file's")
-    solve.add_argument("--nonconvex", type=float, metavar="RHO", help="ρ of ρ Σ x_j²/(1 + x_j²), instead of the file's")
-    solve.add_argument("--clients", type=int, help="number of clients, instead of the file's")
-    solve.add_argument("--rounds", type=int, help="the most rounds; default 1000")
     solve.add_argument("--tol", type=float, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
-    solve.add_argument("--x0", help="zeros (default), optimum+C, or FILE.npy")
-    solve.add_argument("--seed", type=int, help="seed of every random draw; default 0")
-    solve.add_argument("--device", choices=("cpu", "cuda", "auto"), help="where rows and Hessians live; default cpu")
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
-    solve.add_argument("--force", action="store_true", help="overwrite a result in DIR")
-    solve.add_argument("--quiet", action="store_true", help="no progress line")
+    _add_run(solve)
 
-    plot = commands.add_parser("plot", help="draw a run's gap over rounds and over bits")
-    plot.add_argument("folder", type=Path, help="as `newtonfl solve --out` wrote it")
+    compare = commands.add_parser("compare", help="several methods on one start: a table, and pictures with --out")
+    compare.add_argument("problem", help="as for solve")
+    compare.add_argument(
+        "--methods", nargs="+", required=True, metavar="METHOD",
+        help="NAME[,KEY=VALUE…], as --method and --set of solve; one name may come with several settings",
+    )  # fmt: skip
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
+    )
+    _add_network(compare)
+    _add_run(compare)
+
+    plot = commands.add_parser("plot", help="draw one run, or several as a comparison, from their histories")
+    plot.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN",
+        help="a folder that solve --out wrote, or compare --out; files among folders, as of DIR/*, are passed over",
+    )  # fmt: skip
+    plot.add_argument("--out", type=Path, metavar="DIR", help="where to; default the run's folder, or that of all runs")
+    _add_network(plot)
 
     problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
     problems.add_argument("name", nargs="?")
@@ -60,6 +69,28 @@ def parser() -> argparse.ArgumentParser:
     methods = commands.add_parser("methods", help="the methods; with a name, its paper, settings and conditions")
     methods.add_argument("name", nargs="?")
     return top
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    """What every command that runs methods takes."""
+    command.add_argument("--l2", type=float, help="λ, instead of the file's")
+    command.add_argument(
+        "--nonconvex", type=float, metavar="RHO", help="ρ of ρ Σ x_j²/(1 + x_j²), instead of the file's"
+    )
+    command.add_argument("--clients", type=int, help="number of clients, instead of the file's")
+    command.add_argument("--rounds", type=int, help="the most rounds; default 1000")
+    command.add_argument("--x0", help="zeros (default), optimum+C, or FILE.npy")
+    command.add_argument("--seed", type=int, help="seed of every random draw; default 0")
+    command.add_argument("--device", choices=("cpu", "cuda", "auto"), help="where rows and Hessians live; default cpu")
+    command.add_argument("--force", action="store_true", help="overwrite a result in DIR")
+    command.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--network", metavar="RATE/ROUNDTRIP",
+        help="such as 10Mbps/50ms, a client's own link: adds its time to the seconds, an estimate on paper",
+    )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -120,6 +151,10 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
         from newtonfl.solve_command import solve_command
 
         return solve_command(args, transport)
+    if args.command == "compare":
+        from newtonfl.compare_command import compare_command
+
+        return compare_command(args, transport)
     if transport.rank:
         return OK  # the others print, and rank 0 does that
     try:
@@ -136,9 +171,11 @@ def _say(error: BaseException) -> None:
 
 
 def _plot(args: argparse.Namespace) -> None:
-    from newtonfl.plots import plot
+    from newtonfl.network import Network
+    from newtonfl.pictures import redraw
 
-    for path in plot(args.folder):
+    network = None if args.network is None else Network.parse(args.network)
+    for path in redraw(args.runs, args.out, network):
         print(path)
 
 

@@ -22,6 +22,7 @@ class FromFunctions(Problem):
     Parameters
     ----------
     n_clients, dim : int
+        n and d.
     value : callable
         ``value(i, x)`` → float, f_i(x).
     gradient : callable
@@ -40,9 +41,16 @@ class FromFunctions(Problem):
     nonconvex : float, or array of shape (d,)
         ρ, or ρ_j, of the regulariser Σ ρ_j x_j²/(1 + x_j²) that is added to every f_i, and to the constants given here.
     objective : str
+        The formula, for people.
     transport : Transport or None
         As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
     f_star : float or None
+        The optimal value where it is known.
+
+    Raises
+    ------
+    ValueError
+        If a size, a constant or `l2` is not what it must be.
 
     Examples
     --------
@@ -101,7 +109,10 @@ class FromFunctions(Problem):
         return _FunctionPoint(self, x)
 
     def call(self, which: int, x: Array, shape: tuple[int, ...]) -> list[Array]:
-        """One of the three functions for every client held here, each answer checked for its shape."""
+        """Function `which` of the three at `x` for every client held here; ValueError where an answer has not `shape`.
+
+        ValueError also where a Hessian is not symmetric; what a function raises itself tells the client too.
+        """
         answers = []
         for i, client in enumerate(self.clients):
             try:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 
-from newtonfl.backend import Array, namespace, to_device, to_host
-from newtonfl.blocks import Blocks, offsets_of, ranges
+from newtonfl.backend import Array, to_device, to_host
+from newtonfl.blocks import Blocks
 from newtonfl.losses import Loss
-from newtonfl.problem import Point, Problem
-from newtonfl.rows import DenseRows, Rows, SparseRows, weighted_grams
-from newtonfl.smoothness import largest_eigenvalues
+from newtonfl.problem import Point
+from newtonfl.row_problem import RowProblem
+from newtonfl.rows import SparseRows, weighted_grams
 from newtonfl.triangle import triangle
 
 if TYPE_CHECKING:
     from newtonfl.keys import Key
 
 
-class GLM(Problem):
+class GLM(RowProblem):
     """f(x) = (1/Σw) Σ_j w_j φ(a_jᵀx, y_j) + ½ Σ ridge_j x_j².
-
-    Every row weighs as its weight says, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
-    and equal weights that is the papers' f_i, the mean over the client's own rows.
 
     Parameters
     ----------
@@ -38,51 +33,15 @@ class GLM(Problem):
     loss : Loss
     total_weight : float
         Σw over all rows of all processes.
-    weights : numpy.ndarray, shape (N,), or None
-        w_j ≥ 0; None means 1.
-    like : array or None
-        Names the library and device that shall hold the data; None is NumPy.
-    problem : keyword arguments of :class:`Problem`
+    more : keyword arguments of :class:`RowProblem`
     """
 
     def __init__(
-        self,
-        rows: Array,
-        labels: Array,
-        sizes: Array,
-        loss: Loss,
-        total_weight: float,
-        weights: Array | None = None,
-        like: Array = None,
-        **problem: Any,
+        self, rows: Array, labels: Array, sizes: Array, loss: Loss, total_weight: float, *args: Any, **more: Any
     ) -> None:
-        like = np.zeros(0) if like is None else like
-        super().__init__(dim=rows.shape[1], like=like, **problem)
-        offsets = offsets_of(sizes)
-        self._host, self._held = (rows, labels, weights), slice(None)
-        self.loss, self.total_weight = loss, total_weight
-        self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
-        each = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
-        self.row_weights = to_device(each * (self.n_clients / total_weight), like)
-        self.rows: Rows = (
-            SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
-            if scipy.sparse.issparse(rows)
-            else DenseRows.of(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
-        )
-
-    @property
-    def host(self) -> tuple[Array, Array, Array | None]:
-        """(rows, labels, weights) of the clients held here, as they were given."""
-        rows, labels, weights = self._host
-        return rows[self._held], labels[self._held], None if weights is None else weights[self._held]
-
-    def _take(self, part: Self, chosen: Array) -> None:
-        edges = self.rows.offsets
-        index = ranges(edges[chosen], edges[chosen + 1] - edges[chosen])
-        part.rows = self.rows.take(chosen)
-        on_device, xp = to_device(index, self.like), namespace(self.labels)
-        part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
-        part._held = index if isinstance(self._held, slice) else self._held[index]
+        super().__init__(rows, labels, sizes, total_weight, *args, dim=rows.shape[1], **more)
+        self.loss = loss
+        self.curvature_bound, self.curvature_lipschitz = loss.curvature_bound, loss.curvature_lipschitz
 
     @property
     def is_sparse(self) -> bool:
@@ -92,28 +51,6 @@ class GLM(Problem):
         if not isinstance(self.rows, SparseRows):
             return super().support(diagonal)
         return self.rows.support(diagonal)[0]
-
-    def check_rows(self) -> None:
-        """Rows are what this problem is made of."""
-
-    def _curvature_product(self, v: Array) -> Array:
-        if not np.isfinite(self.loss.curvature_bound):
-            return super()._curvature_product(v)
-        return self.rows.combine(self.loss.curvature_bound * self.row_weights * self.rows.margins(v))
-
-    def _client_smoothness(self) -> Array:
-        if not np.isfinite(self.loss.curvature_bound):
-            return super()._client_smoothness()
-        return self.loss.curvature_bound * largest_eigenvalues(self.rows, to_host(self.row_weights))
-
-    @property
-    def hessian_lipschitz(self) -> Array:
-        self.check_convex("a Lipschitz constant of the Hessian")
-        if not np.isfinite(self.loss.curvature_lipschitz):
-            return super().hessian_lipschitz
-        # ∇²f_i moves by Σ w_j (φ″(a_jᵀx) - φ″(a_jᵀy)) a_j a_jᵀ, and abs(a_jᵀ(x - y)) ≤ ‖a_j‖ ‖x - y‖.
-        cubes = Blocks(self.row_weights * self.rows.lengths() ** 3, self.rows.offsets)
-        return self.loss.curvature_lipschitz * to_host(cubes.sums())
 
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         return [self.rows.project(i, v) for i, v in enumerate(vectors)]
@@ -160,9 +97,7 @@ class _GLMPoint(Point):
         return self.problem.rows.combine(self.slopes)
 
     def _sampled_gradient(self, batch: int, key: Key) -> Array:
-        p = self.problem
-        factors = to_device(_drawn(p.clients, p.rows.offsets, batch, key), p.like)
-        return p.rows.combine(factors * self.slopes)
+        return self.problem.rows.combine(self.problem.drawn(batch, key) * self.slopes)
 
     def _hessians(self) -> Blocks:
         return self.problem.rows.grams(self.curvatures)
@@ -181,17 +116,3 @@ class _GLMPoint(Point):
         at_diagonal[triangle(self.problem.dim).diagonal] = to_host(ridge)
         spread = to_device(at_diagonal[self.problem.support(diagonal).values], on_support.values)
         return on_support.replaced(on_support.values + spread)
-
-
-def _drawn(clients: Array, offsets: Array, batch: int, key: Key) -> Array:
-    """m_i/batch at `batch` rows of each client and 0 at its others, shape (N,); 1 at all rows of a client of no more.
-
-    On the host: every client draws from a stream of its own, whichever clients share its process.
-    """
-    factors = np.ones(int(offsets[-1]))
-    for client, (begin, end) in zip(clients, pairwise(offsets), strict=True):
-        if end - begin > batch:
-            drawn = key.of(client).generator().choice(end - begin, batch, replace=False, shuffle=False)
-            factors[begin:end] = 0.0
-            factors[begin + drawn] = (end - begin) / batch
-    return factors

@@ -1,13 +1,19 @@
-"""History: what happened, per round; JSON Lines in and out."""
+"""History: what happened, per round; JSON Lines in and out, CSV and data frames out."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+
+from newtonfl.backend import Array
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Record:
         Hessians computed, per client.
     seconds : float
         Time spent in rounds.
+    exchanges : int or None
+        Round trips between the server and clients, cumulative and without the join; None in a history of a version
+        that did not count them.
     levels_up, levels_down : tuple of int, or None
         Where messages are of several levels (AdaCGD): how many of all the clients' messages so far, and of the
         server's, were of level 0 (nothing), 1, …
@@ -48,6 +57,7 @@ class Record:
     formula_bits_down: float
     hessians: float
     seconds: float
+    exchanges: int | None = None
     levels_up: tuple[int, ...] | None = None
     levels_down: tuple[int, ...] | None = None
     setup_bytes_up: float | None = None
@@ -92,6 +102,10 @@ def _readable(name: str, value: object) -> bool:
     return value is None or isinstance(value, (int, float))
 
 
+def _cell(value: object) -> object:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
 class History(Sequence[Record]):
     """The records of a solve, round 0 first."""
 
@@ -113,9 +127,38 @@ class History(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records)
 
+    def sent(self, kind: Literal["bytes", "formula_bits"], ways: Sequence[str] = ("up", "down")) -> Array:
+        """The mean client's bytes or formula bits up to each record, the set-up's included, shape (records,)."""
+        setup = sum(getattr(self[0], f"setup_{kind}_{way}") or 0.0 for way in ways) if len(self) else 0.0
+        return np.array([setup + sum(getattr(record, f"{kind}_{way}") for way in ways) for record in self], dtype=float)
+
     def to_jsonl(self) -> str:
         """All records, a line each."""
         return "".join(record.to_json() + "\n" for record in self)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write a header and a row a record; what is None stays empty, and levels are one cell, with spaces between."""
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow([field.name for field in fields(Record)])
+            table.writerows([_cell(value) for value in row.values()] for row in self._rows())
+
+    def to_pandas(self) -> Any:
+        """The records as a pandas.DataFrame, a column a field and a row a record; levels stay tuples.
+
+        Raises
+        ------
+        RuntimeError
+            If pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")  # optional, and without types
+        except ImportError:
+            raise RuntimeError("to_pandas needs pandas, which is not installed: pip install pandas") from None
+        return pandas.DataFrame(list(self._rows()), columns=[field.name for field in fields(Record)])
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        return ({field.name: getattr(record, field.name) for field in fields(Record)} for record in self)
 
     @classmethod
     def read(cls, path: str | Path) -> History:

@@ -25,6 +25,15 @@ class Key:
         The client, or :data:`SERVER`.
     purpose : str
         What is drawn, say ``"curvature"``: two draws of one client in one round must differ in it.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> key = nf.Key(seed=0).at(3).to("sample")
+    >>> key.of(5).generator().random() == key.of(5).generator().random()
+    True
+    >>> key.of(5).generator().random() == key.of(6).generator().random()
+    False
     """
 
     seed: int
@@ -33,15 +42,15 @@ class Key:
     purpose: str = ""
 
     def at(self, round: int) -> Key:
-        """The same stream family in another round."""
+        """The same stream family in another `round`."""
         return replace(self, round=round)
 
     def of(self, client: int) -> Key:
-        """The stream of one client."""
+        """The stream of one `client`."""
         return replace(self, client=int(client))
 
     def to(self, purpose: str) -> Key:
-        """The stream for one purpose; purposes nest."""
+        """The stream for one `purpose`; purposes nest."""
         return replace(self, purpose=f"{self.purpose}/{purpose}")
 
     def generator(self) -> np.random.Generator:

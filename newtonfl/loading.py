@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
+import scipy
 
-from newtonfl.backend import Array, cupy, pick_device
+from newtonfl.assembly import assemble
+from newtonfl.backend import Array, like_on, pick_device
 from newtonfl.catalogue import catalogue, find
-from newtonfl.glm import GLM
-from newtonfl.losses import Huber, Logistic, Loss, Poisson, Squared, SquaredHinge
+from newtonfl.losses import Loss, loss_of
 from newtonfl.problem import Problem
-from newtonfl.regularisers import formula
 from newtonfl.transport import InProcess, Transport, enough_clients
 from newtonfl.wire import pack, unpack
 
@@ -57,6 +56,7 @@ def load(
     Returns
     -------
     Problem
+        With its rows on the ranks that hold its clients.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def load(
     >>> nf.load("breast_cancer", clients=8).n_clients
     8
     """
-    transport = comm if isinstance(comm, Transport) else _connected(comm)
+    transport = connected(comm)
     path, file = open_problem(problem, transport, clients, l2, nonconvex)
     return build(path, file, transport, device)
 
@@ -135,9 +135,12 @@ def build(path: Path, file: ProblemFile | PythonRun, transport: Transport, devic
     return made
 
 
-def _connected(comm: Any) -> Transport:
+def connected(comm: Any) -> Transport:
+    """The transport that `comm` stands for: itself, one over an MPI communicator, or this process alone for None."""
     if comm is None:
         return InProcess()
+    if isinstance(comm, Transport):
+        return comm
     from newtonfl.mpi import connect
 
     return connect(comm)
@@ -176,7 +179,7 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
 
     whole = file.clients.split != "files"
     with transport.agreed("reading the data"):
-        like = cupy().zeros(0) if device == "cuda" else np.zeros(0)
+        like = like_on(device)
         found = silos.sources(file, folder) if transport.rank == 0 or not whole else []
     if whole:
         with transport.agreed("reading the data"):
@@ -190,21 +193,12 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
         else arrays["rows"]
     )
     objective = file.objective
-    penalised = np.ones(rows.shape[1])
-    if objective.intercept:
-        ones = np.ones((rows.shape[0], 1))
-        sparse = scipy.sparse.issparse(rows)
-        rows = scipy.sparse.hstack([rows, ones], format="csr") if sparse else np.hstack([rows, ones])
-        penalised = np.append(penalised, float(objective.penalise_intercept))  # by ridge and regulariser alike
-    loss = _loss(file)
-    made = GLM(
-        rows, arrays["labels"], arrays["sizes"], loss, facts["total"], like=like,
-        n_clients=facts["n_clients"], ridge=objective.l2 * penalised, objective=_formula(file, loss, facts["total"]),
-        clients=arrays["clients"], transport=None if isinstance(transport, InProcess) else transport,
-        f_star=file.reference.f_star, nonconvex=objective.nonconvex * penalised,
+    return assemble(
+        rows, arrays["labels"], arrays["sizes"], _loss(file), clients=arrays["clients"], n_clients=facts["n_clients"],
+        total=facts["total"], transport=transport, l2=objective.l2, nonconvex=objective.nonconvex,
+        intercept=objective.intercept, penalise_intercept=objective.penalise_intercept, like=like,
+        f_star=file.reference.f_star, title=file.title or "",
     )  # fmt: skip
-    made.title = file.title or made.objective
-    return made
 
 
 def _deal(file: ProblemFile, folder: Path, transport: Transport) -> list[bytes]:
@@ -264,17 +258,4 @@ def _as_arrays(rows: Array) -> dict[str, Array]:
 
 
 def _loss(file: ProblemFile) -> Loss:
-    named: dict[str, Loss] = {
-        "logistic": Logistic(), "squared": Squared(), "huber": Huber(file.objective.huber_delta),
-        "squared-hinge": SquaredHinge(), "poisson": Poisson(),
-    }  # fmt: skip
-    return named[file.objective.loss]
-
-
-def _formula(file: ProblemFile, loss: Loss, total: int) -> str:
-    l2, intercept = file.objective.l2, file.objective.intercept
-    penalty = f" + ({l2:g}/2)‖x‖²" if l2 else ""
-    penalty += f" + {formula(file.objective.nonconvex)}" if file.objective.nonconvex else ""
-    if penalty and intercept and not file.objective.penalise_intercept:
-        penalty += " (intercept not penalised)"
-    return f"(1/{total}) Σ_j {loss.formula}{penalty}"
+    return loss_of(file.objective.loss, file.objective.huber_delta)

@@ -36,15 +36,50 @@ class Loss(ABC):
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
-        """φ(t, y), elementwise."""
+        """φ(t, y), elementwise.
+
+        Parameters
+        ----------
+        t : array
+            Margins aᵀx, of any shape, on the data's device.
+        y : array
+            Labels of that shape.
+
+        Returns
+        -------
+        array
+            Of that shape, made with ``newtonfl.backend.namespace(t)``.
+        """
 
     @abstractmethod
     def slope(self, t: Array, y: Array) -> Array:
-        """φ′(t, y), elementwise."""
+        """φ′(t, y), the derivative by t, elementwise.
+
+        Parameters
+        ----------
+        t, y : array
+            As for :meth:`value`.
+
+        Returns
+        -------
+        array
+            Of their shape.
+        """
 
     @abstractmethod
     def curvature(self, t: Array, y: Array) -> Array:
-        """φ″(t, y) ≥ 0, elementwise."""
+        """φ″(t, y) ≥ 0, elementwise.
+
+        Parameters
+        ----------
+        t, y : array
+            As for :meth:`value`.
+
+        Returns
+        -------
+        array
+            Of their shape, between 0 and :attr:`curvature_bound`.
+        """
 
 
 @dataclass(frozen=True)
@@ -99,6 +134,11 @@ class Huber(Loss):
     ----------
     delta : float
         Where the loss turns linear, in units of y.
+
+    Raises
+    ------
+    ValueError
+        If δ is not a finite positive number.
     """
 
     delta: float = 1.35
@@ -168,3 +208,38 @@ class Poisson(Loss):
 
     def curvature(self, t: Array, y: Array) -> Array:
         return namespace(t).exp(t)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "logistic": Logistic,
+    "squared": Squared,
+    "huber": Huber,
+    "squared-hinge": SquaredHinge,
+    "poisson": Poisson,
+}
+"""Losses by name."""
+
+
+def loss_of(name: str, huber_delta: float = 1.35) -> Loss:
+    """The loss of a name.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`LOSSES`.
+    huber_delta : float
+        Huber's δ, in units of y.
+
+    Returns
+    -------
+    Loss
+        Of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or `huber_delta` is not positive.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"loss: given {name!r}, allowed are {', '.join(LOSSES)}, or a Loss")
+    return Huber(huber_delta) if name == "huber" else LOSSES[name]()

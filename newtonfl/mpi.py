@@ -129,6 +129,7 @@ def connect(comm: Any = None) -> MPITransport:
     Returns
     -------
     MPITransport
+        The communicator's own: the same one however often this is called.
 
     Raises
     ------
@@ -144,7 +145,8 @@ def connect(comm: Any = None) -> MPITransport:
     except RuntimeError as error:
         raise RuntimeError(f"mpi4py finds no MPI library: pip install mpich ({error})") from None
     told = launched()
-    if comm is None and told is not None and told != MPI.COMM_WORLD.Get_size():
+    world = comm is None or comm == MPI.COMM_WORLD
+    if world and told is not None and told != MPI.COMM_WORLD.Get_size():
         raise RuntimeError(
             f"the launcher started {told} ranks, and this process sees {MPI.COMM_WORLD.Get_size()}: mpiexec belongs to "
             "another MPI library than mpi4py's. Use the mpiexec that stands beside this python"

@@ -53,6 +53,21 @@ class Problem(ABC):
         The optimal value where it is known.
     title : str
         One line for people.
+
+    Raises
+    ------
+    ValueError
+        If there is no client or no coordinate, or a ridge, ρ_j or f_star is not what it must be.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> p = nf.load("breast_cancer", clients=16)
+    >>> point = p.at(np.zeros(p.dim))
+    >>> point.value.shape, point.gradient.shape, point.hessian(0).shape
+    ((16,), (16, 30), (30, 30))
+    >>> p.objective
+    '(1/569) Σ_j log(1 + exp(-y aᵀx)) + (0.001/2)‖x‖²'
     """
 
     def __init__(
@@ -112,6 +127,11 @@ class Problem(ABC):
         ----------
         chosen : numpy.ndarray of int64
             Distinct positions in :attr:`clients`, perhaps none. All of them, in order, give this problem itself.
+
+        Returns
+        -------
+        Problem
+            A view, with points of its own.
         """
         chosen = np.asarray(chosen, dtype=np.int64)
         if np.array_equal(chosen, np.arange(len(self.clients))):
@@ -144,7 +164,7 @@ class Problem(ABC):
             self._prepared["local ridge"]._points.clear()
 
     def prepare(self, part: Any) -> Any:
-        """``part.of(self)``, remembered: a basis lays out its coordinates once a problem."""
+        """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""
         if part not in self._prepared:
             self._prepared[part] = part.of(self)
         return self._prepared[part]
@@ -196,7 +216,7 @@ class Problem(ABC):
         return False
 
     def support(self, diagonal: bool) -> Blocks:
-        """Where the clients' Hessians can differ from zero (packed positions).
+        """Where the clients' Hessians can differ from zero (packed positions); with `diagonal`, on all of it too.
 
         Raises
         ------
@@ -206,7 +226,7 @@ class Problem(ABC):
         raise ValueError("basis=support needs sparse rows, and this problem has none: use basis=symmetric")
 
     def curvature_product(self, v: Array) -> Array:
-        """B_i v, shape (n, d), for matrices B_i ⪰ ∇²f_i everywhere (less the ridge): their mean's norm is L.
+        """B_i times `v`, shape (n, d), for matrices B_i ⪰ ∇²f_i everywhere (less the ridge): their mean's norm is L.
 
         Raises
         ------
@@ -256,7 +276,7 @@ class Problem(ABC):
         return f"no Lipschitz constant of the Hessian is known for {self.objective}"
 
     def client_rows(self, i: int) -> Array:
-        """The data rows (m_i, d) of the i-th client held here, a NumPy array: they span its Hessians.
+        """The data rows (m_i, d) of the client at place `i` of those held here, NumPy's: they span its Hessians.
 
         Raises
         ------

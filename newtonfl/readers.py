@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from newtonfl.backend import Array
 
@@ -213,7 +213,9 @@ def read_npz(path: Path, group: str | int | None) -> tuple[Array, Array, Array |
         try:
             if {parts["indices"].dtype.kind, parts["indptr"].dtype.kind} - set("iu"):
                 raise ValueError("indices and indptr must be whole numbers")
-            rows = sparse.csr_array((data, parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist()))
+            rows = scipy.sparse.csr_array(
+                (data, parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist())
+            )
             rows.check_format(full_check=True)
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"{path}: the CSR parts do not fit together ({error})") from None

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.sparse
+import scipy
 
 from newtonfl.backend import Array, namespace, sparse_to_device, to_device, to_host, zeros
 from newtonfl.blocks import Blocks, offsets_of

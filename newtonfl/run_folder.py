@@ -1,18 +1,19 @@
-"""A run's folder: run.toml, history.jsonl as it goes, x.npy, and result.json last."""
+"""A run's folder: run.toml, history.jsonl as it goes, x.npy, and result.json last. Written, and read again."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from newtonfl.backend import Array
-from newtonfl.history import Record
+from newtonfl.history import History, Record
 
-RESULT = "result.json"
+RESULT, HISTORY = "result.json", "history.jsonl"
 
 
 class RunFolder:
@@ -35,11 +36,10 @@ class RunFolder:
 
     def __init__(self, path: Path, force: bool = False) -> None:
         self.path = path
-        if (path / RESULT).exists() and not force:
-            raise ValueError(f"--out {path}: holds a result already; give another folder, or --force")
+        keep(path, force)
         path.mkdir(parents=True, exist_ok=True)
         (path / RESULT).unlink(missing_ok=True)
-        self._history = (path / "history.jsonl").open("w", encoding="utf-8")
+        self._history = (path / HISTORY).open("w", encoding="utf-8")
 
     def settings(self, text: str) -> None:
         """Write run.toml."""
@@ -66,6 +66,89 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, self.path / RESULT)
+
+
+def keep(path: Path, force: bool) -> None:
+    """Refuse to overwrite a result, unless by force."""
+    if (path / RESULT).exists() and not force:
+        raise ValueError(f"--out {path}: holds a result already; give another folder, or --force")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was read from its folder.
+
+    Attributes
+    ----------
+    path : Path
+    history : History
+        Of at least one record.
+    result : dict
+        The content of result.json; empty while the run is not finished.
+    """
+
+    path: Path
+    history: History
+    result: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Run:
+        """Read a run.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no history.
+        ValueError
+            If it cannot be read, or has no record.
+        """
+        path = Path(folder)
+        source = path / HISTORY
+        if not source.is_file():
+            raise FileNotFoundError(f"{path}: holds no {HISTORY}; `newtonfl solve … --out {path}` writes one")
+        history = History.read(source)
+        if not len(history):
+            raise ValueError(f"{source}: no round was recorded")
+        return cls(path, history, _result(path / RESULT))
+
+    @property
+    def title(self) -> str:
+        """What was minimised, in words."""
+        return str(self.result.get("title") or self.result.get("problem", ""))
+
+    @property
+    def method(self) -> str:
+        """The method's name, or the folder's for a run that is not finished."""
+        return str(self.result["method"]) if self.result else f"{self.path.resolve().name} (unfinished)"
+
+    @property
+    def label(self) -> str:
+        """What a comparison called it; else its folder's name."""
+        return str(self._compared.get("label", self.path.resolve().name))
+
+    @property
+    def entry(self) -> int | None:
+        """Its place in the comparison that ran it."""
+        entry = self._compared.get("entry")
+        return entry if isinstance(entry, int) else None
+
+    @property
+    def _compared(self) -> dict[str, Any]:
+        told = self.result.get("comparison")
+        return told if isinstance(told, dict) else {}
+
+
+def _result(source: Path) -> dict[str, Any]:
+    if not source.is_file():
+        return {}
+    try:
+        told = json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{source}: not the result of a run ({error})") from None
+    missing = {"method", "problem", "objective"} - set(told) if isinstance(told, dict) else {"a table of facts"}
+    if missing:
+        raise ValueError(f"{source}: not the result of a run (it lacks {', '.join(sorted(missing))})")
+    return dict(told)
 
 
 def to_toml(document: dict[str, Any]) -> str:

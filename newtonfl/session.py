@@ -70,6 +70,7 @@ class Session:
     def __post_init__(self) -> None:
         self.transport: Transport = self.problem.transport or InProcess()
         self.ledger = Ledger(self.problem.n_clients)
+        self.exchanges = 0  # round trips so far, the join not among them
         self.clients: Any = None
         self.failure: BaseException | None = None
         self.open = self.transport.rank == 0
@@ -102,11 +103,13 @@ class Session:
 
     def exchange(self, announcement: Announcement, sizes: Sizes) -> Replies:
         """Carry an announcement to the clients and their replies back."""
+        self.exchanges += 1
         return self._converse("round", announcement, sizes)
 
     def ask(self, question: str, x: Array) -> Array:
         """Every client's answer to one of :data:`QUESTIONS`, in client order, shape (n, …). Off the ledger."""
-        answers = [unpack(buffer)[0] for buffer in self._call(pack({"x": to_host(x)}, call="ask", question=question))]
+        told = [unpack(buffer)[0] for buffer in self._call(pack({"x": to_host(x)}, call="ask", question=question))]
+        answers = [answer for answer in told if len(answer["clients"])]
         clients = np.concatenate([answer["clients"] for answer in answers])
         table: Array = np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
         return table
@@ -174,6 +177,9 @@ class Session:
         try:
             arrays, facts = unpack(buffer)
             call = facts["call"]
+            if not len(self.problem.clients):  # a rank of no clients has nothing to say
+                nobody = np.zeros(0, np.int64)
+                return pack({"packets": nobody.astype(np.uint8), "formula_bits": nobody, "clients": nobody})
             if call == "ask":
                 phase = f"answering {facts['question']}"
                 answer = QUESTIONS[facts["question"]](self.problem, to_device(arrays["x"], self.problem.like))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from newtonfl import data, splits
 from newtonfl.backend import Array
@@ -71,7 +71,7 @@ def silo(file: ProblemFile, folder: Path, source: str) -> Table:
 
 def summary(file: ProblemFile, table: Table) -> Summary:
     """What :func:`agree` needs to know of a table as read."""
-    dense = not sparse.issparse(table.rows)
+    dense = not scipy.sparse.issparse(table.rows)
     nonzeros = int(np.count_nonzero(table.rows)) if dense else int(table.rows.nnz)
     labels = np.unique(table.labels).tolist() if file.objective.loss in TWO_CLASSES else ()
     many, columns = table.rows.shape
@@ -149,7 +149,11 @@ def rows(file: ProblemFile, folder: Path) -> tuple[Table, list[Array]]:
     tables = [finish(file, table, agreement) for table in tables]
     if file.clients.split == "files":
         blocks = [table.rows for table in tables]
-        stacked = np.concatenate(blocks) if agreement.dense else sparse.csr_array(sparse.vstack(blocks, format="csr"))
+        stacked = (
+            np.concatenate(blocks)
+            if agreement.dense
+            else scipy.sparse.csr_array(scipy.sparse.vstack(blocks, format="csr"))
+        )
         ends = np.cumsum([len(table.labels) for table in tables])
         parts = np.split(np.arange(ends[-1], dtype=np.int64), ends[:-1])
         return Table(stacked, np.concatenate([table.labels for table in tables]), file.data.source), parts

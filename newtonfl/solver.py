@@ -25,7 +25,7 @@ from newtonfl.methods.steps import NoStep, SingularStep
 from newtonfl.methods.trials import slack
 from newtonfl.problem import Problem
 from newtonfl.session import Session
-from newtonfl.transport import InProcess, enough_clients
+from newtonfl.transport import InProcess
 
 T = TypeVar("T")
 
@@ -118,6 +118,7 @@ def solve(
     Parameters
     ----------
     problem : Problem
+        What is minimised.
     method : Method
         Say ``nf.newton_3pc()``.
     tol : float
@@ -134,11 +135,12 @@ def solve(
     Returns
     -------
     Result
+        The last iterate, why it ended, and the history.
 
     Raises
     ------
-    ValueError
-        If an argument or a method's setting does not go with the problem.
+    ValueError, TypeError
+        If an argument is not allowed, or a method's setting does not go with the problem.
     Fault
         If another rank failed; the message names rank and phase.
 
@@ -153,7 +155,7 @@ def solve(
     transport = problem.transport or InProcess()
     with one_blas_thread():
         with transport.agreed("checking the settings"):
-            start = _check(problem, method, tol, rounds, x0, seed, transport.size)
+            start = _check(problem, method, tol, rounds, x0, seed)
             resolved = method.resolved(problem)
         told = f"{resolved!r}, tol={tol}, rounds={rounds}, seed={seed}, {problem.objective}"
         transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's part may print its address
@@ -165,7 +167,7 @@ def solve(
             return result
 
 
-def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, seed: int, ranks: int) -> Array:
+def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, seed: int) -> Array:
     if not isinstance(problem, Problem) or not isinstance(method, Method):
         raise TypeError(f"solve(problem, method): given {type(problem).__name__} and {type(method).__name__}")
     if not 0 <= tol < math.inf:
@@ -173,7 +175,6 @@ def _check(problem: Problem, method: Method, tol: float, rounds: int, x0: Array 
     for name, number in (("rounds", rounds), ("seed", seed)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise ValueError(f"{name}: given {number!r}, must be a whole number of at least 0")
-    enough_clients(ranks, problem.n_clients)
     start = np.zeros(problem.dim) if x0 is None else real_vector(x0)
     if start.shape != (problem.dim,) or not np.isfinite(start).all():
         raise ValueError(f"x0: given shape {start.shape}, must be ({problem.dim},) and finite")
@@ -268,7 +269,7 @@ class _Loop:
             round, f, None if problem.f_star is None else f - problem.f_star, norm, step,
             float(up.bytes.mean()), float(down.bytes.mean()),
             float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds,
-            ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
+            self.session.exchanges, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
         )  # fmt: skip
         self.history.append(record)
         stopped = self.callback is not None and self.callback(record)

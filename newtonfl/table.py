@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from newtonfl.backend import Array
 
@@ -37,11 +37,11 @@ class Table:
 
 def store(rows: Array, dense: bool | None = None) -> Array:
     """`rows` as this library keeps them, dense or CSR; by default CSR rows become dense if half or more is non-zero."""
-    if not sparse.issparse(rows):
+    if not scipy.sparse.issparse(rows):
         if dense is not False:
             return np.ascontiguousarray(rows, dtype=np.float64)
-        return sparse.csr_array(np.asarray(rows, dtype=np.float64))
-    rows = sparse.csr_array(rows, dtype=np.float64)
+        return scipy.sparse.csr_array(np.asarray(rows, dtype=np.float64))
+    rows = scipy.sparse.csr_array(rows, dtype=np.float64)
     rows.sum_duplicates()  # also sorts
     rows.eliminate_zeros()
     if dense is None:
@@ -107,7 +107,7 @@ def scale(rows: Array, how: str) -> Array:
         raise ValueError(f"scale: given {how!r}, allowed are {', '.join(SCALES)}")
     if how == "none":
         return rows
-    is_sparse = sparse.issparse(rows)
+    is_sparse = scipy.sparse.issparse(rows)
     if how == "standard":
         if is_sparse:
             raise ValueError(
@@ -123,10 +123,10 @@ def scale(rows: Array, how: str) -> Array:
         factors = np.where(top > 0, top, 1.0)
         if not is_sparse:
             return rows / factors
-        return sparse.csr_array((rows.data / factors[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
+        return scipy.sparse.csr_array((rows.data / factors[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
     norms = np.sqrt((rows * rows).sum(axis=1))  # for CSR arrays, too, * goes entry by entry
     norms = np.where(norms > 0, norms, 1.0)
     if not is_sparse:
         return rows / norms[:, None]
     data = rows.data / np.repeat(norms, np.diff(rows.indptr))
-    return sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
+    return scipy.sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)

@@ -6,56 +6,25 @@ import json
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import SMALL, caller, small_problem
 
 from newtonfl.backend import pick_device
-from newtonfl.cli import main
 from newtonfl.history import History
 
 
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Run a command in this process; returns (status, stdout, stderr)."""
-    for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return call
-
-
-SMALL = """
-title = "Small"
-[data]
-source = "csv:small.csv"
-[objective]
-loss = "logistic"
-l2 = 1e-2
-[clients]
-count = 4
-split = "blocks"
-"""
+    return caller(capsys, monkeypatch)
 
 
 @pytest.fixture
 def small(tmp_path):
     """A problem of 40 rows and 3 features beside its data."""
-    draw = np.random.Generator(np.random.Philox(5))
-    rows = draw.standard_normal((40, 3))
-    labels = (rows.sum(axis=1) + draw.standard_normal(40) > 0).astype(int)
-    lines = [
-        ",".join([*(f"{value:.6f}" for value in row), str(label)]) for row, label in zip(rows, labels, strict=True)
-    ]
-    (tmp_path / "small.csv").write_text("\n".join(["a,b,c,y", *lines]) + "\n")
-    (tmp_path / "small.toml").write_text(SMALL)
-    return tmp_path / "small.toml"
+    return small_problem(tmp_path)
 
 
 def test_a_solve_says_what_it_did(run, small, tmp_path):
@@ -149,22 +118,6 @@ def test_a_settings_file_does_not_run_python_from_elsewhere(run, tmp_path):
     assert status == 2 and "does not run code" in err and str(own) in err
 
 
-def test_plot_draws_the_gap(run, small, tmp_path):
-    run("solve", small, "--quiet", "--out", tmp_path / "out")
-    status, out, _ = run("plot", tmp_path / "out")
-    assert status == 0
-    png, svg = map(Path, out.split())
-    assert png.read_bytes()[:4] == b"\x89PNG" and "<svg" in svg.read_text()
-    status, _, err = run("plot", tmp_path)
-    assert status == 2 and "history.jsonl" in err
-    (tmp_path / "out" / "result.json").write_text("{}")
-    status, _, err = run("plot", tmp_path / "out")
-    assert status == 2 and "result.json" in err
-    (tmp_path / "out" / "history.jsonl").write_text('{"round": 0, "f": [1]}\n')
-    status, _, err = run("plot", tmp_path / "out")
-    assert status == 2 and "history.jsonl, line 1" in err
-
-
 def test_the_catalogue_and_the_methods_are_listed(run):
     status, out, _ = run("problems")
     assert status == 0 and "breast_cancer" in out and "quadratic" in out
@@ -192,7 +145,6 @@ def refused(run, *words):
         (["--set", "compressor=topk"], ["topk needs K"]),
         (["--set", "compressor=topk:0"], ["0", "at least 1"]),
         (["--set", "compressor=topk:7"], ["K = 7", "at most 6", "d(d+1)/2", "d = 3"]),
-        (["--set", "compressor=topk:3d"], ["K = 9", "at most 6"]),
         (["--set", "compressor=rank:4"], ["rank:4", "at most d = 3"]),
         (["--set", "step=newton"], ["'newton'", "shift, project, plain"]),
         (["--set", "alpha=2"], ["alpha", "2", "(0, 1]"]),

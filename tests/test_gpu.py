@@ -18,6 +18,7 @@ from newtonfl.backend import cupy, on_host
 from newtonfl.glm import GLM
 from newtonfl.kernels.select import KTH_MAGNITUDE, largest
 from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
+from newtonfl.multinomial import Multinomial
 
 
 def problem(like, loss=None, l2=1e-2):
@@ -66,6 +67,37 @@ def test_every_loss_runs_on_a_device(loss, monkeypatch):
     strict_device.install(monkeypatch)
     device = nf.solve(problem(strict_device.on_device(), loss), nf.newton_3pc(), rounds=5, tol=0.0)
     assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+
+
+def multinomial(like):
+    draw = np.random.Generator(np.random.Philox(12))
+    rows, labels = draw.standard_normal((60, 3)), draw.integers(0, 4, 60).astype(float)
+    more = {"like": like, "n_clients": 4, "ridge": 1e-2, "objective": "test"}
+    return Multinomial(rows, labels, [13, 20, 7, 20], 4, 60, **more)
+
+
+@pytest.mark.parametrize("make", [nf.newton, lambda: nf.newton_3pc(line_search=3), lambda: nf.ef21(batch=5)])
+def test_multinomial_problems_run_on_a_device(make, monkeypatch):
+    host = nf.solve(multinomial(np.zeros(0)), make(), rounds=5, tol=0.0)
+    strict_device.install(monkeypatch)
+    device = nf.solve(multinomial(strict_device.on_device()), make(), rounds=5, tol=0.0)
+    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+
+
+def test_a_singular_step_is_searched_on_a_device(monkeypatch):
+    """Without a penalty, and a column of zeros: only the hair on the diagonal makes a step."""
+
+    def flat(like):
+        rows = np.hstack([problem(np.zeros(0)).host[0], np.zeros((60, 1))])
+        more = {"like": like, "n_clients": 4, "ridge": 0.0, "objective": "test"}
+        return GLM(rows, problem(np.zeros(0)).labels, [13, 20, 7, 20], Huber(), 60, **more)
+
+    host = nf.solve(flat(np.zeros(0)), nf.newton_3pc(line_search=5), rounds=60)
+    assert host.converged
+    strict_device.install(monkeypatch)
+    device = nf.solve(flat(strict_device.on_device()), nf.newton_3pc(line_search=5), rounds=60)
+    assert device.converged and np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+    assert nf.solve(flat(strict_device.on_device()), nf.newton_3pc()).reason is nf.Reason.SINGULAR
 
 
 def test_the_guard_catches_a_silent_move(monkeypatch):

@@ -118,6 +118,15 @@ def test_every_rank_reads_its_own_clients_files(tmp_path):
     assert ended.status == 2 and "rank 2" in ended.err and "silo_4.csv" in ended.err, ended.err
 
 
+@pytest.mark.parametrize("comm", ["", "MPI.COMM_WORLD"])
+def test_a_launcher_of_another_mpi_is_noticed(comm):
+    """It started three ranks, and this library sees one: three solves of one rank each would pass for one of three."""
+    program = f"from mpi4py import MPI; import newtonfl as nf; nf.connect({comm})"
+    env = {**ONE_THREAD, "SLURM_STEP_NUM_TASKS": "3"}
+    ended = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and "the launcher started 3 ranks, and this process sees 1" in ended.stderr
+
+
 def test_more_ranks_than_clients_are_refused():
     ended = launch(3, "-m", "newtonfl", "solve", "breast_cancer", "--clients", "2")
     assert ended.status == 2 and "3 ranks and 2 clients" in ended.err

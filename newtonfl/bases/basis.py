@@ -23,24 +23,74 @@ from newtonfl.wire import Parts
 
 
 class Basis(ABC):
-    """Names coordinates for the clients' Hessians. Subclasses are frozen dataclasses of settings."""
+    """Names coordinates for the clients' Hessians. Subclasses are frozen dataclasses of settings.
+
+    Attributes
+    ----------
+    name : str
+        As the command line writes it.
+    """
 
     name: ClassVar[str]
 
     @abstractmethod
     def of(self, problem: Problem) -> TriangleCoordinates:
-        """The coordinates of the clients that this process holds."""
+        """The coordinates of the clients that this process holds.
+
+        Parameters
+        ----------
+        problem : Problem
+            Whose Hessians are to be told.
+
+        Returns
+        -------
+        TriangleCoordinates
+            A client's coordinates stand where it does in ``problem.clients``.
+        """
 
     @abstractmethod
     def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
-        """The coordinates of all clients, as the server learns them from their greetings."""
+        """The coordinates of all clients, as the server learns them from their greetings.
+
+        Parameters
+        ----------
+        dim : int
+            d.
+        greetings : sequence of Parts
+            What each client's :meth:`TriangleCoordinates.greeting` holds, in client order.
+
+        Returns
+        -------
+        TriangleCoordinates
+            The same as the clients' own.
+
+        Raises
+        ------
+        WireError
+            If a greeting tells of no coordinates.
+        """
 
     @abstractmethod
     def sizes(self, dim: int, part: str, heard: Parts) -> int:
-        """How many coordinates a greeting's `part` has, after the parts `heard` before it."""
+        """How many coordinates a part of a greeting has, so that it can be decoded.
+
+        Parameters
+        ----------
+        dim : int
+            d.
+        part : str
+            Its name.
+        heard : Parts
+            The parts before it.
+
+        Returns
+        -------
+        int
+            Of the whole vector that the part is about, though it may tell a few of them.
+        """
 
     def with_diagonal(self) -> Self:
-        """A basis that spans multiples of the identity too."""
+        """A basis that spans multiples of the identity too; ValueError where there is none."""
         return self
 
 

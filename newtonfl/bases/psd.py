@@ -21,6 +21,14 @@ class PSD(WholeTriangle):
 
     So h_jl = A_jl and h_jj = A_jj - Σ_{l≠j} A_jl. Every matrix of the basis is positive semidefinite: of two
     vectors of coefficients, the larger in every entry is the larger matrix.
+
+    Examples
+    --------
+    The coefficients h_11, h_12 and h_22 of the matrix with rows (2, 1) and (1, 3):
+
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.PSD().heard(2, [{}]).of_entries(np.array([2.0, 1.0, 3.0]), 2)
+    array([1., 1., 2.])
     """
 
     name = "psd"

@@ -26,6 +26,13 @@ class Support(Basis):
     ----------
     diagonal : bool
         Hold the whole diagonal as well, so that multiples of the identity can be told.
+
+    Examples
+    --------
+    >>> import newtonfl as nf, scipy.sparse
+    >>> p = nf.from_arrays(scipy.sparse.csr_array([[1, 1, 0, 0], [0, 0, 0, 1]]), [0, 1], clients=2)
+    >>> nf.Support().of(p).sizes
+    array([3, 1])
     """
 
     diagonal: bool = False

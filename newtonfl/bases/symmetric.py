@@ -40,6 +40,13 @@ class Symmetric(WholeTriangle):
     isometric : bool
         True scales off-diagonal coordinates by √2, so that the Frobenius norm is their 2-norm and Top-K's constant is
         the true one. False keeps plain entries, as the papers' own programs do.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> space = nf.Symmetric().heard(2, [{}])
+    >>> space.of_entries(np.array([2.0, 1.0, 3.0]), 2).round(3)
+    array([2.   , 1.414, 3.   ])
     """
 
     isometric: bool = True

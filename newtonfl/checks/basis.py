@@ -29,6 +29,7 @@ def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
     Parameters
     ----------
     basis : Basis
+        What is checked.
     problem : Problem
         All its clients in this process.
     seed : int

@@ -43,6 +43,7 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
     Parameters
     ----------
     compressor : Compressor
+        What is checked.
     dim : int
         d. Vectors have 0, 1, 2, d and d(d + 1)/2 coordinates; matrices are of order 1, 2 and d.
     draws : int

@@ -34,6 +34,7 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
     Parameters
     ----------
     mechanism : Mechanism
+        What is checked.
     dim : int
         d; there are d(d + 1)/2 coordinates.
     draws : int

@@ -49,6 +49,7 @@ def check_method(
     Parameters
     ----------
     method : Method
+        What is checked.
     problem : Problem
         All its clients in this process.
     rounds : int

@@ -18,7 +18,18 @@ from newtonfl.triangle import triangle
 
 @dataclass(frozen=True)
 class Contractive:
-    """E‖C(x) - x‖² ≤ (1 - δ)‖x‖² with 0 < δ ≤ 1."""
+    """E‖C(x) - x‖² ≤ (1 - δ)‖x‖² with 0 < δ ≤ 1.
+
+    Parameters
+    ----------
+    delta : float
+        δ.
+
+    Raises
+    ------
+    ValueError
+        If δ is not in (0, 1].
+    """
 
     delta: float
 
@@ -29,7 +40,18 @@ class Contractive:
 
 @dataclass(frozen=True)
 class Unbiased:
-    """E C(x) = x and E‖C(x) - x‖² ≤ ω‖x‖²."""
+    """E C(x) = x and E‖C(x) - x‖² ≤ ω‖x‖².
+
+    Parameters
+    ----------
+    omega : float
+        ω.
+
+    Raises
+    ------
+    ValueError
+        If ω is negative or not finite.
+    """
 
     omega: float
 
@@ -51,14 +73,41 @@ class Compressor(ABC):
 
     @abstractmethod
     def contract(self, size: int) -> Contractive | Unbiased:
-        """What theory may rely on for `size` coordinates."""
+        """What theory may rely on.
+
+        Parameters
+        ----------
+        size : int
+            How many coordinates there are; of a symmetric matrix d(d + 1)/2. Of none nothing is lost.
+
+        Returns
+        -------
+        Contractive or Unbiased
+            With the δ or ω that holds for every input of that size.
+        """
 
     @abstractmethod
     def compress(self, v: Array, key: Key) -> Message:
-        """The message for one client's `v`: NumPy, shape (size,) or (d, d). Random draws come from `key` alone."""
+        """What one client says.
+
+        Parameters
+        ----------
+        v : numpy.ndarray of float64, shape (size,) or (d, d)
+            The client's coordinates, or their symmetric matrix where :attr:`acts_on` asks for it; not to be changed.
+        key : Key
+            Where all random draws come from: ``key.generator()``.
+
+        Returns
+        -------
+        Message
+            Such as ``Sparse(indices, values)`` or ``Dense(values)``.
+        """
 
     def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
-        """The messages of all clients held here. A built-in may do it at once, on the device that holds `vectors`."""
+        """The messages of all clients held here, each about its block of `vectors` with its own of the `keys`.
+
+        A built-in may do it at once, on the device that holds `vectors`.
+        """
         host = Blocks(to_host(vectors.values).view(), vectors.offsets)
         host.values.flags.writeable = False  # what is compressed is still needed afterwards
         return [self.checked(self.compress(v, key), len(v)) for v, key in zip(host, keys, strict=True)]
@@ -101,7 +150,7 @@ class Compressor(ABC):
         return type(self).__name__
 
     def for_dimension(self, dim: int) -> Self:
-        """This compressor with settings like ``"8d"`` made numbers for dimension `dim`."""
+        """This compressor with settings like ``"8d"`` made numbers for dimension `dim`; ValueError where none fits."""
         return self
 
 
@@ -130,7 +179,7 @@ class KeepsK(Compressor):
         return int(self.k)
 
     def formula_bits(self, size: int) -> int:
-        """The papers' count of one message: 32 K."""
+        """The papers' count of one message of `size` coordinates: 32 K."""
         return FLOAT_BITS * self.counted(size)
 
     def kept(self, size: int) -> int:
@@ -138,12 +187,12 @@ class KeepsK(Compressor):
         return min(self.counted(size), size)
 
     def for_dimension(self, dim: int) -> Self:
-        """With K made a number.
+        """This compressor with K made a number for dimension `dim`.
 
         Raises
         ------
         ValueError
-            If K is neither a number nor a multiple of d or r, less than 1, or more than d(d+1)/2.
+            If K is neither a number nor a multiple of d or r, less than 1, or a number of more than d(d+1)/2.
         """
         most, multiple = triangle(dim).size, isinstance(self.k, str) and self.k[-1:] in ("d", "r")
         try:
@@ -152,7 +201,8 @@ class KeepsK(Compressor):
             raise ValueError(
                 f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d, or of r"
             ) from None
-        k = max(int(number), 1) if multiple and 0 < number <= most else number  # a small share of d is one entry
+        # A small share of d is one entry, and a multiple is meant for every d: where it is more, all entries.
+        k = min(max(int(number), 1), most) if multiple and 0 < number < math.inf else number
         if not (k >= 1 and (k == math.inf or k == int(k))):
             raise ValueError(f"{self.text}: given K = {_plain(k)}, must be a whole number of at least 1")
         if k > most:

@@ -23,6 +23,12 @@ class Contracted(Compressor):
     ----------
     compressor : Compressor
         Q.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.Contracted(nf.RandK(2)).contract(8)
+    Contractive(delta=0.25)
     """
 
     compressor: Compressor
@@ -36,7 +42,7 @@ class Contracted(Compressor):
         return self.compressor.text
 
     def factor(self, size: int) -> float:
-        """1/(ω + 1)."""
+        """1/(ω + 1) for `size` coordinates; ValueError where Q is contractive already."""
         contract = self.compressor.contract(size)
         if not isinstance(contract, Unbiased):
             raise ValueError(f"Contracted: given {self.compressor.text}, which is contractive already")

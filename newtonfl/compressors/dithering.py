@@ -26,6 +26,14 @@ class Dithering(Quantiser):
     ----------
     levels : int or None
         s; None is √D, rounded.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.Dithering(5).compress(np.array([3.0, -4.0]), nf.Key(0)).coordinates()[1]
+    array([ 3., -4.])
+    >>> nf.Dithering().contract(16)
+    Unbiased(omega=1.0)
     """
 
     levels: int | None = None

@@ -12,7 +12,14 @@ from newtonfl.messages import Dense, Message
 
 @dataclass(frozen=True)
 class Identity(Compressor):
-    """C(x) = x; δ = 1."""
+    """C(x) = x; δ = 1.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.Identity().contract(8)
+    Contractive(delta=1.0)
+    """
 
     @property
     def text(self) -> str:

@@ -23,6 +23,12 @@ class Natural(Quantiser):
 
     x = (1 + t)·2^e becomes 2^(e+1) with probability t, else 2^e; the worst t is 1/3. The papers count 9 bits a
     coordinate. Numbers that have a power of two above them in float64, all below 2^1023, are unbiased.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.Natural().compress(np.array([3.0, -5.0, 8.0]), nf.Key(0)).coordinates()[1]
+    array([ 2., -4.,  8.])
     """
 
     sends_norm = False

@@ -33,6 +33,14 @@ class NaturalDithering(Quantiser):
         s.
     base : int
         b, from 2 to 255.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.NaturalDithering(8).compress(np.array([4.0, 0.0]), nf.Key(0)).coordinates()[1]
+    array([4., 0.])
+    >>> nf.NaturalDithering(8).contract(16).omega < 0.13
+    True
     """
 
     levels: int

@@ -21,6 +21,20 @@ class PowerSGD(KeepsRank):
     rank X < R, nothing is lost). The share π_i grows with abs(λ_i) and falls with every other abs(λ_j), and G's rows
     are exchangeable, so that π and λ² are ordered alike; by Chebyshev's inequality E‖PPᵀX‖² = Σ π_i λ_i² ≥ (R/d)‖X‖².
     The symmetric part of an estimate is no farther from the symmetric X than the estimate. X = I loses just that much.
+
+    Parameters
+    ----------
+    r : int
+        R, from 1 to d. A client whose matrix is smaller keeps its own dimension.
+
+    Examples
+    --------
+    A matrix of rank R is told whole:
+
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.PowerSGD(1).compress(np.ones((2, 2)), nf.Key(0)).matrix().round(9)
+    array([[1., 1.],
+           [1., 1.]])
     """
 
     label = "powersgd"

@@ -29,11 +29,35 @@ class Quantiser(Compressor):
 
     @abstractmethod
     def quantise(self, rows: Array, key: Key) -> Levels:
-        """Each row of `rows`, shape (m, size), quantised by itself, with independent draws."""
+        """Each row quantised by itself, with independent draws.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of float64, shape (m, size)
+            Vectors of one length.
+        key : Key
+            Where the draws come from.
+
+        Returns
+        -------
+        Levels
+            The m·size numbers, with a scale for each row.
+        """
 
     @abstractmethod
     def bits(self, size: int) -> int:
-        """The papers' count for `size` coordinates."""
+        """The papers' count.
+
+        Parameters
+        ----------
+        size : int
+            How many numbers there are.
+
+        Returns
+        -------
+        int
+            Bits.
+        """
 
     def compress(self, v: Array, key: Key) -> Levels:
         return self.quantise(v[None], key)

@@ -17,6 +17,20 @@ class RandK(KeepsK):
     """Rand-K: K coordinates drawn without replacement, scaled by size/K; ω = size/K - 1 (arXiv 2106.02969, section 3).
 
     A client with fewer than K coordinates sends them all, unscaled.
+
+    Parameters
+    ----------
+    k : int or str
+        K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
+        basis its rank r.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.RandK(2).compress(np.arange(6.0), nf.Key(0)).coordinates()
+    (array([3, 5]), array([ 9., 15.]))
+    >>> nf.RandK(2).contract(6)
+    Unbiased(omega=2.0)
     """
 
     label = "randk"

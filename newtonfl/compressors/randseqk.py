@@ -18,6 +18,18 @@ class RandSeqK(KeepsK):
 
     Each coordinate is kept with probability K/size, so ω = size/K - 1 as for Rand-K; of the positions only the first is
     sent. A client with fewer than K coordinates sends them all, unscaled.
+
+    Parameters
+    ----------
+    k : int or str
+        K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
+        basis its rank r.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.RandSeqK(3).compress(np.arange(6.0), nf.Key(0)).coordinates()
+    (array([4, 5, 0]), array([ 8., 10.,  0.]))
     """
 
     label = "randseqk"

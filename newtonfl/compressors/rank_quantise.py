@@ -23,8 +23,16 @@ class RankThenQuantise(Compressor):
     Parameters
     ----------
     rank : RankR
+        How many eigenpairs are kept.
     quantise : Natural, Dithering or NaturalDithering
         Q.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> both = nf.RankThenQuantise(nf.RankR(1), nf.Natural())
+    >>> both.text, round(both.contract(3).delta, 4)  # a triangle of 3 entries: d = 2
+    ('rank:1+natural', 0.3951)
     """
 
     rank: RankR
@@ -39,7 +47,7 @@ class RankThenQuantise(Compressor):
         return Contractive(self.rank.contract(size).delta * self.factor(dimension(size)))
 
     def factor(self, dim: int) -> float:
-        """1/(ω_d + 1)²."""
+        """1/(ω_d + 1)² for vectors of length `dim`."""
         return 1.0 / (self.quantise.contract(dim).omega + 1.0) ** 2
 
     def compress(self, v: Array, key: Key) -> Message:

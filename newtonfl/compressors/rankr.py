@@ -18,6 +18,18 @@ class RankR(KeepsRank):
 
     For a symmetric matrix that is the truncated singular value decomposition. Each term travels as the vector
     √abs(λ) u with the sign of λ; the vector's own sign is fixed by making its entry of largest magnitude positive.
+
+    Parameters
+    ----------
+    r : int
+        R, from 1 to d. A client whose matrix is smaller keeps its own dimension.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.RankR(1).compress(np.diag([2.0, -9.0]), nf.Key(0)).matrix()
+    array([[ 0.,  0.],
+           [ 0., -9.]])
     """
 
     label = "rank"
@@ -26,7 +38,7 @@ class RankR(KeepsRank):
         return Contractive(self.share(size))
 
     def eigenpairs(self, v: Array) -> tuple[Array, Array]:
-        """The eigenvalues chosen, shape (R,), and their unit vectors, shape (R, d)."""
+        """The eigenvalues of `v` that are chosen, shape (R,), and their unit vectors, shape (R, d)."""
         values, vectors = np.linalg.eigh(v)
         chosen = np.sort(np.argsort(-np.abs(values), kind="stable")[: self.r])
         units = vectors[:, chosen].T

@@ -26,6 +26,12 @@ class BiasedRounding(Compressor):
     ----------
     base : int
         b, from 2 to 255.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.BiasedRounding().compress(np.array([0.3, -5.0, 7.0]), nf.Key(0)).coordinates()[1]
+    array([ 0.25, -4.  ,  8.  ])
     """
 
     base: int = 2

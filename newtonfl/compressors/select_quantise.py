@@ -28,8 +28,15 @@ class SelectThenQuantise(Compressor):
     Parameters
     ----------
     select : TopK
+        Which entries are kept.
     quantise : Natural, Dithering or NaturalDithering
         Q.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.SelectThenQuantise(nf.TopK(1), nf.Natural()).compress(np.array([1.0, -4.5]), nf.Key(0)).coordinates()
+    (array([1]), array([-3.55555556]))
     """
 
     select: TopK
@@ -43,7 +50,7 @@ class SelectThenQuantise(Compressor):
         return Contractive(self.select.contract(size).delta * self.factor(size))
 
     def factor(self, size: int) -> float:
-        """1/(ω_K + 1)."""
+        """1/(ω_K + 1), for K of `size` coordinates."""
         return 1.0 / (self.quantise.contract(self.select.kept(size)).omega + 1.0)
 
     def compress(self, v: Array, key: Key) -> Message:

@@ -24,6 +24,12 @@ class Threshold(Compressor):
     ----------
     lam : float
         λ, above 0 and at most 1.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.Threshold(0.5).compress(np.array([4.0, 1.0, -2.0]), nf.Key(0)).coordinates()
+    (array([0, 2]), array([ 4., -2.]))
     """
 
     lam: float

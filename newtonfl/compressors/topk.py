@@ -21,6 +21,20 @@ class TopK(KeepsK):
 
     In the isometric coordinates of a symmetric matrix that δ is exact: the 2-norm is the Frobenius norm. Zeros are not
     sent, and of equal magnitudes the lowest position goes first. A client with fewer than K coordinates sends them all.
+
+    Parameters
+    ----------
+    k : int or str
+        K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
+        basis its rank r.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.TopK(2).compress(np.array([3.0, 1.0, -5.0]), nf.Key(0)).coordinates()
+    (array([0, 2]), array([ 3., -5.]))
+    >>> nf.TopK(2).contract(8)
+    Contractive(delta=0.25)
     """
 
     label = "topk"

@@ -20,6 +20,20 @@ class TopLEK(KeepsK):
     With r_j the energy that the j largest entries leave over, j is the least number with r_j ≤ (1 - δ)‖x‖²; one entry
     fewer is sent with probability ((1 - δ)‖x‖² - r_j) / (r_{j-1} - r_j). In the isometric coordinates of a symmetric
     matrix the norm is Frobenius's. The authors' program stops earlier, at a slack of 0.1‖x‖²; here is none.
+
+    Parameters
+    ----------
+    k : int or str
+        K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
+        basis its rank r.
+
+    Examples
+    --------
+    Without its largest entry this vector keeps half of its norm's square, which δ = 3/6 allows to lose:
+
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.TopLEK(3).compress(np.array([1.0, 1.0, -2.0, 1.0, 1.0, 0.0]), nf.Key(0)).coordinates()
+    (array([2]), array([-2.]))
     """
 
     label = "toplek"
@@ -35,7 +49,7 @@ class TopLEK(KeepsK):
         return Sparse(kept, v[kept])
 
     def choice(self, v: Array) -> tuple[Array, float]:
-        """The j largest entries, the largest first, and the probability that the last of them stays at home."""
+        """The j largest entries of `v`, the largest first, and the probability that the last of them stays at home."""
         largest_k = largest(v, np.array([0, len(v)]), self.kept(len(v)))[0]
         order = largest_k[np.argsort(-np.abs(v[largest_k]), kind="stable")]
         peak = np.abs(v).max(initial=0.0)

@@ -26,6 +26,20 @@ class AdaCGD(Mechanism):
         From the strongest compression to the weakest.
     zeta : float
         ζ ≥ 0.
+
+    Raises
+    ------
+    TypeError
+        If a level is no Compressor.
+    ValueError
+        If there is no level, or ζ is not a finite number of at least 0.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> ladder = nf.AdaCGD((nf.TopK(3), nf.TopK(4)), zeta=2.0)
+    >>> ladder.spoken, ladder.constants(4)
+    ('adacgd:2,topk:3/topk:4', (0.5, 2.0))
     """
 
     levels: tuple[Compressor, ...]

@@ -24,6 +24,17 @@ class AdaptiveTopK(Mechanism):
     ----------
     compressor : TopK
         The most entries, K.
+
+    Raises
+    ------
+    ValueError
+        If `compressor` is another one.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.AdaptiveTopK(nf.TopK(5)).constants(10)
+    (0.25, 3.0)
     """
 
     compressor: Compressor

@@ -20,8 +20,23 @@ class CBAG(Mechanism):
     Parameters
     ----------
     compressor : Compressor
+        C.
     p : float
         p in (0, 1].
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is not one.
+    ValueError
+        If p is not in (0, 1].
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> lazy = nf.CBAG(nf.Identity(), p=0.75)
+    >>> lazy.spoken, lazy.constants(4)
+    ('cbag:0.75/identity', (0.5, 0.5))
     """
 
     compressor: Compressor
@@ -50,5 +65,27 @@ class CBAG(Mechanism):
 
 
 def bag(p: float = 0.75) -> CBAG:
-    """BAG: x itself with probability p, else h. CBAG with the identity."""
+    """BAG: x itself with probability p, else h (Newton-3PC, arXiv 2206.03588). CBAG with the identity.
+
+    Parameters
+    ----------
+    p : float
+        p in (0, 1].
+
+    Returns
+    -------
+    CBAG
+        With the identity.
+
+    Raises
+    ------
+    ValueError
+        If p is not in (0, 1].
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.bag(0.5).coin
+    0.5
+    """
     return CBAG(Identity(), p)

@@ -21,8 +21,23 @@ class CLAG(Mechanism):
     Parameters
     ----------
     compressor : Compressor
+        C.
     zeta : float
         ζ ≥ 0.
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is not one.
+    ValueError
+        If ζ is not a finite number of at least 0.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> lazy = nf.CLAG(nf.TopK(3), zeta=2.0)
+    >>> lazy.spoken, lazy.constants(4)
+    ('clag:2/topk:3', (0.5, 2.0))
     """
 
     compressor: Compressor
@@ -52,5 +67,27 @@ class CLAG(Mechanism):
 
 
 def lag(zeta: float = 2.0) -> CLAG:
-    """LAG: x itself where ‖x - h‖² > ζ‖x - y‖², else h; (A, B) = (1, ζ). CLAG with the identity."""
+    """LAG: x itself where ‖x - h‖² > ζ‖x - y‖², else h; (A, B) = (1, ζ) (3PC, arXiv 2202.00998).
+
+    Parameters
+    ----------
+    zeta : float
+        ζ ≥ 0.
+
+    Returns
+    -------
+    CLAG
+        With the identity.
+
+    Raises
+    ------
+    ValueError
+        If ζ is not a finite number of at least 0.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.lag(2.0).constants(4)
+    (1.0, 2.0)
+    """
     return CLAG(Identity(), zeta)

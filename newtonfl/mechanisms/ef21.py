@@ -27,9 +27,25 @@ class EF21(Mechanism):
     Parameters
     ----------
     compressor : Compressor
+        C.
     alpha : float, "theory" or "auto"
         α. ``theory`` is 1 - √(1-δ) for a contractive compressor and 1/(ω+1) for an unbiased one, per client; ``auto``
         is 1 for a contractive one and 1/(ω+1) for an unbiased one.
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is not one.
+    ValueError
+        If α is a number outside (0, 1] or another word.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.EF21(nf.TopK(3)).constants(4)[0]
+    0.5
+    >>> nf.EF21(nf.RandK(1)).rates([4])
+    array([0.25])
     """
 
     compressor: Compressor

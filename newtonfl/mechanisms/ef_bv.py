@@ -29,8 +29,25 @@ class EFBV(Mechanism):
     Parameters
     ----------
     compressor : Compressor
+        C.
     lam, nu : float or "theory"
         λ in [0, 1] and ν in (0, 1].
+    n_clients : int
+        n, whose draws are averaged; a solve sets it.
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is not one.
+    ValueError
+        If a rate is another word, or a number outside its interval.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> shifts = nf.EFBV(nf.RandK(1), n_clients=3)
+    >>> shifts.rates([4]), shifts.gains([4])
+    (array([0.25]), array([0.5]))
     """
 
     compressor: Compressor
@@ -90,6 +107,13 @@ class Diana(EFBV):
         Q.
     lam : float or "theory"
         α; ``theory`` is 1/(1+ω).
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> shifts = nf.Diana(nf.RandK(1))
+    >>> shifts.rates([4]), shifts.gains([4])
+    (array([0.25]), array([1.]))
     """
 
     nu: Rate = 1.0

@@ -129,12 +129,22 @@ class Mechanism(ABC):
         return None
 
     def rests(self, coin: bool) -> bool:
-        """Whether nothing will be sent whatever the target is, so that it need not be computed."""
+        """Whether nothing will be sent on this side of the `coin`, so that no target need be computed."""
         return False
 
     @abstractmethod
     def constants(self, size: int) -> tuple[float, float]:
-        """(A, B) for `size` coordinates.
+        """(A, B) of the inequality above.
+
+        Parameters
+        ----------
+        size : int
+            How many coordinates a target has.
+
+        Returns
+        -------
+        tuple of float
+            A in (0, 1] and B ≥ 0.
 
         Raises
         ------
@@ -144,7 +154,23 @@ class Mechanism(ABC):
 
     @abstractmethod
     def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        """The messages that turn h into C_{h,y}(x)."""
+        """What turns h into C_{h,y}(x).
+
+        Parameters
+        ----------
+        seen : Triple
+            A block for each client in this process: ``seen.told`` (h), ``seen.previous`` (y), ``seen.target`` (x),
+            ``seen.error`` (x - h) and ``seen.change`` (x - y).
+        voice : Voice
+            How they say something: ``voice.say(compressor, seen.error)``.
+        coin : bool
+            The server's coin, heads being true; true where the mechanism needs none.
+
+        Returns
+        -------
+        list of Message
+            One for each client, in order.
+        """
 
     @property
     def acts_on(self) -> Literal["vector", "symmetric"]:
@@ -156,7 +182,7 @@ class Mechanism(ABC):
         return np.ones(len(sizes))
 
     def gains(self, sizes: Array) -> Array:
-        """gain of each client, shape (n,)."""
+        """gain of each client, shape (n,), for clients with `sizes` coordinates."""
         return self.rates(sizes) if self.step_uses == "after" else np.zeros(len(sizes))
 
     @property
@@ -190,13 +216,16 @@ class Mechanism(ABC):
         return found
 
     def check(self, space: Coordinates) -> None:
-        """Refuse coordinates that this mechanism cannot serve, with a ValueError that says why."""
+        """Refuse a `space` of coordinates that this mechanism cannot serve, with a ValueError that says why."""
         for compressor in self.compressors():
             space.check(compressor)
         self.rates(space.sizes)
 
     def for_dimension(self, dim: int) -> Self:
-        """This mechanism with settings like ``"8d"`` made numbers, and unbiased compressors made contractive."""
+        """This mechanism with settings like ``"8d"`` made numbers for dimension `dim`; ValueError where none fits.
+
+        Unbiased compressors are made contractive, but where the mechanism is about unbiased ones.
+        """
         return self._mapped(
             lambda compressor: made_contractive(compressor.for_dimension(dim)), lambda inner: inner.for_dimension(dim)
         )
@@ -206,7 +235,7 @@ class Mechanism(ABC):
         return self._mapped(made_contractive, lambda inner: inner.contracted())
 
     def for_clients(self, n_clients: int) -> Self:
-        """This mechanism with settings that depend on how many clients' draws are averaged made definite."""
+        """This mechanism with what depends on whose draws are averaged made definite for `n_clients`."""
         return self
 
     def on_wire(self, rounded: Callable[[Compressor], Compressor]) -> Self:
@@ -230,9 +259,29 @@ class Mechanism(ABC):
     def send(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
     ) -> Sent:
-        """Tell of `target` (the clients' side).
+        """Tell of the targets: the clients' side.
 
         Before a client has told anything its last target counts as the present one: y = x.
+
+        Parameters
+        ----------
+        memory : Memory
+            What the clients remember; its h_i may be overwritten.
+        target : Blocks
+            x, a block for each client held here.
+        space : Coordinates
+            Their coordinates.
+        clients : numpy.ndarray of int64, shape (n held here,)
+            Their numbers, for their random streams.
+        key : Key
+            The round's stream, which each client makes its own.
+        coin : bool
+            The server's coin.
+
+        Returns
+        -------
+        Sent
+            The messages, the memory after them, and how far the estimate in use is off.
         """
         seen = Triple(memory.told, target if memory.target is None else memory.target, target)
         difference = seen.error
@@ -253,9 +302,22 @@ class Mechanism(ABC):
         clients: Array | None = None,
         boost: float = 1.0,
     ) -> tuple[Array, Array]:
-        """Hear of the targets of `clients`, positions in `space` (None: all, in order): the server's side.
+        """Hear of the targets: the server's side.
 
-        Where some of the clients stand for all, their news counts `boost` times in the estimate.
+        Parameters
+        ----------
+        mean : array, shape (space.total_size,)
+            Σ weight_i h_i before the messages; may be overwritten.
+        messages : sequence of Message
+            What was told, one for each of the `clients`.
+        space : Coordinates
+            The coordinates of all clients.
+        weights : numpy.ndarray, shape (number of messages,)
+            weight_i, 1/n as a rule.
+        clients : numpy.ndarray of int64 or None
+            Positions in `space` of those who told; None means all, in order.
+        boost : float
+            How often their news counts in the estimate, where some of the clients stand for all.
 
         Returns
         -------

@@ -21,8 +21,22 @@ class V1(Mechanism):
     Parameters
     ----------
     compressor : Compressor
+        C.
     whole : Compressor
         How the increment is sent: the identity, at the wire's precision.
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is not one.
+    ValueError
+        If `whole` rounds to powers of two.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.V1(nf.TopK(2)).constants(4)
+    (1.0, 0.5)
     """
 
     compressor: Compressor

@@ -21,6 +21,18 @@ class V2(Mechanism):
         C, contractive.
     first : Compressor
         Q, unbiased.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no Compressor.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> two = nf.V2(nf.TopK(2), nf.RandK(1))
+    >>> two.spoken, two.constants(4)
+    ('3pc-v2:randk:1/topk:2', (0.5, 1.5))
     """
 
     compressor: Compressor

@@ -22,6 +22,18 @@ class V3(Mechanism):
         C.
     inner : Mechanism
         C¹, one whose messages move h in full: any but EF21 with a rate below 1.
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is no Compressor, or `inner` no Mechanism.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> two = nf.V3(nf.TopK(2), nf.lag(2.0))
+    >>> two.spoken, two.constants(4)
+    ('3pc-v3:clag:2/identity/topk:2', (1.0, 1.0))
     """
 
     compressor: Compressor

@@ -22,6 +22,18 @@ class V4(Mechanism):
         C₁.
     first : Compressor
         C₂.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no Compressor.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> two = nf.V4(nf.TopK(2), nf.TopK(2))
+    >>> two.spoken, two.constants(4)
+    ('3pc-v4:topk:2/topk:2', (0.5, 0.5))
     """
 
     compressor: Compressor

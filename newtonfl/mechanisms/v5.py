@@ -23,10 +23,24 @@ class V5(Mechanism):
     Parameters
     ----------
     compressor : Compressor
+        C.
     p : float
         p in (0, 1].
     whole : Compressor
         How the increment is sent: the identity, at the wire's precision.
+
+    Raises
+    ------
+    TypeError
+        If `compressor` is not one.
+    ValueError
+        If p is not in (0, 1], or `whole` rounds to powers of two.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.V5(nf.TopK(2), p=0.75).constants(4)
+    (0.5, 0.25)
     """
 
     compressor: Compressor
@@ -62,6 +76,12 @@ class Marina(V5):
 
     (A, B) = (p, (1-p)ω), for C_{h,y}(x) - x = (h - y) + (Q(x - y) - (x - y)) on tails; the mean of n clients with
     independent draws has (1-p)ω/n.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.Marina(nf.RandK(2), p=0.25).constants(4)
+    (0.25, 0.75)
     """
 
     label = "marina"

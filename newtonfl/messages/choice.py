@@ -16,6 +16,13 @@ class Choice(Message):
     """A message of one of several levels, and which (AdaCGD, arXiv 2211.00188): 0 is saying nothing.
 
     The level costs two bytes. Formula bits and precision are those of the message.
+
+    Parameters
+    ----------
+    level : int
+        From 0 to 65535.
+    message : Message
+        What is said on it.
     """
 
     form = 9

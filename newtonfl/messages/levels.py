@@ -41,6 +41,11 @@ class Levels(Message):
         0: share(level) = level / s. From 2 to 255: share(level) = base^(level - s).
     indices : numpy.ndarray of int64, shape (count,), or None
         The coordinates that they are of, strictly increasing; None means all.
+
+    Raises
+    ------
+    ValueError
+        If the scales do not divide the numbers into equal runs, or s or the base cannot be.
     """
 
     form = 6

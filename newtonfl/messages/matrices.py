@@ -17,9 +17,16 @@ from newtonfl.messages.vectors import Dense
 
 @dataclass(frozen=True)
 class LowRank(MatrixMessage):
-    """A symmetric matrix Σ sign_r · w_r w_rᵀ: `vectors` w has shape (R, d), `signs` (R,) are ±1.
+    """A symmetric matrix Σ sign_r · w_r w_rᵀ.
 
     Each term is exactly symmetric because it is the outer product of one vector with itself.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray, shape (R, d)
+        The w_r as rows.
+    signs : numpy.ndarray, shape (R,)
+        ±1.
     """
 
     form = 5
@@ -61,10 +68,19 @@ class LowRank(MatrixMessage):
 
 @dataclass(frozen=True)
 class Factors(MatrixMessage):
-    """The symmetric part of Σ l_r r_rᵀ over r = 1 … R, R = `rank`.
+    """The symmetric part of Σ l_r r_rᵀ over r = 1 … R. Its precision is that of its two messages.
 
-    `left` and `right` tell of R·d numbers, one factor after the other: vector messages, Dense or Levels everywhere.
-    Its precision is theirs.
+    Parameters
+    ----------
+    left, right : Dense, or Levels everywhere
+        The l_r and the r_r, R·d numbers each, one vector after the other.
+    rank : int
+        R.
+
+    Raises
+    ------
+    ValueError
+        If one of them is another message.
     """
 
     form = 7

@@ -27,6 +27,11 @@ class Message(ABC):
         How its numbers stand on the wire. They are held as they will arrive.
     formula_bits : int
         The papers' count: 32 bits a number, unless its maker says otherwise (index bits, signs and l_i do not count).
+
+    Raises
+    ------
+    ValueError
+        If the precision is none of these.
     """
 
     form: ClassVar[int]
@@ -35,24 +40,61 @@ class Message(ABC):
 
     @abstractmethod
     def to_precision(self, precision: Precision) -> Message:
-        """This message with its numbers rounded to `precision`."""
+        """This message with its numbers rounded.
+
+        Parameters
+        ----------
+        precision : {"float64", "float32", "natural"}
+            As they shall arrive.
+
+        Returns
+        -------
+        Message
+            Of the same form and count.
+        """
 
     def scaled(self, factor: float) -> Message:
-        """This message with its numbers multiplied by `factor`: the same form, the same count."""
+        """This message with its numbers multiplied by `factor`: the same form and count; TypeError without any."""
         raise TypeError(f"a {type(self).__name__} message cannot be scaled")
 
     def coordinates(self) -> tuple[Array | None, Array]:
-        """(indices, values): where the vector is not zero; indices None means everywhere."""
+        """(indices, values): where the vector is not zero; indices None means everywhere. TypeError of a matrix."""
         raise TypeError(f"a {type(self).__name__} message is no vector")
 
     @abstractmethod
     def payload(self) -> bytes:
-        """Its bytes, less the section table's entry."""
+        """Its bytes, less the section table's entry.
+
+        Returns
+        -------
+        bytes
+            What :meth:`read` reads.
+        """
 
     @classmethod
     @abstractmethod
     def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
-        """Read what :meth:`payload` wrote, for a vector of `size` coordinates; WireError if it cannot be."""
+        """Read what :meth:`payload` wrote.
+
+        Parameters
+        ----------
+        buffer : memoryview
+            All of it, from the network: nothing in it is trusted.
+        size : int
+            How many coordinates the vector has.
+        precision : {"float64", "float32", "natural"}
+            Of its numbers, as the section table says.
+
+        Returns
+        -------
+        Message
+            The same as was sent.
+
+        Raises
+        ------
+        WireError
+            If the bytes are no such message.
+        """
 
 
 class MatrixMessage(Message):
@@ -60,7 +102,13 @@ class MatrixMessage(Message):
 
     @abstractmethod
     def matrix(self) -> Array:
-        """The (d, d) matrix, symmetric in every bit."""
+        """The matrix that it tells of.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (d, d)
+            Symmetric in every bit.
+        """
 
 
 def count_in(buffer: memoryview) -> int:

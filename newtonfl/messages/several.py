@@ -18,6 +18,11 @@ class Several(Message):
     """Messages that are decoded as their sum (3PCv2 and 3PCv4, arXiv 2202.00998). One inside another is taken apart.
 
     Its precision is its parts', float64 where they differ.
+
+    Parameters
+    ----------
+    parts : sequence of Message
+        About the same coordinates.
     """
 
     form = 8

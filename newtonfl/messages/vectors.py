@@ -66,7 +66,13 @@ class _Numbers(Message):
 
 @dataclass(frozen=True)
 class Dense(_Numbers):
-    """Every coordinate."""
+    """Every coordinate.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (size,)
+        The numbers, in order.
+    """
 
     form = 1
     values: Array
@@ -84,7 +90,13 @@ class Dense(_Numbers):
 
 @dataclass(frozen=True)
 class Indices(Message):
-    """A set of coordinates, without numbers: strictly increasing."""
+    """A set of coordinates, without numbers.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of int64, shape (k,)
+        From 0 to below size, strictly increasing.
+    """
 
     form = 2
     indices: Array
@@ -103,7 +115,15 @@ class Indices(Message):
 
 @dataclass(frozen=True)
 class Sparse(_Numbers):
-    """Some coordinates: strictly increasing `indices` and their `values`."""
+    """Some coordinates; the others are zero.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of int64, shape (k,)
+        From 0 to below size, strictly increasing.
+    values : numpy.ndarray, shape (k,)
+        Their numbers.
+    """
 
     form = 3
     indices: Array
@@ -126,7 +146,17 @@ class Sparse(_Numbers):
 
 @dataclass(frozen=True)
 class Run(_Numbers):
-    """Consecutive coordinates from `first` on, past the end back to zero (RandSeqK, arXiv 2410.08760)."""
+    """Consecutive coordinates, past the end back to the beginning (RandSeqK, arXiv 2410.08760); the others are zero.
+
+    Parameters
+    ----------
+    first : int
+        Where they begin.
+    values : numpy.ndarray, shape (k,)
+        Their numbers.
+    size : int
+        How many coordinates there are, at least k.
+    """
 
     form = 4
     first: int

@@ -16,7 +16,7 @@ adacgd = first_order(
     A client says nothing where ‖∇f_i(x⁺) - g_i‖² ≤ ζ‖∇f_i(x⁺) - ∇f_i(x)‖², else the first of `levels` whose error is at
     most that, else the last; the history counts how often each was used. ``down=adacgd:2,topk:1/topk:30`` tells of the
     direction likewise: the bidirectional algorithm. γ ≤ 1/(L₋ + L₊√(B/A)) with A the least and B the largest of the
-    levels', and ζ.""",
+    levels', and ``zeta``, ζ ≥ 0.""",
     mechanism=lambda given: AdaCGD(given["levels"], given["zeta"]),
     **{key: value for key, value in TRACKED.items() if key != "compressor"},
     down=EVERYWHERE["down"],

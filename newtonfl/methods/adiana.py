@@ -207,7 +207,8 @@ adiana = offer(
     1 - γμ, α = 1/(1+ω). Two messages go up in a round: the papers that compare count one. Linear for strongly convex
     f: of the order of ω + √(κω/n·(1 + …)) rounds for each digit. Numbers are sent as float64.
 
-    Settings: compressor; stepsize (η: a number, or "theory" or a multiple); p ("theory" or a probability); ridge.
+    Settings: ``compressor`` is Q; ``stepsize`` is η, a number, ``theory`` or a multiple; ``p`` is p, a probability or
+    ``theory``; ``ridge`` as everywhere. What is not allowed raises ValueError or TypeError.
     """,
     {"compressor": RandK("0.1d"), "stepsize": "theory", "p": "theory", "ridge": "server"},
     lambda given: Adiana(given["compressor"], given["stepsize"], given["p"], given["ridge"]),

@@ -16,6 +16,13 @@ bl1 = preset(
 
     Conditions: local; ‖z - x*‖² ≤ A_M μ²/(4H²B_M) and mean ‖L_i - L_i*‖² ≤ A_M μ²/(16 N_B R² B_M); then the distance
     shrinks by 1 - min{A_M, p}/2 a round, superlinearly for an exact model and p = 1.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> p = nf.load("breast_cancer", clients=40)
+    >>> nf.solve(p, nf.bl1(), x0=nf.optimum(p)[0] + 0.01).converged
+    True
     """,
     without=("participation",),
     basis="data",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from newtonfl.backend import Array, namespace, to_device, to_host
 from newtonfl.mechanisms.constants import is_number

@@ -64,7 +64,7 @@ diana = first_order(
     """DIANA (Mishchenko, Gorbunov, Takáč, Richtárik, arXiv 1901.09269): g = mean h_i + mean Q(∇f_i - h_i), Q unbiased.
 
     h_i ← h_i + αQ(∇f_i - h_i), h_i⁰ = 0. Linear for strongly convex f: see
-    :class:`newtonfl.methods.diana.DianaRule`.""",
+    :class:`newtonfl.methods.diana.DianaRule`. ``alpha`` is α in [0, 1]; ``theory`` is 1/(1+ω).""",
     gradient=_diana,
     rule=DianaRule(),
     compressor=RandK("0.1d"),
@@ -103,7 +103,7 @@ ef_bv = first_order(
     """EF-BV (Condat, Yi, Richtárik, arXiv 2205.04180): h_i ← h_i + λC(∇f_i - h_i) and g = mean h_i + ν·mean C(·).
 
     For compressors with bias and variance: λ = ν = 1 is EF21 from zero, λ = 1/(1+ω), ν = 1 is DIANA. ``theory`` takes
-    the paper's λ and ν, ν with the clients' draws averaged.""",
+    the paper's λ and ν, ν with the clients' draws averaged. ``lam`` is λ in [0, 1], ``nu`` is ν in (0, 1].""",
     mechanism=lambda given: EFBV(given["compressor"], given["lam"], given["nu"]),
     rule=EFBVRule(),
     compressor=RandK("0.1d"),
@@ -130,7 +130,7 @@ artemis = first_order(
 
     g = mean h_i + (1/pn)Σ Q(∇f_i - h_i) over the clients that take part, each with chance p (pn = τ of uniform:τ); Ω =
     Q(g) goes down and x⁺ = x - γΩ. Who was away is told the directions that it missed, or x where that is shorter. The
-    step is that of :class:`newtonfl.methods.diana.DianaRule`.""",
+    step is that of :class:`newtonfl.methods.diana.DianaRule`, and ``alpha`` is α as for DIANA.""",
     gradient=_diana,
     model=_replayed,
     rule=DianaRule(),

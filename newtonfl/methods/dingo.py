@@ -57,6 +57,16 @@ def dingo(
     quirks : {"none", "authors"}
         ``authors`` does as the FedNL authors' program, to reproduce its runs: steps of at most 1e-2 in the first four
         rounds, whatever the line search found, and 2⁻¹⁰ where it found none.
+
+    Returns
+    -------
+    Method
+        With these settings.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not allowed.
     """
     quirks = quirks or "none"
     one_of("quirks", quirks, ("none", "authors"))

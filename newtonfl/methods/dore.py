@@ -117,7 +117,8 @@ dore = first_order(
 
     x = x̂ - γg with g = mean h_i + mean Q(∇f_i(x̂) - h_i); q = x - x̂ + ηe goes down as Q(q), e = q - Q(q), and x̂ ←
     x̂ + βQ(q). Linear for strongly convex f_i; α = 1/(2(ω+1)), β = 1/(2(ω'+1)), η and γ as in
-    :func:`newtonfl.methods.dore.residual_share`.""",
+    :func:`newtonfl.methods.dore.residual_share`. ``alpha``, ``beta`` and ``eta`` are α, β and η: numbers in [0, 1], or
+    ``theory``.""",
     gradient=_upward,
     model=_downward,
     rule=DoreRule(),

@@ -34,7 +34,15 @@ ef21 = first_order(
     """EF21 (Richtárik, Sokolov, Fatkhullin, arXiv 2106.05203): x⁺ = x - γ·mean g_i.
 
     g_i ← g_i + C(∇f_i(x⁺) - g_i). mean ‖∇f(x^t)‖² ≤ 2(f(x⁰) - f*)/(γT) + G⁰/(θT) for γ ≤ 1/(L + L̃√(β/θ)), L̃² = mean
-    L_i², θ = 1 - √(1-δ), β = (1-δ)/θ; under the PŁ condition (1 - γμ)ᵀ for ``stepsize=theory-pl``.""",
+    L_i², θ = 1 - √(1-δ), β = (1-δ)/θ; under the PŁ condition (1 - γμ)ᵀ for ``stepsize=theory-pl``.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> r = nf.solve(nf.load("breast_cancer", clients=4), nf.ef21(compressor=nf.TopK(3)), rounds=20)
+    >>> r.history[-1].f < 0.6 * r.history[0].f
+    True
+    """,
     mechanism=_ef21,
     **TRACKED,
     **EVERYWHERE,
@@ -116,7 +124,7 @@ ef21_hb = first_order(
     """EF21 with Polyak's heavy ball (Fatkhullin et al., arXiv 2110.03294).
 
     v ← ηv + mean g_i and x⁺ = x - γv. The theoretical step is derived in
-    :class:`newtonfl.methods.ef21.HeavyBallRule`.""",
+    :class:`newtonfl.methods.ef21.HeavyBallRule`. ``eta`` is η in [0, 1).""",
     mechanism=_ef21,
     step=lambda given, rule: HeavyBall(given["stepsize"], HeavyBallRule(given["eta"]), given["eta"]),
     **TRACKED,
@@ -162,7 +170,7 @@ ef21_sgdm = first_order(
     "ef21-sgdm",
     """EF21 with momentum (Fatkhullin, Tyurin, Richtárik, arXiv 2305.15155): g_i tracks v_i ← (1-η)v_i + η·minibatch.
 
-    Batches of one row suffice for convergence to any accuracy, with γ and η small enough.""",
+    Batches of one row suffice for convergence to any accuracy, with γ and η small enough. ``eta`` is η in (0, 1].""",
     gradient=_momentum,
     rule=MomentumRule(),
     **{**TRACKED, "batch": 16},

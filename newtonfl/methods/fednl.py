@@ -17,6 +17,12 @@ fednl = preset(
     Conditions: f λ-strongly convex with Lipschitz Hessians; local, from ‖x⁰ - x*‖² ≤ μ²/(2D) and mean ‖H_i^k -
     ∇²f_i(x*)‖_F² ≤ μ²/(4C) with (C, D) = (2, L_*²) or (8, (L_* + 2L_F)²); then ‖x^k - x*‖² halves each round and the
     rate turns superlinear (Theorem 3.6). project can diverge from farther away; shift is the safe choice.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.solve(nf.load("breast_cancer", clients=4), nf.fednl(compressor=nf.RankR(5))).converged
+    True
     """,
     compressor=RankR(1),
     step_uses="before",

@@ -45,6 +45,16 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
         q', how many pairs each client tells a round.
     alpha, beta : float
         Between 0 and 1: the line search's least share of the predicted fall, and its shortening.
+
+    Returns
+    -------
+    Method
+        With these settings.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not allowed.
     """
     return FibIOS(whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0))
 

@@ -15,7 +15,7 @@ from newtonfl.methods.fixed import Fixed
 from newtonfl.methods.gradients import Gradient
 from newtonfl.methods.models import Model
 from newtonfl.methods.participation import All, Participation
-from newtonfl.methods.presets import offer, on_wire, one_of, tells, vectors_on_wire
+from newtonfl.methods.presets import noted, offer, on_wire, one_of, tells, vectors_on_wire
 from newtonfl.methods.replayed import ReplayedModel
 from newtonfl.methods.sources import Full, Minibatch, Source
 from newtonfl.methods.steps import Step
@@ -101,8 +101,8 @@ def first_order(
             given=tuple((key, as_text(value)) for key, value in given.items()),
         )  # fmt: skip
 
-    notes = "Settings: see :data:`newtonfl.methods.first_order.COMMON`, TRACKED and EVERYWHERE beside it."
-    return offer(name, f"{doc}\n\n    {notes}\n    ", {**COMMON, **own}, assemble)
+    tables = ":data:`newtonfl.methods.first_order.COMMON`, TRACKED and EVERYWHERE beside it"
+    return offer(name, noted(doc, tables), {**COMMON, **own}, assemble)
 
 
 def anchored(given: Given, mechanism: Mechanism | None, **more: Any) -> AnchoredGradient:

@@ -39,6 +39,16 @@ def giant(*, armijo: float = 0.1, trials: int = 11) -> Giant:
         0 < c < 1.
     trials : int
         How many steps 1, ½, ¼, … are tried, all in one exchange.
+
+    Returns
+    -------
+    Method
+        With these settings.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not allowed.
     """
     return Giant(within("armijo", armijo, 0.0, 1.0), whole("trials", trials))
 

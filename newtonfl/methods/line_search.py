@@ -12,7 +12,7 @@ from newtonfl.mechanisms.constants import is_number
 from newtonfl.methods.curvature import ErrorNorm, Operator
 from newtonfl.methods.gradients import Anchor
 from newtonfl.methods.method import Facts
-from newtonfl.methods.steps import NoStep, Probe, Stateless
+from newtonfl.methods.steps import NoStep, Probe, SingularStep, Stateless
 from newtonfl.methods.trials import slack
 from newtonfl.problem import Problem
 
@@ -23,7 +23,8 @@ class LineSearch(Stateless):
 
     FedNL-LS (arXiv 2106.02969, Algorithm 3), Newton-3PC-LS (arXiv 2206.03588). One more exchange a round: the direction
     goes down, f_i(w) and f_i at all trial points come up at once. Where none of them will do, the next as many smaller
-    steps are asked for. A few ulps of f are forgiven, for near the solution rounding alone decides.
+    steps are asked for. A few ulps of f are forgiven, for near the solution rounding alone decides. Where the step's
+    matrix is singular it gets a hair on its diagonal: any descent direction can be searched.
 
     Parameters
     ----------
@@ -68,11 +69,17 @@ class LineSearch(Stateless):
         own = {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
         return {**self.inner.settings(), **own}
 
+    def _aim(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+        try:
+            return self.inner.next(anchor, operator, facts, probe)
+        except SingularStep:
+            return self.inner.downhill(anchor, operator, facts)
+
     def trial_steps(self, first: int) -> Array:
         return np.concatenate(([0.0], self.gamma ** np.arange(first, first + self.trials, dtype=float)))
 
     def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
-        direction = self.inner.next(anchor, operator, facts, probe) - anchor.point
+        direction = self._aim(anchor, operator, facts, probe) - anchor.point
         slope = float(to_host(anchor.gradient) @ to_host(direction))
         first = 0
         while self.gamma**first > np.finfo(float).tiny:

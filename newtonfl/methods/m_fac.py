@@ -43,7 +43,11 @@ m_fac = first_order(
     The window holds the last m gradients: ∇f as the server has it, one a round (``over=aggregate``, the paper's
     optimiser on aggregated gradients), or every client's own g_i, n a round (``over=clients``, this library's: nothing
     more is sent than g_i itself, whole or told by EF21 with `compressor`; the server keeps the g_i). Along directions
-    to which the window's gradients are orthogonal the step is γ/λ. No theory beyond γ ≤ λ/L is at hand.""",
+    to which the window's gradients are orthogonal the step is γ/λ. No theory beyond γ ≤ λ/L is at hand.
+
+    ``window`` is m, ``dampening`` is λ > 0, `over` is "clients" or "aggregate". `algorithm` is the paper's "dynamic",
+    which renews one row of the window's products, or "static", which works all out anew: the same numbers up to
+    rounding.""",
     gradient=_told,
     step=lambda given, rule: Fixed(given["stepsize"], DampedRule(given["dampening"])),
     curvature=lambda given: FisherWindow(given["window"], given["dampening"], given["over"], given["algorithm"]),

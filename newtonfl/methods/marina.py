@@ -21,7 +21,8 @@ marina = first_order(
 
     With probability p, one coin for all, g = ∇f(x⁺); else g ← g + mean Q(∇f_i(x⁺) - ∇f_i(x)). The mean obeys the
     three-point inequality with (A, B) = (p, (1-p)ω/n), hence E‖∇f‖² ≤ 2(f(x⁰) - f*)/(γT) for γ ≤ 1/(L₋ + L₊√(B/A)).
-    On a float32 wire the gradient norm stops near 1e-9: whole gradients are sent, not differences.""",
+    On a float32 wire the gradient norm stops near 1e-9: whole gradients are sent, not differences. ``p`` is p in
+    (0, 1].""",
     gradient=_shared,
     compressor=RandK("0.1d"),
     p=0.1,
@@ -32,7 +33,7 @@ pp_marina = first_order(
     """PP-MARINA (Gorbunov et al., arXiv 2102.07845): on tails τ clients send, and the mean is over them.
 
     All hear in every round. The τ are drawn without replacement, whose variance v = (ω + (n-τ)/(n-1))/τ is at most the
-    paper's (1+ω)/τ; (A, B) = (p, (1-p)v).""",
+    paper's (1+ω)/τ; (A, B) = (p, (1-p)v). ``p`` is p in (0, 1].""",
     gradient=_shared,
     compressor=RandK("0.1d"),
     p=0.1,

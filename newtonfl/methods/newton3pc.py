@@ -20,6 +20,13 @@ newton_3pc = preset(
     Conditions: f μ-strongly convex with Lipschitz Hessians; local, from ‖x⁰ - x*‖ ≤ μ/√(2D) and mean ‖H_i^k -
     ∇²f_i(x*)‖_F² ≤ μ²/(4C) with (C, D) = (2, L_*²) or (8, (L_* + 2L_F)²); then ‖x^k - x*‖² halves each round and the
     rate turns superlinear. project can diverge from farther away; shift is the safe choice.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> method = nf.newton_3pc(mechanism=nf.CLAG(nf.TopK("1d"), zeta=2.0))
+    >>> nf.solve(nf.load("breast_cancer", clients=4), method).converged
+    True
     """,
 )
 

@@ -29,10 +29,23 @@ class Participation(ABC):
 
     @abstractmethod
     def draw(self, n_clients: int, key: Key) -> Array | None:
-        """The clients that take part, increasing; None means all."""
+        """Who takes part in a round.
+
+        Parameters
+        ----------
+        n_clients : int
+            n.
+        key : Key
+            The round's stream; ``key.round`` is its number, from 1 on.
+
+        Returns
+        -------
+        numpy.ndarray of int64, or None
+            Client numbers from 0 to n - 1, increasing; None means all.
+        """
 
     def drawn(self, n_clients: int, key: Key) -> Array | None:
-        """:meth:`draw`, if it is a set of the clients.
+        """:meth:`draw` of `n_clients` by `key`, if it is a set of the clients.
 
         Raises
         ------
@@ -53,20 +66,44 @@ class Participation(ABC):
 
     @abstractmethod
     def share(self, n_clients: int) -> float:
-        """How likely a client is to take part in a round."""
+        """How likely a client is to take part in a round.
+
+        Parameters
+        ----------
+        n_clients : int
+            n.
+
+        Returns
+        -------
+        float
+            In (0, 1].
+        """
 
     @property
     @abstractmethod
     def text(self) -> str:
-        """``name:setting`` as the command line writes it."""
+        """Name and setting as the command line writes them.
+
+        Returns
+        -------
+        str
+            Such as ``"uniform:8"``.
+        """
 
     def check(self, n_clients: int) -> None:  # noqa: B027 - most serve any number of clients
-        """Refuse a number of clients that does not go with the settings, with a ValueError that says why."""
+        """Refuse `n_clients` that do not go with the settings, with a ValueError that says why."""
 
 
 @dataclass(frozen=True)
 class All(Participation):
-    """Every client, every round."""
+    """Every client, every round.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.All().share(8)
+    1.0
+    """
 
     partial = False
     text = "all"
@@ -86,6 +123,14 @@ class Uniform(Participation):
     ----------
     tau : int or float
         τ, at least 1 and at most the number of clients; a share of the clients where it lies between 0 and 1.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.Uniform(3).draw(8, nf.Key(0))
+    array([4, 6, 7])
+    >>> nf.Uniform(0.5).share(8)
+    0.5
     """
 
     tau: int | float
@@ -121,6 +166,17 @@ class Independent(Participation):
     ----------
     p : float
         p in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If p is not.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.Independent(0.5).draw(8, nf.Key(0))
+    array([4, 5, 7])
     """
 
     p: float
@@ -146,9 +202,21 @@ class Trace(Participation):
     Parameters
     ----------
     rounds : tuple of tuples of int
-        The clients available in round 1, 2, …
+        The clients available in the second round, the third, …: in the first all clients tell where they stand.
     path : str
         The file it was read from, for people.
+
+    Raises
+    ------
+    ValueError
+        If a round holds what is no client number, or no client is ever available.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> trace = nf.Trace(((0, 2), (1,)))
+    >>> trace.draw(3, nf.Key(0, round=3))
+    array([0, 2])
     """
 
     rounds: tuple[tuple[int, ...], ...]
@@ -173,8 +241,20 @@ class Trace(Participation):
     def read(cls, path: str) -> Self:
         """Read a trace: a line a round with the available clients' numbers, separated by spaces; ``#`` comments.
 
+        Parameters
+        ----------
+        path : str
+            The file, UTF-8 text.
+
+        Returns
+        -------
+        Trace
+            Of its rounds, with its absolute path.
+
         Raises
         ------
+        OSError
+            If the file cannot be read.
         ValueError
             If a line is not made of client numbers, or no line is there; the message names file and line.
         """

@@ -129,8 +129,14 @@ def preset(name: str, doc: str, *, without: tuple[str, ...] = (), **own: Any) ->
         return assemble(name, {**everything, **given})
 
     offered = {key: value for key, value in everything.items() if key not in without}
-    notes = "Settings: see :data:`newtonfl.methods.presets.DEFAULTS`."
-    return offer(name, f"{inspect.cleandoc(doc)}\n\n{notes}\n", offered, make)
+    return offer(name, noted(doc, ":data:`newtonfl.methods.presets.DEFAULTS`"), offered, make)
+
+
+def noted(doc: str, tables: str) -> str:
+    """A preset's docstring that says, before its examples, which `tables` explain its settings."""
+    text, heading, examples = inspect.cleandoc(doc).partition("\n\nExamples\n")
+    note = f"Settings: see {tables}.\nWhat is not allowed raises ValueError or TypeError."
+    return f"{text}\n\n{note}{heading}{examples}\n"
 
 
 def offer(name: str, doc: str, offered: Mapping[str, Any], make: Callable[[Mapping[str, Any]], M]) -> Callable[..., M]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device
+from newtonfl.backend import Array, namespace, to_device, to_host
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods.curvature import ErrorNorm, Inverse, Operator
 from newtonfl.methods.gradients import Anchor
@@ -103,6 +103,10 @@ class Stateless(Step):
     def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
         """The next iterate, shape (d,)."""
 
+    def downhill(self, anchor: Anchor, operator: Operator, facts: Facts) -> Array:
+        """A point down the slope where :meth:`next` found its matrix singular: for a line search, which checks it."""
+        raise SingularStep("the matrix of the step is not positive definite")
+
 
 @dataclass(frozen=True)
 class Plain(Stateless):
@@ -118,6 +122,17 @@ class Plain(Stateless):
         if factor is None:
             raise SingularStep("the matrix of the step is not positive definite")
         return anchor.point - cholesky_solve(factor, anchor.gradient)
+
+    def downhill(self, anchor: Anchor, operator: Operator, facts: Facts) -> Array:
+        # A hair on the diagonal makes the step run far along the directions without curvature, and the search says how
+        # far. Where losses are flat or straight (Huber's far from the data) no other step leaves the place.
+        matrix = self.matrix(operator, facts)
+        largest = float(np.max(np.abs(to_host(matrix)), initial=0.0))
+        for digits in (10, 6, 2):
+            factor = cholesky(matrix + diagonal(10.0**-digits * (largest or 1.0), facts))
+            if factor is not None:
+                return anchor.point - cholesky_solve(factor, anchor.gradient)
+        return super().downhill(anchor, operator, facts)
 
     def matrix(self, operator: Operator, facts: Facts) -> Array:
         """P, shape (d, d)."""

@@ -17,7 +17,9 @@ _THEORY = """
 
 lag = first_order(
     "lag",
-    "LAG: a client sends its gradient where it has moved: ‖∇f_i(x⁺) - g_i‖² > ζ‖∇f_i(x⁺) - ∇f_i(x)‖²." + _THEORY,
+    "LAG: a client sends its gradient where it has moved: ‖∇f_i(x⁺) - g_i‖² > ζ‖∇f_i(x⁺) - ∇f_i(x)‖²."
+    + _THEORY
+    + " ``zeta`` is ζ ≥ 0.",
     mechanism=lambda given: lag_mechanism(given["zeta"]),
     **_WHOLE,
     **_DOWN,
@@ -26,7 +28,9 @@ lag = first_order(
 
 clag = first_order(
     "clag",
-    "CLAG: EF21 where the gradient has moved: ‖∇f_i(x⁺) - g_i‖² > ζ‖∇f_i(x⁺) - ∇f_i(x)‖², else nothing." + _THEORY,
+    "CLAG: EF21 where the gradient has moved: ‖∇f_i(x⁺) - g_i‖² > ζ‖∇f_i(x⁺) - ∇f_i(x)‖², else nothing."
+    + _THEORY
+    + " ``zeta`` is ζ ≥ 0.",
     mechanism=lambda given: CLAG(given["compressor"], given["zeta"]),
     **TRACKED,
     **_DOWN,
@@ -71,7 +75,9 @@ v4 = first_order(
 
 v5 = first_order(
     "3pc-v5",
-    "3PCv5: g_i ← ∇f_i(x⁺) with probability p, else g_i + C(∇f_i(x⁺) - ∇f_i(x)); one coin for all." + _THEORY,
+    "3PCv5: g_i ← ∇f_i(x⁺) with probability p, else g_i + C(∇f_i(x⁺) - ∇f_i(x)); one coin for all."
+    + _THEORY
+    + " ``p`` is p in (0, 1].",
     mechanism=lambda given: V5(given["compressor"], given["p"]),
     **TRACKED,
     **_DOWN,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Self
 
 import numpy as np
-from scipy.linalg import solve_triangular
+import scipy
 
 from newtonfl.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.kernels import cholesky
@@ -53,6 +53,18 @@ class MFAC(Fisher):
     ------
     ValueError
         If a size is below 1, or λ is not a finite positive number.
+
+    Examples
+    --------
+    One of the window's two places is filled, so that F = ½I + ½e₁e₁ᵀ:
+
+    >>> import numpy as np, newtonfl as nf
+    >>> window = nf.MFAC(dim=3, window=2, dampening=0.5)
+    >>> window.insert(np.array([1.0, 0.0, 0.0]))
+    >>> window.product(np.ones(3))
+    array([1., 2., 2.])
+    >>> window.diagonal()
+    array([1., 2., 2.])
     """
 
     def __init__(self, dim: int, window: int, dampening: float, like: Array = None) -> None:
@@ -63,11 +75,23 @@ class MFAC(Fisher):
 
     @classmethod
     def of(cls, gradients: Array, dampening: float) -> Self:
-        """The window of the rows of `gradients` (m, d), the oldest first. O(dm² + m³).
+        """The window of given gradients. O(dm² + m³).
+
+        Parameters
+        ----------
+        gradients : array, shape (m, d)
+            The oldest first; their library and device hold the window.
+        dampening : float
+            λ > 0.
+
+        Returns
+        -------
+        MFAC
+            With a copy of them.
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             As the class and :meth:`insert_all`.
         """
         gradients = real(gradients, (None, None), "gradients")
@@ -98,6 +122,8 @@ class MFAC(Fisher):
         ValueError
             If the shape is another, a number is not finite, or λ is too small for float64 beside such gradients. The
             window is then as it was.
+        TypeError
+            If they are not real numbers.
         """
         new, m = finite(real(gradients, (None, self.dim), "gradients")), self.window
         k = new.shape[0]
@@ -136,7 +162,7 @@ class MFAC(Fisher):
         return self._solve(np.eye(self.window) / self.dampening)
 
     def _solve(self, right: Array, transposed: bool = False) -> Array:
-        return solve_triangular(
+        return scipy.linalg.solve_triangular(
             self.unit, right, trans=int(transposed), lower=True, unit_diagonal=True, check_finite=False
         )
 

@@ -43,7 +43,7 @@ class Fisher(ABC):
         return int(self.gradients.shape[0])
 
     def product(self, v: Array) -> Array:
-        """F⁻¹v, shape (d,): O(dm), and O(m²) more for a window that slides.
+        """F⁻¹ times `v`, shape (d,): O(dm), and O(m²) more for a window that slides.
 
         Raises
         ------
@@ -60,6 +60,11 @@ class Fisher(ABC):
         ----------
         indices : array of int, shape (k,)
             Between 0 and d - 1, on the host, in any order; one may stand twice.
+
+        Returns
+        -------
+        array of float64, shape (d, k)
+            On the gradients' device.
 
         Raises
         ------
@@ -86,7 +91,7 @@ class Fisher(ABC):
         return 1.0 / self.dampening - namespace(self.gradients).concat(blocks)
 
     def apply(self, v: Array) -> Array:
-        """Fv, shape (d,): O(dm).
+        """F times `v`, shape (d,): O(dm).
 
         Raises
         ------

@@ -30,12 +30,23 @@ class StaticMFAC(Fisher):
     vectors : array, shape (m, d)
         The v_i as rows.
     q : array, shape (m,)
+        The q_i.
 
     Raises
     ------
+    TypeError
+        If the gradients are not real numbers.
     ValueError
         If the shape is another, λ is not a finite positive number or too small for float64 beside such gradients, or a
         gradient is not finite.
+
+    Examples
+    --------
+    F = ½I + ½(e₁e₁ᵀ + e₂e₂ᵀ):
+
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.StaticMFAC(np.eye(2, 3), dampening=0.5).product(np.ones(3))
+    array([1., 1., 2.])
     """
 
     def __init__(self, gradients: Array, dampening: float) -> None:

@@ -124,7 +124,19 @@ _NUMBERS = (
 
 
 def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
-    """The preset `name` with `settings`, whose values may be strings as on the command line.
+    """The method of a preset's name and settings.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`METHODS`.
+    settings : mapping or None
+        Of the preset; values may be strings as on the command line.
+
+    Returns
+    -------
+    Method
+        With every other setting at its default.
 
     Raises
     ------
@@ -159,19 +171,98 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
     return METHODS[name](**given)
 
 
+def parse(text: str) -> tuple[str, dict[str, str]]:
+    """The preset's name and settings in ``NAME[,KEY=VALUE…]``; a piece without ``=`` belongs to the value before it.
+
+    Parameters
+    ----------
+    text : str
+        As the command line takes it.
+
+    Returns
+    -------
+    name : str
+        Not looked up.
+    settings : dict of str
+        Its settings, for :func:`method`.
+
+    Raises
+    ------
+    ValueError
+        If a setting has no key or no value, or is given twice.
+
+    Examples
+    --------
+    >>> parse("newton-3pc,compressor=topk:30,line_search=20")
+    ('newton-3pc', {'compressor': 'topk:30', 'line_search': '20'})
+    >>> parse("adacgd,levels=topk:1,topk:8")
+    ('adacgd', {'levels': 'topk:1,topk:8'})
+    """
+    name, *pieces = (piece.strip() for piece in text.split(","))
+    given: dict[str, str] = {}
+    last = ""
+    for piece in pieces:
+        key, equals, value = piece.partition("=")
+        if not equals and last:
+            given[last] += f",{piece}"
+            continue
+        if not (equals and key and value) or key in given:
+            raise ValueError(f"method: given {text!r}, must be NAME[,KEY=VALUE…] with every key once")
+        last, given[key] = key, value
+    return name, given
+
+
 def asks_for_optimum(name: str) -> bool:
-    """Whether the preset `name` needs the solution before it begins."""
+    """Whether a preset needs the solution before it begins.
+
+    Parameters
+    ----------
+    name : str
+        Its name; false where there is no such preset.
+
+    Returns
+    -------
+    bool
+        True where `optimum` is among its settings.
+    """
     return name in METHODS and "optimum" in inspect.signature(METHODS[name]).parameters
 
 
 def settings(made: Method) -> dict[str, str | float]:
-    """The settings of a method made by a preset, such that :func:`method` makes it again."""
+    """The settings of a method made by a preset.
+
+    Parameters
+    ----------
+    made : Method
+        Its ``name`` is the preset's.
+
+    Returns
+    -------
+    dict
+        Such that :func:`method` makes it again.
+    """
     allowed = inspect.signature(METHODS[made.name]).parameters
     return {key: value for key, value in made.settings().items() if key in allowed}
 
 
 def defaults(name: str) -> dict[str, str | float]:
-    """The settings that the preset `name` has when nothing is said."""
+    """The settings that a preset has when nothing is said.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`METHODS`.
+
+    Returns
+    -------
+    dict
+        As the command line writes them, but `optimum`, which it finds itself.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known.
+    """
     made = settings(method(name))
     offered = inspect.signature(METHODS[name]).parameters
     told = {key: made.get(key, getattr(p.default, "text", p.default)) for key, p in offered.items()}

@@ -46,12 +46,27 @@ _MULTIPLES = (TopK, TopLEK, RandK, RandSeqK)  # take multiples of the dimension,
 
 
 def compressor(text: str) -> Compressor:
-    """The compressor that `text` names, say ``"topk:8d"``, or ``"topk:8d+natural"`` for one followed by another.
+    """The compressor that a text names.
+
+    Parameters
+    ----------
+    text : str
+        ``NAME:SETTING`` such as ``"topk:8d"``, or ``"topk:8d+natural"`` for one followed by another.
+
+    Returns
+    -------
+    Compressor
+        Whose ``text`` it is.
 
     Raises
     ------
     ValueError
         If the name or its number is not one, or if the two do not go together.
+
+    Examples
+    --------
+    >>> compressor("topk:30")
+    TopK(k=30)
     """
     first, plus, second = text.partition("+")
     if not plus:

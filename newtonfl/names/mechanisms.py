@@ -61,7 +61,19 @@ _NUMBER: dict[str, Callable[[float], Maker | Mechanism]] = {
 
 
 def mechanism(text: str, compressor: Callable[[str], Compressor]) -> Maker | Mechanism:
-    """What makes the mechanism that `text` names of its main compressor, or the mechanism where it takes none.
+    """What makes the mechanism that a text names of its main compressor, or the mechanism where it takes none.
+
+    Parameters
+    ----------
+    text : str
+        ``NAME:SETTING`` such as ``"cbag:0.75"``.
+    compressor : callable
+        What reads the compressors that stand in it: :func:`newtonfl.names.compressor`.
+
+    Returns
+    -------
+    callable, or Mechanism
+        Compressor → Mechanism, or the mechanism itself.
 
     Raises
     ------
@@ -107,7 +119,25 @@ def mechanism(text: str, compressor: Callable[[str], Compressor]) -> Maker | Mec
 
 
 def spoken(text: str, compressor: Callable[[str], Compressor]) -> Compressor | Mechanism | str:
-    """How a vector is told: "exact", a compressor such as "topk:30", or "MECHANISM/COMPRESSOR" such as "bag:0.5"."""
+    """How a vector is told.
+
+    Parameters
+    ----------
+    text : str
+        "exact", a compressor such as "topk:30", a mechanism without one such as "bag:0.5", or "MECHANISM/COMPRESSOR".
+    compressor : callable
+        What reads the compressors that stand in it: :func:`newtonfl.names.compressor`.
+
+    Returns
+    -------
+    Compressor, Mechanism or str
+        What it names; "exact" stays a word.
+
+    Raises
+    ------
+    ValueError
+        If it names none, or a mechanism lacks its compressor.
+    """
     first, slash, main = text.rpartition("/") if "/" in text else (text, "", "")
     if text == "exact":
         return text
@@ -122,7 +152,17 @@ def spoken(text: str, compressor: Callable[[str], Compressor]) -> Compressor | M
 
 
 def participation(text: str) -> Participation:
-    """The participation that `text` names: all, uniform:τ, independent:p or trace:PATH.
+    """The participation that a text names.
+
+    Parameters
+    ----------
+    text : str
+        ``all``, ``uniform:τ``, ``independent:p`` or ``trace:PATH``.
+
+    Returns
+    -------
+    Participation
+        Whose ``text`` it is.
 
     Raises
     ------

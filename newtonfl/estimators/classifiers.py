@@ -1,0 +1,253 @@
+"""Federated classifiers: logistic regression and the linear support vector machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from newtonfl.arrays import numbered
+from newtonfl.backend import Array
+from newtonfl.estimators.base import ATTRIBUTES, METHOD, PARAMETERS, Federated
+from newtonfl.federation import Federation, distinct
+from newtonfl.losses import Logistic, Loss, SquaredHinge
+from newtonfl.methods import Method
+from newtonfl.multinomial import contrasts
+
+CLASSIFIER = f"""class_weight : dict, "balanced" or None
+        Factors of the weights of each class's rows; "balanced" is Σw/(K Σw of the class).
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray, shape (K,)
+        In sorted order.
+    coef_ : numpy.ndarray, shape (1, n_features) for two classes, else (K, n_features)
+    intercept_ : numpy.ndarray, shape (1,) or (K,)
+    {ATTRIBUTES}"""
+
+
+class _Classifier(ClassifierMixin, Federated):
+    _numeric = False
+
+    def __init__(
+        self,
+        alpha: float = 1e-3,
+        *,
+        class_weight: Mapping[Any, float] | str | None = None,
+        fit_intercept: bool = True,
+        method: str | Method = METHOD,
+        clients: int | str | None = None,
+        ranks: str | None = None,
+        tol: float = 1e-10,
+        max_rounds: int = 1000,
+        warm_start: bool = False,
+        device: str = "cpu",
+        random_state: Any = 0,
+        verbose: bool | int = False,
+    ) -> None:
+        self.class_weight = class_weight
+        super().__init__(
+            alpha, fit_intercept=fit_intercept, method=method, clients=clients, ranks=ranks, tol=tol,
+            max_rounds=max_rounds, warm_start=warm_start, device=device, random_state=random_state, verbose=verbose,
+        )  # fmt: skip
+
+    def _loss(self) -> Loss:
+        raise NotImplementedError  # every classifier has its own
+
+    def _joint(self) -> bool:
+        """Whether more than two classes are fitted in one solve."""
+        return False
+
+    def _check_targets(self, y: Array) -> None:
+        if len(y):
+            check_classification_targets(y)
+
+    def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
+        found = distinct(y, shared.transport)
+        with shared.transport.agreed("looking at the classes"):
+            joint = self._joint()
+            if len(found) < 2:
+                raise ValueError(
+                    f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(found)} "
+                    f"class: {', '.join(map(str, found))}"
+                )
+            self.classes_ = np.array(found)
+            codes = numbered(y, found)
+        weights = self._weighed(shared, codes, weights)
+        count, width = len(found), self._width(shared)
+        rows = 1 if count == 2 else count
+        start = self._start(rows, width)
+        if count > 2 and joint:
+            q = contrasts(count)
+            result = self._solved(shared, codes, weights, count, how, None if start is None else (q.T @ start).ravel())
+            results, solution = [result], q @ result.x.reshape(count - 1, width)
+        else:
+            positive = [1] if count == 2 else range(count)
+            starts: list[Array | None] = [None] * rows if start is None else list(start)
+            results = [
+                self._solved(shared, np.where(codes == k, 1.0, -1.0), weights, self._loss(), how, x0)
+                for k, x0 in zip(positive, starts, strict=True)
+            ]
+            solution = np.array([result.x for result in results])
+        self.coef_, self.intercept_ = self._parted(solution)
+        self._finish(results)
+        return self
+
+    def _weighed(self, shared: Federation, codes: Array, weights: Array | None) -> Array | None:
+        """The rows' weights times their classes'. Collective."""
+        if self.class_weight is None:
+            return weights
+        count = len(self.classes_)
+        each = np.ones(len(codes)) if weights is None else weights
+        sums = shared.sums(each[:, None] * (codes[:, None] == np.arange(count)))
+        with shared.transport.agreed("weighing the classes"):
+            if self.class_weight == "balanced":
+                totals = np.array([math.fsum(column) for column in sums.T])
+                factors = math.fsum(totals) / (count * totals)
+            else:
+                factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
+            return np.asarray(each * factors[codes.astype(int)], np.float64)
+
+    def decision_function(self, X: Array) -> Array:
+        """a_jᵀw + b: of the second of two classes, shape (N,), or of every class, shape (N, K).
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (N, n_features)
+
+        Returns
+        -------
+        numpy.ndarray
+        """
+        scores = self._linear(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Array) -> Array:
+        """The class with the highest score for each row.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (N, n_features)
+
+        Returns
+        -------
+        numpy.ndarray, shape (N,)
+        """
+        scores = self.decision_function(X)
+        chosen = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[chosen]
+
+
+class FederatedLogisticRegression(_Classifier):
+    __doc__ = f"""Logistic regression over clients: (1/Σw) Σ w_j loss_j + (alpha/2)‖w‖².
+
+    For two classes loss = log(1 + exp(-y (aᵀw + b))). For K > 2 classes it is multinomial,
+    loss = log Σ_k exp(t_k) - t_y with t_k = aᵀw_k + b_k, solved in the K - 1 contrasts that matter
+    (:class:`newtonfl.multinomial.Multinomial`; intercepts sum to zero), or with ``multi_class="ovr"`` one solve a class
+    against the rest. At ``alpha_from_C(C, Σw)`` the solution is that of ``sklearn.linear_model.LogisticRegression``.
+
+    Parameters
+    ----------
+    multi_class : {{"multinomial", "ovr"}}
+        What more than two classes mean.
+    {CLASSIFIER}
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = nf.FederatedLogisticRegression(alpha=1e-2, clients=5).fit(X, y)
+    >>> model.coef_.shape, model.score(X, y) > 0.9
+    ((3, 4), True)
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1e-3,
+        *,
+        multi_class: str = "multinomial",
+        class_weight: Mapping[Any, float] | str | None = None,
+        fit_intercept: bool = True,
+        method: str | Method = METHOD,
+        clients: int | str | None = None,
+        ranks: str | None = None,
+        tol: float = 1e-10,
+        max_rounds: int = 1000,
+        warm_start: bool = False,
+        device: str = "cpu",
+        random_state: Any = 0,
+        verbose: bool | int = False,
+    ) -> None:
+        self.multi_class = multi_class
+        super().__init__(
+            alpha, class_weight=class_weight, fit_intercept=fit_intercept, method=method, clients=clients, ranks=ranks,
+            tol=tol, max_rounds=max_rounds, warm_start=warm_start, device=device, random_state=random_state,
+            verbose=verbose,
+        )  # fmt: skip
+
+    def _loss(self) -> Loss:
+        return Logistic()
+
+    def _joint(self) -> bool:
+        if self.multi_class not in ("multinomial", "ovr"):
+            raise ValueError(f'multi_class: given {self.multi_class!r}, allowed are "multinomial", "ovr"')
+        return self.multi_class == "multinomial"
+
+    def predict_proba(self, X: Array) -> Array:
+        """The probability of every class for each row.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (N, n_features)
+
+        Returns
+        -------
+        numpy.ndarray, shape (N, K)
+        """
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            likely = expit(scores)
+            return np.column_stack([1.0 - likely, likely])
+        if self._joint():
+            return softmax(scores, axis=1)
+        each = expit(scores)
+        total = each.sum(axis=1, keepdims=True)
+        return np.divide(each, total, out=np.full_like(each, 1.0 / each.shape[1]), where=total > 0)
+
+    def predict_log_proba(self, X: Array) -> Array:
+        """The logarithm of :meth:`predict_proba`.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (N, n_features)
+
+        Returns
+        -------
+        numpy.ndarray, shape (N, K)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+
+class FederatedLinearSVC(_Classifier):
+    __doc__ = f"""Linear support vector machine with squared hinge over clients: (1/Σw) Σ w_j loss_j + (alpha/2)‖w‖².
+
+    loss = max(0, 1 - y (aᵀw + b))²; more than two classes are fitted one against the rest. The intercept is not
+    penalised; liblinear penalises its own, so at ``alpha_from_C(C, Σw)`` the solution is that of
+    ``sklearn.svm.LinearSVC`` where there is no intercept.
+
+    Parameters
+    ----------
+    {CLASSIFIER}
+    """
+
+    def _loss(self) -> Loss:
+        return SquaredHinge()
