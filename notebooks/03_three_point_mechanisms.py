@@ -137,14 +137,14 @@ thresholding.plot(over="formula_bits")
 
 # %%
 told = {row["method"]: row for row in thresholding.rows() if row["accuracy"] == 1e-12}
-kbit = {label: row["formula_bits_up"] for label, row in told.items()}
-print({label: f"{bits / 1000:.0f} kbit up in {told[label]['rounds']} rounds" for label, bits in kbit.items()})
+kbit = {label: row["formula_bits_up"] + row["formula_bits_down"] for label, row in told.items()}
+print({label: f"{bits / 1000:.0f} kbit in {told[label]['rounds']} rounds" for label, bits in kbit.items()})
 assert told["threshold"]["rounds"] < told["Top-d"]["rounds"]
 assert max(kbit[label] for label in kbit if "threshold" in label) < kbit["Top-d, CBAG"]
 
 # %% [markdown]
-# The threshold takes fewer rounds than Top-d at about the same bits, and in every one of the mechanisms it stays below
-# Top-d with CBAG, as in the paper. How many entries a round sends, the threshold decides by itself:
+# The threshold takes fewer rounds than Top-d, and in every one of the mechanisms it stays below Top-d with CBAG, as in
+# the paper. How many entries a round sends, the threshold decides by itself:
 
 # %%
 bits = np.diff([record.formula_bits_up for record in thresholding.results["threshold"].history])

@@ -34,11 +34,16 @@ from newtonfl.history import History
 
 # %% [markdown]
 # ## In this process
+#
+# Logistic regression on drawn data, 8 clients with 200 rows each, and a method that tosses coins (CBAG, notebook 3).
 
 # %%
-here = nf.solve(nf.load("digits"), nf.newton_3pc(basis="data"))
-print(here.reason)
-print(f"{here.rounds} rounds, x has the SHA-256 {here.x_sha256[:16]}…")
+problem = nf.load("synthetic", clients=8)
+method = nf.newton_3pc(mechanism=nf.CBAG(nf.TopK("8d"), p=0.75))
+here = nf.solve(problem, method)
+print(problem.objective)
+print(f"{here.rounds} rounds; {here.reason}")
+print(f"x has the SHA-256 {here.x_sha256[:16]}…")
 assert here.converged
 
 # %% [markdown]
@@ -54,8 +59,8 @@ script.write_text("""
 from mpi4py import MPI
 import newtonfl as nf
 
-problem = nf.load("digits", comm=MPI.COMM_WORLD)
-result = nf.solve(problem, nf.newton_3pc(basis="data"))
+problem = nf.load("synthetic", clients=8, comm=MPI.COMM_WORLD)
+result = nf.solve(problem, nf.newton_3pc(mechanism=nf.CBAG(nf.TopK("8d"), p=0.75)))
 if MPI.COMM_WORLD.rank == 0:
     print(MPI.COMM_WORLD.size, result.rounds, result.x_sha256)
 """)
@@ -86,7 +91,8 @@ assert (int(ranks), int(rounds), sha256) == (2, here.rounds, here.x_sha256)
 
 # %%
 run = folder / "run"
-asked = ["solve", "digits", "--method", "newton-3pc", "--set", "basis=data", "--out", run, "--quiet"]
+method = ["--method", "newton-3pc", "--set", "mechanism=cbag:0.75", "--set", "compressor=topk:8d"]
+asked = ["solve", "synthetic", "--clients", "8", *method, "--out", run, "--quiet"]
 command = [mpiexec, "-n", "2", sys.executable, "-m", "newtonfl", *asked]
 ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
 print(ended.stdout or ended.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 
 import numpy as np
@@ -12,7 +13,8 @@ from command_line import caller, small_problem
 from mpi_launch import launch
 
 import newtonfl as nf
-from newtonfl import names
+from newtonfl import names, pictures
+from newtonfl.compare_command import folder_names
 from newtonfl.costs import ACCURACIES, Cost
 from newtonfl.history import History, Record
 from newtonfl.methods.descent import Descent
@@ -252,7 +254,8 @@ def test_the_command_leaves_a_folder_a_method(run, small, tmp_path):
             assert json.loads((tmp_path / "again" / "result.json").read_text())["x_sha256"] == result["x_sha256"]
 
 
-def test_a_result_is_kept_unless_forced(run, small, tmp_path):
+def test_a_result_is_kept_unless_forced(run, small, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "compared", lambda *given: [])
     words = ("compare", small, "--rounds", 2, "--quiet", "--out", tmp_path / "out")
     assert run(*words, "--methods", "gd")[0] == 0
     before = (tmp_path / "out" / "gd" / "result.json").read_bytes()
@@ -260,6 +263,13 @@ def test_a_result_is_kept_unless_forced(run, small, tmp_path):
     assert status == 2 and "--force" in err and not (tmp_path / "out" / "newton").exists()
     assert (tmp_path / "out" / "gd" / "result.json").read_bytes() == before
     assert run(*words, "--methods", "newton", "gd", "--force")[0] == 0
+
+
+def test_folders_have_names_of_their_own():
+    labels = ["gd,stepsize=theory*2", "gd,stepsize=theory/2", "GD,stepsize=theory_2", "../..", "newton"]
+    found = folder_names(labels)
+    assert len({name.lower() for name in found.values()}) == 5 and found["newton"] == "newton"
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.=+_-]*", name) for name in found.values())
 
 
 @pytest.mark.parametrize(
@@ -289,7 +299,7 @@ def test_ranks_give_the_same_table(tmp_path, problem):
     """All but the seconds, in the CSV and in the histories."""
     methods = ["newton-3pc", "dingo", "diana"]
     words = ["compare", "breast_cancer", "--clients", 4, "--l2", 2e-3, "--rounds", 8, "--quiet", "--methods", *methods]
-    ended = launch(2, "-m", "newtonfl", *words, "--out", tmp_path / "out")
+    ended = launch(2, "-m", "newtonfl", *words, "--out", tmp_path / "out", timeout=120.0)
     assert ended.status == 0, ended.err
     assert "on 2 ranks" in ended.out and ended.out.count("f(x) − f* ≤ 0.001") == 1
     here = nf.compare(problem, methods, rounds=8)

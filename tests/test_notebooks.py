@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from mpi_launch import mpiexec
 from reference_data import need
 
 from newtonfl.datasets import KNOWN
@@ -63,15 +64,17 @@ def outputs(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-def data_of(name):
-    """The data sets beyond scikit-learn's that the notebook loads."""
-    return sorted(set(re.findall(r"""load\(["'](\w+)["']""", source(name))) & set(KNOWN))
+def available(name):
+    """Skip, in words, where the notebook needs a data set or a launcher that is not at hand."""
+    for data in set(re.findall(r"""load\(["'](\w+)["']""", source(name))) & set(KNOWN):
+        need(data)
+    if "mpiexec" in source(name):
+        mpiexec()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_from_top_to_bottom(name):
-    for data in data_of(name):
-        need(data)
+    available(name)
     shown = outputs(executed(name)[0])
     told = "".join(output.text for output in shown if output.output_type == "stream" and output.name == "stderr")
     assert not told, f"{name}: a reader would see on stderr:\n{told}"
@@ -83,8 +86,7 @@ def test_a_notebook_runs_from_top_to_bottom(name):
 
 def test_all_notebooks_together_run_in_time():
     for name in NAMES:
-        for data in data_of(name):
-            need(data)
+        available(name)
     seconds = {name: executed(name)[1] for name in NAMES}
     print({name: round(taken, 1) for name, taken in seconds.items()})
     assert sum(seconds.values()) < SECONDS, seconds

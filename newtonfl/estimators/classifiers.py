@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -14,7 +15,8 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from newtonfl.arrays import numbered
 from newtonfl.backend import Array
-from newtonfl.estimators.base import ATTRIBUTES, METHOD, PARAMETERS, Federated
+from newtonfl.estimators.base import Federated
+from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.federation import Federation, distinct
 from newtonfl.losses import Logistic, Loss, SquaredHinge
 from newtonfl.methods import Method
@@ -33,30 +35,14 @@ CLASSIFIER = f"""class_weight : dict, "balanced" or None
     {ATTRIBUTES}"""
 
 
+@dataclass(eq=False, repr=False)
 class _Classifier(ClassifierMixin, Federated):
-    _numeric = False
+    """Two classes in one solve; more in one, or one against the rest."""
 
-    def __init__(
-        self,
-        alpha: float = 1e-3,
-        *,
-        class_weight: Mapping[Any, float] | str | None = None,
-        fit_intercept: bool = True,
-        method: str | Method = METHOD,
-        clients: int | str | None = None,
-        ranks: str | None = None,
-        tol: float = 1e-10,
-        max_rounds: int = 1000,
-        warm_start: bool = False,
-        device: str = "cpu",
-        random_state: Any = 0,
-        verbose: bool | int = False,
-    ) -> None:
-        self.class_weight = class_weight
-        super().__init__(
-            alpha, fit_intercept=fit_intercept, method=method, clients=clients, ranks=ranks, tol=tol,
-            max_rounds=max_rounds, warm_start=warm_start, device=device, random_state=random_state, verbose=verbose,
-        )  # fmt: skip
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | str | None = None
+
+    _numeric: ClassVar[bool] = False
 
     def _loss(self) -> Loss:
         raise NotImplementedError  # every classifier has its own
@@ -145,6 +131,7 @@ class _Classifier(ClassifierMixin, Federated):
         return self.classes_[chosen]
 
 
+@dataclass(eq=False, repr=False)
 class FederatedLogisticRegression(_Classifier):
     __doc__ = f"""Logistic regression over clients: (1/Σw) Σ w_j loss_j + (alpha/2)‖w‖².
 
@@ -169,29 +156,8 @@ class FederatedLogisticRegression(_Classifier):
     ((3, 4), True)
     """
 
-    def __init__(
-        self,
-        alpha: float = 1e-3,
-        *,
-        multi_class: str = "multinomial",
-        class_weight: Mapping[Any, float] | str | None = None,
-        fit_intercept: bool = True,
-        method: str | Method = METHOD,
-        clients: int | str | None = None,
-        ranks: str | None = None,
-        tol: float = 1e-10,
-        max_rounds: int = 1000,
-        warm_start: bool = False,
-        device: str = "cpu",
-        random_state: Any = 0,
-        verbose: bool | int = False,
-    ) -> None:
-        self.multi_class = multi_class
-        super().__init__(
-            alpha, class_weight=class_weight, fit_intercept=fit_intercept, method=method, clients=clients, ranks=ranks,
-            tol=tol, max_rounds=max_rounds, warm_start=warm_start, device=device, random_state=random_state,
-            verbose=verbose,
-        )  # fmt: skip
+    _: KW_ONLY
+    multi_class: str = "multinomial"
 
     def _loss(self) -> Loss:
         return Logistic()
@@ -237,6 +203,7 @@ class FederatedLogisticRegression(_Classifier):
             return np.log(self.predict_proba(X))
 
 
+@dataclass(eq=False, repr=False)
 class FederatedLinearSVC(_Classifier):
     __doc__ = f"""Linear support vector machine with squared hinge over clients: (1/Σw) Σ w_j loss_j + (alpha/2)‖w‖².
 

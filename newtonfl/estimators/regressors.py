@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -9,13 +10,17 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 
 from newtonfl.backend import Array
-from newtonfl.estimators.base import ATTRIBUTES, METHOD, PARAMETERS, Federated
+from newtonfl.estimators.base import Federated
+from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.federation import Federation
 from newtonfl.losses import Huber, Loss, Poisson, Squared
 from newtonfl.methods import Method
 
 
+@dataclass(eq=False, repr=False)
 class _Regressor(RegressorMixin, Federated):
+    """One solve, one row of coefficients."""
+
     def _loss(self) -> Loss:
         raise NotImplementedError  # every regressor has its own
 
@@ -44,6 +49,7 @@ class _Regressor(RegressorMixin, Federated):
         return self._linear(X)
 
 
+@dataclass(eq=False, repr=False)
 class FederatedRidge(_Regressor):
     __doc__ = f"""Ridge regression over clients: (1/Σw) Σ w_j (a_jᵀw + b - y_j)²/2 + (alpha/2)‖w‖².
 
@@ -72,6 +78,7 @@ class FederatedRidge(_Regressor):
         return Squared()
 
 
+@dataclass(eq=False, repr=False)
 class FederatedHuberRegressor(_Regressor):
     __doc__ = f"""Huber regression over clients: (1/Σw) Σ w_j φ(a_jᵀw + b - y_j) + (alpha/2)‖w‖².
 
@@ -91,32 +98,14 @@ class FederatedHuberRegressor(_Regressor):
     {ATTRIBUTES}
     """
 
-    def __init__(
-        self,
-        alpha: float = 1e-3,
-        *,
-        delta: float = 1.35,
-        fit_intercept: bool = True,
-        method: str | Method = METHOD,
-        clients: int | str | None = None,
-        ranks: str | None = None,
-        tol: float = 1e-10,
-        max_rounds: int = 1000,
-        warm_start: bool = False,
-        device: str = "cpu",
-        random_state: Any = 0,
-        verbose: bool | int = False,
-    ) -> None:
-        self.delta = delta
-        super().__init__(
-            alpha, fit_intercept=fit_intercept, method=method, clients=clients, ranks=ranks, tol=tol,
-            max_rounds=max_rounds, warm_start=warm_start, device=device, random_state=random_state, verbose=verbose,
-        )  # fmt: skip
+    _: KW_ONLY
+    delta: float = 1.35
 
     def _loss(self) -> Loss:
         return Huber(self.delta)
 
 
+@dataclass(eq=False, repr=False)
 class FederatedPoissonRegressor(_Regressor):
     __doc__ = f"""Poisson regression with log link over clients: (1/Σw) Σ w_j (exp(t_j) - y_j t_j) + (alpha/2)‖w‖².
 

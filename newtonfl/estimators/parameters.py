@@ -1,0 +1,88 @@
+"""What the estimators' parameters and attributes mean, and what alpha is elsewhere."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from newtonfl.backend import Array
+
+METHOD = "newton-3pc,compressor=topk:4d,line_search=5,armijo=0.1"
+"""The default: from anywhere, for every loss here."""
+
+PARAMETERS = """alpha : float
+        The penalty's weight, at least 0.
+    fit_intercept : bool
+        Whether to add an intercept. It is not penalised.
+    method : str or Method
+        "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30" (``newtonfl methods`` lists them), or an instance.
+    clients : int, str or None
+        How rows are shared out where `fit` gets no `groups`: that many near-equal blocks of consecutive rows, at most
+        one a row, or "SPLIT:COUNT" with SPLIT of blocks, shuffled, by-label, dirichlet:BETA. None is 8. With
+        ``ranks="own"`` it must be None: every rank is one client.
+    ranks : None, "same" or "own"
+        None: everything in this process, however it was launched. "same": under mpiexec every rank calls fit with the
+        same rows, which is checked, and each computes for its share of the clients. "own": every rank calls fit with
+        rows of its own, perhaps none, and they never leave it. Both are collective, and all ranks get the same model.
+    tol : float
+        Converged means ‖∇f‖₂ ≤ tol.
+    max_rounds : int
+        The most rounds of a solve.
+    warm_start : bool
+        Start from the coefficients of the last fit.
+    device : {"cpu", "cuda", "auto"}
+        Where rows and Hessians live.
+    random_state : int, RandomState or None
+        Seeds splits and the method's draws. None draws a seed anew at every fit.
+    verbose : bool or int
+        Keep a progress line on stderr (rank 0)."""
+
+ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
+        Rounds.
+    n_features_in_ : int
+    feature_names_in_ : numpy.ndarray of str
+        Where X has names.
+    objective_ : str
+        What was minimised, as a formula.
+    converged_reason_ : str
+        Why the solve ended, as a sentence; of several solves the first that did not converge.
+    history_ : History, or list of History with one a class
+        A record a round: f, ‖∇f‖₂, bytes, formula bits, seconds; ``history_.to_pandas()``.
+    communication_ : dict
+        Totals over all clients and solves: bytes_up, bytes_down, formula_bits_up, formula_bits_down of the rounds, and
+        the same of the set-up, setup_bytes_up, …."""
+
+
+def alpha_from_C(C: float, sample_weight: int | Array) -> float:
+    """The `alpha` at which the objective is scikit-learn's at `C`: 1/(C Σw).
+
+    scikit-learn minimises C Σ w_j loss_j + ½‖w‖² in LogisticRegression and LinearSVC, here it is
+    (1/Σw) Σ w_j loss_j + (alpha/2)‖w‖².
+
+    Parameters
+    ----------
+    C : float
+        Positive.
+    sample_weight : int or array
+        The number of rows, or their weights (times class weights, where there are any).
+
+    Returns
+    -------
+    float
+        alpha.
+
+    Raises
+    ------
+    ValueError
+        If `C` or the sum of the weights is not a positive number.
+
+    Examples
+    --------
+    >>> alpha_from_C(1.0, 200)
+    0.005
+    """
+    total = float(np.sum(sample_weight))
+    if not (0 < C < math.inf and 0 < total < math.inf):
+        raise ValueError(f"alpha_from_C: given C = {C} and weights that sum to {total}, both must be positive")
+    return 1.0 / (C * total)
