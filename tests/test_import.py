@@ -1,0 +1,52 @@
+"""What `import newtonfl` costs, in fresh processes."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import statistics
+import subprocess
+import sys
+
+import newtonfl
+
+PROGRAM = """
+import json, sys, time
+import numpy, scipy
+begun = time.process_time()
+import newtonfl
+seconds = time.process_time() - begun
+{use}
+print(json.dumps([seconds, sorted(sys.modules)]))
+"""
+HEAVY = ("mpi4py", "cupy", "numba", "matplotlib", "sklearn", "pandas")
+
+
+def fresh(use=""):
+    """CPU seconds of the import, and the modules that are there after `use` as well."""
+    out = subprocess.run([sys.executable, "-c", PROGRAM.format(use=use)], capture_output=True, text=True, check=True)
+    return json.loads(out.stdout)
+
+
+def test_importing_takes_a_fifth_of_a_second_at_most():
+    """CPU beyond importing numpy and scipy, the median of five; and nothing heavy comes along."""
+    runs = [fresh() for _ in range(5)]
+    assert statistics.median(seconds for seconds, _ in runs) <= 0.2
+    assert not [name for name in runs[0][1] if name.split(".")[0] in HEAVY]
+
+
+def test_a_solve_imports_nothing_heavy():
+    """On functions; scikit-learn comes with its data sets and with the estimators alone."""
+    use = (
+        "p = newtonfl.FromFunctions(2, 2, lambda i, x: x @ x / 2, lambda i, x: x, lambda i, x: numpy.eye(2))\n"
+        "assert newtonfl.solve(p, newtonfl.newton_3pc(compressor=newtonfl.TopK(1)), x0=[1.0, 2.0]).converged"
+    )
+    assert not [name for name in fresh(use)[1] if name.split(".")[0] in HEAVY]
+    estimators = {name.split(".")[0] for name in fresh("newtonfl.FederatedRidge")[1]}
+    assert "sklearn" in estimators and not estimators & {"mpi4py", "cupy", "numba", "matplotlib"}
+
+
+def test_no_name_is_a_modules_too():
+    """Whichever came first would win: a function by its name, or the module once something imports it."""
+    modules = {module.name for module in pkgutil.iter_modules(newtonfl.__path__)}
+    assert "solver" in modules and not modules & set(newtonfl.__all__)
