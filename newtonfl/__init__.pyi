@@ -30,6 +30,7 @@ from .estimators import (
     alpha_from_C,
 )
 from .functions import FromFunctions
+from .history import History, Record
 from .keys import Key
 from .loading import load
 from .losses import Loss
@@ -149,6 +150,7 @@ __all__ = [
     "FederatedPoissonRegressor",
     "FederatedRidge",
     "FromFunctions",
+    "History",
     "Identity",
     "Independent",
     "Indices",
@@ -174,6 +176,7 @@ __all__ = [
     "RankR",
     "RankThenQuantise",
     "Reason",
+    "Record",
     "Result",
     "Run",
     "SelectThenQuantise",

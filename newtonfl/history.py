@@ -73,7 +73,7 @@ class Record:
 
     @classmethod
     def from_json(cls, line: str) -> Record:
-        """Read one line.
+        """The record in a `line` of history.jsonl.
 
         Raises
         ------
@@ -107,12 +107,19 @@ def _cell(value: object) -> object:
 
 
 class History(Sequence[Record]):
-    """The records of a solve, round 0 first."""
+    """The records of a solve, round 0 first: a sequence.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Those to begin with.
+    """
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self._records = list(records)
 
     def append(self, record: Record) -> None:
+        """Add the `record` of the next round."""
         self._records.append(record)
 
     def __repr__(self) -> str:
@@ -128,7 +135,19 @@ class History(Sequence[Record]):
         return iter(self._records)
 
     def sent(self, kind: Literal["bytes", "formula_bits"], ways: Sequence[str] = ("up", "down")) -> Array:
-        """The mean client's bytes or formula bits up to each record, the set-up's included, shape (records,)."""
+        """What the mean client sent and got up to each record, with the set-up.
+
+        Parameters
+        ----------
+        kind : {"bytes", "formula_bits"}
+            Measured, or by the papers' formulas.
+        ways : sequence of str
+            "up", "down", or both, whose sum it is.
+
+        Returns
+        -------
+        numpy.ndarray, shape (records,)
+        """
         setup = sum(getattr(self[0], f"setup_{kind}_{way}") or 0.0 for way in ways) if len(self) else 0.0
         return np.array([setup + sum(getattr(record, f"{kind}_{way}") for way in ways) for record in self], dtype=float)
 
@@ -137,7 +156,7 @@ class History(Sequence[Record]):
         return "".join(record.to_json() + "\n" for record in self)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a header and a row a record; what is None stays empty, and levels are one cell, with spaces between."""
+        """Write a header and a row a record to `path`; what is None stays empty, levels are one cell with spaces."""
         with Path(path).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow([field.name for field in fields(Record)])
@@ -162,7 +181,7 @@ class History(Sequence[Record]):
 
     @classmethod
     def read(cls, path: str | Path) -> History:
-        """Read a history.jsonl; ValueError names the file and line that is no record."""
+        """The history in the history.jsonl at `path`; ValueError names the file and line that is no record."""
         records = []
         for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
             try:

@@ -15,7 +15,9 @@ _SIDES = (0.0, 0.8, 1.0)
 """What a place right of the end, centred on it and left of it costs, in lines of text away."""
 
 
-def place(ends: Array, sizes: Array, lines: Sequence[Array], frame: tuple[float, float, float, float]) -> Array:
+def place(
+    ends: Array, sizes: Array, lines: Sequence[Array], frame: tuple[float, float, float, float], unit: float
+) -> Array:
     """The lower left corners of labels, in the units of the screen.
 
     One label after the other, from the right, takes the cheapest of many places beside the end of its line: away from
@@ -31,6 +33,8 @@ def place(ends: Array, sizes: Array, lines: Sequence[Array], frame: tuple[float,
         What labels should not hide; one of them, the label's own, may lie between.
     frame : tuple of float
         Left, bottom, right and top: labels stay inside.
+    unit : float
+        The height of a line of text.
 
     Returns
     -------
@@ -39,13 +43,13 @@ def place(ends: Array, sizes: Array, lines: Sequence[Array], frame: tuple[float,
     drawn = [_dense(line) for line in lines]
     points, owner = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(line) for line in drawn])
     corners = np.zeros((len(ends), 2))
-    liking, unit = np.repeat(_SIDES, 2 * _STEPS + 1), float(sizes[:, 1].min())
+    liking = np.repeat(_SIDES, 2 * _STEPS + 1)
     taken = np.zeros((0, 4))
     for i in sorted(range(len(ends)), key=lambda i: (-ends[i, 0], -ends[i, 1])):
         boxes = _candidates(ends[i], sizes[i], unit)
         cost = liking + np.hypot(*_away(boxes, ends[i])) / unit
         cost += 2.0 * _inside(points, boxes) / unit
-        cost += 1.0 * _inside(points[owner != i], _with(boxes, ends[i])) / unit
+        cost += 1.5 * _inside(points[owner != i], _with(boxes, ends[i])) / unit
         cost += 1e3 * _overlaps(boxes, taken)
         cost += 1e4 * _outside(boxes, frame)
         best = boxes[int(np.argmin(cost))]

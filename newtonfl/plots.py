@@ -226,7 +226,7 @@ def _direct_labels(figure: Figure, axes: Axes, lines: Mapping[str, Array], edge:
     ]  # fmt: skip
     boxes = [text.get_window_extent() for text in texts]
     sizes = np.array([[box.width, box.height] for box in boxes])
-    unit = float(sizes[:, 1].min())
+    unit = 1.2 * _TEXT * figure.dpi / 72.0  # a line of text
     whole, frame = figure.bbox, axes.get_position()
     paths = [lines[label].T for _, label in shown]
     ends = np.array([path[-1] for path in paths])
@@ -238,7 +238,7 @@ def _direct_labels(figure: Figure, axes: Axes, lines: Mapping[str, Array], edge:
     inside = axes.get_window_extent()
     drawn = [np.clip(axes.transData.transform(path), inside.p0, inside.p1) for path in paths]
     corners = np.array([path[-1] for path in drawn])
-    at = place(corners, sizes, drawn, (inside.x0, inside.y0, edge * whole.width, inside.y1))
+    at = place(corners, sizes, drawn, (inside.x0, inside.y0, edge * whole.width, inside.y1), unit)
     for text, corner, size, end in zip(texts, at, sizes, corners, strict=True):
         text.set_position(tuple(corner / whole.size))
         text.set_verticalalignment("bottom")

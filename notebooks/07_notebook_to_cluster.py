@@ -93,11 +93,9 @@ assert (int(ranks), int(rounds), sha256) == (2, here.rounds, here.x_sha256)
 
 # %%
 run = folder / "run"
-asked = (
-    f"solve synthetic --clients 8 --set mechanism=cbag:0.75 --set compressor=topk:8d --set l=last --out {run} --quiet"
-)
-print(f"mpiexec -n 2 newtonfl {asked}")
-command = [mpiexec, "-n", "2", sys.executable, "-m", "newtonfl", *asked.split()]
+asked = "solve synthetic --clients 8 --set mechanism=cbag:0.75 --set compressor=topk:8d --set l=last --quiet --out"
+print(f"mpiexec -n 2 newtonfl {asked} {run}")
+command = [mpiexec, "-n", "2", sys.executable, "-m", "newtonfl", *asked.split(), run]
 ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
 print(ended.stdout or ended.stderr)
 assert ended.returncode == 0
