@@ -14,8 +14,8 @@ import argparse
 
 import newtonfl as nf
 from newtonfl import names
-from newtonfl.compare import Solution, each, resolve
 from newtonfl.costs import ACCURACIES, Cost
+from newtonfl.entries import Solution, each, resolve
 
 CAPS = {"a1a": 1000, "phishing": 500, "a9a": 300, "w8a": 60}
 """Problems, and the most rounds on each: those of a method that has not arrived by then are not the table's subject."""

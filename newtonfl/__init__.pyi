@@ -1,6 +1,6 @@
 from .arrays import from_arrays
 from .bases import PSD, DataSubspace, Support, Symmetric
-from .compare import Comparison, compare
+from .comparison import Comparison, compare
 from .compressors import (
     BiasedRounding,
     Compressor,

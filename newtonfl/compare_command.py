@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newtonfl import pictures
-from newtonfl.compare import Comparison, Solution, each, resolve
+from newtonfl.comparison import Comparison
+from newtonfl.entries import Solution, each, resolve
 from newtonfl.history import Record
 from newtonfl.network import Network
 from newtonfl.plan import Opened, Plan, at_least, in_words

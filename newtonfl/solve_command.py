@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from newtonfl import names
-from newtonfl.compare import Solution
+from newtonfl.entries import Solution
 from newtonfl.history import Record
 from newtonfl.plan import Opened, Plan, at_least, in_words
 from newtonfl.progress import Progress

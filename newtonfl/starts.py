@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from newtonfl.backend import Array
-from newtonfl.compare import Solution
+from newtonfl.entries import Solution
 from newtonfl.problem import Problem
 from newtonfl.run_folder import RunFolder
 

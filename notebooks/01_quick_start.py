@@ -111,9 +111,9 @@ comparison.plot(over="bytes")
 # costs.
 
 # %%
-kib = {row["method"]: row["bytes_up"] for row in comparison.rows() if row["accuracy"] == 1e-9}
-assert kib["gradient descent"] is None
-assert kib["Newton-3PC, line search"] < kib["Newton, whole Hessians"] / 2
+sent = comparison.costs("bytes_up", accuracy=1e-9)
+assert sent["gradient descent"] is None
+assert sent["Newton-3PC, line search"] < sent["Newton, whole Hessians"] / 2
 rounds = [row["rounds"] for row in comparison.rows() if row["method"] == "Newton-3PC, line search"]
 assert rounds[3] - rounds[2] < rounds[1] - rounds[0]
 

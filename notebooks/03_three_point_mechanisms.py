@@ -102,12 +102,12 @@ print(mechanisms)
 mechanisms.plot(over="formula_bits")
 
 # %%
-told = {row["method"]: row for row in mechanisms.rows() if row["accuracy"] == 1e-9}
-kbit = {label: row["formula_bits_up"] + row["formula_bits_down"] for label, row in told.items()}
-sparing = [kbit[label] for label in ("EF21", "CLAG", "CBAG", "adaptive Top-K")]
-assert max(sparing) < 1.3 * min(sparing) and max(sparing) < 0.7 * kbit["no mechanism: whole Hessians"]
-assert kbit["3PCv1: a whole matrix and more"] > 2 * max(sparing)
-assert told["CBAG"]["hessians"] < told["CBAG"]["rounds"] and told["CLAG"]["hessians"] == told["CLAG"]["rounds"]
+bits = mechanisms.costs("formula_bits", accuracy=1e-9)
+sparing = [bits[label] for label in ("EF21", "CLAG", "CBAG", "adaptive Top-K")]
+assert max(sparing) < 1.3 * min(sparing) and max(sparing) < 0.7 * bits["no mechanism: whole Hessians"]
+assert bits["3PCv1: a whole matrix and more"] > 2 * max(sparing)
+rounds, hessians = mechanisms.costs("rounds", accuracy=1e-9), mechanisms.costs("hessians", accuracy=1e-9)
+assert hessians["CBAG"] < rounds["CBAG"] and hessians["CLAG"] == rounds["CLAG"]
 
 # %% [markdown]
 # Three things to see. The four mechanisms that compress lie close together: once a compressor does its work, being
@@ -136,11 +136,10 @@ thresholding = nf.compare(
 thresholding.plot(over="formula_bits")
 
 # %%
-told = {row["method"]: row for row in thresholding.rows() if row["accuracy"] == 1e-12}
-kbit = {label: row["formula_bits_up"] + row["formula_bits_down"] for label, row in told.items()}
-print({label: f"{bits / 1000:.0f} kbit in {told[label]['rounds']} rounds" for label, bits in kbit.items()})
-assert told["threshold"]["rounds"] < told["Top-d"]["rounds"]
-assert max(kbit[label] for label in kbit if "threshold" in label) < kbit["Top-d, CBAG"]
+bits, rounds = thresholding.costs("formula_bits", accuracy=1e-12), thresholding.costs("rounds", accuracy=1e-12)
+print({label: f"{sent / 1000:.0f} kbit in {rounds[label]} rounds" for label, sent in bits.items()})
+assert rounds["threshold"] < rounds["Top-d"]
+assert max(bits[label] for label in bits if "threshold" in label) < bits["Top-d, CBAG"]
 
 # %% [markdown]
 # The threshold takes fewer rounds than Top-d, and in every one of the mechanisms it stays below Top-d with CBAG, as in

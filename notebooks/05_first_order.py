@@ -74,7 +74,7 @@ comparison.plot(over="bytes_up")
 # logarithmic, and bends straight lines downwards; what counts is where a curve reaches an accuracy.)
 
 # %%
-up = {row["method"]: row["bytes_up"] for row in comparison.rows() if row["accuracy"] == 1e-6}
+up = comparison.costs("bytes_up", accuracy=1e-6)
 print("KiB up to 1e-6:", {label: round(sent / 1024, 1) for label, sent in up.items()})
 assert all(up["gradient descent"] > 2 * sent for label, sent in up.items() if label not in ("gradient descent", "LAG"))
 assert up["gradient descent"] > up["LAG"]
@@ -90,7 +90,7 @@ assert min(up, key=up.get) in ("EF21, Top-K", "CLAG, Top-K", "EF21, both ways")
 comparison.plot(over="bytes")
 
 # %%
-both = {row["method"]: row["bytes_up"] + row["bytes_down"] for row in comparison.rows() if row["accuracy"] == 1e-6}
+both = comparison.costs("bytes", accuracy=1e-6)
 assert all(both["EF21, both ways"] < sent / 2 for label, sent in both.items() if label != "EF21, both ways")
 
 # %% [markdown]

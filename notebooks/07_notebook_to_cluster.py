@@ -30,7 +30,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import newtonfl as nf
-from newtonfl.history import History
 
 # %% [markdown]
 # ## In this process
@@ -111,7 +110,7 @@ assert result["x_sha256"] == here.x_sha256
 # was killed keeps what it had. It reads back into the history that a solve in a notebook gives.
 
 # %%
-history = History.read(run / "history.jsonl")
+history = nf.History.read(run / "history.jsonl")
 assert [record.f for record in history] == [record.f for record in here.history]
 assert [record.bytes_up for record in history] == [record.bytes_up for record in here.history]
 print((run / "run.toml").read_text())

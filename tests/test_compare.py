@@ -63,6 +63,18 @@ def test_costs_are_those_of_solves_by_hand(problem, compared):
             assert row["hessians"] == done.history[-1].hessians and row["seconds"] > 0
 
 
+def test_costs_by_label_are_those_of_the_rows(compared):
+    told = {row["method"]: row for row in compared.rows("1Mbps/10ms") if row["accuracy"] == 1e-6}
+    for over in ("rounds", "bytes_up", "hessians", "seconds"):
+        assert compared.costs(over, 1e-6) == {label: row[over] for label, row in told.items()}
+    both = {label: row["rounds"] and row["bytes_up"] + row["bytes_down"] for label, row in told.items()}
+    assert compared.costs("bytes", 1e-6) == both and None in both.values() and any(both.values())
+    waited = compared.costs("seconds", 1e-6, "1Mbps/10ms")
+    assert waited == {label: row["network_seconds"] for label, row in told.items()}
+    with pytest.raises(ValueError, match="over: given 'bits', allowed are rounds"):
+        compared.costs("bits", 1e-6)
+
+
 def test_what_was_not_reached_is_not_told(compared):
     assert [row["rounds"] for row in compared.rows() if row["method"] == "gd"] == [None] * 4
     last = compared.results["gd"].history[-1]

@@ -27,7 +27,7 @@ ORDER = [
     ["solver", "reference"],
     ["loading", "names"],
     ["federation", "arrays", "estimators"],
-    ["compare", "checks"],
+    ["entries", "comparison", "checks"],
     ["starts", "plan"],
     ["solve_command", "compare_command", "cli", "__main__"],
 ]
