@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import scipy
 
 from newtonfl.backend import Array
-from newtonfl.federation import distinct, federate
+from newtonfl.federation import client_ids, distinct, federate, in_order
 from newtonfl.loading import connected
 from newtonfl.losses import Loss, Poisson, loss_of
 from newtonfl.problem import Problem
@@ -89,14 +90,32 @@ def from_arrays(
     (2, 2)
     """
     transport = connected(comm)
+    numbers = {"l2": l2, "nonconvex": nonconvex, "huber_delta": huber_delta}
     with transport.agreed("checking the arrays"):
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
+                raise TypeError(f"{name}: given {number!r}, must be a number")
         chosen = loss if isinstance(loss, Loss) or loss == MULTINOMIAL else loss_of(loss, huber_delta)
         X, y, weights = _checked(X, y, sample_weight)
         classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
+        y = in_order("y: labels", y) if classifies else y
         if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
             raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
         if isinstance(chosen, Poisson) and len(y) and y.min() < 0:
             raise ValueError(f"y: loss 'poisson' needs labels of at least 0; the least is {y.min():g}")
+    settings = {key: float(number) for key, number in numbers.items()}
+    told = (
+        f"{chosen!r}, {settings}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"
+    )
+    transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's loss may print its address
+    if weights is not None:
+        with transport.agreed("leaving out rows of weight zero"):
+            kept = np.flatnonzero(weights)
+            if not (own or len(kept)):
+                raise ValueError("sample_weight: all weights are zero, and no row is left")
+            if clients is not None and not isinstance(clients, (str, int, np.integer)):
+                clients = client_ids("clients", clients, len(y))[kept]
+            X, y, weights = X[kept], y[kept], weights[kept]
     also = () if weights is None else (weights,)
     shared = federate(X, y, clients=clients, transport=transport, own=own, also=also, seed=seed)
     labels = shared.held(y)
@@ -127,7 +146,7 @@ def numbered(labels: Array, classes: Sequence[Any]) -> Array:
 
 
 def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None]:
-    X = X if scipy.sparse.issparse(X) else np.asarray(X)
+    X = scipy.sparse.csr_array(X) if scipy.sparse.issparse(X) else np.asarray(X)
     if X.ndim != 2 or X.dtype.kind not in "fiub":
         raise ValueError(f"X: given shape {X.shape} of {X.dtype}, must be a matrix of real numbers")
     if not np.isfinite(X.data if scipy.sparse.issparse(X) else X).all():
@@ -137,7 +156,24 @@ def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Ar
         raise ValueError(f"y: given shape {y.shape}, must be ({X.shape[0]},), one label a row")
     if sample_weight is None:
         return X, y, None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != y.shape or not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(f"sample_weight: must be {len(y)} finite numbers of at least 0, one a row")
-    return X, y, weights
+    return X, y, row_weights(sample_weight, len(y))
+
+
+def row_weights(given: Any, many: int) -> Array:
+    """`given` as `many` float64 weights; a single number is every row's.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers of at least 0, one a row.
+    """
+    weights = np.asarray(given)
+    if weights.ndim == 0:
+        weights = np.full(many, weights)
+    sound = weights.shape == (many,) and weights.dtype.kind in "biuf"
+    if not sound or not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError(
+            f"sample_weight: given shape {weights.shape} of {weights.dtype}, must be {many} finite numbers of at least "
+            "0, one a row"
+        )
+    return weights.astype(np.float64)

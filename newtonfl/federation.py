@@ -23,6 +23,9 @@ from newtonfl.wire import pack, unpack
 
 DEFAULT_CLIENTS = 8
 
+_LEAST = 1e-200
+"""Sums of weights from here to its inverse leave room for products."""
+
 
 @dataclass(frozen=True, eq=False)
 class Federation:
@@ -60,7 +63,7 @@ class Federation:
         ends = np.cumsum(self.sizes)
         mine = [np.sum(table[end - size : end], axis=0) for size, end in zip(self.sizes, ends, strict=True)]
         arrays = {"clients": self.clients, "sums": np.reshape(np.array(mine, np.float64), (-1, table.shape[1]))}
-        everyone = _told_to_all(pack(arrays), self.transport)
+        everyone = told_to_all(pack(arrays), self.transport)
         by_client = np.argsort(np.concatenate([told["clients"] for told, _ in everyone]))
         whole: Array = np.concatenate([told["sums"] for told, _ in everyone])[by_client]
         return whole
@@ -86,10 +89,16 @@ class Federation:
             If no weight is positive.
         """
         counts = np.ones((len(labels), 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
-        total: float = math.fsum(self.sums(counts)[:, 0])
+        with np.errstate(over="ignore"):
+            sums = self.sums(counts)[:, 0]
+            roughly = float(np.sum(sums))
         with self.transport.agreed("weighing the rows"):
-            if not 0 < total < math.inf:
-                raise ValueError(f"no row counts: the weights of all rows sum to {total:g}, zero or not finite")
+            if not _LEAST < roughly < 1.0 / _LEAST:
+                raise ValueError(
+                    f"no row counts, or none can be told apart: the weights of all rows sum to {roughly:g}, which is "
+                    "zero or far from 1"
+                )
+            total: float = math.fsum(sums)
             return assemble(
                 self.rows, labels, self.sizes, loss, clients=self.clients, n_clients=self.n_clients,
                 total=int(total) if weights is None else total, transport=self.transport, weights=weights,
@@ -139,9 +148,8 @@ def federate(
     with transport.agreed("looking at the rows"):
         rows = store(X)
         many, columns = rows.shape
-        ids = clients if isinstance(clients, str) or np.ndim(clients) == 0 else np.asarray(clients)  # type: ignore[arg-type]
-        if isinstance(ids, np.ndarray) and ids.shape != (many,):
-            raise ValueError(f"clients: given ids of shape {ids.shape}, must be one for each of {many} rows")
+        plain = clients is None or isinstance(clients, (str, int, np.integer))
+        ids = clients if plain else client_ids("clients", clients, many)
         if own and not (ids is None or isinstance(ids, np.ndarray)):
             raise ValueError(
                 f"clients: given {clients!r}, but where every rank passes rows of its own each rank is a client, or "
@@ -153,7 +161,7 @@ def federate(
             "print": "" if own else _fingerprint(rows, y, ids, *also),
             "ids": np.unique(ids).tolist() if own and isinstance(ids, np.ndarray) else None,
         }  # fmt: skip
-    everyone = [told for _, told in _told_to_all(pack({}, **mine), transport)]
+    everyone = [told for _, told in told_to_all(pack({}, **mine), transport)]
     with transport.agreed("sharing out the rows"):
         _check_alike(everyone, remedy)
         filled = 2 * sum(told["nonzeros"] for told in everyone) >= columns * sum(told["rows"] for told in everyone)
@@ -169,17 +177,62 @@ def federate(
         return Federation(transport, n, held, sizes, order, store(rows[order], dense))
 
 
+def client_ids(name: str, given: Any, many: int) -> Array:
+    """Every row's client id as an array of numbers or strings, shape (`many`,).
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer, or one of them is neither a finite number nor a string; the message has `name`.
+    """
+    ids = np.asarray(given)
+    if ids.shape != (many,):
+        raise ValueError(f"{name}: given ids of shape {ids.shape}, must be one for each of {many} rows")
+    return in_order(f"{name}: client ids", ids)
+
+
 def distinct(values: Array, transport: Transport) -> list[Any]:
-    """The distinct numbers or strings that any rank passes, in sorted order. Collective."""
-    told = _told_to_all(pack({}, found=np.unique(values).tolist()), transport)
-    return _sorted({value for _, facts in told for value in facts["found"]})
+    """The distinct numbers or strings that any rank passes, in sorted order. Collective.
+
+    Raises
+    ------
+    ValueError
+        If a label is neither a finite number nor a string, or ranks pass some of each kind.
+    """
+    with transport.agreed("looking at the labels"):
+        found = np.unique(in_order("y: labels", np.asarray(values))).tolist()
+    everyone = [facts["found"] for _, facts in told_to_all(pack({}, found=found), transport)]
+    with transport.agreed("comparing the labels"):
+        kinds = {isinstance(value, str) for told in everyone for value in told}
+        if len(kinds) > 1:
+            words = next(rank for rank, told in enumerate(everyone) if told and isinstance(told[0], str))
+            numbers = next(rank for rank, told in enumerate(everyone) if told and not isinstance(told[0], str))
+            raise ValueError(f"y: rank {words} has strings for labels, and rank {numbers} numbers")
+        return _sorted({value for told in everyone for value in told})
+
+
+def in_order(what: str, values: Array) -> Array:
+    """Numbers, booleans or strings: what has an order, and can be told to another rank."""
+    if values.dtype.kind == "O":
+        kinds = {str if isinstance(value, str) else type(value) for value in values.tolist()}
+        if kinds <= {str}:
+            return values.astype(str)
+        if kinds <= {bool} or kinds <= {int, float}:
+            return in_order(what, np.array(values.tolist()))
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(f"{what} must all be numbers or all be strings, given {names}")
+    if values.dtype.kind not in "biufU":
+        raise ValueError(f"{what} must be numbers or strings, given {values.dtype}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{what} must be finite, given {values[~np.isfinite(values)][0]}")
+    return values
 
 
 def _sorted(values: Iterable[Any]) -> list[Any]:
     return sorted(values, key=lambda value: (isinstance(value, str), value))
 
 
-def _told_to_all(mine: bytes, transport: Transport) -> list[tuple[dict[str, Array], dict[str, Any]]]:
+def told_to_all(mine: bytes, transport: Transport) -> list[tuple[dict[str, Array], dict[str, Any]]]:
     """What every rank packed, in rank order, on every rank."""
     buffers = transport.gather(mine)
     whole = {str(rank): np.frombuffer(buffer, np.uint8) for rank, buffer in enumerate(buffers)}
@@ -193,8 +246,10 @@ def _fingerprint(rows: Array, *arrays: Any) -> str:
     kept = [rows.data, rows.indices, rows.indptr] if scipy.sparse.issparse(rows) else [rows]
     for array in [*kept, *arrays]:
         if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
-            whole.update(f"{array.dtype}{array.shape}".encode())
-            whole.update(np.ascontiguousarray(array).tobytes())
+            # The numbers count, not how they are kept.
+            plain = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+            whole.update(f"{plain.shape}".encode())
+            whole.update(np.ascontiguousarray(plain).tobytes())
         else:
             told = np.asarray(array).tolist() if isinstance(array, np.ndarray) else array
             whole.update(json.dumps(told, default=str).encode())
@@ -239,10 +294,11 @@ def _parts(clients: Any, y: Array, many: int, seed: int) -> list[Array]:
     if isinstance(clients, str):
         how, _, number = clients.rpartition(":")
         count = int(number) if number.isdecimal() else 0
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1 or how in ("", "contiguous"):
+    known = how.partition(":")[0] in ("blocks", "shuffled", "by-label", "dirichlet")
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1 or not known:
         raise ValueError(
             f"clients: given {clients!r}, must be a number of at least 1, every row's client id, or SPLIT:COUNT with "
             "SPLIT of blocks, shuffled, by-label, dirichlet:BETA"
         )
-    _, codes = np.unique(y, return_inverse=True)
+    codes = np.unique(y, return_inverse=True)[1] if how.startswith(("by-label", "dirichlet")) else np.zeros(many)
     return split(how, codes, min(int(count), many), seed)

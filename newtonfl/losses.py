@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from newtonfl.backend import Array, namespace
 
 
@@ -146,8 +148,9 @@ class Huber(Loss):
     curvature_lipschitz = math.inf
 
     def __post_init__(self) -> None:
-        if not (self.delta > 0 and math.isfinite(self.delta)):
-            raise ValueError(f"huber_delta: given {self.delta}, must be a positive number")
+        sound = isinstance(self.delta, (int, float, np.number)) and not isinstance(self.delta, bool)
+        if not sound or not 0 < self.delta < math.inf:
+            raise ValueError(f"huber_delta: given {self.delta!r}, must be a positive number")
 
     @property
     def formula(self) -> str:  # type: ignore[override]

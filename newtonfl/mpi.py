@@ -20,6 +20,7 @@ CHUNK = 2**30
 """The most bytes in one MPI call: counts are 32-bit integers in MPI before version 4."""
 
 _GRACE = 2.0  # seconds
+_PATIENCE = 10.0  # seconds
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
@@ -42,7 +43,7 @@ class MPITransport(Transport):
     """
 
     def __init__(self, comm: Any) -> None:
-        self.comm, self.exits = comm.Dup(), comm.Dup()
+        self.comm, self.exits = _duplicate(comm), _duplicate(comm)
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
         atexit.register(self._leave)
 
@@ -109,6 +110,23 @@ class MPITransport(Transport):
         sys.stdout.flush()
         sys.stderr.flush()
         self.comm.Abort(1)
+
+
+def _duplicate(comm: Any) -> Any:
+    """A duplicate of `comm`, which takes every rank; where one does not come, this says what is waited for."""
+    duplicate, request = comm.Idup()
+    deadline = time.monotonic() + _PATIENCE
+    while not request.Test():
+        if time.monotonic() > deadline:
+            deadline = math.inf
+            print(
+                f"newtonfl: rank {comm.Get_rank()} has waited {_PATIENCE:g} s for every rank to call newtonfl. A rank "
+                "that failed before keeps the others waiting, unless the job is started by "
+                "mpiexec -n N python -m mpi4py SCRIPT",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+        os.sched_yield()
+    return duplicate
 
 
 def _chunks(buffer: bytes | bytearray) -> list[memoryview]:

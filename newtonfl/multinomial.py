@@ -61,6 +61,12 @@ class Multinomial(RowProblem):
         self.classes = classes
         self.contrasts = contrasts(classes)
 
+    def client_rows(self, i: int) -> Array:
+        raise ValueError(
+            "basis=data is for losses of one margin a row, and a multinomial one has several: use basis=symmetric, or "
+            "fit one class against the rest"
+        )
+
     def _at(self, x: Array) -> Point:
         return _MultinomialPoint(self, x)
 

@@ -158,7 +158,8 @@ class SparseRows(Rows):
     def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
         pieces = [_cooccurrence(self.spread.block(i), diagonal) for i in range(self.n_clients)]
         supports = Blocks.of([support for support, _ in pieces])
-        products = scipy.sparse.csr_array(scipy.sparse.block_diag([product for _, product in pieces], format="csr"))
+        blocks = [product for _, product in pieces] or [scipy.sparse.csr_array((0, 0))]
+        products = scipy.sparse.csr_array(scipy.sparse.block_diag(blocks, format="csr"))
         return supports, BlockDiagonal(products, supports.offsets, self.offsets, self.like)
 
     def grams_on_support(self, weights: Array, diagonal: bool) -> Blocks:

@@ -41,7 +41,7 @@ def store(rows: Array, dense: bool | None = None) -> Array:
         if dense is not False:
             return np.ascontiguousarray(rows, dtype=np.float64)
         return scipy.sparse.csr_array(np.asarray(rows, dtype=np.float64))
-    rows = scipy.sparse.csr_array(rows, dtype=np.float64)
+    rows = scipy.sparse.csr_array(rows, dtype=np.float64, copy=True)  # what follows works in place
     rows.sum_duplicates()  # also sorts
     rows.eliminate_zeros()
     if dense is None:

@@ -97,8 +97,23 @@ def test_a_loss_of_ones_own_and_a_title():
         ({"y": np.full(43, "a"), "loss": "squared"}, "needs finite real numbers"),
         ({"y": -np.ones(43), "loss": "poisson"}, "labels of at least 0; the least is -1"),
         ({"loss": "hinge"}, "loss: given 'hinge', allowed are logistic"),
-        ({"sample_weight": np.ones(3)}, "sample_weight: must be 43 finite numbers"),
-        ({"sample_weight": np.zeros(43)}, "no row counts"),
+        ({"sample_weight": np.ones(3)}, r"sample_weight: given shape \(3,\) of float64, must be 43 finite numbers"),
+        ({"sample_weight": np.full(43, 1j)}, "of complex128"),
+        ({"sample_weight": np.zeros(43)}, "all weights are zero"),
+        ({"sample_weight": np.full(43, 1e-310)}, "no row counts, or none can be told apart"),
+        ({"sample_weight": np.full(43, 1e307)}, "sum to 4.3e[+]308|sum to inf"),
+        (
+            {"clients": [None, *["a"] * 42]},
+            "clients: client ids must all be numbers or all be strings, given NoneType, str",
+        ),
+        ({"clients": np.array([np.nan, *range(42)])}, "clients: client ids must be finite, given nan"),
+        ({"clients": np.full(43, b"a")}, "client ids must be numbers or strings"),
+        ({"clients": "files:4"}, "clients: given 'files:4'"),
+        ({"y": np.full(43, np.nan)}, "y: labels must be finite"),
+        (
+            {"y": np.array([1, "a"] * 21 + [2], object)},
+            "y: labels must all be numbers or all be strings, given int, str",
+        ),
         ({"clients": np.arange(3)}, r"clients: given ids of shape \(3,\)"),
         ({"clients": True}, "clients: given True"),
         ({"clients": "by-label"}, "clients: given 'by-label'"),
@@ -141,7 +156,7 @@ def test_multinomial_serves_first_order_methods_and_cubic_steps():
         result = nf.solve(problem, method, rounds=rounds, tol=0.0)
         assert result.history[-1].f - best < gap, method.name
     assert nf.solve(problem, nf.gd(), rounds=2000, tol=1e-6).converged
-    with pytest.raises(ValueError, match="basis=data needs data rows"):
+    with pytest.raises(ValueError, match="basis=data is for losses of one margin a row"):
         nf.solve(problem, nf.bl1())
 
 

@@ -280,6 +280,38 @@ def test_an_unfinished_solve_warns_and_says_so():
     assert model.converged_reason_ == str(nf.Reason.ROUND_LIMIT)
 
 
+def test_a_start_within_the_tolerance_is_told():
+    """tol is absolute: with tiny targets nothing would be done, and nothing said."""
+    X, y = data("bodyfat_scale")
+    with pytest.warns(ConvergenceWarning, match="the start is within tol, an absolute number"):
+        model = nf.FederatedRidge().fit(X, y * 1e-13)
+    assert model.n_iter_ == 0
+    assert nf.FederatedRidge().fit(X, 0.0 * y).n_iter_ == 0  # without a warning: that is the minimiser
+
+
+def test_the_users_rows_stay_as_they_are():
+    """Explicit zeros, unsorted indices and duplicates are put in order in a copy; read-only rows serve as well."""
+    X, y = data("wine")
+    sparse = scipy.sparse.csr_matrix(X * (abs(X) > 1.2))
+    sparse.data[::7] = 0.0
+    sparse.indices[:2] = sparse.indices[:2][::-1].copy()
+    before = [array.copy() for array in (sparse.data, sparse.indices, sparse.indptr)]
+    for array in (sparse.data, sparse.indices, sparse.indptr):
+        array.flags.writeable = False
+    fitted = nf.FederatedLogisticRegression(1e-2).fit(sparse, y)
+    for array, was in zip((sparse.data, sparse.indices, sparse.indptr), before, strict=True):
+        np.testing.assert_array_equal(array, was)
+    same(fitted, nf.FederatedLogisticRegression(1e-2).fit(sparse.toarray(), y), 1e-8)
+
+
+def test_labels_may_be_large_and_settings_numpys():
+    """Unsigned numbers beyond 2⁶³ keep their kind; a search hands over NumPy's integers."""
+    X, y = data("breast_cancer")
+    big = np.where(y > 0, np.uint64(2**63 + 5), np.uint64(3))
+    model = nf.FederatedLogisticRegression(1e-2, max_rounds=np.int64(500)).fit(X, big)
+    assert model.classes_.dtype == np.uint64 and model.score(X, big) > 0.9
+
+
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
@@ -291,8 +323,10 @@ def test_an_unfinished_solve_warns_and_says_so():
         ({"method": 3}, "method: given int"),
         ({"clients": 0}, "clients: given 0"),
         ({"clients": "contiguous:4"}, "must be a number of at least 1, every row's client id, or SPLIT:COUNT"),
-        ({"clients": "sideways:4"}, "split: given 'sideways'"),
-        ({"max_rounds": -1}, "rounds: given -1"),
+        ({"clients": "sideways:4"}, "clients: given 'sideways:4'"),
+        ({"max_rounds": -1}, "max_rounds: given -1"),
+        ({"max_rounds": 2.5}, "max_rounds: given 2.5"),
+        ({"class_weight": {0: 1.0, 1: -1.0, 2: 1.0}}, "class_weight: given .*must be finite and positive"),
         ({"multi_class": "auto"}, "multi_class: given 'auto'"),
         ({"class_weight": "even"}, "class_weight"),
         ({"device": "tpu"}, "device: given 'tpu', allowed are cpu, cuda, auto"),
@@ -310,7 +344,9 @@ def test_arrays_that_cannot_be_are_refused_in_words():
     for words, fault in (
         ({"sample_weight": -np.ones(178)}, "sample_weight: given shape"),
         ({"sample_weight": np.zeros(178)}, "all weights are zero"),
-        ({"groups": np.arange(3)}, "groups: given shape"),
+        ({"groups": np.arange(3)}, r"groups: given ids of shape \(3,\), must be one for each of 178 rows"),
+        ({"groups": np.where(np.arange(178) == 7, np.nan, 1.0)}, "groups: client ids must be finite, given nan"),
+        ({"groups": np.array([None, *["a"] * 177])}, "groups: client ids must all be numbers or all be strings"),
         ({"sample_weight": (y == 1).astype(float)}, "at least two classes with weight, and it holds 1 class: 1"),
     ):
         with pytest.raises(ValueError, match=fault):
@@ -319,6 +355,8 @@ def test_arrays_that_cannot_be_are_refused_in_words():
         nf.FederatedPoissonRegressor().fit(X, y - 5.0)
     with pytest.raises(ValueError, match="huber_delta"):
         nf.FederatedHuberRegressor(delta=0).fit(X, y)
-    for C, rows in ((0.0, 5), (1.0, 0), (np.inf, 5)):
+    with pytest.raises(ValueError, match="y: given <U21, must be numbers"):
+        nf.FederatedRidge().fit(X, y.astype(str))
+    for C, rows in ((0.0, 5), (1.0, 0), (np.inf, 5), ("a", 1), (1.0, [2, -1]), (1e-320, 1)):
         with pytest.raises(ValueError, match="alpha_from_C"):
             nf.alpha_from_C(C, rows)

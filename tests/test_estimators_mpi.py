@@ -45,6 +45,7 @@ def test_every_case_is_what_its_name_says(found):
     coef = np.reshape(coef, (3, 4))
     assert classes == ["a", "b", "c"] and not coef[:, 3].any() and np.abs(coef[:, :2]).min() > 0.03
     assert communication["bytes_up"] > 0
+    assert found[1]["seeds"][0] and found[1]["fewer clients than ranks"][0]
     assert found[1]["alone ridge"][4]["bytes_up"] != found[1]["same rows ridge"][4]["bytes_up"]
 
 
@@ -59,7 +60,12 @@ def test_every_case_is_what_its_name_says(found):
         ("no row anywhere", "no row counts"),
         ("other columns", "rank 1 passed 3 columns, and rank 0 4"),
         ("a number of clients", "clients: given 4, but where every rank passes rows of its own each rank is a client"),
-        ("other settings", "rank 1 was given another estimator than rank 0"),
+        ("other settings", "rank 1 was given alpha=2.0, and rank 0 alpha=1.0"),
+        ("words and numbers", "y: rank 0 has strings for labels, and rank 1 numbers"),
+        ("labels without an order", "rank 2, checking the arguments of fit: Unknown label type"),
+        ("columns in another order", "rank 2 names or orders its columns otherwise than rank 0"),
+        ("some weights", "rank 1 was given sample_weight='some', and rank 0 sample_weight=None"),
+        ("other losses", "rank 1 was given another problem than rank 0"),
     ],
 )
 def test_refusals_reach_every_rank(found, case, words):

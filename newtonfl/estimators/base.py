@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -16,18 +17,25 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from newtonfl import names
+from newtonfl.arrays import row_weights
 from newtonfl.backend import Array
 from newtonfl.estimators.parameters import METHOD
-from newtonfl.federation import Federation, federate
+from newtonfl.federation import Federation, client_ids, federate, told_to_all
 from newtonfl.history import History
 from newtonfl.losses import Loss
 from newtonfl.methods import Method
 from newtonfl.progress import Progress
 from newtonfl.solver import Reason, Result, solve
 from newtonfl.transport import InProcess, Transport
-from newtonfl.wire import pack, unpack
+from newtonfl.wire import pack
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
+_ADVICE = {
+    Reason.ROUND_LIMIT: "raise max_rounds, or scale the columns of X",
+    Reason.SINGULAR: "give alpha > 0, or take a method with a line search, as the default has",
+}
+_ROUNDING = 1e-14
+"""Gradient norms below this are rounding, on columns of moderate size."""
 
 
 @dataclass(eq=False, repr=False)
@@ -86,10 +94,9 @@ class Federated(BaseEstimator):
         with transport.agreed("checking the arguments of fit"):
             method = self._method()
             X, y, weights, groups = self._checked(X, y, sample_weight, groups)
-            told = {key: value for key, value in self.get_params().items() if key not in ("random_state", "verbose")}
-            told["method"] = repr(method)
-        transport.same("estimator", f"{type(self).__name__}({told})")
-        seed = self._seed(transport)
+            seed = self._seed()
+            told = self._told(method, weights is not None)
+        seed = self._agreed(told, seed, transport)
         shared = federate(
             X, y, clients=self.clients if groups is None else groups, transport=transport, own=self.ranks == "own",
             also=() if weights is None else (weights,), seed=seed, remedy='ranks="own"',
@@ -115,19 +122,45 @@ class Federated(BaseEstimator):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
                 raise ValueError(f"{key}: given {value!r}, must be a finite number of at least {least:g}")
+        rounds = self.max_rounds
+        if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
+            raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
         if isinstance(self.method, Method):
             return self.method
         if not isinstance(self.method, str):
             raise TypeError(f"method: given {type(self.method).__name__}, must be NAME[,KEY=VALUE…] or a Method")
         return names.method(*names.parse(self.method))
 
-    def _seed(self, transport: Transport) -> int:
-        """The seed of every draw: rank 0's, where it is drawn itself."""
+    def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
             return int(self.random_state)
-        drawn = int(check_random_state(self.random_state).randint(2**31 - 1))
-        told: int = unpack(transport.broadcast(pack({}, seed=drawn) if transport.rank == 0 else None))[1]["seed"]
-        return told
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _told(self, method: Method, weighted: bool) -> dict[str, str]:
+        """What every rank must pass alike, by name."""
+        told: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
+        for key, value in self.get_params(deep=False).items():
+            number = isinstance(value, (float, np.floating))
+            told[key] = float(value) if number else sorted(value.items()) if isinstance(value, dict) else value
+        told["method"] = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
+        return {key: repr(value) for key, value in told.items() if key not in ("random_state", "verbose")}
+
+    def _agreed(self, told: dict[str, str], seed: int, transport: Transport) -> int:
+        """Refuse ranks that pass other settings or other columns; the seed of all, which is rank 0's. Collective."""
+        columns = getattr(self, "feature_names_in_", None)
+        mine = pack({}, told=told, seed=seed, columns=None if columns is None else columns.tolist())
+        everyone = [facts for _, facts in told_to_all(mine, transport)]
+        with transport.agreed("comparing the ranks' arguments"):
+            first, named = everyone[0]["told"], [facts["columns"] for facts in everyone]
+            for rank, facts in enumerate(everyone):
+                for key, value in facts["told"].items():
+                    if value != first.get(key):
+                        raise ValueError(f"rank {rank} was given {key}={value}, and rank 0 {key}={first.get(key)}")
+            known = [rank for rank, names_ in enumerate(named) if names_ is not None]
+            for rank in known:
+                if named[rank] != named[known[0]]:
+                    raise ValueError(f"rank {rank} names or orders its columns otherwise than rank {known[0]}")
+            return int(everyone[0]["seed"])
 
     def _checked(
         self, X: Array, y: Array, sample_weight: Array | None, groups: Array | None
@@ -139,19 +172,10 @@ class Federated(BaseEstimator):
             ensure_min_samples=0 if own else 1,
         )  # fmt: skip
         self._check_targets(y)
-        if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != y.shape or groups.dtype.kind not in "biufUO":
-                raise ValueError(f"groups: given shape {groups.shape}, must be one client id for each of {len(y)} rows")
-            groups = groups.astype(str) if groups.dtype.kind == "O" else groups
+        groups = None if groups is None else client_ids("groups", groups, len(y))
         if sample_weight is None:
             return X, y, None, groups
-        weights = np.asarray(sample_weight, dtype=np.float64)
-        weights = np.full(len(y), float(weights)) if weights.ndim == 0 else weights
-        if weights.shape != y.shape or not (np.isfinite(weights).all() and (weights >= 0).all()):
-            raise ValueError(
-                f"sample_weight: given shape {weights.shape}, must be {len(y)} finite numbers of at least 0, one a row"
-            )
+        weights = row_weights(sample_weight, len(y))
         kept = np.flatnonzero(weights)
         if not own and not len(kept):
             raise ValueError("sample_weight: all weights are zero, and no row is left")
@@ -178,12 +202,12 @@ class Federated(BaseEstimator):
         silent = not self.verbose or shared.transport.rank > 0
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
-                problem, method, tol=float(self.tol), rounds=self.max_rounds, x0=x0, seed=seed, callback=progress
+                problem, method, tol=float(self.tol), rounds=int(self.max_rounds), x0=x0, seed=seed, callback=progress
             )
         if result.reason in _FAILED:
             raise ValueError(
-                f"{type(self).__name__}: {result.reason} in round {result.rounds}; scale the columns of X, or choose a "
-                "method with line_search=20"
+                f"{type(self).__name__}: {result.reason} in round {result.rounds}: scale the columns of X, start cold, "
+                "or take a method with a line search, as the default has"
             )
         return result
 
@@ -221,14 +245,20 @@ class Federated(BaseEstimator):
         self.n_iter_: int | Array = rounds[0] if alone else np.array(rounds)
         late = [result for result in results if not result.converged]
         self.converged_reason_ = str((late or results)[0].reason)
+        idle = [result for result in results if not result.rounds and result.history[0].gradient_norm > _ROUNDING]
         if late:
-            norm = late[0].history[-1].gradient_norm
-            warnings.warn(
-                f"{type(self).__name__}: {self.converged_reason_}, after {late[0].rounds} rounds at ‖∇f‖₂ = "
-                f"{norm:.2g}, tol = {self.tol:g}: scale the columns of X, or raise tol or max_rounds",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            self._warn(late[0], _ADVICE.get(late[0].reason, "scale the columns of X, or raise tol"))
+        elif idle and not self.warm_start:
+            self._warn(idle[0], "the start is within tol, an absolute number: scale X and y, or lower tol")
+
+    def _warn(self, result: Result, advice: str) -> None:
+        norm = result.history[-1].gradient_norm
+        warnings.warn(
+            f"{type(self).__name__}: {result.reason}, after {result.rounds} rounds at ‖∇f‖₂ = {norm:.2g}, "
+            f"tol = {self.tol:g}: {advice}",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
 
     def _linear(self, X: Array) -> Array:
         """X w + b, shape (N,) or (N, K)."""

@@ -64,7 +64,7 @@ class _Classifier(ClassifierMixin, Federated):
                     f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(found)} "
                     f"class: {', '.join(map(str, found))}"
                 )
-            self.classes_ = np.array(found)
+            self.classes_ = np.array(found, dtype=y.dtype if y.dtype.kind == "u" else None)
             codes = numbered(y, found)
         weights = self._weighed(shared, codes, weights)
         count, width = len(found), self._width(shared)
@@ -99,6 +99,8 @@ class _Classifier(ClassifierMixin, Federated):
                 factors = math.fsum(totals) / (count * totals)
             else:
                 factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
+                if not (np.isfinite(factors).all() and (factors > 0).all()):
+                    raise ValueError(f"class_weight: given {self.class_weight}, must be finite and positive")
             return np.asarray(each * factors[codes.astype(int)], np.float64)
 
     def decision_function(self, X: Array) -> Array:

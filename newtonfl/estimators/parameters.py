@@ -82,7 +82,10 @@ def alpha_from_C(C: float, sample_weight: int | Array) -> float:
     >>> alpha_from_C(1.0, 200)
     0.005
     """
+    numbers = isinstance(C, (int, float, np.number)) and np.asarray(sample_weight).dtype.kind in "biuf"
+    if not numbers or np.min(sample_weight, initial=1.0) < 0:
+        raise ValueError(f"alpha_from_C: given C = {C!r}, and weights that are not all numbers of at least 0")
     total = float(np.sum(sample_weight))
-    if not (0 < C < math.inf and 0 < total < math.inf):
+    if not (0 < C < math.inf and 0 < total < math.inf and C * total > np.finfo(float).tiny):
         raise ValueError(f"alpha_from_C: given C = {C} and weights that sum to {total}, both must be positive")
     return 1.0 / (C * total)

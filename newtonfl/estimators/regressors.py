@@ -21,6 +21,10 @@ from newtonfl.methods import Method
 class _Regressor(RegressorMixin, Federated):
     """One solve, one row of coefficients."""
 
+    def _check_targets(self, y: Array) -> None:
+        if y.dtype.kind not in "biuf":
+            raise ValueError(f"y: given {y.dtype}, must be numbers")
+
     def _loss(self) -> Loss:
         raise NotImplementedError  # every regressor has its own
 
@@ -132,6 +136,7 @@ class FederatedPoissonRegressor(_Regressor):
         return Poisson()
 
     def _check_targets(self, y: Array) -> None:
+        super()._check_targets(y)
         if len(y) and y.min() < 0:
             raise ValueError(f"y: given {y.min():g}, counts must be at least 0")
 

@@ -184,7 +184,9 @@ class Majorised(NewtonLearn):
 def _rows_and_loss(problem: Problem) -> GLM:
     """The problem, if it has rows."""
     if not isinstance(problem, GLM):
-        raise ValueError(f"Newton-Learn learns φ″ at every data row, and {problem.objective} has no rows with a loss")
+        raise ValueError(
+            f"Newton-Learn learns φ″ at every data row, and {problem.objective} has no rows with a loss of one margin"
+        )
     return problem
 
 

@@ -202,8 +202,8 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     given: dict[str, str] = {}
     last = ""
     for piece in pieces:
-        key, equals, value = piece.partition("=")
-        if not equals and last:
+        key, equals, value = (part.strip() for part in piece.partition("="))
+        if piece and not equals and last:
             given[last] += f",{piece}"
             continue
         if not (equals and key and value) or key in given:

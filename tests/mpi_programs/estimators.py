@@ -6,9 +6,11 @@ become client ids.
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import numpy as np
+import pandas
 import scipy.sparse
 
 import newtonfl as nf
@@ -107,6 +109,25 @@ def main():
     refused("other columns", model, X[mine][:, : 4 - (RANK == 1)], y[mine])
     refused("a number of clients", model.set_params(clients=4), X[mine], y[mine])
     refused("other settings", nf.FederatedRidge(ranks="own", alpha=1.0 + RANK), X[mine], home[mine])
+    model.set_params(clients=None)
+    own_labels = np.where(y == "a", 0, 1) if RANK == 1 else y
+    refused("words and numbers", model, X[mine], own_labels[mine])
+    dates = y.astype(object)
+    dates[mine] = [datetime.date(2020, 1, 1) if RANK == 2 else label for label in y[mine]]
+    refused("labels without an order", model, X[mine], dates[mine])
+    names = list("abcd") if RANK < 2 else list("dcba")
+    refused("columns in another order", model, pandas.DataFrame(X[mine], columns=names), y[mine])
+    refused("some weights", model, X[mine], y[mine], sample_weight=np.ones(30) if RANK else None)
+    seeded = nf.FederatedLogisticRegression(ranks="own", random_state=None if RANK else 3).fit(X[mine], y[mine])
+    tell("seeds", seeded)  # rank 0's counts, and nobody waits
+    few = scipy.sparse.csr_matrix(X * (np.abs(X) > 1.4))
+    assert 2 * few.nnz < few.shape[0] * few.shape[1]
+    tell("fewer clients than ranks", nf.FederatedLogisticRegression(ranks="same", clients=2).fit(few, y))
+    try:
+        nf.from_arrays(X[mine], y[mine], "logistic" if RANK else "multinomial", comm=transport, own=True)
+    except (ValueError, RuntimeError) as error:
+        if RANK == 0:
+            print(json.dumps({"case": "other losses", "told": [str(error)]}), flush=True)
 
 
 if __name__ == "__main__":
