@@ -10,7 +10,8 @@ import numpy as np
 import scipy
 
 from newtonfl.backend import Array
-from newtonfl.federation import client_ids, distinct, federate, in_order
+from newtonfl.collective import client_ids, distinct, in_order
+from newtonfl.federation import federate
 from newtonfl.loading import connected
 from newtonfl.losses import Loss, Poisson, loss_of
 from newtonfl.problem import Problem

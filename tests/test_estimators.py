@@ -271,6 +271,19 @@ def test_a_fitted_model_predicts_where_there_is_no_mpi(tmp_path):
     assert list(map(int, out.split())) == model.predict(X).tolist()
 
 
+def test_progress_is_a_line_on_stderr(capsys):
+    """Of the estimator where it is asked for, and of any solve by a callback."""
+    X, y = data("wine")
+    nf.FederatedRidge(verbose=True).fit(X, y)
+    told = capsys.readouterr()
+    assert "FederatedRidge  round 1 " in told.err and not told.out
+    nf.FederatedRidge().fit(X, y)
+    assert capsys.readouterr() == ("", "")
+    with nf.Progress("mine") as progress:
+        nf.solve(nf.from_arrays(X, y, "squared", l2=1e-2), nf.newton(), callback=progress)
+    assert "mine  round 1 " in capsys.readouterr().err
+
+
 def test_an_unfinished_solve_warns_and_says_so():
     X, y = data("breast_cancer")
     with pytest.warns(

@@ -127,6 +127,19 @@ def test_a_launcher_of_another_mpi_is_noticed(comm):
     assert ended.returncode == 1 and "the launcher started 3 ranks, and this process sees 1" in ended.stderr
 
 
+def test_a_rank_that_comes_late_is_waited_for_and_told_of(tmp_path):
+    """Until every rank has called newtonfl nothing else can be known of it; the others say what they wait for."""
+    program = tmp_path / "late.py"
+    program.write_text(
+        "import time, newtonfl.mpi as mpi\nfrom mpi4py import MPI\nmpi._PATIENCE = 0.3\n"
+        "time.sleep(2.0 * (MPI.COMM_WORLD.rank == 1))\nprint(mpi.connect().size)"
+    )
+    ended = launch(2, program)
+    assert ended.status == 0 and ended.out.split() == ["2", "2"]
+    assert ended.err.count("rank 0 has waited 0.3 s for every rank to call newtonfl") == 1
+    assert "python -m mpi4py" in ended.err
+
+
 def test_more_ranks_than_clients_are_refused():
     ended = launch(3, "-m", "newtonfl", "solve", "breast_cancer", "--clients", "2")
     assert ended.status == 2 and "3 ranks and 2 clients" in ended.err

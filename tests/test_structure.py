@@ -26,7 +26,7 @@ ORDER = [
     ["bounds"],
     ["solver", "reference"],
     ["loading", "names"],
-    ["federation", "arrays", "estimators"],
+    ["collective", "federation", "arrays", "estimators"],
     ["entries", "comparison", "checks"],
     ["starts", "plan"],
     ["solve_command", "compare_command", "cli", "__main__"],

@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from newtonfl import names
 from newtonfl.arrays import row_weights
 from newtonfl.backend import Array
+from newtonfl.collective import client_ids, told_to_all
 from newtonfl.estimators.parameters import METHOD
-from newtonfl.federation import Federation, client_ids, federate, told_to_all
+from newtonfl.federation import Federation, federate
 from newtonfl.history import History
 from newtonfl.losses import Loss
 from newtonfl.methods import Method

@@ -15,9 +15,10 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from newtonfl.arrays import numbered
 from newtonfl.backend import Array
+from newtonfl.collective import distinct
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
-from newtonfl.federation import Federation, distinct
+from newtonfl.federation import Federation
 from newtonfl.losses import Logistic, Loss, SquaredHinge
 from newtonfl.methods import Method
 from newtonfl.multinomial import contrasts
