@@ -230,7 +230,8 @@ def _methods(args: argparse.Namespace) -> None:
         return
     if args.name not in names.METHODS:
         raise nearest("method", args.name, names.METHODS)
-    print(f"{args.name}\n\n{inspect.getdoc(names.METHODS[args.name])}\n")
+    told = (inspect.getdoc(names.METHODS[args.name]) or "").partition("\n\nExamples\n")[0]  # those are Python's
+    print(f"{args.name}\n\n{told}\n")
     print("Sockets:")
     for socket, setting in names.method(args.name).sockets().items():
         print(f"  {socket:14}{setting}")
