@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,27 +14,66 @@ from newtonfl.backend import Array
 
 @dataclass(frozen=True)
 class Triangle:
-    """Index tables of the upper triangle of a (d, d) matrix. All on the host.
+    """Index tables of the upper triangle of a (d, d) matrix, made when they are asked for. All on the host.
 
-    Attributes
+    Parameters
     ----------
-    size : int
-        d(d + 1)/2.
-    upper : numpy.ndarray, shape (size,)
-        Where a packed entry stands in the flattened matrix.
-    square : numpy.ndarray, shape (d * d,)
-        Where a flattened matrix's entry stands in the packed vector.
-    diagonal : numpy.ndarray, shape (d,)
-        The packed positions of the diagonal.
-    isometry : numpy.ndarray, shape (size,)
-        1 on the diagonal, √2 off it: with these factors the 2-norm of the vector is the matrix's Frobenius norm.
+    dim : int
+        d.
+
+    Raises
+    ------
+    MemoryError
+        When a table is asked for that does not fit; a method that only asks for the size goes on.
     """
 
-    size: int
-    upper: Array
-    square: Array
-    diagonal: Array
-    isometry: Array
+    dim: int
+
+    @property
+    def size(self) -> int:
+        """d(d + 1)/2."""
+        return self.dim * (self.dim + 1) // 2
+
+    @cached_property
+    def upper(self) -> Array:
+        """Where a packed entry stands in the flattened matrix, shape (size,)."""
+        with self._fitting():
+            row, column = np.triu_indices(self.dim)
+            return row * self.dim + column
+
+    @cached_property
+    def square(self) -> Array:
+        """Where a flattened matrix's entry stands in the packed vector, shape (d * d,)."""
+        with self._fitting():
+            row, column = np.divmod(np.arange(self.dim * self.dim), self.dim)
+            return position(np.minimum(row, column), np.maximum(row, column), self.dim)
+
+    @cached_property
+    def diagonal(self) -> Array:
+        """The packed positions of the diagonal, shape (d,)."""
+        each = np.arange(self.dim)
+        return position(each, each, self.dim)
+
+    @cached_property
+    def isometry(self) -> Array:
+        """1 on the diagonal, √2 off it, shape (size,).
+
+        With these factors the 2-norm of the vector is the matrix's Frobenius norm.
+        """
+        with self._fitting():
+            factors = np.full(self.size, np.sqrt(2.0))
+            factors[self.diagonal] = 1.0
+            return factors
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            raise MemoryError(
+                f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
+                "take a first-order method such as ef21, or fewer columns"
+            ) from error
 
 
 def position(row: Array, column: Array, dim: int) -> Array:
@@ -43,9 +84,4 @@ def position(row: Array, column: Array, dim: int) -> Array:
 @lru_cache(maxsize=64)  # clients' ranks differ, and each has its own
 def triangle(dim: int) -> Triangle:
     """The tables for dimension `dim`."""
-    row, column = np.triu_indices(dim)
-    all_rows, all_columns = np.divmod(np.arange(dim * dim), dim)
-    square = position(np.minimum(all_rows, all_columns), np.maximum(all_rows, all_columns), dim)
-    each = np.arange(dim)
-    isometry = np.where(row == column, 1.0, np.sqrt(2.0))
-    return Triangle(len(row), row * dim + column, square, position(each, each, dim), isometry)
+    return Triangle(dim)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 import newtonfl as nf
 from newtonfl import names
 from newtonfl.losses import LOSSES
+from newtonfl.triangle import triangle
 
 FILE = """
 [data]
@@ -164,6 +165,25 @@ def test_multinomial_serves_first_order_methods_and_cubic_steps():
 def test_methods_that_cannot_be_parsed(text):
     with pytest.raises(ValueError, match="method"):
         names.method(*names.parse(text))
+
+
+@pytest.mark.parametrize("method", ["gd", "ef21,compressor=topk:30", "clag", "adacgd", "marina", "diana", "m-fac"])
+def test_first_order_serves_dimensions_whose_hessians_fit_nowhere(method):
+    """d = 200,000: a table of the triangle alone would take 149 GiB."""
+    draw = np.random.Generator(np.random.Philox(8))
+    X = scipy.sparse.random_array((60, 200_000), density=1e-4, format="csr", rng=draw)
+    problem = nf.from_arrays(X, draw.random(60) > 0.5, l2=1e-2, clients=3)
+    result = nf.solve(problem, names.method(*names.parse(method)), rounds=3, tol=0.0)
+    assert result.rounds == 3 and result.history[-1].f < result.history[0].f
+
+
+def test_a_hessian_that_does_not_fit_is_told_in_words(monkeypatch):
+    def full(dim):
+        raise MemoryError("Unable to allocate")
+
+    monkeypatch.setattr(np, "triu_indices", full)
+    with pytest.raises(MemoryError, match="a Hessian of dimension d = 977 has 477,753 entries, too many"):
+        _ = triangle(977).upper
 
 
 def test_a_hair_leaves_flat_places():

@@ -61,7 +61,8 @@ def test_bits_do_not_depend_on_who_shares_a_process(kind, monkeypatch):
     before = [whole.take(group).client_smoothness for group in groups]
     told = whole.client_smoothness
     assert told[0] == 0.0 and (told[1:] > 0).all() and whole.client_smoothness is told
-    monkeypatch.setattr("newtonfl.row_problem.largest_eigenvalues", lambda rows, weights: 1 / 0)  # a part takes what is known
+    # A part takes what is known.
+    monkeypatch.setattr("newtonfl.row_problem.largest_eigenvalues", lambda rows, weights: 1 / 0)
     for group, alone in zip(groups, before, strict=True):
         np.testing.assert_array_equal(alone, told[group])
         np.testing.assert_array_equal(whole.take(group).client_smoothness, told[group])
