@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / "bin"
-SPREAD = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they solved
+SPREAD = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")  # a file's tests share what they solved
 EXTRAS = {"run": "mpi,plot", "test": "test"}
 
 

@@ -230,8 +230,8 @@ class Federated(BaseEstimator):
             return solution[..., :-1].copy(), solution[..., -1].copy()
         return solution.copy(), np.zeros(solution.shape[:-1])
 
-    def _finish(self, results: Sequence[Result]) -> None:
-        """The attributes that tell of the solves."""
+    def _finish(self, results: Sequence[Result], transport: Transport) -> None:
+        """The attributes that tell of the solves; rank 0 warns."""
         totals: Counter[str] = Counter()
         for result in results:
             for kind, ways in result.ledger.totals().items():
@@ -246,6 +246,8 @@ class Federated(BaseEstimator):
         self.n_iter_: int | Array = rounds[0] if alone else np.array(rounds)
         late = [result for result in results if not result.converged]
         self.converged_reason_ = str((late or results)[0].reason)
+        if transport.rank:
+            return
         idle = [result for result in results if not result.rounds and result.history[0].gradient_norm > _ROUNDING]
         if late:
             self._warn(late[0], _ADVICE.get(late[0].reason, "scale the columns of X, or raise tol"))

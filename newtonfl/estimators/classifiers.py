@@ -84,7 +84,7 @@ class _Classifier(ClassifierMixin, Federated):
             ]
             solution = np.array([result.x for result in results])
         self.coef_, self.intercept_ = self._parted(solution)
-        self._finish(results)
+        self._finish(results, shared.transport)
         return self
 
     def _weighed(self, shared: Federation, codes: Array, weights: Array | None) -> Array | None:

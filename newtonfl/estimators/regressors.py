@@ -36,7 +36,7 @@ class _Regressor(RegressorMixin, Federated):
         result = self._solved(shared, labels, weights, loss, how, None if start is None else start[0])
         self.coef_, intercept = self._parted(result.x)
         self.intercept_ = float(intercept)
-        self._finish([result])
+        self._finish([result], shared.transport)
         return self
 
     def predict(self, X: Array) -> Array:
