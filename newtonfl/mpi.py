@@ -20,6 +20,7 @@ CHUNK = 2**30
 """The most bytes in one MPI call: counts are 32-bit integers in MPI before version 4."""
 
 _GRACE = 2.0  # seconds
+_SPIN, _NAP = 1e-3, 1e-4  # seconds
 _PATIENCE = 10.0  # seconds
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
@@ -94,7 +95,7 @@ class MPITransport(Transport):
         """Wait for a request, but not for a rank that has ended: that would be for ever."""
         from mpi4py import MPI
 
-        status, deadline = MPI.Status(), math.inf
+        status, deadline, begun = MPI.Status(), math.inf, time.monotonic()
         while not request.Test():
             if deadline == math.inf and self.exits.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, status):
                 # It may have ended well, its last message still on the way.
@@ -103,7 +104,10 @@ class MPITransport(Transport):
                 gone = status.Get_source()
                 print(f"newtonfl: rank {gone} ended early, and rank {self.rank} waited for it", file=sys.stderr)
                 self.abort()
-            os.sched_yield()
+            if time.monotonic() - begun < _SPIN:
+                os.sched_yield()
+            else:  # whoever is waited for may need this core
+                time.sleep(_NAP)
 
     def abort(self) -> None:
         """End every rank now, with a status that is not zero."""
