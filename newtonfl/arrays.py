@@ -111,9 +111,7 @@ def from_arrays(
     transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's loss may print its address
     if weights is not None:
         with transport.agreed("leaving out rows of weight zero"):
-            kept = np.flatnonzero(weights)
-            if not (own or len(kept)):
-                raise ValueError("sample_weight: all weights are zero, and no row is left")
+            kept = rows_that_count(weights, own)
             if clients is not None and not isinstance(clients, (str, int, np.integer)):
                 clients = client_ids("clients", clients, len(y))[kept]
             X, y, weights = X[kept], y[kept], weights[kept]
@@ -158,6 +156,20 @@ def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Ar
     if sample_weight is None:
         return X, y, None
     return X, y, row_weights(sample_weight, len(y))
+
+
+def rows_that_count(weights: Array, own: bool) -> Array:
+    """The numbers of the rows whose weight is not zero.
+
+    Raises
+    ------
+    ValueError
+        If there are none, but where other ranks may have some: where each passes rows of its `own`.
+    """
+    kept = np.flatnonzero(weights)
+    if not (own or len(kept)):
+        raise ValueError("sample_weight: all weights are zero, and no row is left")
+    return kept
 
 
 def row_weights(given: Any, many: int) -> Array:

@@ -18,7 +18,7 @@ from newtonfl.collective import client_ids, in_one_order, told_to_all
 from newtonfl.losses import Loss
 from newtonfl.row_problem import RowProblem
 from newtonfl.splits import split
-from newtonfl.table import store
+from newtonfl.table import is_filled, store
 from newtonfl.transport import Transport
 from newtonfl.wire import pack
 
@@ -165,7 +165,7 @@ def federate(
     everyone = [told for _, told in told_to_all(pack({}, **mine), transport)]
     with transport.agreed("sharing out the rows"):
         _check_alike(everyone, remedy)
-        filled = 2 * sum(told["nonzeros"] for told in everyone) >= columns * sum(told["rows"] for told in everyone)
+        filled = is_filled(sum(told["nonzeros"] for told in everyone), sum(told["rows"] for told in everyone), columns)
         dense = filled or all(told["dense"] for told in everyone)
         if own:
             n, held, parts = _own_parts([told["ids"] for told in everyone], ids, many, transport.rank)

@@ -53,10 +53,7 @@ def redraw(given: Sequence[Path], out: Path | None = None, network: Network | No
     if len(runs) == 1:
         run = runs[0]
         title = f"{run.method} on {run.title}" if run.title else run.method
-        figure = plots.panels(
-            run.history, measure, f"{run.method} on {run.title}" if run.title else run.method, network
-        )
-        return plots.save(figure, _made(out or run.path) / "gap")
+        return plots.save(plots.panels(run.history, measure, title, network), _made(out or run.path) / "gap")
     objectives = {run.result["objective"]: run for run in runs if run.result}
     if len(objectives) > 1:
         told = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])

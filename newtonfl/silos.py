@@ -17,6 +17,7 @@ from newtonfl import data, splits
 from newtonfl.backend import Array
 from newtonfl.data import Table
 from newtonfl.problem_file import TWO_CLASSES, ProblemFile
+from newtonfl.table import is_filled
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def agree(file: ProblemFile, summaries: Sequence[Summary]) -> Agreement:
                 f"{file.where}: [data] classes: given [{classes[0]:g}, {classes[1]:g}], but no row of "
                 f"{file.data.source} has the label {absent[0]:g}; the labels are {data.some(found)}"
             )
-    filled = 2 * sum(one.nonzeros for one in summaries) >= columns * sum(one.rows for one in summaries)
+    filled = is_filled(sum(one.nonzeros for one in summaries), sum(one.rows for one in summaries), columns)
     return Agreement(columns, classes, filled or all(one.dense for one in summaries))
 
 

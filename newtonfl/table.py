@@ -45,8 +45,13 @@ def store(rows: Array, dense: bool | None = None) -> Array:
     rows.sum_duplicates()  # also sorts
     rows.eliminate_zeros()
     if dense is None:
-        dense = 2 * rows.nnz >= rows.shape[0] * rows.shape[1]
+        dense = is_filled(rows.nnz, *rows.shape)
     return rows.toarray() if dense else rows
+
+
+def is_filled(nonzeros: int, rows: int, columns: int) -> bool:
+    """Whether half of the entries or more are not zero, so that a dense array serves better."""
+    return 2 * nonzeros >= rows * columns
 
 
 def two_classes(labels: Array, classes: tuple[float, float] | None, where: str) -> tuple[Array, Array]:

@@ -137,4 +137,4 @@ class InProcess(Transport):
 def enough_clients(ranks: int, n_clients: int) -> None:
     """Refuse more ranks than clients, with a ValueError."""
     if ranks > n_clients:
-        raise ValueError(f"{ranks} ranks and {n_clients} clients: every rank needs a client, start fewer ranks")
+        raise ValueError(f"{ranks} ranks and {n_clients} clients: some would have nothing to do, start fewer ranks")

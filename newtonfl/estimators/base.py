@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from newtonfl import names
-from newtonfl.arrays import row_weights
+from newtonfl.arrays import row_weights, rows_that_count
 from newtonfl.backend import Array
 from newtonfl.collective import client_ids, told_to_all
 from newtonfl.estimators.parameters import METHOD
@@ -40,7 +41,7 @@ _ROUNDING = 1e-14
 
 
 @dataclass(eq=False, repr=False)
-class Federated(BaseEstimator):
+class Federated(BaseEstimator, ABC):
     """A linear model fitted by clients that send compressed curvature. Subclasses name the loss.
 
     A dataclass, so that a subclass adds its parameters to these; all but alpha are given by name.
@@ -105,9 +106,9 @@ class Federated(BaseEstimator):
         held = None if weights is None else shared.held(weights)
         return self._fit(shared, shared.held(y), held, (method, seed))
 
+    @abstractmethod
     def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
         """Solve, and set the attributes. Collective."""
-        raise NotImplementedError  # every estimator has its own
 
     def _transport(self) -> Transport:
         if self.ranks not in (None, "same", "own"):
@@ -177,9 +178,7 @@ class Federated(BaseEstimator):
         if sample_weight is None:
             return X, y, None, groups
         weights = row_weights(sample_weight, len(y))
-        kept = np.flatnonzero(weights)
-        if not own and not len(kept):
-            raise ValueError("sample_weight: all weights are zero, and no row is left")
+        kept = rows_that_count(weights, own)
         return X[kept], y[kept], weights[kept], None if groups is None else groups[kept]
 
     def _check_targets(self, y: Array) -> None:

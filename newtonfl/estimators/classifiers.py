@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
@@ -45,8 +46,9 @@ class _Classifier(ClassifierMixin, Federated):
 
     _numeric: ClassVar[bool] = False
 
+    @abstractmethod
     def _loss(self) -> Loss:
-        raise NotImplementedError  # every classifier has its own
+        """What is minimised of one margin a row."""
 
     def _joint(self) -> bool:
         """Whether more than two classes are fitted in one solve."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -25,8 +26,9 @@ class _Regressor(RegressorMixin, Federated):
         if y.dtype.kind not in "biuf":
             raise ValueError(f"y: given {y.dtype}, must be numbers")
 
+    @abstractmethod
     def _loss(self) -> Loss:
-        raise NotImplementedError  # every regressor has its own
+        """What is minimised of one margin a row."""
 
     def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
         with shared.transport.agreed("checking the loss"):
