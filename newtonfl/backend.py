@@ -6,6 +6,7 @@ Crossing between host and device is explicit: :func:`to_host` and :func:`to_devi
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -50,6 +51,20 @@ def to_device(array: Array, like: Array) -> Array:
     return array_namespace(like).asarray(array, device=device(like))
 
 
+_RESIDENT: dict[tuple[int, Any], Array] = {}
+
+
+def resident(constant: Array, like: Array) -> Array:
+    """:func:`to_device` of a NumPy array that never changes: sent once, and kept there as long as it lives here."""
+    if is_numpy_array(like):
+        return constant
+    key = id(constant), device(like)
+    if key not in _RESIDENT:
+        _RESIDENT[key] = to_device(constant, like)
+        weakref.finalize(constant, _RESIDENT.pop, key, None).atexit = False
+    return _RESIDENT[key]
+
+
 def sparse_to_device(csr: Any, like: Array) -> Any:
     """SciPy's CSR array `csr` in the sparse library that goes with `like`.
 
@@ -71,6 +86,12 @@ def zeros(shape: int | tuple[int, ...], like: Array) -> Array:
     """Float64 zeros in the library, and on the device, of `like`."""
     xp = array_namespace(like)
     return xp.zeros(shape, dtype=xp.float64, device=device(like))
+
+
+def eye(dim: int, like: Array) -> Array:
+    """Where a (dim, dim) matrix has its diagonal, as booleans in the library, and on the device, of `like`."""
+    xp = array_namespace(like)
+    return xp.eye(dim, dtype=xp.bool, device=device(like))
 
 
 class Unavailable(RuntimeError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.backend import Array, namespace, resident, to_device, to_host
 from newtonfl.blocks import Blocks
 from newtonfl.triangle import triangle
 
@@ -109,7 +109,7 @@ class Point(ABC):
         dim = self.problem.dim
         packed = self.hessians[i]
         xp = namespace(packed)
-        return xp.reshape(xp.take(packed, to_device(triangle(dim).square, packed)), (dim, dim))
+        return xp.reshape(xp.take(packed, resident(triangle(dim).square, packed)), (dim, dim))
 
     def hessians_on_support(self, diagonal: bool) -> Blocks:
         """∇²f_i(x) on :meth:`Problem.support` alone."""

@@ -18,7 +18,7 @@ import scipy
 
 from newtonfl.backend import Array, namespace, sparse_to_device, to_device, to_host, zeros
 from newtonfl.blocks import Blocks, offsets_of
-from newtonfl.kernels import add_at
+from newtonfl.kernels import add_at, csr_product, weighted_gram
 from newtonfl.triangle import position, triangle
 
 
@@ -226,7 +226,7 @@ class BlockDiagonal:
         return sparse_to_device(self.matrix, self.like)
 
     def __matmul__(self, vector: Array) -> Array:
-        return self.on_device @ vector if self.matrix.shape[0] else zeros(0, self.like)
+        return csr_product(self.on_device, vector) if self.matrix.shape[0] else zeros(0, self.like)
 
     def block(self, i: int) -> scipy.sparse.csr_array:
         """Client i's own matrix."""
@@ -259,13 +259,7 @@ class BlockDiagonal:
 
 def weighted_grams(blocks: Sequence[Array], weights: Blocks) -> Blocks:
     """Bᵀ diag(w) B as packed upper triangles, for a matrix B (m_i, r_i) and weights w ≥ 0 (m_i,) of each client."""
-    packed = []
-    for block, w in zip(blocks, weights, strict=True):
-        xp = namespace(w)
-        scaled = xp.sqrt(w)[:, None] * block
-        upper = to_device(triangle(block.shape[1]).upper, w)
-        packed.append(xp.take(xp.reshape(scaled.T @ scaled, (-1,)), upper))
-    return Blocks.of(packed, weights.values)
+    return Blocks.of([weighted_gram(block, w) for block, w in zip(blocks, weights, strict=True)], weights.values)
 
 
 def _rows_of(x: Array) -> list[Array]:

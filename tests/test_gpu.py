@@ -10,13 +10,16 @@ import subprocess
 
 import numpy as np
 import pytest
+import scipy
 import strict_device
 
 import newtonfl as nf
 from newtonfl import names
-from newtonfl.backend import cupy, on_host
+from newtonfl.backend import cupy, on_host, resident, sparse_to_device
 from newtonfl.glm import GLM
-from newtonfl.kernels.select import KTH_MAGNITUDE, largest
+from newtonfl.kernels import select
+from newtonfl.kernels.csr import ROW_SUMS, csr_product
+from newtonfl.kernels.select import SELECT, largest
 from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 from newtonfl.multinomial import Multinomial
 
@@ -131,12 +134,13 @@ def compile_cuda(source, library):
     return status, log.value.decode()
 
 
-def test_the_kernel_compiles():
+@pytest.mark.parametrize("source", [SELECT, ROW_SUMS], ids=["select", "csr"])
+def test_the_kernels_compile(source):
     library = nvrtc()
-    status, log = compile_cuda(KTH_MAGNITUDE, library)
+    status, log = compile_cuda(source, library)
     assert status == 0, log
-    status, log = compile_cuda(KTH_MAGNITUDE.replace("found = candidate", "found = candidat"), library)
-    assert status != 0 and "candidat" in log
+    status, log = compile_cuda(source + "misspelt;", library)
+    assert status != 0 and "misspelt" in log
 
 
 SHIM = """
@@ -144,40 +148,62 @@ SHIM = """
 #define __shared__ static
 static struct { unsigned x; } threadIdx, blockIdx, blockDim = {1};
 static void __syncthreads() {}
-static void atomicAdd(unsigned long long* sum, unsigned long long term) { *sum += term; }
+template <class T> static void atomicAdd(T* sum, T term) { *sum += term; }
 %s
-extern "C" void all_blocks(int n, const unsigned long long* bits, const long long* offsets,
-                           const unsigned long long* k, unsigned long long* threshold)
-{ for (blockIdx.x = 0; blockIdx.x < n; ++blockIdx.x) kth_magnitude(bits, offsets, k, threshold); }
+template <class F, class... A> static void each(F kernel, int blocks, A... with)
+{ for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) kernel(with...); }
+extern "C" {
+typedef void* p;
+void all_count_digits(int n, word* a, place* b, place* c, int* d, word* e, int f, unsigned* g)
+{ each(count_digits, n, a, b, c, d, e, f, g); }
+void all_choose_digit(int n, unsigned* a, word* b, word* c) { each(choose_digit, n, a, b, c); }
+void all_count_chosen(int n, word* a, place* b, place* c, int* d, word* e, unsigned* f, unsigned* g)
+{ each(count_chosen, n, a, b, c, d, e, f, g); }
+void all_write_chosen(int n, word* a, place* b, place* c, int* d, word* e, place* f, place* g, place* h, place* i)
+{ each(write_chosen, n, a, b, c, d, e, f, g, h, i); }
+}
 """
 
 
-def test_the_kernels_logic_on_the_host(tmp_path):
-    """The kernel's own source, blocks of one thread one after the other: the threshold that sorting gives."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("needs g++ to run the kernel's source on the host")
-    (tmp_path / "kernel.cpp").write_text(SHIM % KTH_MAGNITUDE)
-    subprocess.run(
-        [compiler, "-O1", "-shared", "-fPIC", "-o", tmp_path / "kernel.so", tmp_path / "kernel.cpp"], check=True
-    )
-    library = ctypes.CDLL(str(tmp_path / "kernel.so"))
+class Compiled:
+    """The kernels' own source as a host's library: blocks of one thread, one after the other."""
+
+    def __init__(self, folder):
+        compiler = shutil.which("g++")
+        if compiler is None:
+            pytest.skip("needs g++ to run the kernels' source on the host")
+        (folder / "kernel.cpp").write_text(SHIM % SELECT)
+        build = [compiler, "-O1", "-shared", "-fPIC", "-o", folder / "kernel.so", folder / "kernel.cpp"]
+        subprocess.run(build, check=True)
+        self.library = ctypes.CDLL(str(folder / "kernel.so"))
+
+    def get_function(self, name):
+        def call(grid, block, arguments):
+            given = [ctypes.c_void_p(a.ctypes.data) if a.ndim else ctypes.c_int(int(a)) for a in arguments]
+            getattr(self.library, f"all_{name}")(ctypes.c_int(grid[0]), *given)
+
+        return call
+
+
+def vectors_with_ties():
     draw = np.random.Generator(np.random.Philox(3))
-    vectors = [
-        draw.standard_normal(50),
-        np.round(draw.standard_normal(200), 1),
-        np.zeros(10),
-        np.array([1e-300, -2e300]),
-    ]
+    rounded = np.round(draw.standard_normal(20_000), 1)
+    return [draw.standard_normal(50), rounded, np.zeros(10), np.zeros(0), np.array([1e-300, -2e300]), -rounded[:9000]]
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 7, 150, 9_500, 30_000, [50, 150, 3, 1, 2, 8_999], [7, 0, 50, 0, 2, 8_000]])
+def test_the_selection_kernels_on_the_host(k, tmp_path, monkeypatch):
+    """The device's way to select, its kernels run by the host: what sorting gives, over several pieces a client."""
+    kernels = Compiled(tmp_path)
+    monkeypatch.setattr(select, "_compiled", lambda: kernels)
+    monkeypatch.setattr(select, "cupy", lambda: np)
+    vectors = vectors_with_ties()
     offsets = np.cumsum([0] + [len(v) for v in vectors])
-    bits = np.abs(np.concatenate(vectors)).view(np.uint64)
-    for k in ([1] * 4, [2] * 4, [7] * 4, [50, 150, 3, 1], [150, 7, 50, 2]):
-        counts = np.array(k, np.uint64)
-        found = np.zeros(len(vectors), np.uint64)
-        pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (bits, offsets, found)]
-        library.all_blocks(len(vectors), pointers[0], pointers[1], counts.ctypes.data_as(ctypes.c_void_p), pointers[2])
-        wanted = [np.sort(np.abs(v))[-c] if c <= len(v) else 0.0 for v, c in zip(vectors, k, strict=True)]
-        assert np.array_equal(found.view(np.float64), wanted)
+    each = np.broadcast_to(k, len(vectors))
+    found = select._largest_on_gpu(np.concatenate(vectors), offsets, each)
+    for v, many, positions in zip(vectors, each, found, strict=True):
+        best = np.lexsort((np.arange(len(v)), -np.abs(v)))[:many]
+        assert np.array_equal(positions, np.sort(best[v[best] != 0]))
 
 
 def gpu():
@@ -187,16 +213,32 @@ def gpu():
         pytest.skip(f"needs a GPU: {missing}")
 
 
-def test_the_gpu_selects_as_the_host_does():
-    cp = gpu()
-    draw = np.random.Generator(np.random.Philox(4))
-    values = np.round(draw.standard_normal(5000), 1)
-    offsets = np.array([0, 10, 10, 1200, 5000])
-    for k in (0, 1, 9, 100, 4000):
-        for ours, theirs in zip(largest(cp.asarray(values), offsets, k), largest(values, offsets, k), strict=True):
-            assert np.array_equal(ours, theirs)
+@pytest.mark.gpu
+@pytest.mark.parametrize("k", [0, 1, 9, 100, 4000, 30_000])
+def test_the_gpu_selects_as_the_host_does(k):
+    cp, vectors = gpu(), vectors_with_ties()
+    values, offsets = np.concatenate(vectors), np.cumsum([0] + [len(v) for v in vectors])
+    for ours, theirs in zip(largest(cp.asarray(values), offsets, k), largest(values, offsets, k), strict=True):
+        assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.gpu
+def test_the_gpu_multiplies_sparse_rows_as_the_host_does():
+    """In the same bits: rows of no entry, of a few, and longer than a warp."""
+    cp, draw = gpu(), np.random.Generator(np.random.Philox(5))
+    dense = draw.standard_normal((300, 400)) * (draw.random((300, 400)) < np.linspace(0, 1, 300)[:, None] ** 3)
+    rows, x = scipy.sparse.csr_array(dense), draw.standard_normal(400)
+    assert np.array_equal(csr_product(sparse_to_device(rows, cp.zeros(0)), cp.asarray(x)).get(), rows @ x)
+
+
+@pytest.mark.gpu
+def test_the_gpu_keeps_constants():
+    cp, constant = gpu(), np.arange(5.0)
+    first = resident(constant, cp.zeros(0))
+    assert resident(constant, cp.zeros(0)) is first and np.array_equal(first.get(), constant)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", METHODS)
 def test_the_gpu_agrees_with_the_host(name):
     like = gpu().zeros(0)

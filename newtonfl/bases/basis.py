@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.backend import Array, namespace, resident, to_device, to_host, zeros
 from newtonfl.bases.coordinates import Coordinates
 from newtonfl.blocks import Blocks, offsets_of
 from newtonfl.compressors import Compressor
@@ -139,7 +139,7 @@ class TriangleCoordinates(Coordinates):
     def coefficients(self, point: Point) -> Blocks:
         """The clients' Hessians at `point` in these coordinates; `point` is of a problem of these very clients."""
         packed = point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
-        return packed.replaced(packed.values * to_device(self.isometry, packed.values)) if self.isometric else packed
+        return self._scaled(packed) if self.isometric else packed
 
     def diagonal_blocks(self, diagonal: Array, like: Array) -> Blocks:
         """The matrix diag(`diagonal`), shape (d,), in every client's coordinates."""
@@ -181,9 +181,7 @@ class TriangleCoordinates(Coordinates):
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
-        if self.isometric:
-            return blocks.norms()
-        return blocks.replaced(blocks.values * to_device(self.isometry, blocks.values)).norms()
+        return blocks.norms() if self.isometric else self._scaled(blocks).norms()
 
     def matrix(self, i: int, vector: Array) -> Array:
         """The (d, d) matrix of client i's `vector`."""
@@ -216,23 +214,31 @@ class TriangleCoordinates(Coordinates):
 
     def entries(self, total: Array) -> Array:
         """Matrix entries of a vector over the whole triangle."""
-        return total / to_device(triangle(self.dim).isometry, total) if self.isometric else total
+        return total / resident(triangle(self.dim).isometry, total) if self.isometric else total
 
     def of_entries(self, packed: Array, dim: int) -> Array:
         """The vector over the whole triangle of dimension `dim` with these matrix entries: undoes :meth:`entries`."""
-        return packed * to_device(triangle(dim).isometry, packed) if self.isometric else packed
+        return packed * resident(triangle(dim).isometry, packed) if self.isometric else packed
+
+    def _scaled(self, blocks: Blocks) -> Blocks:
+        """Entries times the isometry's factors; whole triangles share one table of them."""
+        factors, values = resident(self.isometry, blocks.values), blocks.values
+        if self.supports is not None:
+            return blocks.replaced(values * factors)
+        xp = namespace(values)
+        return blocks.replaced(xp.reshape(xp.reshape(values, (-1, self.isometry.shape[0])) * factors, (-1,)))
 
     @cached_property
     def isometry(self) -> Array:
-        """The isometry's factor of each of the clients' coordinates, end to end, on the host."""
+        """The isometry's factor of each coordinate, on the host: one triangle's, or of all supports end to end."""
         table = triangle(self.dim).isometry
-        return np.tile(table, len(self.sizes)) if self.supports is None else table[self.supports.values]
+        return table if self.supports is None else table[self.supports.values]
 
 
 def unpacked(packed: Array, dim: int) -> Array:
     """The symmetric matrix (`dim`, `dim`) with the upper triangle `packed`."""
     xp = namespace(packed)
-    return xp.reshape(xp.take(packed, to_device(triangle(dim).square, packed)), (dim, dim))
+    return xp.reshape(xp.take(packed, resident(triangle(dim).square, packed)), (dim, dim))
 
 
 def _spectral(matrix: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import scipy
 
-from newtonfl.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.backend import Array, namespace, resident, to_device, to_host, zeros
 from newtonfl.bases.basis import Basis, TriangleCoordinates, unpacked
 from newtonfl.bases.coordinates import Coordinates
 from newtonfl.blocks import Blocks, offsets_of
@@ -130,15 +130,15 @@ class SubspaceCoordinates(TriangleCoordinates):
 
     def coefficients(self, point: Point) -> Blocks:
         packed = point.hessians_in(self.rows)
-        told = packed.values * to_device(self.isometry, packed.values)
+        told = packed.values * resident(self.isometry, packed.values)
         if not self.diagonal:
             return packed.replaced(told)
         xp = namespace(told)
         padded = xp.concat([told, zeros(1, told)])
-        whole = Blocks(xp.take(padded, to_device(self._embedding, told)), offsets_of(self.sizes))
+        whole = Blocks(xp.take(padded, resident(self._embedding, told)), offsets_of(self.sizes))
         if self.ridge is None:
             return whole
-        return whole.replaced(whole.values + to_device(self._ridge, told))
+        return whole.replaced(whole.values + resident(self._ridge, told))
 
     def diagonal_blocks(self, diagonal: Array, like: Array) -> Blocks:
         diagonal, offsets = np.broadcast_to(diagonal, (self.dim,)), offsets_of(self.sizes)
@@ -159,14 +159,14 @@ class SubspaceCoordinates(TriangleCoordinates):
     def core(self, i: int, vector: Array) -> Array:
         """The matrix Λ_i, shape (r_i, r_i)."""
         order = len(self.vectors[i])
-        return unpacked(vector / to_device(triangle(order).isometry, vector), order)
+        return unpacked(vector / resident(triangle(order).isometry, vector), order)
 
     def matrix(self, i: int, vector: Array) -> Array:
-        v = to_device(self.vectors[i], vector)
+        v = resident(self.vectors[i], vector)
         return _symmetric(v.T @ (self.core(i, vector) @ v))
 
     def apply(self, i: int, vector: Array, x: Array) -> Array:
-        v = to_device(self.vectors[i], vector)
+        v = resident(self.vectors[i], vector)
         return v.T @ (self.core(i, vector) @ (v @ x))
 
     def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:

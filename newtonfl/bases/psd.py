@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device, zeros
+from newtonfl.backend import Array, namespace, resident, zeros
 from newtonfl.bases.basis import TriangleCoordinates, unpacked
 from newtonfl.bases.symmetric import WholeTriangle
 from newtonfl.blocks import Blocks
@@ -42,7 +42,7 @@ class _PSDCoordinates(TriangleCoordinates):
         return Blocks.of([self.of_entries(packed, self.dim) for packed in point.hessians], point.x)
 
     def norms(self, blocks: Blocks) -> Array:
-        scale = to_device(triangle(self.dim).isometry, blocks.values)
+        scale = resident(triangle(self.dim).isometry, blocks.values)
         return Blocks.of([self.entries(vector) * scale for vector in blocks], blocks.values).norms()
 
     def entries(self, total: Array) -> Array:
@@ -55,7 +55,7 @@ class _PSDCoordinates(TriangleCoordinates):
 def _row_sums(packed: Array, dim: int) -> Array:
     """Σ_{l≠j} A_jl at the place of A_jj, and 0 elsewhere, in a packed triangle."""
     xp = namespace(packed)
-    off_diagonal, row = (to_device(table, packed) for table in _tables(dim))
+    off_diagonal, row = (resident(table, packed) for table in _tables(dim))
     sums = xp.sum(unpacked(packed * off_diagonal, dim), axis=1)
     return xp.take(xp.concat([sums, zeros(1, packed)]), row)
 

@@ -14,31 +14,104 @@ from typing import Any
 import numpy as np
 
 from newtonfl.backend import Array, cupy, is_cupy, to_device, to_host
+from newtonfl.blocks import offsets_of, ranges
 
-KTH_MAGNITUDE = r"""
-// threshold[b] = the k[b]-th largest of bits[offsets[b]] .. bits[offsets[b + 1] - 1], 0 where there are fewer.
-// Magnitudes order as their IEEE bit patterns do, so the answer is built bit by bit from the top.
-extern "C" __global__ void kth_magnitude(
-    const unsigned long long* bits, const long long* offsets, const unsigned long long* k,
-    unsigned long long* threshold)
+SELECT = r"""
+// Magnitudes order as their IEEE bit patterns do. The k-th largest of a client's is found digit by digit of 8 bits from
+// the top; then what is above it, and the first of what equals it, is written in order. A block works on one piece:
+// places begin[b] up to end[b] of the values, all of client[b].
+typedef unsigned long long word;
+typedef long long place;
+#define MAGNITUDE(i) (bits[i] & 0x7fffffffffffffffULL)
+
+// counts[256 c + digit] += how many of a piece agree with prefix[c] in the digits before, and have this one next.
+extern "C" __global__ void count_digits(
+    const word* bits, const place* begin, const place* end, const int* client, const word* prefix, const int shift,
+    unsigned* counts)
 {
-    __shared__ unsigned long long count;
-    unsigned long long found = 0;
-    for (int bit = 62; bit >= 0; --bit) {
-        const unsigned long long candidate = found | (1ULL << bit);
-        if (threadIdx.x == 0) count = 0;
-        __syncthreads();
-        unsigned long long mine = 0;
-        for (long long i = offsets[blockIdx.x] + threadIdx.x; i < offsets[blockIdx.x + 1]; i += blockDim.x)
-            mine += bits[i] >= candidate;
-        atomicAdd(&count, mine);
-        __syncthreads();
-        if (count >= k[blockIdx.x]) found = candidate;
-        __syncthreads();
+    __shared__ unsigned here[256];
+    const int c = client[blockIdx.x];
+    for (int digit = threadIdx.x; digit < 256; digit += blockDim.x) here[digit] = 0;
+    __syncthreads();
+    for (place i = begin[blockIdx.x] + threadIdx.x; i < end[blockIdx.x]; i += blockDim.x)
+        if (MAGNITUDE(i) >> shift >> 8 == prefix[c]) atomicAdd(&here[MAGNITUDE(i) >> shift & 255], 1u);
+    __syncthreads();
+    for (int digit = threadIdx.x; digit < 256; digit += blockDim.x)
+        if (here[digit]) atomicAdd(&counts[256LL * c + digit], here[digit]);
+}
+
+// The next digit of every client's prefix, a block a client; left[c] of the values that agree with it are to be taken.
+extern "C" __global__ void choose_digit(unsigned* counts, word* prefix, word* left)
+{
+    __shared__ unsigned here[256];
+    for (int digit = threadIdx.x; digit < 256; digit += blockDim.x) {
+        here[digit] = counts[256LL * blockIdx.x + digit];
+        counts[256LL * blockIdx.x + digit] = 0;
     }
-    if (threadIdx.x == 0) threshold[blockIdx.x] = found;
+    __syncthreads();
+    if (threadIdx.x != 0) return;
+    int digit = 255;  // stays where none is to be taken: nothing is above all ones
+    word taken = 0;
+    if (left[blockIdx.x] > 0)
+        for (; digit > 0 && taken + here[digit] < left[blockIdx.x]; --digit) taken += here[digit];
+    prefix[blockIdx.x] = prefix[blockIdx.x] << 8 | digit;
+    left[blockIdx.x] -= taken;
+}
+
+// How many of each piece are above the client's threshold, and how many equal it; zeros are neither.
+extern "C" __global__ void count_chosen(
+    const word* bits, const place* begin, const place* end, const int* client, const word* threshold, unsigned* above,
+    unsigned* equal)
+{
+    const word t = threshold[client[blockIdx.x]];
+    unsigned a = 0, e = 0;
+    for (place i = begin[blockIdx.x] + threadIdx.x; i < end[blockIdx.x]; i += blockDim.x) {
+        a += MAGNITUDE(i) > t;
+        e += MAGNITUDE(i) == t && t > 0;
+    }
+    if (a) atomicAdd(&above[blockIdx.x], a);
+    if (e) atomicAdd(&equal[blockIdx.x], e);
+}
+
+// The places that are chosen, from its client's first place on, into chosen[at[b]] and what follows; room[b] of those
+// that equal the threshold are taken. Each thread looks at places that follow each other.
+extern "C" __global__ void write_chosen(
+    const word* bits, const place* begin, const place* end, const int* client, const word* threshold,
+    const place* first, const place* at, const place* room, place* chosen)
+{
+    __shared__ unsigned above[256], equal[256];
+    __shared__ place where[256], left[256];
+    const word t = threshold[client[blockIdx.x]];
+    const place each = (end[blockIdx.x] - begin[blockIdx.x] + blockDim.x - 1) / blockDim.x;
+    const place from = begin[blockIdx.x] + each * threadIdx.x;
+    const place to = from + each < end[blockIdx.x] ? from + each : end[blockIdx.x];
+    unsigned a = 0, e = 0;
+    for (place i = from; i < to; ++i) {
+        a += MAGNITUDE(i) > t;
+        e += MAGNITUDE(i) == t && t > 0;
+    }
+    above[threadIdx.x] = a;
+    equal[threadIdx.x] = e;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        place next = at[blockIdx.x], more = room[blockIdx.x];
+        for (unsigned thread = 0; thread < blockDim.x; ++thread) {
+            const place ties = equal[thread] < more ? equal[thread] : more;
+            where[thread] = next;
+            left[thread] = ties;
+            next += above[thread] + ties;
+            more -= ties;
+        }
+    }
+    __syncthreads();
+    place next = where[threadIdx.x], ties = left[threadIdx.x];
+    for (place i = from; i < to; ++i)
+        if (MAGNITUDE(i) > t || (MAGNITUDE(i) == t && t > 0 && ties-- > 0)) chosen[next++] = i - first[blockIdx.x];
 }
 """
+
+_PIECE = 8192
+_THREADS = 256
 
 
 def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
@@ -83,22 +156,38 @@ def _largest(vector: Array, k: int) -> Array:
 
 @cache
 def _compiled() -> Any:
-    return cupy().RawKernel(KTH_MAGNITUDE, "kth_magnitude")
+    return cupy().RawModule(code=SELECT)
 
 
 def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
-    """One kernel finds every client's threshold; what passes it is found by whole-array calls."""
     cp, n = cupy(), len(offsets) - 1
-    bits = cp.abs(values).view(cp.uint64)
-    threshold = cp.zeros(n, cp.uint64)
-    edges, counts = to_device(np.asarray(offsets, np.int64), values), to_device(np.asarray(k, np.uint64), values)
-    _compiled()((n,), (256,), (bits, edges, counts, threshold))
-    client = to_device(np.repeat(np.arange(n), np.diff(offsets)), values)
-    above = bits > threshold[client]
-    tie = (bits == threshold[client]) & (bits > 0)
-    room = to_device(np.asarray(k, np.int64), values) - cp.bincount(client[above], minlength=n)
-    ties_before = cp.concatenate([cp.zeros(1, cp.int64), cp.cumsum(tie)])
-    rank = ties_before[1:] - ties_before[edges[:-1]][client]
-    chosen: Array = to_host(cp.flatnonzero(above | (tie & (rank <= room[client]))))
-    cuts: Array = np.searchsorted(chosen, offsets)
-    return [chosen[cuts[i] : cuts[i + 1]] - offsets[i] for i in range(n)]
+    offsets = np.asarray(offsets, np.int64)
+    pieces = -(-np.diff(offsets) // _PIECE)
+    client = np.repeat(np.arange(n, dtype=np.int32), pieces)
+    begin = offsets[client] + _PIECE * ranges(np.zeros(n, np.int64), pieces)
+    end = np.minimum(begin + _PIECE, offsets[client + 1])
+    if not len(client):
+        return [np.zeros(0, np.int64) for _ in range(n)]
+
+    def call(name: str, blocks: int, *arguments: Any) -> None:
+        _compiled().get_function(name)((blocks,), (_THREADS,), arguments)
+
+    table = (cp.ascontiguousarray(values).view(cp.uint64), *(to_device(each, values) for each in (begin, end, client)))
+    counts, threshold = cp.zeros(256 * n, cp.uint32), cp.zeros(n, cp.uint64)
+    left = to_device(np.asarray(k, np.uint64), values)
+    for shift in range(56, -1, -8):
+        call("count_digits", len(client), *table, threshold, np.int32(shift), counts)
+        call("choose_digit", n, counts, threshold, left)
+    found = cp.zeros((2, len(client)), cp.uint32)
+    call("count_chosen", len(client), *table, threshold, found[0], found[1])
+    above, equal = to_host(found).astype(np.int64)
+    # Of the ties, those in a client's first pieces go first.
+    before = np.cumsum(equal) - equal
+    before -= before[offsets_of(pieces)[client]]
+    room = np.maximum(to_host(left).astype(np.int64)[client] - before, 0)
+    at = offsets_of(above + np.minimum(equal, room))
+    chosen = cp.empty(int(at[-1]), cp.int64)
+    places = (to_device(each, values) for each in (offsets[client], at[:-1], room))
+    call("write_chosen", len(client), *table, threshold, *places, chosen)
+    cuts = at[offsets_of(pieces)]
+    return np.split(to_host(chosen), cuts[1:-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from newtonfl.backend import Array, namespace, on_host
+from newtonfl.backend import Array, is_cupy, namespace, on_host
 
 
 def cholesky(matrix: Array) -> Array | None:
@@ -23,5 +23,10 @@ def cholesky_solve(factor: Array, vector: Array) -> Array:
     """Solve L Lᵀ x = `vector` (d,) for the lower factor L = `factor` (d, d)."""
     if on_host(factor):
         return scipy.linalg.cho_solve((factor, True), vector, check_finite=False)
-    xp = namespace(factor)
+    if is_cupy(factor):
+        from cupyx.scipy.linalg import solve_triangular
+
+        half = solve_triangular(factor, vector, lower=True)
+        return solve_triangular(factor, half, lower=True, trans=1)
+    xp = namespace(factor)  # the Array API knows no triangular systems
     return xp.linalg.solve(factor.mT, xp.linalg.solve(factor, vector))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device, to_host
+from newtonfl.backend import Array, eye, namespace, to_device, to_host, zeros
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods.curvature import ErrorNorm, Inverse, Operator
 from newtonfl.methods.gradients import Anchor
@@ -210,4 +210,6 @@ class Project(Plain):
 
 def diagonal(entries: Array | float, facts: Facts) -> Array:
     """The matrix with `entries` on its diagonal, shape (d, d)."""
-    return to_device(np.diag(np.broadcast_to(entries, (facts.dim,))), facts.like)
+    like = facts.like
+    each = to_device(np.broadcast_to(np.asarray(entries, np.float64), (facts.dim,)), like)
+    return namespace(like).where(eye(facts.dim, like), each, zeros((), like))
