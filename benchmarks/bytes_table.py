@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 
 import newtonfl as nf
-from newtonfl import names
+from newtonfl import registry
 
 
 def row(name: str, problem: nf.Problem, x_star: object, rounds: int) -> str:
     """One preset's line."""
-    given = {"optimum": x_star} if names.asks_for_optimum(name) else {}
-    result = nf.solve(problem, names.method(name, given), x0=x_star + 0.1, rounds=rounds, tol=0.0)
+    given = {"optimum": x_star} if registry.asks_for_optimum(name) else {}
+    result = nf.solve(problem, registry.method(name, given), x0=x_star + 0.1, rounds=rounds, tol=0.0)
     counts = result.ledger.totals()
     cells = []
     for way in ("up", "down"):
@@ -35,7 +35,7 @@ def main(words: list[str]) -> None:
         print(f"\n### {name}: {problem.n_clients} clients, d = {problem.dim}, {rounds} rounds\n")
         print("| preset | up | formula | ratio | down | formula | ratio | set-up | formula |")
         print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-        for preset in names.METHODS:
+        for preset in registry.METHODS:
             print(row(preset, problem, x_star, rounds), flush=True)
 
 

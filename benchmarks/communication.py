@@ -13,9 +13,9 @@ from __future__ import annotations
 import argparse
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.costs import ACCURACIES, Cost
-from newtonfl.entries import Solution, each, resolve
+from newtonfl import registry
+from newtonfl.experiments.run_methods import Solution, each, resolve
+from newtonfl.results.costs import ACCURACIES, Cost
 
 CAPS = {"a1a": 1000, "phishing": 500, "a9a": 300, "w8a": 60}
 """Problems, and the most rounds on each: those of a method that has not arrived by then are not the table's subject."""
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", help="instead of all presets")
     parser.add_argument("--rounds", type=int, help="instead of the caps")
     asked = parser.parse_args()
-    methods = asked.methods or [name for name in names.METHODS if name not in STOCHASTIC]
+    methods = asked.methods or [name for name in registry.METHODS if name not in STOCHASTIC]
     over = [f"f-f* <= {accuracy:g}".center(24) for accuracy in ACCURACIES]
     units = ["rounds".rjust(6) + "KiB".rjust(9) + "kbit".rjust(9)] * len(ACCURACIES)
     print(" " * 27 + " |".join(over) + " |")

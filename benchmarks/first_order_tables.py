@@ -23,15 +23,15 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 import newtonfl as nf
-from newtonfl import data
-from newtonfl.glm import GLM
-from newtonfl.history import Record
-from newtonfl.losses import Logistic
+from newtonfl.datasets import sources
+from newtonfl.datasets.table import two_classes
 from newtonfl.mechanisms import AdaCGD
 from newtonfl.methods import Method
-from newtonfl.methods.three_point import lag
-from newtonfl.problem import Problem
-from newtonfl.table import two_classes
+from newtonfl.methods.first_order.three_point import lag
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Logistic
+from newtonfl.results.history import Record
 
 CLIENTS = 20
 NONCONVEX = 0.1
@@ -184,7 +184,7 @@ def arrive(problem: Problem, method: Method, tol: float, rounds: int) -> tuple[i
 
 def by_twenty(name: str) -> Problem:
     """The authors' problem: 20 equal blocks of the first rows, no ridge, 0.1 Σ x²/(1 + x²)."""
-    table = data.read(f"libsvm:{name}", features={"a1a": 123, "a9a": 123}.get(name))
+    table = sources.read(f"libsvm:{name}", features={"a1a": 123, "a9a": 123}.get(name))
     labels, _ = two_classes(table.labels, None, name)
     each = len(labels) // CLIENTS
     total = each * CLIENTS
@@ -231,7 +231,7 @@ def three_pc() -> None:
     print(f"published, ijcnn1: {tell_shape(np.array(list(IJCNN1.values())), list(IJCNN1), ZETAS)}")
     for name in SETS:
         try:
-            data.at_hand(f"libsvm:{name}", Path("."))
+            sources.at_hand(f"libsvm:{name}", Path("."))
         except FileNotFoundError:
             print(f"{name}: its file is not among the data sets at hand")
             continue

@@ -18,11 +18,11 @@ from typing import Any, Self
 import numpy as np
 
 import newtonfl as nf
-from newtonfl import backend
-from newtonfl.glm import GLM
+from newtonfl.core import backend
 from newtonfl.kernels.select import largest
-from newtonfl.losses import Logistic
 from newtonfl.methods import Method
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Logistic
 
 Lines = list[tuple[str, str]]
 METHODS: dict[str, Callable[[], Method]] = {

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from newtonfl.backend import one_blas_thread
+from newtonfl.core.backend import one_blas_thread
 from newtonfl.mfac import MFAC
 
 WINDOWS = [32, 64, 128, 256, 512, 1024]

@@ -23,10 +23,10 @@ from first_order_tables import PRINTED
 from scipy.sparse import csr_array
 
 import newtonfl as nf
-from newtonfl.glm import GLM
 from newtonfl.mechanisms import CBAG, CLAG, V1, V2, V4, V5, lag
 from newtonfl.methods import Method
-from newtonfl.problem import Problem
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.glm import GLM
 
 KIB = 8 * 1024
 """Bits in a KiB: the unit of the papers' heat-maps."""

@@ -1,6 +1,19 @@
-from .arrays import from_arrays
 from .bases import PSD, DataSubspace, Support, Symmetric
-from .comparison import Comparison, compare
+from .comm.messages import (
+    Choice,
+    Dense,
+    Factors,
+    Indices,
+    Levels,
+    LowRank,
+    MatrixMessage,
+    Message,
+    Nothing,
+    Run,
+    Several,
+    Sparse,
+)
+from .comm.mpi import connect
 from .compressors import (
     BiasedRounding,
     Compressor,
@@ -21,6 +34,9 @@ from .compressors import (
     TopLEK,
     Unbiased,
 )
+from .core.random import Key
+from .datasets.from_arrays import from_arrays
+from .datasets.load import load
 from .estimators import (
     FederatedHuberRegressor,
     FederatedLinearSVC,
@@ -29,11 +45,7 @@ from .estimators import (
     FederatedRidge,
     alpha_from_C,
 )
-from .functions import FromFunctions
-from .history import History, Record
-from .keys import Key
-from .loading import load
-from .losses import Loss
+from .experiments.compare import Comparison, compare
 from .mechanisms import (
     CBAG,
     CLAG,
@@ -51,20 +63,6 @@ from .mechanisms import (
     Mechanism,
     bag,
     lag,
-)
-from .messages import (
-    Choice,
-    Dense,
-    Factors,
-    Indices,
-    Levels,
-    LowRank,
-    MatrixMessage,
-    Message,
-    Nothing,
-    Run,
-    Several,
-    Sparse,
 )
 from .methods import (
     All,
@@ -116,12 +114,14 @@ from .methods import (
     pp_marina,
 )
 from .mfac import MFAC, StaticMFAC
-from .mpi import connect
-from .network import Network
-from .problem import Problem
-from .progress import Progress
-from .reference import optimum
-from .solver import Reason, Result, solve
+from .objectives.base import Problem
+from .objectives.functions import FromFunctions
+from .objectives.losses import Loss
+from .results.history import History, Record
+from .results.network import Network
+from .results.progress import Progress
+from .solver.optimum import optimum
+from .solver.solve import Reason, Result, solve
 
 __version__: str
 

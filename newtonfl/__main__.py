@@ -1,5 +1,5 @@
 """python -m newtonfl: the command line."""
 
-from newtonfl.cli import main
+from newtonfl.cli.main import main
 
 main()

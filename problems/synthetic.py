@@ -8,9 +8,9 @@ w_i ~ N(u_i, 1), P(y = -1) = sigmoid(w_iᵀ a_ij + c_i). α and β are standard 
 import numpy as np
 
 import newtonfl as nf
-from newtonfl.glm import GLM
-from newtonfl.losses import Logistic
-from newtonfl.regularisers import formula
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Logistic
+from newtonfl.objectives.regularisers import formula
 
 DIM = 100
 

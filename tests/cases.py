@@ -8,8 +8,21 @@ import numpy as np
 import scipy.sparse
 
 from newtonfl.bases import PSD, Basis, Coordinates, DataSubspace, Support, Symmetric
-from newtonfl.blocks import Blocks
-from newtonfl.coding import PRECISIONS, Precision
+from newtonfl.comm.coding import PRECISIONS, Precision
+from newtonfl.comm.messages import (
+    Choice,
+    Dense,
+    Factors,
+    Indices,
+    Levels,
+    LowRank,
+    Message,
+    Nothing,
+    Run,
+    Several,
+    Sparse,
+)
+from newtonfl.comm.packets import Kind, Packet, decode, encode
 from newtonfl.compressors import (
     BiasedRounding,
     Compressor,
@@ -29,9 +42,7 @@ from newtonfl.compressors import (
     TopK,
     TopLEK,
 )
-from newtonfl.functions import FromFunctions
-from newtonfl.glm import GLM
-from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
+from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import (
     CBAG,
     CLAG,
@@ -50,9 +61,10 @@ from newtonfl.mechanisms import (
     bag,
     lag,
 )  # fmt: skip
-from newtonfl.messages import Choice, Dense, Factors, Indices, Levels, LowRank, Message, Nothing, Run, Several, Sparse
 from newtonfl.methods import All, Independent
-from newtonfl.wire import Kind, Packet, decode, encode
+from newtonfl.objectives.functions import FromFunctions
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 
 DIM = 7
 """The dimension of the tiny problems."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from newtonfl.cli import main
+from newtonfl.cli.main import main
 
 SMALL = """
 title = "Small"

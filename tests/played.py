@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.keys import Key
+from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Facts, Method, Replies
-from newtonfl.problem import Problem
-from newtonfl.session import Session
+from newtonfl.objectives.base import Problem
+from newtonfl.solver.session import Session
 
 SEED = 8  # of this seed the coins fall on either side early, while there is still a way to go
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import newtonfl as nf
-from newtonfl.data import read
-from newtonfl.glm import GLM
-from newtonfl.losses import Logistic
+from newtonfl.datasets.sources import read
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Logistic
 
 
 def need(name: str) -> Path:

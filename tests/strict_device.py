@@ -5,7 +5,7 @@ from __future__ import annotations
 import array_api_strict as xp
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.core.backend import Array
 
 HOST = xp.Device("CPU_DEVICE")
 DEVICE = xp.Device("device1")

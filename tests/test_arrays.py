@@ -8,9 +8,9 @@ import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_wine
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.losses import LOSSES
-from newtonfl.triangle import triangle
+from newtonfl import registry
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.losses import LOSSES
 
 FILE = """
 [data]
@@ -164,7 +164,7 @@ def test_multinomial_serves_first_order_methods_and_cubic_steps():
 @pytest.mark.parametrize("text", ["", "newton-3pc,", "newton-3pc,=3", "newton-3pc,a=1,a=2", "newton-3pc,topk:3"])
 def test_methods_that_cannot_be_parsed(text):
     with pytest.raises(ValueError, match="method"):
-        names.method(*names.parse(text))
+        registry.method(*registry.parse(text))
 
 
 @pytest.mark.parametrize("method", ["gd", "ef21,compressor=topk:30", "clag", "adacgd", "marina", "diana", "m-fac"])
@@ -173,7 +173,7 @@ def test_first_order_serves_dimensions_whose_hessians_fit_nowhere(method):
     draw = np.random.Generator(np.random.Philox(8))
     X = scipy.sparse.random_array((60, 200_000), density=1e-4, format="csr", rng=draw)
     problem = nf.from_arrays(X, draw.random(60) > 0.5, l2=1e-2, clients=3)
-    result = nf.solve(problem, names.method(*names.parse(method)), rounds=3, tol=0.0)
+    result = nf.solve(problem, registry.method(*registry.parse(method)), rounds=3, tol=0.0)
     assert result.rounds == 3 and result.history[-1].f < result.history[0].f
 
 

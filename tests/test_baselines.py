@@ -10,9 +10,9 @@ from reference_data import logistic, recorded
 from test_gpu import problem as device_problem
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.methods.fib_ios import renews
-from newtonfl.reference import optimum
+from newtonfl import registry
+from newtonfl.methods.standalone.fib_ios import renews
+from newtonfl.solver.optimum import optimum
 
 BASELINES = {"dingo": nf.dingo, "giant": nf.giant, "fib-ios": nf.fib_ios}
 
@@ -245,14 +245,14 @@ def test_it_converges_on_syn40(syn40, name):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_its_settings_make_it_again(name):
-    assert names.method(name, names.defaults(name)) == BASELINES[name]()
+    assert registry.method(name, registry.defaults(name)) == BASELINES[name]()
     given = {
         "dingo": {"theta": "1e-3", "phi": "1e-5", "rho": "0.1", "quirks": "authors"},
         "giant": {"armijo": "0.2", "trials": "5"},
         "fib-ios": {"eigenvectors": "3", "alpha": "0.25", "beta": "0.5"},
     }[name]
-    made = names.method(name, given)
-    assert names.method(name, names.settings(made)) == made != BASELINES[name]()
+    made = registry.method(name, given)
+    assert registry.method(name, registry.settings(made)) == made != BASELINES[name]()
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ from cases import (
 )
 
 from newtonfl.bases import PSD, Coordinates, DataSubspace, Support, Symmetric, TriangleCoordinates, equal_blocks
-from newtonfl.blocks import Blocks
-from newtonfl.coding import WireError
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.messages import Dense, LowRank, Nothing, Run, Several, Sparse
+from newtonfl.comm.packets import Kind, Packet, decode, encode
 from newtonfl.compressors import Compressor, Identity, RankR, TopK
-from newtonfl.keys import Key
-from newtonfl.losses import Logistic
-from newtonfl.messages import Dense, LowRank, Nothing, Run, Several, Sparse
-from newtonfl.triangle import triangle
-from newtonfl.wire import Kind, Packet, decode, encode
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.losses import Logistic
 
 FULL = triangle(DIM).size
 EACH = pytest.mark.parametrize("name", BASES)

@@ -6,8 +6,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from newtonfl.backend import to_host
-from newtonfl.blocks import Blocks, offsets_of, ranges
+from newtonfl.core.backend import to_host
+from newtonfl.core.ragged import Blocks, offsets_of, ranges
 
 SIZES = [3, 0, 1, 1000, 0]
 

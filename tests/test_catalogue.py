@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import newtonfl as nf
-from newtonfl import catalogue, problem_file
+from newtonfl.datasets import catalogue, problem_file
 
 
 def test_every_problem_of_the_catalogue_is_sound():

@@ -13,13 +13,13 @@ import pytest
 from cases import BASES, COMPRESSORS, MECHANISMS, METHODS, dense_glm, functions_problem, sparse_glm
 
 import newtonfl as nf
-from newtonfl import names
+from newtonfl import registry
 from newtonfl.bases import Coordinates, TriangleCoordinates
-from newtonfl.blocks import Blocks
 from newtonfl.checks import check_basis, check_compressor, check_mechanism, check_method
-from newtonfl.coding import PRECISIONS
+from newtonfl.comm.coding import PRECISIONS
+from newtonfl.comm.ledger import Tally
 from newtonfl.compressors import Rounded
-from newtonfl.ledger import Tally
+from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import CBAG, CLAG, EF21, Marina, Mechanism, Memory
 from newtonfl.methods import Announcement, Method
 
@@ -520,17 +520,19 @@ def test_marinas_mean_is_checked_apart():
 # --- methods
 
 
-PRESETS = METHODS + [(name, {}) for name in names.METHODS if name not in dict(METHODS)]
+PRESETS = METHODS + [(name, {}) for name in registry.METHODS if name not in dict(METHODS)]
 
 
-FIRST_ORDER = {name for name, make in names.METHODS.items() if "stepsize" in inspect.signature(make).parameters}
+FIRST_ORDER = {name for name, make in registry.METHODS.items() if "stepsize" in inspect.signature(make).parameters}
 """Those whose theory takes small steps."""
 
 
-@pytest.mark.parametrize("name, settings", [case for case in PRESETS if not names.asks_for_optimum(case[0])], ids=str)
+@pytest.mark.parametrize(
+    "name, settings", [case for case in PRESETS if not registry.asks_for_optimum(case[0])], ids=str
+)
 def test_methods(name, settings):
     patient = {"rounds": 8, "falls": 0.995} if name in FIRST_ORDER else {"rounds": 4, "falls": 0.5}
-    check_method(names.method(name, settings), dense_glm(n=4), **patient)
+    check_method(registry.method(name, settings), dense_glm(n=4), **patient)
 
 
 SAME_SOCKETS = {
@@ -539,11 +541,11 @@ SAME_SOCKETS = {
 """First-order presets whose compressors stand in the same sockets as ef21's, 3pc-v2's, marina's and diana's."""
 WITH_COMPRESSOR = [
     name
-    for name, make in names.METHODS.items()
+    for name, make in registry.METHODS.items()
     if "compressor" in inspect.signature(make).parameters and name not in SAME_SOCKETS
 ]
 VECTORS = FIRST_ORDER - {"gd", "accelerated-gd"}
-UNBIASED = {"marina", "pp-marina", "diana", "artemis", "dore", "adiana"} & set(names.METHODS)
+UNBIASED = {"marina", "pp-marina", "diana", "artemis", "dore", "adiana"} & set(registry.METHODS)
 ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no matrix there
 
 
@@ -551,7 +553,7 @@ ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no ma
 @pytest.mark.parametrize("name", WITH_COMPRESSOR)
 def test_methods_with_every_compressor(name, compressor):
     """Every preset with every compressor that its theory admits; where it does not, it says so."""
-    method, problem = names.METHODS[name](compressor=COMPRESSORS[compressor]), dense_glm(n=3)
+    method, problem = registry.METHODS[name](compressor=COMPRESSORS[compressor]), dense_glm(n=3)
     if name in ROWWISE and COMPRESSORS[compressor].acts_on == "symmetric":
         with pytest.raises(ValueError, match="matrices, and"):
             method.resolved(problem)
@@ -673,8 +675,8 @@ def test_a_false_ledger_is_found(monkeypatch, way):
 
 
 def test_settings_that_do_not_come_back_are_found(monkeypatch):
-    made = names.METHODS["gd"]
-    monkeypatch.setitem(names.METHODS, "gd", lambda stepsize="theory": made(stepsize=0.5))
+    made = registry.METHODS["gd"]
+    monkeypatch.setitem(registry.METHODS, "gd", lambda stepsize="theory": made(stepsize=0.5))
     with pytest.raises(AssertionError, match=r"gd: its settings .* became"):
         check_method(made(stepsize=0.1), dense_glm(n=4), rounds=3)
 

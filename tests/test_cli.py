@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from command_line import SMALL, caller, small_problem
 
-from newtonfl.backend import pick_device
-from newtonfl.history import History
+from newtonfl.core.backend import pick_device
+from newtonfl.results.history import History
 
 
 @pytest.fixture

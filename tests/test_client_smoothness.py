@@ -8,9 +8,9 @@ import scipy.sparse
 from cases import DIM, LOSSES, dense_glm, glm, labelled, points, sparse_glm
 
 import newtonfl as nf
-from newtonfl.functions import FromFunctions
-from newtonfl.losses import Logistic
-from newtonfl.session import Session
+from newtonfl.objectives.functions import FromFunctions
+from newtonfl.objectives.losses import Logistic
+from newtonfl.solver.session import Session
 
 MAKERS = {"dense": dense_glm, "sparse": sparse_glm}
 EACH = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -62,7 +62,7 @@ def test_bits_do_not_depend_on_who_shares_a_process(kind, monkeypatch):
     told = whole.client_smoothness
     assert told[0] == 0.0 and (told[1:] > 0).all() and whole.client_smoothness is told
     # A part takes what is known.
-    monkeypatch.setattr("newtonfl.row_problem.largest_eigenvalues", lambda rows, weights: 1 / 0)
+    monkeypatch.setattr("newtonfl.objectives.row_problem.largest_eigenvalues", lambda rows, weights: 1 / 0)
     for group, alone in zip(groups, before, strict=True):
         np.testing.assert_array_equal(alone, told[group])
         np.testing.assert_array_equal(whole.take(group).client_smoothness, told[group])

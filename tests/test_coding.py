@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
-from newtonfl.coding import (
+from newtonfl.comm.coding import (
     PRECISIONS,
     WireError,
     bytes_per,

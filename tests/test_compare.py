@@ -13,11 +13,12 @@ from command_line import caller, small_problem
 from mpi_launch import launch
 
 import newtonfl as nf
-from newtonfl import names, pictures
-from newtonfl.compare_command import folder_names
-from newtonfl.costs import ACCURACIES, Cost
-from newtonfl.history import History, Record
-from newtonfl.methods.descent import Descent
+from newtonfl import registry
+from newtonfl.cli.compare import folder_names
+from newtonfl.methods.round import Descent
+from newtonfl.results import figures
+from newtonfl.results.costs import ACCURACIES, Cost
+from newtonfl.results.history import History, Record
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_costs_are_those_of_solves_by_hand(problem, compared):
                                   ("newton", "newton", {})):  # fmt: skip
         for accuracy in (1e-3, 1e-9):
             row = rows[label, accuracy]
-            done = nf.solve(problem, names.method(name, settings), tol=0.0, rounds=row["rounds"])
+            done = nf.solve(problem, registry.method(name, settings), tol=0.0, rounds=row["rounds"])
             gaps = [record.f - f_star for record in done.history]
             assert gaps[-1] <= accuracy < min(gaps[:-1])
             totals = done.ledger.totals()
@@ -267,7 +268,7 @@ def test_the_command_leaves_a_folder_a_method(run, small, tmp_path):
 
 
 def test_a_result_is_kept_unless_forced(run, small, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "compared", lambda *given: [])
+    monkeypatch.setattr(figures, "compared", lambda *given: [])
     words = ("compare", small, "--rounds", 2, "--quiet", "--out", tmp_path / "out")
     assert run(*words, "--methods", "gd")[0] == 0
     before = (tmp_path / "out" / "gd" / "result.json").read_bytes()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from cases import COMPRESSORS, on_wire, wired
 
-from newtonfl.blocks import Blocks
-from newtonfl.coding import PRECISIONS
+from newtonfl.comm.coding import PRECISIONS
+from newtonfl.comm.messages import Dense, Factors, Levels, MatrixMessage, Message, Nothing, Several, Sparse
 from newtonfl.compressors import (
     BiasedRounding,
     Compressor,
@@ -32,9 +32,9 @@ from newtonfl.compressors import (
     TopLEK,
     Unbiased,
 )
-from newtonfl.keys import Key
-from newtonfl.messages import Dense, Factors, Levels, MatrixMessage, Message, Nothing, Several, Sparse
-from newtonfl.names import compressor as named
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.registry import compressor as named
 
 SIZE, DIM = 24, 6
 KEY = Key(0, 0, 0, "/test")

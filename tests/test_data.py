@@ -6,51 +6,51 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from newtonfl import data
+from newtonfl.datasets import sources
 
 
 def test_sklearn_sets_and_what_a_source_may_be():
-    table = data.read("sklearn:wine")
+    table = sources.read("sklearn:wine")
     assert table.rows.shape == (178, 13) and set(table.labels) == {0, 1, 2}
     with pytest.raises(ValueError, match=r"'sklearn:cars'.*digits"):
-        data.read("sklearn:cars")
+        sources.read("sklearn:cars")
     with pytest.raises(ValueError, match=r"'excel:a'.*csv:PATH"):
-        data.read("excel:a")
+        sources.read("excel:a")
     with pytest.raises(ValueError, match=r"label = 3.*CSV"):
-        data.read("sklearn:wine", label=3)
+        sources.read("sklearn:wine", label=3)
     with pytest.raises(ValueError, match="no column 'a' to split by"):
-        data.read("sklearn:wine", group="a")
+        sources.read("sklearn:wine", group="a")
 
 
 def test_globs_and_column_counts(tmp_path):
     for name in ("b.csv", "a.csv", "c.txt"):
         (tmp_path / name).write_text("1,2\n")
-    assert data.expand("csv:*.csv", tmp_path) == ["csv:a.csv", "csv:b.csv"]
-    assert data.expand("csv:a.csv", tmp_path) == ["csv:a.csv"]
+    assert sources.expand("csv:*.csv", tmp_path) == ["csv:a.csv", "csv:b.csv"]
+    assert sources.expand("csv:a.csv", tmp_path) == ["csv:a.csv"]
     with pytest.raises(FileNotFoundError, match="no file matches"):
-        data.expand("csv:*.tsv", tmp_path)
-    assert data.same_columns({"csv:a": 3, "csv:b": 3}) == 3
+        sources.expand("csv:*.tsv", tmp_path)
+    assert sources.same_columns({"csv:a": 3, "csv:b": 3}) == 3
     with pytest.raises(ValueError, match=r"libsvm:a has 3 .*libsvm:b has 4.*features = N under \[data\]"):
-        data.same_columns({"libsvm:a": 3, "libsvm:b": 4})
+        sources.same_columns({"libsvm:a": 3, "libsvm:b": 4})
 
 
 # --- classes and scaling
 
 
 def test_two_classes():
-    labels, kept = data.two_classes(np.array([2.0, 1.0, 2.0]), None, "here")
+    labels, kept = sources.two_classes(np.array([2.0, 1.0, 2.0]), None, "here")
     np.testing.assert_array_equal(labels, [1, -1, 1])
     np.testing.assert_array_equal(kept, [0, 1, 2])
-    labels, kept = data.two_classes(np.array([8.0, 5.0, 3.0, 8.0]), (8, 3), "here")
+    labels, kept = sources.two_classes(np.array([8.0, 5.0, 3.0, 8.0]), (8, 3), "here")
     np.testing.assert_array_equal(labels, [-1, 1, -1])
     np.testing.assert_array_equal(kept, [0, 2, 3])
-    np.testing.assert_array_equal(data.two_classes(np.array([3.0, 3.0]), (3, 8), "here")[0], [-1, -1])
+    np.testing.assert_array_equal(sources.two_classes(np.array([3.0, 3.0]), (3, 8), "here")[0], [-1, -1])
     with pytest.raises(ValueError, match=r"here: .*10 different labels \(0, 1.*classes = \[a, b\]"):
-        data.two_classes(np.arange(10.0), None, "here")
+        sources.two_classes(np.arange(10.0), None, "here")
     with pytest.raises(ValueError, match="there are 1 different labels"):
-        data.two_classes(np.ones(3), None, "here")
+        sources.two_classes(np.ones(3), None, "here")
     with pytest.raises(ValueError, match=r"classes = \[3, 8\]; the labels are 1, 2"):
-        data.two_classes(np.array([1.0, 2.0]), (3, 8), "here")
+        sources.two_classes(np.array([1.0, 2.0]), (3, 8), "here")
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
@@ -62,7 +62,7 @@ def test_scaling_by_columns_and_rows(form):
         ("maxabs", [[1, 0, -1], [0, 0, 0.75], [0, 0, 0]]),
         ("unit-rows", np.array([[1, 0, -4], [0, 0, 17**0.5], [0, 0, 0]]) / 17**0.5),
     ):
-        scaled = data.scale(rows, how)
+        scaled = sources.scale(rows, how)
         assert type(scaled) is type(rows)
         np.testing.assert_allclose(scaled.toarray() if sparse.issparse(scaled) else scaled, expected, rtol=1e-15)
     np.testing.assert_array_equal(rows.toarray() if sparse.issparse(rows) else rows, plain)  # left as it was
@@ -71,11 +71,11 @@ def test_scaling_by_columns_and_rows(form):
 def test_standard_scaling():
     rows = np.random.default_rng(0).normal(5, 3, (50, 4))
     rows[:, 2] = 0.1  # its mean over 50 rows is not 0.1
-    scaled = data.scale(rows, "standard")
+    scaled = sources.scale(rows, "standard")
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-14)
     np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0, 1], rtol=1e-14)
     assert not scaled[:, 2].any()
     with pytest.raises(ValueError, match="maxabs"):
-        data.scale(sparse.csr_array(rows), "standard")
+        sources.scale(sparse.csr_array(rows), "standard")
     with pytest.raises(ValueError, match="given 'log', allowed are none"):
-        data.scale(rows, "log")
+        sources.scale(rows, "log")

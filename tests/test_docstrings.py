@@ -22,10 +22,11 @@ from numpydoc.docscrape import NumpyDocString, get_doc_object
 from numpydoc.validate import validate
 
 import newtonfl as nf
-from newtonfl import checks, losses, names
+from newtonfl import checks, registry
 from newtonfl.bases import Basis
-from newtonfl.datasets import KNOWN
-from newtonfl.names import METHODS
+from newtonfl.datasets.fetch import KNOWN
+from newtonfl.objectives import losses
+from newtonfl.registry import METHODS
 
 ROOT = Path(__file__).parent.parent
 MODULES = [
@@ -49,12 +50,12 @@ def functions_and_classes(module) -> dict:
 
 
 def is_preset(thing) -> bool:
-    """Made by :func:`newtonfl.methods.presets.offer`: its signature is made too, and its settings have tables."""
+    """Made by the presets' :func:`offer`: its signature is made too, and its settings have tables."""
     return inspect.isfunction(thing) and hasattr(thing, "__signature__")
 
 
 PUBLIC = {name: getattr(nf, name) for name in nf.__all__}
-for module in (checks, names, losses):
+for module in (checks, registry, losses):
     PUBLIC |= {f"{module.__name__.split('.')[1]}.{name}": each for name, each in functions_and_classes(module).items()}
 CLASSES = {
     f"{base.__module__}.{base.__name__}": base

@@ -12,11 +12,11 @@ from cases import dense_glm, glm, points, sparse_glm
 from test_coding import peak_of, read
 
 from newtonfl.bases import Support
-from newtonfl.coding import WireError, _to_bits, decode_indices
+from newtonfl.comm.coding import WireError, _to_bits, decode_indices
+from newtonfl.comm.messages import Dense, Indices
+from newtonfl.comm.packets import pack, unpack
 from newtonfl.compressors import RandK, RankR, Rounded, TopK
-from newtonfl.losses import Logistic
-from newtonfl.messages import Dense, Indices
-from newtonfl.wire import pack, unpack
+from newtonfl.objectives.losses import Logistic
 
 
 @pytest.mark.parametrize("b, count", [(62, 3), (62, 4), (61, 8), (60, 16)])

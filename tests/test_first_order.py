@@ -18,8 +18,9 @@ from cases import dense_glm, functions_problem, glm, sparse_glm
 from played import SEED, iterates, played
 from reference_data import logistic
 
-from newtonfl import names
-from newtonfl.blocks import Blocks
+from newtonfl import registry
+from newtonfl.comm.messages import Choice, Dense, Levels, Message, Nothing, Sparse
+from newtonfl.components.model.base import ExactModel
 from newtonfl.compressors import (
     BiasedRounding,
     Compressor,
@@ -33,14 +34,13 @@ from newtonfl.compressors import (
     TopK,
     Unbiased,
 )
-from newtonfl.glm import GLM
-from newtonfl.keys import SERVER, Key
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms import CBAG, CLAG, EF21, V3, AdaCGD, Diana, lag
-from newtonfl.messages import Choice, Dense, Levels, Message, Nothing, Sparse
 from newtonfl.methods import All, Independent, Method, Trace, Uniform
-from newtonfl.methods.models import ExactModel
-from newtonfl.names import METHODS
-from newtonfl.solver import Result, solve
+from newtonfl.objectives.glm import GLM
+from newtonfl.registry import METHODS
+from newtonfl.solver.solve import Result, solve
 
 ROUNDS = 30
 N, D, M = 20, 40, 50
@@ -944,10 +944,10 @@ def test_words_come_back_as_they_were():
     inner = V3(TopK(5), CLAG(TopK(1), 2.0))
     for down in (inner, V3(TopK(5), lag(2.0)), V3(TopK(5), EF21(TopK(1))), V3(TopK(5), CLAG(TopK(5), 2.0))):
         method = METHODS["ef21"](down=down)
-        again = names.method("ef21", {key: str(value) for key, value in names.settings(method).items()})
+        again = registry.method("ef21", {key: str(value) for key, value in registry.settings(method).items()})
         assert again.model == method.model
     ladder = METHODS["adacgd"](levels=[TopK(1), TopK(2)])
-    assert names.settings(ladder)["levels"] == "topk:1,topk:2"
+    assert registry.settings(ladder)["levels"] == "topk:1,topk:2"
     assert METHODS["m-fac"]() == METHODS["m-fac"]()
 
 

@@ -17,12 +17,13 @@ from played import iterates
 from reference_data import logistic
 
 import newtonfl as nf
+from newtonfl.components.gradient.anchored import AnchoredGradient
+from newtonfl.components.gradient.shared_gradient import SharedGradient
 from newtonfl.mechanisms import CLAG, EF21
 from newtonfl.mechanisms import AdaCGD as Ladder
-from newtonfl.methods import Facts, three_point
-from newtonfl.methods.anchored import AnchoredGradient
-from newtonfl.methods.shared_gradient import SharedGradient
-from newtonfl.solver import Reason
+from newtonfl.methods import Facts
+from newtonfl.methods.first_order import three_point
+from newtonfl.solver.solve import Reason
 
 N, DIM, MU, SEEDS = 4, 10, 0.5, 20
 BROKEN = {Reason.DIVERGED, Reason.NOT_FINITE}

@@ -14,14 +14,14 @@ import scipy
 import strict_device
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.backend import cupy, on_host, resident, sparse_to_device
-from newtonfl.glm import GLM
+from newtonfl import registry
+from newtonfl.core.backend import cupy, on_host, resident, sparse_to_device
 from newtonfl.kernels import select
 from newtonfl.kernels.csr import ROW_SUMS, csr_product
 from newtonfl.kernels.select import SELECT, largest
-from newtonfl.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
-from newtonfl.multinomial import Multinomial
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
+from newtonfl.objectives.multinomial import Multinomial
 
 
 def problem(like, loss=None, l2=1e-2):
@@ -34,7 +34,7 @@ def problem(like, loss=None, l2=1e-2):
     return GLM(rows, labels, sizes, loss or Logistic(), 60, like=like, n_clients=4, ridge=l2, objective="test")
 
 
-METHODS = {name: make for name, make in names.METHODS.items() if name != "newton-star"} | {
+METHODS = {name: make for name, make in registry.METHODS.items() if name != "newton-star"} | {
     "newton-star": lambda: nf.newton_star(optimum=nf.optimum(problem(np.zeros(0)))[0]),
     "project": lambda: nf.newton_3pc(step="project", init="zero"),
     "spectral": lambda: nf.fednl(shift_norm="spectral"),

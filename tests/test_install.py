@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from newtonfl.catalogue import catalogue
+from newtonfl.datasets.catalogue import catalogue
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newtonfl.backend import to_host
-from newtonfl.blocks import offsets_of
+from newtonfl.core.backend import to_host
+from newtonfl.core.ragged import offsets_of
 from newtonfl.kernels import add_at, cholesky, cholesky_solve, largest
 
 LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])

@@ -8,7 +8,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from newtonfl.keys import SERVER, Key
+from newtonfl.core.random import SERVER, Key
 
 
 def numbers(key: Key, count: int = 4) -> list[float]:

@@ -10,7 +10,7 @@ from cases import LOSSES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newtonfl.losses import Huber, Logistic, Loss, Poisson, SquaredHinge
+from newtonfl.objectives.losses import Huber, Logistic, Loss, Poisson, SquaredHinge
 
 STEP = Decimal("1e-40")
 EPS = np.finfo(float).eps

@@ -7,9 +7,10 @@ import pytest
 from cases import BASES, COMPRESSORS, DIM, MECHANISMS, carried, dense_glm, sparse_glm, vectors, wired
 
 from newtonfl.bases import Coordinates, Symmetric
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import Dense, Nothing
 from newtonfl.compressors import Contracted, Identity, RandK, RankR, Rounded, TopK
-from newtonfl.keys import Key
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.mechanisms import (
     CBAG,
     CLAG,
@@ -29,7 +30,6 @@ from newtonfl.mechanisms import (
     bag,
     lag,
 )
-from newtonfl.messages import Dense, Nothing
 
 SPACES = ["vector", *BASES]
 ROUNDS = 5

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from cases import MESSAGES, same_message
 
-from newtonfl.coding import PRECISIONS, WireError, encode_indices
-from newtonfl.messages import (
+from newtonfl.comm.coding import PRECISIONS, WireError, encode_indices
+from newtonfl.comm.messages import (
     FORMS,
     Choice,
     Dense,
@@ -26,7 +26,7 @@ from newtonfl.messages import (
     Several,
     Sparse,
 )
-from newtonfl.messages.message import nest
+from newtonfl.comm.messages.message import nest
 
 EDGES = [
     ("dense of nothing", Dense(np.zeros(0)), 0),

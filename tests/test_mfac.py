@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import strict_device
 
-from newtonfl.backend import to_device, to_host
+from newtonfl.core.backend import to_device, to_host
 from newtonfl.mfac import MFAC, StaticMFAC
 
 BOTH = pytest.mark.parametrize("algorithm", [MFAC.of, StaticMFAC], ids=["dynamic", "static"])

@@ -8,9 +8,9 @@ import scipy.sparse
 import strict_device
 from cases import DIM, dense_glm, functions_problem, glm, sparse_glm
 
-from newtonfl.backend import to_device, to_host
-from newtonfl.glm import GLM
-from newtonfl.keys import Key
+from newtonfl.core.backend import to_device, to_host
+from newtonfl.core.random import Key
+from newtonfl.objectives.glm import GLM
 
 KEY = Key(3, 5, purpose="rows")
 MAKERS = {"dense": dense_glm, "sparse": sparse_glm}

@@ -131,7 +131,7 @@ def test_a_rank_that_comes_late_is_waited_for_and_told_of(tmp_path):
     """Until every rank has called newtonfl nothing else can be known of it; the others say what they wait for."""
     program = tmp_path / "late.py"
     program.write_text(
-        "import time, newtonfl.mpi as mpi\nfrom mpi4py import MPI\nmpi._PATIENCE = 0.3\n"
+        "import time, newtonfl.comm.mpi as mpi\nfrom mpi4py import MPI\nmpi._PATIENCE = 0.3\n"
         "time.sleep(2.0 * (MPI.COMM_WORLD.rank == 1))\nprint(mpi.connect().size)"
     )
     ended = launch(2, program)
@@ -264,8 +264,8 @@ def test_long_messages_travel_in_chunks(tmp_path, in_process):
     script = tmp_path / "small_chunks.py"
     script.write_text(
         "import sys, runpy\n"
-        "import newtonfl.mpi\n"
-        "newtonfl.mpi.CHUNK = 1000\n"
+        "import newtonfl.comm.mpi\n"
+        "newtonfl.comm.mpi.CHUNK = 1000\n"
         f"sys.argv = ['same_bits', 'chunks']\n"
         f"runpy.run_path({str(PROGRAMS / 'same_bits.py')!r}, run_name='__main__')\n"
     )

@@ -15,18 +15,18 @@ from cases import as_dense, dense_glm, functions_problem, glm, sparse_glm
 from reference_data import logistic
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.cli import main
-from newtonfl.keys import SERVER, Key
-from newtonfl.losses import Logistic
+from newtonfl import registry
+from newtonfl.cli.main import main
+from newtonfl.comm.packets import Kind, Packet, encode
+from newtonfl.components.curvature.learned_rows import NewtonLearn
+from newtonfl.components.gradient.invariant import InvariantGradient
+from newtonfl.components.step.base import Plain
+from newtonfl.core.random import SERVER, Key
 from newtonfl.methods import Descent, Facts, Method
-from newtonfl.methods.invariant import InvariantGradient
-from newtonfl.methods.learned_rows import NewtonLearn
-from newtonfl.methods.steps import Plain
-from newtonfl.problem import Problem
-from newtonfl.reference import optimum
-from newtonfl.session import Session
-from newtonfl.wire import Kind, Packet, encode
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.losses import Logistic
+from newtonfl.solver.optimum import optimum
+from newtonfl.solver.session import Session
 
 SEED, ROUNDS, N, D = 5, 15, 20, 40
 NL = (nf.nl1, nf.nl2, nf.cubic_newton_learn)
@@ -386,10 +386,10 @@ def test_it_runs_on_a_device_and_agrees(name, compressor, monkeypatch):
     ],
 )  # fmt: skip
 def test_names_make_the_method_again(name, words):
-    made = names.method(name, words)
-    told = names.settings(made)
+    made = registry.method(name, words)
+    told = registry.settings(made)
     assert made.name == name and all(str(told[key]) in (words[key], f"{words[key]}.0") for key in words)
-    assert names.method(name, {key: str(value) for key, value in told.items()}) == made
+    assert registry.method(name, {key: str(value) for key, value in told.items()}) == made
 
 
 def test_the_command_line_knows_them(capsys):
@@ -430,7 +430,7 @@ def test_newton_learn_has_no_partial_participation(make):
     with pytest.raises(TypeError, match="no setting 'participation'"):
         make(participation=nf.Uniform(2))
     with pytest.raises(ValueError, match="participation"):
-        names.method(make.__name__.replace("_", "-"), {"participation": "uniform:2"})
+        registry.method(make.__name__.replace("_", "-"), {"participation": "uniform:2"})
 
 
 @pytest.mark.parametrize("c", [0.0, -1.0, np.inf, np.nan, "much", True])

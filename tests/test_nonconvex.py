@@ -8,11 +8,11 @@ import strict_device
 from cases import DIM, dense_glm, functions_problem, glm, sparse_glm
 
 import newtonfl as nf
-from newtonfl import problem_file
-from newtonfl.backend import to_device, to_host
-from newtonfl.functions import FromFunctions
-from newtonfl.problem import Problem
-from newtonfl.regularisers import regulariser
+from newtonfl.core.backend import to_device, to_host
+from newtonfl.datasets import problem_file
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.functions import FromFunctions
+from newtonfl.objectives.regularisers import regulariser
 
 RHO = np.linspace(0.0, 0.6, DIM)
 """Zero for the first coordinate, as for an intercept."""

@@ -14,7 +14,7 @@ import pytest
 from mpi_launch import mpiexec
 from reference_data import need
 
-from newtonfl.datasets import KNOWN
+from newtonfl.datasets.fetch import KNOWN
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))

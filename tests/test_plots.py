@@ -12,10 +12,10 @@ import pytest
 from command_line import SMALL, caller, small_problem
 
 import newtonfl as nf
-from newtonfl import pictures, plots
-from newtonfl.history import History, Record
-from newtonfl.labels import place
-from newtonfl.network import Network
+from newtonfl.results import figures, plots
+from newtonfl.results.history import History, Record
+from newtonfl.results.label_placement import place
+from newtonfl.results.network import Network
 
 LABELS = ["fednl", "newton-3pc", "bl1", "nl1", "dingo", "ef21", "adacgd,levels=topk:1,topk:8", "diana", "gd"]
 
@@ -202,7 +202,7 @@ def test_plot_draws_one_run(run, small, tmp_path):
 def drawn(monkeypatch):
     """The histories, measure and network of every comparison that is drawn, in place of drawing."""
     told = []
-    monkeypatch.setattr(pictures, "compared", lambda *given: told.append(given) or [])
+    monkeypatch.setattr(figures, "compared", lambda *given: told.append(given) or [])
     return told
 
 

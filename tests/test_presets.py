@@ -17,8 +17,7 @@ from reference_data import logistic
 
 from newtonfl.bases import DataSubspace
 from newtonfl.compressors import Compressor, Identity, Natural, RandK, RankR, TopK
-from newtonfl.glm import GLM
-from newtonfl.keys import SERVER, Key
+from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
 from newtonfl.methods import (
     All,
@@ -44,7 +43,8 @@ from newtonfl.methods import (
     newton_star,
     newton_zero,
 )
-from newtonfl.solver import Reason, solve
+from newtonfl.objectives.glm import GLM
+from newtonfl.solver.solve import Reason, solve
 
 ROUNDS = 15
 N, D = 20, 40

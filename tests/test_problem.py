@@ -9,12 +9,12 @@ import pytest
 import scipy.sparse
 from cases import DIM, LOSSES, as_dense, dense_glm, functions_problem, glm, labelled, points, sparse_glm
 
-import newtonfl.rows
-from newtonfl.functions import FromFunctions
-from newtonfl.glm import GLM
-from newtonfl.losses import Huber, Logistic, SquaredHinge
-from newtonfl.problem import Problem
-from newtonfl.triangle import triangle
+import newtonfl.objectives.rows
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.functions import FromFunctions
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Huber, Logistic, SquaredHinge
 
 NAMES = [name for name, _, _ in LOSSES]
 MAKERS = [dense_glm, sparse_glm]
@@ -328,7 +328,7 @@ def test_taking_clients_computes_nothing_again(monkeypatch):
     """Neither the meetings of features nor a transposition nor a copy of the rest: what the whole has is taken."""
     whole, x = large("sparse", 0), np.ones(37)
     _ = whole.at(x).gradient, whole.at(x).hessians_on_support(True)
-    monkeypatch.setattr(newtonfl.rows, "_cooccurrence", lambda rows, diagonal: 1 / 0)
+    monkeypatch.setattr(newtonfl.objectives.rows, "_cooccurrence", lambda rows, diagonal: 1 / 0)
     monkeypatch.setattr(scipy.sparse.csr_array, "transpose", lambda rows: 1 / 0)
     point = whole.take(np.array([3, 7])).take(np.array([1])).at(x)
     _ = point.gradient, point.hessians_on_support(True)

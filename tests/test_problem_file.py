@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newtonfl import problem_file
+from newtonfl.datasets import problem_file
 
 GOOD = """
 title = "Digits"

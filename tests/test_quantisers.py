@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import Factors, Levels
 from newtonfl.compressors import (
     BiasedRounding,
     Contracted,
@@ -27,8 +27,8 @@ from newtonfl.compressors import (
     Unbiased,
 )
 from newtonfl.compressors.powers import floors, power, range_of
-from newtonfl.keys import Key
-from newtonfl.messages import Factors, Levels
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 
 KEY = Key(0, 0, 0, "/test")
 GRID = 512

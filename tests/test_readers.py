@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from newtonfl import data
+from newtonfl.datasets import sources
 
 CSV = "site,age,y,dose\nB,1,0,0.5\nA,2,1,1.5\nB,3,1,2.5\n"
 
@@ -23,14 +23,14 @@ def put(folder: Path, name: str, content: str | bytes) -> str:
 
 def test_libsvm_rows_become_dense_where_half_is_nonzero_and_stay_sparse_else(tmp_path):
     put(tmp_path, "half", "1 1:2 3:4\n-1 2:-1e1 # a comment\n\n")
-    dense = data.read("libsvm:half", folder=tmp_path)
+    dense = sources.read("libsvm:half", folder=tmp_path)
     assert isinstance(dense.rows, np.ndarray) and dense.rows.flags.c_contiguous
     np.testing.assert_array_equal(dense.rows, [[2, 0, 4], [0, -10, 0]])
     np.testing.assert_array_equal(dense.labels, [1, -1])
-    rows = data.read("libsvm:half", folder=tmp_path, features=7).rows
+    rows = sources.read("libsvm:half", folder=tmp_path, features=7).rows
     assert isinstance(rows, sparse.csr_array) and rows.shape == (2, 7) and rows.dtype == np.float64
     put(tmp_path, "zeros", "1 1:0 2:5 9:0\n")
-    rows = data.read("libsvm:zeros", folder=tmp_path).rows
+    rows = sources.read("libsvm:zeros", folder=tmp_path).rows
     assert rows.shape == (1, 9) and rows.nnz == 1 and rows.has_sorted_indices
 
 
@@ -57,16 +57,16 @@ def test_a_bad_libsvm_line_is_named(tmp_path, line, fault):
     line = line if isinstance(line, bytes) else line.encode()
     put(tmp_path, "bad", b"# first\n-1 1:1 2:1\n\n" + line + b"\n1 1:1\n")
     with pytest.raises(ValueError, match=f"bad, line 4: .*{fault}"):
-        data.read("libsvm:bad", folder=tmp_path)
+        sources.read("libsvm:bad", folder=tmp_path)
 
 
 def test_libsvm_features_smaller_than_an_index_and_empty_files(tmp_path):
     put(tmp_path, "f", "1 1:2 9:1\n")
     with pytest.raises(ValueError, match="features = 8, but the largest index is 9"):
-        data.read("libsvm:f", folder=tmp_path, features=8)
+        sources.read("libsvm:f", folder=tmp_path, features=8)
     put(tmp_path, "empty", "")
     with pytest.raises(ValueError, match="empty: no rows"):
-        data.read("libsvm:empty", folder=tmp_path)
+        sources.read("libsvm:empty", folder=tmp_path)
 
 
 # --- CSV
@@ -74,15 +74,15 @@ def test_libsvm_features_smaller_than_an_index_and_empty_files(tmp_path):
 
 def test_csv_by_name_by_number_and_with_a_text_group(tmp_path):
     put(tmp_path, "c.csv", CSV)
-    table = data.read("csv:c.csv", folder=tmp_path, label="y", group="site")
+    table = sources.read("csv:c.csv", folder=tmp_path, label="y", group="site")
     np.testing.assert_array_equal(table.rows, [[1, 0.5], [2, 1.5], [3, 2.5]])
     np.testing.assert_array_equal(table.labels, [0, 1, 1])
     np.testing.assert_array_equal(table.groups, [1, 0, 1])
     put(tmp_path, "plain.csv", "\ufeff1,2,10\n3,4,9\n")
-    table = data.read("csv:plain.csv", folder=tmp_path)
+    table = sources.read("csv:plain.csv", folder=tmp_path)
     np.testing.assert_array_equal(table.rows, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(table.labels, [10, 9])
-    table = data.read("csv:plain.csv", folder=tmp_path, label=0, group="2")
+    table = sources.read("csv:plain.csv", folder=tmp_path, label=0, group="2")
     np.testing.assert_array_equal(table.rows, [[2], [4]])
     np.testing.assert_array_equal(table.groups, [1, 0])  # 9 before 10: by number, not by text
 
@@ -109,7 +109,7 @@ def test_csv_by_name_by_number_and_with_a_text_group(tmp_path):
 def test_a_bad_csv_file_is_named(tmp_path, text, options, fault):
     put(tmp_path, "c.csv", text)
     with pytest.raises(ValueError, match=f"c.csv.*({fault})"):
-        data.read("csv:c.csv", folder=tmp_path, **options)
+        sources.read("csv:c.csv", folder=tmp_path, **options)
 
 
 # --- npz
@@ -118,22 +118,22 @@ def test_a_bad_csv_file_is_named(tmp_path, text, options, fault):
 def test_npz_dense_and_sparse(tmp_path):
     dense = np.arange(6.0).reshape(3, 2)
     np.savez(tmp_path / "d.npz", X=dense.astype(np.int32), y=[1, 0, 1], groups=["b", "a", "b"])
-    table = data.read("npz:d.npz", folder=tmp_path, group="groups")
+    table = sources.read("npz:d.npz", folder=tmp_path, group="groups")
     np.testing.assert_array_equal(table.rows, dense)
     np.testing.assert_array_equal(table.groups, [1, 0, 1])
     assert table.rows.dtype == table.labels.dtype == np.float64
     rows = sparse.random_array((9, 20), density=0.1, format="csr", rng=0)
     parts = {"data": rows.data, "indices": rows.indices, "indptr": rows.indptr, "shape": rows.shape, "y": np.ones(9)}
     np.savez(tmp_path / "s.npz", **parts, format=b"csr")
-    found = data.read("npz:s.npz", folder=tmp_path).rows
+    found = sources.read("npz:s.npz", folder=tmp_path).rows
     assert isinstance(found, sparse.csr_array)
     np.testing.assert_array_equal(found.toarray(), rows.toarray())
     np.savez(tmp_path / "s.npz", **parts, format=b"csc")
     with pytest.raises(ValueError, match=r"s.npz.*csc.*must be csr"):
-        data.read("npz:s.npz", folder=tmp_path)
+        sources.read("npz:s.npz", folder=tmp_path)
     np.savez(tmp_path / "s.npz", **{**parts, "indices": rows.indices + 20})
     with pytest.raises(ValueError, match=r"s.npz: the CSR parts do not fit together"):
-        data.read("npz:s.npz", folder=tmp_path)
+        sources.read("npz:s.npz", folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_npz_dense_and_sparse(tmp_path):
 def test_a_bad_npz_file_is_named(tmp_path, arrays, fault):
     np.savez(tmp_path / "n.npz", **arrays)
     with pytest.raises(ValueError, match=f"n.npz: .*{fault}"):
-        data.read("npz:n.npz", folder=tmp_path)
+        sources.read("npz:n.npz", folder=tmp_path)
 
 
 def test_a_damaged_npz_file_is_named(tmp_path):
@@ -159,4 +159,4 @@ def test_a_damaged_npz_file_is_named(tmp_path):
     for content in (whole[:200], b"", b"text", whole[:200] + bytes([whole[200] ^ 1]) + whole[201:]):
         put(tmp_path, "n.npz", content)
         with pytest.raises(ValueError, match=r"n.npz: "):
-            data.read("npz:n.npz", folder=tmp_path)
+            sources.read("npz:n.npz", folder=tmp_path)

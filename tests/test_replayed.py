@@ -9,10 +9,10 @@ import pytest
 from cases import dense_glm
 
 import newtonfl as nf
-from newtonfl.keys import Key
+from newtonfl.core.random import Key
 from newtonfl.mechanisms import CBAG, CLAG, EFBV, V1, V2, V3, V4, V5, AdaCGD, Diana, Marina, bag, lag
 from newtonfl.methods import Facts, Method
-from newtonfl.session import Session
+from newtonfl.solver.session import Session
 
 K3, R3 = nf.TopK(3), nf.RandK(3)
 DOWN: dict[str, Any] = {

@@ -9,9 +9,9 @@ import pytest
 from cases import functions_problem
 
 import newtonfl as nf
+from newtonfl.comm.packets import WireError
 from newtonfl.methods import Announcement, Method
-from newtonfl.session import Session
-from newtonfl.wire import WireError
+from newtonfl.solver.session import Session
 
 SPEAKERS, HEARERS = np.array([0, 3]), np.array([0, 1, 3])
 

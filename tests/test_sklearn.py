@@ -9,8 +9,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import newtonfl as nf
-from newtonfl.catalogue import catalogue
-from newtonfl.problem_file import read
+from newtonfl.datasets.catalogue import catalogue
+from newtonfl.datasets.problem_file import read
 
 LOGISTIC = [name for name, path in catalogue().items() if path.suffix == ".toml"]
 

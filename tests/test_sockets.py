@@ -7,13 +7,13 @@ import pytest
 from cases import dense_glm
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.keys import Key
-from newtonfl.methods.cubic import cubic_minimiser
-from newtonfl.methods.descent import Descent
-from newtonfl.methods.learned_rows import NewtonLearn
-from newtonfl.methods.participation import Participation
-from newtonfl.methods.steps import Shift, SingularStep
+from newtonfl import registry
+from newtonfl.components.curvature.learned_rows import NewtonLearn
+from newtonfl.components.participation import Participation
+from newtonfl.components.step.base import Shift, SingularStep
+from newtonfl.components.step.cubic import cubic_minimiser
+from newtonfl.core.random import Key
+from newtonfl.methods.round import Descent
 
 # --- participation
 
@@ -40,8 +40,8 @@ def test_a_trace_is_played_and_begins_again(tmp_path):
     assert told == [[0, 2], [], [1], [0, 2], [], [1], [0, 2]]
     assert trace.share(3) == 1 / 3
     assert nf.Trace(((0,), (0, 1), (1,), (), ())).share(2) == 1 / 4  # client 0 stays away from round 3 to round 5
-    made = names.method("fednl-pp", {"participation": f"trace:{tmp_path / 't.txt'}"})
-    assert names.method("fednl-pp", names.settings(made)) == made
+    made = registry.method("fednl-pp", {"participation": f"trace:{tmp_path / 't.txt'}"})
+    assert registry.method("fednl-pp", registry.settings(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_would_go_nowhere_is_refused(make, words):
 def test_a_ladder_is_made_again_from_its_words():
     ladder = nf.AdaCGD((nf.TopK(3), nf.TopK(5)))
     made = nf.newton_3pc(mechanism=ladder, gradient=ladder, model=ladder)
-    again = names.method("newton-3pc", names.settings(made))
+    again = registry.method("newton-3pc", registry.settings(made))
     assert again == made and again.settings()["model"] == "adacgd:2,topk:3/topk:5"
 
 

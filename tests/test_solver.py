@@ -11,8 +11,8 @@ import pytest
 from cases import dense_glm, functions_problem, sparse_glm
 
 import newtonfl as nf
-from newtonfl.reference import optimum
-from newtonfl.solver import Reason
+from newtonfl.solver.optimum import optimum
+from newtonfl.solver.solve import Reason
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newtonfl import splits
+from newtonfl.datasets import splits
 
 
 @settings(deadline=None)  # a shared machine may be slow

@@ -7,7 +7,7 @@ import pytest
 from reference_data import logistic, recorded
 
 import newtonfl as nf
-from newtonfl.reference import optimum
+from newtonfl.solver.optimum import optimum
 
 RUNS = {
     "a1a": [

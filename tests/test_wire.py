@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from cases import MESSAGES, same_message
 
-from newtonfl.coding import PRECISIONS, WireError
-from newtonfl.messages import Dense, Indices, Message, Nothing, Sparse
-from newtonfl.wire import EVERYONE, PARTS, VERSION, Kind, Packet, decode, encode, pack, unpack
+from newtonfl.comm.coding import PRECISIONS, WireError
+from newtonfl.comm.messages import Dense, Indices, Message, Nothing, Sparse
+from newtonfl.comm.packets import EVERYONE, PARTS, VERSION, Kind, Packet, decode, encode, pack, unpack
 
 GOLDEN = Path(__file__).parent / "golden"
 HEADER, SECTION = struct.Struct("<2sBBIIHHQI"), struct.Struct("<BBBBQ")

@@ -10,16 +10,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, resident, to_device, to_host, zeros
 from newtonfl.bases.coordinates import Coordinates
-from newtonfl.blocks import Blocks, offsets_of
+from newtonfl.comm.messages import FLOAT_BITS, Dense, MatrixMessage, Message, Nothing
+from newtonfl.comm.packets import Parts
 from newtonfl.compressors import Compressor
+from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
+from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at
-from newtonfl.keys import Key
-from newtonfl.messages import FLOAT_BITS, Dense, MatrixMessage, Message, Nothing
-from newtonfl.problem import Point, Problem
-from newtonfl.triangle import triangle
-from newtonfl.wire import Parts
+from newtonfl.objectives.base import Point, Problem
 
 
 class Basis(ABC):

@@ -8,12 +8,12 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import Choice, Message, Several
 from newtonfl.compressors import Compressor
+from newtonfl.core.backend import Array, namespace, to_device
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.kernels import add_at
-from newtonfl.keys import Key
-from newtonfl.messages import Choice, Message, Several
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from typing import Self
 import numpy as np
 import scipy
 
-from newtonfl.backend import Array, namespace, resident, to_device, to_host, zeros
 from newtonfl.bases.basis import Basis, TriangleCoordinates, unpacked
 from newtonfl.bases.coordinates import Coordinates
-from newtonfl.blocks import Blocks, offsets_of
-from newtonfl.coding import WireError
-from newtonfl.messages import Dense, Message, Run
-from newtonfl.problem import Point, Problem
-from newtonfl.triangle import position, triangle
-from newtonfl.wire import Parts
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.messages import Dense, Message, Run
+from newtonfl.comm.packets import Parts
+from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
+from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.core.symmetric import position, triangle
+from newtonfl.objectives.base import Point, Problem
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, resident, zeros
 from newtonfl.bases.basis import TriangleCoordinates, unpacked
 from newtonfl.bases.symmetric import WholeTriangle
-from newtonfl.blocks import Blocks
-from newtonfl.problem import Point
-from newtonfl.triangle import triangle
+from newtonfl.core.backend import Array, namespace, resident, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Point
 
 
 @dataclass(frozen=True)

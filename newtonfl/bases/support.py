@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
-from newtonfl.blocks import Blocks
-from newtonfl.coding import WireError
-from newtonfl.messages import Indices
-from newtonfl.problem import Problem
-from newtonfl.triangle import triangle
-from newtonfl.wire import Parts
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.messages import Indices
+from newtonfl.comm.packets import Parts
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Problem
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
-from newtonfl.problem import Problem
-from newtonfl.triangle import triangle
-from newtonfl.wire import Parts
+from newtonfl.comm.packets import Parts
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Problem
 
 
 class WholeTriangle(Basis):

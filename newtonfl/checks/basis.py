@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from newtonfl.backend import Array, to_host
 from newtonfl.bases import Basis, Coordinates, TriangleCoordinates
-from newtonfl.blocks import Blocks
 from newtonfl.checks.trials import carried, close, no_error, promise
-from newtonfl.messages import Dense, Message, Sparse
-from newtonfl.problem import Problem
-from newtonfl.triangle import triangle
-from newtonfl.wire import Kind
+from newtonfl.comm.messages import Dense, Message, Sparse
+from newtonfl.comm.packets import Kind
+from newtonfl.core.backend import Array, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Problem
 
 
 def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:

@@ -6,8 +6,6 @@ from functools import cache
 
 import numpy as np
 
-from newtonfl.backend import Array
-from newtonfl.blocks import Blocks
 from newtonfl.checks.trials import (
     FEW,
     MANY,
@@ -22,9 +20,11 @@ from newtonfl.checks.trials import (
     told,
     vectors,
 )
+from newtonfl.comm.messages import MatrixMessage, Message, Nothing, Several
 from newtonfl.compressors import Compressor, Contractive, Unbiased
-from newtonfl.keys import Key
-from newtonfl.messages import MatrixMessage, Message, Nothing, Several
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 
 _FAR = ("tiny entries", "huge entries")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from newtonfl.backend import Array
 from newtonfl.bases import Symmetric, TriangleCoordinates
 from newtonfl.bases.coordinates import equal_blocks
-from newtonfl.blocks import Blocks
 from newtonfl.checks.trials import ROUNDING, all_same, at_most, carried, no_error, promise
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Rounded
-from newtonfl.keys import Key
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.mechanisms import Marina, Mechanism, Memory
-from newtonfl.messages import Message
 
 
 def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, seed: int = 0) -> None:

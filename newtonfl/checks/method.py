@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl import names
-from newtonfl.backend import Array, to_host
-from newtonfl.blocks import Blocks
+from newtonfl import registry
 from newtonfl.checks.trials import no_error, promise
-from newtonfl.keys import Key
+from newtonfl.comm.packets import EVERYONE, Parts, Sizes, unpack
+from newtonfl.comm.transport import InProcess
+from newtonfl.components.curvature.base import NoCurvature
+from newtonfl.core.backend import Array, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Descent, Exchange, Facts, Method
-from newtonfl.methods.curvature import NoCurvature
-from newtonfl.problem import Problem
-from newtonfl.solver import Reason, Result, solve
-from newtonfl.transport import InProcess
-from newtonfl.wire import EVERYONE, Parts, Sizes, unpack
+from newtonfl.objectives.base import Problem
+from newtonfl.solver.solve import Reason, Result, solve
 
 _TOLERANCE = 1e-12  # nothing is learned where the iterates move by rounding alone
 
@@ -95,16 +95,16 @@ def check_method(
 
 def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
     """A preset is made again by its settings, written as text."""
-    if method.name not in names.METHODS:
+    if method.name not in registry.METHODS:
         return
-    told = {key: str(value) for key, value in names.settings(method).items()}
+    told = {key: str(value) for key, value in registry.settings(method).items()}
     with no_error(f"{method.name}: its settings {told} must be readable"):
-        again = names.method(method.name, told)
+        again = registry.method(method.name, told)
     promise(
-        names.settings(again) == names.settings(method),
-        f"{method.name}: its settings {names.settings(method)} became {names.settings(again)} when read back",
+        registry.settings(again) == registry.settings(method),
+        f"{method.name}: its settings {registry.settings(method)} became {registry.settings(again)} when read back",
     )
-    if names.asks_for_optimum(method.name):
+    if registry.asks_for_optimum(method.name):
         return  # a vector is no text
     promise(
         again.resolved(problem).settings() == resolved.settings(),

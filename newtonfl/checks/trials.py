@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from newtonfl.backend import Array
-from newtonfl.coding import Precision
-from newtonfl.messages import MatrixMessage, Message, Several
-from newtonfl.wire import Kind, Packet, Parts, Sizes, decode, encode
+from newtonfl.comm.coding import Precision
+from newtonfl.comm.messages import MatrixMessage, Message, Several
+from newtonfl.comm.packets import Kind, Packet, Parts, Sizes, decode, encode
+from newtonfl.core.backend import Array
 
 ROUNDING: dict[Precision, float] = {"float64": 1e-12, "float32": 1e-6, "natural": 1e-12}
 """A relative error that sums of rounded numbers may have, where a constant says nothing of the wire's precision."""

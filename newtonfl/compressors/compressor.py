@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
-from newtonfl.backend import Array, to_host
-from newtonfl.blocks import Blocks
-from newtonfl.keys import Key
-from newtonfl.messages import FLOAT_BITS, Levels, MatrixMessage, Message, Several, Sparse
-from newtonfl.triangle import triangle
+from newtonfl.comm.messages import FLOAT_BITS, Levels, MatrixMessage, Message, Several, Sparse
+from newtonfl.core.backend import Array, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 
 
 @dataclass(frozen=True)

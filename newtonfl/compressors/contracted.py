@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from newtonfl.backend import Array
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import Message
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
-from newtonfl.keys import Key
-from newtonfl.messages import Message
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

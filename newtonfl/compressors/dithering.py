@@ -8,12 +8,12 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Levels
+from newtonfl.comm.messages.levels import MOST_LEVELS
 from newtonfl.compressors.compressor import Unbiased, whole
 from newtonfl.compressors.quantiser import Quantiser, norms
-from newtonfl.keys import Key
-from newtonfl.messages import Levels
-from newtonfl.messages.levels import MOST_LEVELS
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

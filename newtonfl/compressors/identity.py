@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Dense, Message
 from newtonfl.compressors.compressor import Compressor, Contractive
-from newtonfl.keys import Key
-from newtonfl.messages import Dense, Message
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Levels
 from newtonfl.compressors.compressor import Unbiased
 from newtonfl.compressors.powers import as_levels, floors
 from newtonfl.compressors.quantiser import Quantiser
-from newtonfl.keys import Key
-from newtonfl.messages import Levels
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 NATURAL_FORMULA_BITS = 9
 """A sign and float32's 8 bits of exponent."""

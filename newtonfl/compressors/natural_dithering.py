@@ -8,14 +8,14 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Levels
 from newtonfl.compressors.compressor import Unbiased
 from newtonfl.compressors.dithering import checked_levels
 from newtonfl.compressors.powers import floors, power
 from newtonfl.compressors.quantiser import Quantiser, norms
 from newtonfl.compressors.rounding import checked_base
-from newtonfl.keys import Key
-from newtonfl.messages import Levels
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

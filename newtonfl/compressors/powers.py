@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from newtonfl.backend import Array
-from newtonfl.messages import Levels
+from newtonfl.comm.messages import Levels
+from newtonfl.core.backend import Array
 
 _LARGEST, _SMALLEST = np.finfo(np.float64).max, np.finfo(np.float64).smallest_normal
 

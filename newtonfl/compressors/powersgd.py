@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Dense, Factors, Message, Nothing
 from newtonfl.compressors.compressor import Contractive, KeepsRank
-from newtonfl.keys import Key
-from newtonfl.messages import Dense, Factors, Message, Nothing
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Levels
 from newtonfl.compressors.compressor import Compressor, Unbiased
-from newtonfl.keys import Key
-from newtonfl.messages import Levels
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 class Quantiser(Compressor):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message, Sparse
 from newtonfl.compressors.compressor import KeepsK, Unbiased
-from newtonfl.keys import Key
-from newtonfl.messages import Message, Sparse
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import FLOAT_BITS, Factors, Message, Nothing
 from newtonfl.compressors.compressor import Compressor, Contractive, dimension
 from newtonfl.compressors.quantiser import Quantiser
 from newtonfl.compressors.rankr import RankR
-from newtonfl.keys import Key
-from newtonfl.messages import FLOAT_BITS, Factors, Message, Nothing
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

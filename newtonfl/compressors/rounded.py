@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from newtonfl.backend import Array
-from newtonfl.blocks import Blocks
-from newtonfl.coding import Precision
+from newtonfl.comm.coding import Precision
+from newtonfl.comm.messages import Message
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased, dimension
-from newtonfl.keys import Key
-from newtonfl.messages import Message
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 
 # The share of the kept energy that rounding loses at the most: (half an ulp of float32)², (a third)².
 _LOST: dict[Precision, float] = {"float64": 0.0, "float32": 2.0**-48, "natural": 1.0 / 9.0}

@@ -7,12 +7,12 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message
 from newtonfl.compressors.compressor import Compressor, Contractive, whole
 from newtonfl.compressors.natural import NATURAL_FORMULA_BITS, unusable
 from newtonfl.compressors.powers import as_levels, floors, power
-from newtonfl.keys import Key
-from newtonfl.messages import Message
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import Levels, Message
 from newtonfl.compressors.compressor import Compressor, Contractive
 from newtonfl.compressors.quantiser import Quantiser
 from newtonfl.compressors.topk import TopK
-from newtonfl.keys import Key
-from newtonfl.messages import Levels, Message
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

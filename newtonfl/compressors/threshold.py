@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message, Sparse
 from newtonfl.compressors.compressor import Compressor, Contractive
-from newtonfl.keys import Key
-from newtonfl.messages import Message, Sparse
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device, to_host
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import FLOAT_BITS, Message, Sparse
 from newtonfl.compressors.compressor import Contractive, KeepsK
+from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.kernels import largest
-from newtonfl.keys import Key
-from newtonfl.messages import FLOAT_BITS, Message, Sparse
 
 
 @dataclass(frozen=True)

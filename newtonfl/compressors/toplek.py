@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message, Sparse
 from newtonfl.compressors.compressor import Contractive, KeepsK
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
 from newtonfl.kernels import largest
-from newtonfl.keys import Key
-from newtonfl.messages import Message, Sparse
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from newtonfl import names
-from newtonfl.arrays import row_weights, rows_that_count
-from newtonfl.backend import Array
-from newtonfl.collective import client_ids, told_to_all
+from newtonfl import registry
+from newtonfl.comm.collective import client_ids, told_to_all
+from newtonfl.comm.packets import pack
+from newtonfl.comm.transport import InProcess, Transport
+from newtonfl.core.backend import Array
+from newtonfl.datasets.distribute import Federation, federate
+from newtonfl.datasets.from_arrays import row_weights, rows_that_count
 from newtonfl.estimators.parameters import METHOD
-from newtonfl.federation import Federation, federate
-from newtonfl.history import History
-from newtonfl.losses import Loss
 from newtonfl.methods import Method
-from newtonfl.progress import Progress
-from newtonfl.solver import Reason, Result, solve
-from newtonfl.transport import InProcess, Transport
-from newtonfl.wire import pack
+from newtonfl.objectives.losses import Loss
+from newtonfl.results.history import History
+from newtonfl.results.progress import Progress
+from newtonfl.solver.solve import Reason, Result, solve
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
 _ADVICE = {
@@ -115,7 +115,7 @@ class Federated(BaseEstimator, ABC):
             raise ValueError(f'ranks: given {self.ranks!r}, allowed are None, "same", "own"')
         if self.ranks is None:
             return InProcess()
-        from newtonfl.mpi import connect
+        from newtonfl.comm.mpi import connect
 
         return connect()
 
@@ -131,7 +131,7 @@ class Federated(BaseEstimator, ABC):
             return self.method
         if not isinstance(self.method, str):
             raise TypeError(f"method: given {type(self.method).__name__}, must be NAME[,KEY=VALUE…] or a Method")
-        return names.method(*names.parse(self.method))
+        return registry.method(*registry.parse(self.method))
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):

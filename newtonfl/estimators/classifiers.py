@@ -14,15 +14,15 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from newtonfl.arrays import numbered
-from newtonfl.backend import Array
-from newtonfl.collective import distinct
+from newtonfl.comm.collective import distinct
+from newtonfl.core.backend import Array
+from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.from_arrays import numbered
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
-from newtonfl.federation import Federation
-from newtonfl.losses import Logistic, Loss, SquaredHinge
 from newtonfl.methods import Method
-from newtonfl.multinomial import contrasts
+from newtonfl.objectives.losses import Logistic, Loss, SquaredHinge
+from newtonfl.objectives.multinomial import contrasts
 
 CLASSIFIER = f"""class_weight : dict, "balanced" or None
         Factors of the weights of each class's rows; "balanced" is Σw/(K Σw of the class).
@@ -142,8 +142,9 @@ class FederatedLogisticRegression(_Classifier):
 
     For two classes loss = log(1 + exp(-y (aᵀw + b))). For K > 2 classes it is multinomial,
     loss = log Σ_k exp(t_k) - t_y with t_k = aᵀw_k + b_k, solved in the K - 1 contrasts that matter
-    (:class:`newtonfl.multinomial.Multinomial`; intercepts sum to zero), or with ``multi_class="ovr"`` one solve a class
-    against the rest. At ``alpha_from_C(C, Σw)`` the solution is that of ``sklearn.linear_model.LogisticRegression``.
+    (:class:`newtonfl.objectives.multinomial.Multinomial`; intercepts sum to zero), or with ``multi_class="ovr"`` one
+    solve a class against the rest. At ``alpha_from_C(C, Σw)`` the solution is that of
+    ``sklearn.linear_model.LogisticRegression``.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.core.backend import Array
 
 METHOD = "newton-3pc,compressor=topk:4d,line_search=5,armijo=0.1"
 """The default: from anywhere, for every loss here."""

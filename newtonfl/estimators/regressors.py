@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 
-from newtonfl.backend import Array
+from newtonfl.core.backend import Array
+from newtonfl.datasets.distribute import Federation
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
-from newtonfl.federation import Federation
-from newtonfl.losses import Huber, Loss, Poisson, Squared
 from newtonfl.methods import Method
+from newtonfl.objectives.losses import Huber, Loss, Poisson, Squared
 
 
 @dataclass(eq=False, repr=False)

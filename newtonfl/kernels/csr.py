@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.backend import Array, cupy, is_cupy
+from newtonfl.core.backend import Array, cupy, is_cupy
 
 ROW_SUMS = r"""
 // sums[row] = the products of a row, added from left to right with every product and sum rounded, as SciPy does. So the

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from newtonfl.backend import Array, is_cupy, namespace, resident
-from newtonfl.triangle import triangle
+from newtonfl.core.backend import Array, is_cupy, namespace, resident
+from newtonfl.core.symmetric import triangle
 
 
 def weighted_gram(block: Array, weights: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from newtonfl.backend import Array, is_cupy, on_host, to_device, to_host
+from newtonfl.core.backend import Array, is_cupy, on_host, to_device, to_host
 
 
 def add_at(values: Array, positions: Array, increments: Array) -> Array:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.backend import Array, cupy, is_cupy, to_device, to_host
-from newtonfl.blocks import offsets_of, ranges
+from newtonfl.core.backend import Array, cupy, is_cupy, to_device, to_host
+from newtonfl.core.ragged import offsets_of, ranges
 
 SELECT = r"""
 // Magnitudes order as their IEEE bit patterns do. The k-th largest of a client's is found digit by digit of 8 bits from

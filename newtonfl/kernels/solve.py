@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from newtonfl.backend import Array, is_cupy, namespace, on_host
+from newtonfl.core.backend import Array, is_cupy, namespace, on_host
 
 
 def cholesky(matrix: Array) -> Array | None:

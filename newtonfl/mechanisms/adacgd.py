@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from newtonfl.comm.messages import Choice, Message, Nothing
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Choice, Message, Nothing
 
 
 @dataclass(frozen=True)

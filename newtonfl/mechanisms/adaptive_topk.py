@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from newtonfl.bases import Coordinates
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Rounded, TopK
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.mechanisms.constants import a_compressor, a_probability, contraction, of_contraction
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from newtonfl.comm.messages import Message, Nothing
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message, Nothing
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.backend import Array
 from newtonfl.compressors import Compressor, Contracted, Rounded, Unbiased
+from newtonfl.core.backend import Array
 
 
 def of_contraction(delta: float) -> tuple[float, float]:

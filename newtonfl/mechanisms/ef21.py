@@ -7,11 +7,11 @@ from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Unbiased
+from newtonfl.core.backend import Array
 from newtonfl.mechanisms.constants import a_compressor, is_number, of_contraction, per_size
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]
 

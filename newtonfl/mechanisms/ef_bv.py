@@ -7,11 +7,11 @@ from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
+from newtonfl.core.backend import Array
 from newtonfl.mechanisms.constants import a_compressor, bias_and_variance, is_number, omega, per_size
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 Rate: TypeAlias = float | Literal["theory"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.backend import Array
+from newtonfl.comm.messages import Message
+from newtonfl.core.backend import Array
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 
 @dataclass(frozen=True)

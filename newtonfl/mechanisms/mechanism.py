@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from newtonfl.backend import Array, to_host
 from newtonfl.bases import Coordinates
-from newtonfl.blocks import Blocks
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
-from newtonfl.keys import Key
+from newtonfl.core.backend import Array, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import made_contractive
-from newtonfl.messages import Message
 
 StepUses = Literal["after", "before"]
 

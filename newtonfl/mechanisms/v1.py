@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.mechanisms.constants import a_compressor, contraction, sends_whole
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 
 @dataclass(frozen=True)

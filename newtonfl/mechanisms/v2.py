@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from newtonfl.comm.messages import Message, Several
 from newtonfl.compressors import Compressor, Unbiased
 from newtonfl.mechanisms.constants import a_compressor, contraction, made_contractive
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message, Several
 
 
 @dataclass(frozen=True)

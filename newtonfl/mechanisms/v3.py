@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from newtonfl.bases import Coordinates
+from newtonfl.comm.messages import Choice, Message, Several
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms.constants import a_compressor, contraction
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Choice, Message, Several
 
 
 @dataclass(frozen=True)

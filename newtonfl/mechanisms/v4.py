@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from newtonfl.comm.messages import Message, Several
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms.constants import a_compressor, contraction, of_contraction
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message, Several
 
 
 @dataclass(frozen=True)

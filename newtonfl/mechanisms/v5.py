@@ -7,10 +7,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity, Unbiased
 from newtonfl.mechanisms.constants import a_compressor, a_probability, contraction, sends_whole
 from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
-from newtonfl.messages import Message
 
 
 @dataclass(frozen=True)

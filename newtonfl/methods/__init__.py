@@ -1,14 +1,11 @@
 """Methods: the round and its presets."""
 
-from newtonfl.methods.adacgd import adacgd
-from newtonfl.methods.adiana import adiana
-from newtonfl.methods.basis_learn import bl1, bl2
-from newtonfl.methods.bl3 import bl3
-from newtonfl.methods.descent import Descent
-from newtonfl.methods.diana import artemis, diana, ef_bv
-from newtonfl.methods.dingo import dingo
-from newtonfl.methods.dore import dore
-from newtonfl.methods.ef21 import (
+from newtonfl.components.participation import All, Independent, Participation, Trace, Uniform
+from newtonfl.components.protocol import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.methods.first_order.adacgd import adacgd
+from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
+from newtonfl.methods.first_order.dore import dore
+from newtonfl.methods.first_order.ef21 import (
     ef21,
     ef21_bc,
     ef21_hb,
@@ -19,18 +16,27 @@ from newtonfl.methods.ef21 import (
     ef21_w,
     error_feedback,
 )
-from newtonfl.methods.fednl import fednl, fednl_bc, fednl_cr, fednl_ls, fednl_pp
-from newtonfl.methods.fib_ios import fib_ios
-from newtonfl.methods.gd import accelerated_gd, gd
-from newtonfl.methods.giant import giant
-from newtonfl.methods.m_fac import m_fac
-from newtonfl.methods.marina import marina, pp_marina
-from newtonfl.methods.method import Announcement, Exchange, Facts, Method, Replies
-from newtonfl.methods.newton import newton, newton_star, newton_zero
-from newtonfl.methods.newton3pc import newton_3pc, newton_3pc_bc, newton_3pc_bc_pp, newton_3pc_cr, newton_3pc_ls
-from newtonfl.methods.newton_learn import cubic_newton_learn, nl1, nl2
-from newtonfl.methods.participation import All, Independent, Participation, Trace, Uniform
-from newtonfl.methods.three_point import clag, lag, v1, v2, v3, v4, v5
+from newtonfl.methods.first_order.gd import accelerated_gd, gd
+from newtonfl.methods.first_order.m_fac import m_fac
+from newtonfl.methods.first_order.marina import marina, pp_marina
+from newtonfl.methods.first_order.three_point import clag, lag, v1, v2, v3, v4, v5
+from newtonfl.methods.round import Descent
+from newtonfl.methods.second_order.basis_learn import bl1, bl2
+from newtonfl.methods.second_order.fednl import fednl, fednl_bc, fednl_cr, fednl_ls, fednl_pp
+from newtonfl.methods.second_order.newton import newton, newton_star, newton_zero
+from newtonfl.methods.second_order.newton_3pc import (
+    newton_3pc,
+    newton_3pc_bc,
+    newton_3pc_bc_pp,
+    newton_3pc_cr,
+    newton_3pc_ls,
+)
+from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, nl2
+from newtonfl.methods.standalone.adiana import adiana
+from newtonfl.methods.standalone.bl3 import bl3
+from newtonfl.methods.standalone.dingo import dingo
+from newtonfl.methods.standalone.fib_ios import fib_ios
+from newtonfl.methods.standalone.giant import giant
 
 __all__ = [
     "All", "Announcement", "Descent", "Exchange", "Facts", "Independent", "Method", "Participation", "Replies",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from newtonfl.coding import Precision
+from newtonfl.comm.coding import Precision
+from newtonfl.components.curvature.base import Curvature, NoCurvature
+from newtonfl.components.curvature.learned import LearnedHessian
+from newtonfl.components.gradient.base import Gradient
+from newtonfl.components.model.base import ExactModel, Model, TrackedModel
+from newtonfl.components.model.replayed import ReplayedModel
+from newtonfl.components.participation import Participation
+from newtonfl.components.step.base import Shift, Step
+from newtonfl.components.step.fixed import Fixed
 from newtonfl.compressors import Identity, Rounded
 from newtonfl.mechanisms import EF21
-from newtonfl.methods.curvature import Curvature, NoCurvature
-from newtonfl.methods.fixed import Fixed
-from newtonfl.methods.gradients import Gradient
-from newtonfl.methods.learned import LearnedHessian
-from newtonfl.methods.models import ExactModel, Model, TrackedModel
-from newtonfl.methods.participation import Participation
-from newtonfl.methods.replayed import ReplayedModel
-from newtonfl.methods.steps import Shift, Step
-from newtonfl.problem import Problem
+from newtonfl.objectives.base import Problem
 
 
 def check_problem(name: str, step: Step, curvature: Curvature, problem: Problem) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from newtonfl.backend import Array
-from newtonfl.methods.method import Facts
+from newtonfl.components.protocol import Facts
+from newtonfl.core.backend import Array
 
 
 @dataclass

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace
+from newtonfl.core.backend import Array, namespace
 
 
 def sizes(dim: int, window: int) -> tuple[int, int]:

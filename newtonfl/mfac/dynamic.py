@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import scipy
 
-from newtonfl.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.kernels import cholesky
 from newtonfl.mfac.checks import finite, positive, real, representable, sizes, too_small
 from newtonfl.mfac.fisher import Fisher

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_device
+from newtonfl.core.backend import Array, namespace, to_device
 from newtonfl.mfac.checks import real
 
 WIDTH = 4096

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.backend import Array, namespace, to_host, zeros
+from newtonfl.core.backend import Array, namespace, to_host, zeros
 from newtonfl.mfac.checks import finite, positive, real, representable, sizes, too_small
 from newtonfl.mfac.fisher import Fisher
 

@@ -14,7 +14,7 @@ import pandas
 import scipy.sparse
 
 import newtonfl as nf
-from newtonfl.mpi import connect, launched
+from newtonfl.comm.mpi import connect, launched
 
 RANKS = 3
 transport = connect() if launched() else None

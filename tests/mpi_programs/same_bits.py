@@ -12,10 +12,10 @@ import sys
 import numpy as np
 
 import newtonfl as nf
-from newtonfl import names
-from newtonfl.mpi import MPITransport, launched
-from newtonfl.transport import InProcess
-from newtonfl.wire import unpack
+from newtonfl import registry
+from newtonfl.comm.mpi import MPITransport, launched
+from newtonfl.comm.packets import unpack
+from newtonfl.comm.transport import InProcess
 
 JOBS = {
     "breast_cancer": ("breast_cancer", 16, lambda p: nf.newton_3pc(), 1000),
@@ -46,13 +46,13 @@ def preset(name, settings=None):
     """A job: a few rounds of the preset `name` on seven clients."""
 
     def make(problem):
-        extra = {"optimum": nf.optimum(problem)[0]} if names.asks_for_optimum(name) else {}
-        return names.method(name, {**(settings or {}), **extra})
+        extra = {"optimum": nf.optimum(problem)[0]} if registry.asks_for_optimum(name) else {}
+        return registry.method(name, {**(settings or {}), **extra})
 
     return "breast_cancer", 7, make, 5
 
 
-PRESETS = {f"preset {name}": preset(name) for name in names.METHODS}
+PRESETS = {f"preset {name}": preset(name) for name in registry.METHODS}
 PRESETS |= {f"varied {name}": preset(name, settings) for name, settings in VARIED.items()}
 JOBS |= PRESETS
 

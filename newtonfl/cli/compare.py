@@ -1,0 +1,141 @@
+"""newtonfl compare: several methods on one start; a table on stdout, and everything else in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from newtonfl.cli.run_spec import Opened, Plan, at_least, in_words
+from newtonfl.comm.transport import Transport
+from newtonfl.experiments.compare import Comparison
+from newtonfl.experiments.run_methods import Solution, each, resolve
+from newtonfl.results import figures
+from newtonfl.results.history import Record
+from newtonfl.results.network import Network
+from newtonfl.results.progress import Progress
+from newtonfl.results.run_folder import RunFolder, keep
+from newtonfl.solver.solve import Result
+
+
+@dataclass
+class Comparing:
+    """Everything that was settled before the first round."""
+
+    opened: Opened
+    solution: Solution
+    plans: dict[str, Plan]
+    network: Network | None
+    out: Path | None
+
+
+def compare_command(args: argparse.Namespace, transport: Transport) -> int:
+    """Do ``newtonfl compare``; returns the exit status, the same on every rank."""
+    return in_words(lambda: _prepare(args, transport), lambda asked: _carry_out(asked, args, transport), transport)
+
+
+def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
+    """Read and check everything, and tell of every refusal before a round is done."""
+    with transport.agreed("reading the command line"):
+        network = None if args.network is None else Network.parse(args.network)
+        folders = folder_names(args.methods)
+        if args.out and transport.rank == 0:
+            for name in folders.values():
+                keep(args.out / name, args.force)
+    opened = Opened.of(args, transport)
+    problem, run, solution = opened.problem, opened.run, Solution(opened.problem)
+    with transport.agreed("checking the settings"):
+        rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
+        seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
+        start = opened.start(args.x0, transport)
+    x0 = start.at(problem, solution)
+    entries = resolve(problem, args.methods, solution, x0, seed)
+    plans = {label: Plan(opened, method, start, x0, rounds, 0.0, seed) for label, method in entries.items()}
+    with transport.agreed("opening --out"):
+        if args.out and transport.rank == 0:
+            for label, plan in plans.items():
+                plan.folder = RunFolder(args.out / folders[label], args.force)
+                plan.write()
+    return Comparing(opened, solution, plans, network, args.out)
+
+
+def _carry_out(asked: Comparing, args: argparse.Namespace, transport: Transport) -> int:
+    lines: dict[str, Progress] = {}
+
+    def callback(label: str, record: Record) -> None:
+        if label not in lines:
+            lines[label] = Progress(label, silent=args.quiet)
+        lines[label](record)
+        folder = asked.plans[label].folder
+        if folder:
+            folder.record(record)
+
+    first = next(iter(asked.plans.values()))
+    rounds, entries = first.rounds, {label: plan.method for label, plan in asked.plans.items()}
+    runs = each(first.problem, entries, asked.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback)
+    results: dict[str, Result] = {}
+    for label, result in runs:
+        if label in lines:
+            lines[label].close()
+        with transport.agreed("writing a result"):
+            _finish(asked.plans[label], label, len(results), result, transport.size)
+        results[label] = result
+    comparison = Comparison(results, asked.solution.measure, first.problem.title)
+    table = "\n".join([*_head(first, rounds, transport.size), "", comparison.table(asked.network)])
+    with transport.agreed("writing the comparison"):
+        written = _write(comparison, table, asked) if asked.out and transport.rank == 0 else []
+    print(table)
+    if asked.out:
+        print(f"written to      {', '.join(str(path) for path in [asked.out, *written])}")
+    return 0
+
+
+def _finish(plan: Plan, label: str, entry: int, result: Result, ranks: int) -> None:
+    """Complete one method's folder; run.toml then says how many rounds were done, so that a solve stops there too."""
+    if plan.folder:
+        plan.rounds = result.rounds
+        plan.write()
+        told = {**plan.summary(result, ranks), "comparison": {"label": label, "entry": entry}}
+        plan.folder.finish(result.x, told)
+
+
+def _head(plan: Plan, rounds: int, ranks: int) -> list[str]:
+    """What was compared on."""
+    problem = plan.problem
+    spread = "in one process" if ranks == 1 else f"on {ranks} ranks"
+    return [
+        f"{name:16}{text}"
+        for name, text in (
+            ("problem", problem.title),
+            ("objective", problem.objective),
+            ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),
+            ("start", f"{plan.start.told}, at most {rounds} rounds, seed {plan.seed}"),
+        )
+    ]
+
+
+def _write(comparison: Comparison, table: str, asked: Comparing) -> list[Path]:
+    """comparison.csv, comparison.txt and the pictures; returns the pictures."""
+    assert asked.out is not None
+    comparison.to_csv(asked.out / "comparison.csv", asked.network)
+    (asked.out / "comparison.txt").write_text(table + "\n", encoding="utf-8")
+    try:
+        return figures.compared(comparison.histories, asked.out, comparison.measure, comparison.title, asked.network)
+    except RuntimeError as error:  # no matplotlib: the runs are kept all the same
+        print(f"newtonfl: no pictures: {error}; `newtonfl plot {asked.out}` draws them later", file=sys.stderr)
+        return []
+
+
+def folder_names(labels: list[str]) -> dict[str, str]:
+    """A folder's name for each label: letters, digits and .=+- of it, and a number where two become the same."""
+    found: dict[str, str] = {}
+    for label in labels:
+        safe = re.sub(r"[^A-Za-z0-9.=+-]+", "_", label).strip("._")[:80] or "method"
+        name, number = safe, 1
+        while name.lower() in {taken.lower() for taken in found.values()}:
+            number += 1
+            name = f"{safe}_{number}"
+        found[label] = name
+    return found

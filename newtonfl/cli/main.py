@@ -1,0 +1,249 @@
+"""The command line: newtonfl solve | compare | plot | problems | methods."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from newtonfl.comm.transport import InProcess, Transport, is_refusal
+
+OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that speaks on rank 0 alone."""
+
+    silent = False
+
+    def error(self, message: str) -> NoReturn:
+        if not _Parser.silent:
+            self.print_usage(sys.stderr)
+            print(f"newtonfl: {message}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = _Parser(prog="newtonfl", description="Communication-efficient Newton-type methods over clients.")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    solve = commands.add_parser("solve", help="solve a problem; under mpiexec its clients are spread over the ranks")
+    solve.add_argument("problem", help="a problem file (.toml, .py, or a run's run.toml), or a catalogue name")
+    solve.add_argument("--method", help="a method's name (`newtonfl methods`); default newton-3pc")
+    solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
+    solve.add_argument("--tol", type=float, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
+    solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
+    _add_run(solve)
+
+    compare = commands.add_parser("compare", help="several methods on one start: a table, and pictures with --out")
+    compare.add_argument("problem", help="as for solve")
+    compare.add_argument(
+        "--methods", nargs="+", required=True, metavar="METHOD",
+        help="NAME[,KEY=VALUE…], as --method and --set of solve; one name may come with several settings",
+    )  # fmt: skip
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
+    )
+    _add_network(compare)
+    _add_run(compare)
+
+    plot = commands.add_parser("plot", help="draw one run, or several as a comparison, from their histories")
+    plot.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN",
+        help="a folder that solve --out wrote, or compare --out; files among folders, as of DIR/*, are passed over",
+    )  # fmt: skip
+    plot.add_argument("--out", type=Path, metavar="DIR", help="where to; default the run's folder, or that of all runs")
+    _add_network(plot)
+
+    problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
+    problems.add_argument("name", nargs="?")
+
+    methods = commands.add_parser("methods", help="the methods; with a name, its paper, settings and conditions")
+    methods.add_argument("name", nargs="?")
+    return top
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    """What every command that runs methods takes."""
+    command.add_argument("--l2", type=float, help="λ, instead of the file's")
+    command.add_argument(
+        "--nonconvex", type=float, metavar="RHO", help="ρ of ρ Σ x_j²/(1 + x_j²), instead of the file's"
+    )
+    command.add_argument("--clients", type=int, help="number of clients, instead of the file's")
+    command.add_argument("--rounds", type=int, help="the most rounds; default 1000")
+    command.add_argument("--x0", help="zeros (default), optimum+C, or FILE.npy")
+    command.add_argument("--seed", type=int, help="seed of every random draw; default 0")
+    command.add_argument("--device", choices=("cpu", "cuda", "auto"), help="where rows and Hessians live; default cpu")
+    command.add_argument("--force", action="store_true", help="overwrite a result in DIR")
+    command.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--network", metavar="RATE/ROUNDTRIP",
+        help="such as 10Mbps/50ms, a client's own link: adds its time to the seconds, an estimate on paper",
+    )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 fault, 2 bad input, 3 diverged or not finite."""
+    transport: Transport = InProcess()
+    try:
+        transport = _connect()
+        _Parser.silent = transport.rank > 0
+        with contextlib.ExitStack() as quiet:
+            if transport.rank:  # only rank 0 prints
+                quiet.enter_context(contextlib.redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
+            status = run(argv, transport)
+        sys.exit(status)
+    except RuntimeError as error:
+        if transport.size > 1:
+            _abort(transport)
+        _say(error)
+        sys.exit(FAULT)
+    except SystemExit:
+        raise  # every rank comes here with the same status
+    except BrokenPipeError:  # whoever read our output has gone: no more can be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OK)
+    except BaseException:
+        if transport.size > 1:
+            _abort(transport)
+        raise
+
+
+def _connect() -> Transport:
+    """The MPI job that this process was launched in, if any."""
+    from newtonfl.comm.mpi import connect, launched
+
+    told = launched()
+    if told is None:
+        return InProcess()
+    try:
+        return connect()
+    except RuntimeError:
+        if told == 1:
+            return InProcess()
+        raise
+
+
+def _abort(transport: Transport) -> None:
+    """A failure that no vote has told of: end every rank."""
+    print(f"newtonfl: rank {transport.rank} failed", file=sys.stderr)
+    traceback.print_exc()
+    transport.abort()
+
+
+def run(argv: Sequence[str] | None, transport: Transport) -> int:
+    """Run one command; returns the exit status, the same on every rank."""
+    # Rank 0's words count: a launcher may have been told to give each rank its own.
+    words = json.dumps(sys.argv[1:] if argv is None else list(argv)).encode()
+    args = parser().parse_args(json.loads(transport.broadcast(words if transport.rank == 0 else None)))
+    if args.command == "solve":
+        from newtonfl.cli.solve import solve_command
+
+        return solve_command(args, transport)
+    if args.command == "compare":
+        from newtonfl.cli.compare import compare_command
+
+        return compare_command(args, transport)
+    if transport.rank:
+        return OK  # the others print, and rank 0 does that
+    try:
+        {"plot": _plot, "problems": _problems, "methods": _methods}[args.command](args)
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        _say(error)
+        return BAD_INPUT if is_refusal(error) else FAULT
+    return OK
+
+
+def _say(error: BaseException) -> None:
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+    print(f"newtonfl: {error}{notes}", file=sys.stderr)
+
+
+def _plot(args: argparse.Namespace) -> None:
+    from newtonfl.results.figures import redraw
+    from newtonfl.results.network import Network
+
+    network = None if args.network is None else Network.parse(args.network)
+    for path in redraw(args.runs, args.out, network):
+        print(path)
+
+
+def _problems(args: argparse.Namespace) -> None:
+    from newtonfl.datasets.catalogue import catalogue, find
+
+    if args.name is None:
+        for name, path in catalogue().items():
+            print(f"{name:20}{_title(path)}")
+        print("\n`newtonfl problems NAME` shows one; `newtonfl solve NAME` solves it.")
+        return
+    path = find(args.name)
+    print(f"# {path}")
+    if path.suffix == ".py":
+        print(_title(path))
+        print("A formula: nothing is read. `newtonfl solve` runs this file.")
+        return
+    from newtonfl.datasets.partition import state
+    from newtonfl.datasets.problem_file import PythonRun, read
+
+    print(path.read_text(encoding="utf-8").rstrip())
+    file = read(path)
+    if not isinstance(file, PythonRun):
+        print(f"\n# data: {state(file, path.parent)}")
+
+
+def _title(path: Path) -> str:
+    """The first line that a problem file says of itself; Python is read, not run."""
+    if path.suffix == ".py":
+        import ast
+
+        try:
+            told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        except SyntaxError as error:
+            raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
+        return (told.strip() or path.stem).splitlines()[0]
+    import tomllib
+
+    return str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", path.stem))
+
+
+def _methods(args: argparse.Namespace) -> None:
+    from newtonfl import registry
+    from newtonfl.registry.compressors import COMPRESSORS
+    from newtonfl.registry.mechanisms import MECHANISMS
+    from newtonfl.registry.words import nearest
+
+    if args.name is None:
+        for name, preset in registry.METHODS.items():
+            print(f"{name:20}{(inspect.getdoc(preset) or '').splitlines()[0]}")
+        print("\n`newtonfl methods NAME` shows one with its settings.")
+        return
+    if args.name not in registry.METHODS:
+        raise nearest("method", args.name, registry.METHODS)
+    told = (inspect.getdoc(registry.METHODS[args.name]) or "").partition("\n\nExamples\n")[0]  # those are Python's
+    print(f"{args.name}\n\n{told}\n")
+    print("Sockets:")
+    for socket, setting in registry.method(args.name).sockets().items():
+        print(f"  {socket:14}{setting}")
+    print("\nSettings (--set KEY=VALUE) and their defaults:")
+    offered = registry.defaults(args.name)
+    for key, value in offered.items():
+        print(f"  {key}={value}")
+    needs = {
+        "compressor": {word: needed or "nothing" for word, (_, needed) in COMPRESSORS.items()},
+        "mechanism": MECHANISMS,
+    }
+    for key in [key for key in needs if key in offered]:
+        print(f"\n{key}s, and what stands behind the colon:")
+        for word, needed in needs[key].items():
+            print(f"  {word:18}{needed}")

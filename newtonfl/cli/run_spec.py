@@ -1,0 +1,153 @@
+"""What solve and compare share: opening a problem, a run's settings and result in its folder, refusals in words."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from newtonfl import __version__, registry
+from newtonfl.cli.starting_point import Start
+from newtonfl.comm.transport import Fault, Transport, is_refusal
+from newtonfl.core.backend import Array, on_host
+from newtonfl.datasets.load import build, open_problem
+from newtonfl.methods import Method
+from newtonfl.objectives.base import Problem
+from newtonfl.results.run_folder import RunFolder, to_toml
+from newtonfl.solver.solve import Result
+
+if TYPE_CHECKING:
+    from newtonfl.datasets.problem_file import ProblemFile, PythonRun
+
+BAD_INPUT, FAULT = 2, 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A problem that a command line named, and its file."""
+
+    name: str
+    path: Path
+    file: ProblemFile | PythonRun
+    problem: Problem
+    device: str
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, transport: Transport) -> Opened:
+        """Read the problem of a command line and hand its rows to the ranks. Collective."""
+        path, file = open_problem(args.problem, transport, args.clients, args.l2, args.nonconvex)
+        problem = build(path, file, transport, args.device or file.run.model_dump().get("device") or "cpu")
+        return cls(args.problem, path, file, problem, "cpu" if on_host(problem.like) else "cuda")
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What the file says of a run."""
+        return {key: value for key, value in self.file.run.model_dump().items() if value is not None}
+
+    def start(self, given: str | None, transport: Transport) -> Start:
+        """Where to begin: as `given`, else as the file says, else zeros. A file's content counts on rank 0."""
+        beside = self.path.parent if given is None else Path()
+        told = given or self.run.get("x0", "zeros")
+        return Start.read(told, beside, self.problem.dim, reads=transport.rank == 0)
+
+
+@dataclass
+class Plan:
+    """Everything about one run that was settled before its first round."""
+
+    opened: Opened
+    method: Method
+    start: Start
+    x0: Array
+    rounds: int
+    tol: float
+    seed: int
+    folder: RunFolder | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
+        return self.opened.problem
+
+    def write(self) -> None:
+        """Write run.toml, with which ``newtonfl solve`` does this run again."""
+        if self.folder is None:
+            return
+        document = self.opened.file.resolved(self.opened.path.parent)
+        document["method"] = {"name": self.method.name, **registry.settings(self.method)}
+        document["run"] = {
+            "rounds": self.rounds, "tol": self.tol, "x0": self.start.kept(self.folder), "seed": self.seed,
+            "device": self.opened.device,
+        }  # fmt: skip
+        self.folder.settings(to_toml(document))
+
+    def summary(self, result: Result, ranks: int) -> dict[str, Any]:
+        """The content of result.json."""
+        last = result.history[-1]
+        return {
+            "problem": self.opened.name,
+            "title": self.problem.title,
+            "objective": self.problem.objective,
+            "method": self.method.name,
+            "settings": registry.settings(self.method),
+            "reason": result.reason.value,
+            "notes": result.notes,
+            "converged": result.converged,
+            "rounds": result.rounds,
+            "f": _finite(last.f),
+            "f_star": self.problem.f_star,
+            "gap": None if last.gap is None else _finite(last.gap),
+            "gradient_norm": _finite(last.gradient_norm),
+            **result.ledger.totals(),
+            "seconds": last.seconds,
+            "ranks": ranks,
+            "n_clients": self.problem.n_clients,
+            "dim": self.problem.dim,
+            "seed": self.seed,
+            "device": self.opened.device,
+            "version": __version__,
+            "x_sha256": result.x_sha256,
+        }
+
+
+def in_words(prepare: Callable[[], T], carry_out: Callable[[T], int], transport: Transport) -> int:
+    """Prepare and carry out a command; returns the exit status, the same on every rank. What fails is told in words."""
+    try:
+        plan = prepare()
+    except Exception as error:  # with the status that every rank agrees on
+        _say(error, transport)
+        return BAD_INPUT if is_refusal(error) else FAULT
+    try:
+        return carry_out(plan)
+    except BrokenPipeError:
+        raise  # of stdout, after all was written
+    except Exception as error:  # a fault that every rank knows of; it was told with rank and phase
+        _say(error, transport)
+        return FAULT
+
+
+def at_least(least: float, name: str, given: Any, default: Any) -> Any:
+    """What was `given`, else the default; ValueError where it is less than `least` or not finite."""
+    value = default if given is None else given
+    if not least <= value < math.inf:
+        raise ValueError(f"{name}: given {value}, must be a finite number of at least {least}")
+    return value
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _say(error: BaseException, transport: Transport) -> None:
+    if transport.rank == 0:
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+        kind = "" if isinstance(error, (ValueError, OSError, Fault)) else f"{type(error).__name__}: "
+        print(f"newtonfl: {kind}{error}{notes}", file=sys.stderr)

@@ -1,0 +1,112 @@
+"""newtonfl solve: from the command line to a result on stdout and in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any
+
+from newtonfl import registry
+from newtonfl.cli.run_spec import Opened, Plan, at_least, in_words
+from newtonfl.comm.transport import Transport
+from newtonfl.experiments.run_methods import Solution
+from newtonfl.results.history import Record
+from newtonfl.results.progress import Progress
+from newtonfl.results.run_folder import RunFolder
+from newtonfl.solver.solve import Reason, Result, solve
+
+_STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
+
+
+def solve_command(args: argparse.Namespace, transport: Transport) -> int:
+    """Do ``newtonfl solve``; returns the exit status, the same on every rank."""
+    return in_words(lambda: _prepare(args, transport), lambda plan: _carry_out(plan, args, transport), transport)
+
+
+def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
+    """Read and check everything, and tell of every refusal before a round is done."""
+    given: dict[str, Any] = {}
+    with transport.agreed("reading the command line"):
+        for entry in args.set:
+            key, equals, value = entry.partition("=")
+            if not equals or not key or not value:
+                raise ValueError(f"--set: given {entry!r}, must be KEY=VALUE")
+            given[key] = value
+    opened = Opened.of(args, transport)
+    problem, run, chosen = opened.problem, opened.run, dict(opened.file.method or {})
+    solution = Solution(problem)
+    name = args.method or chosen.get("name", "newton-3pc")
+    if registry.asks_for_optimum(name):
+        if "optimum" in given:
+            raise ValueError(f"optimum: given {given['optimum']!r} with --set, and {name} finds it by itself")
+        given["optimum"] = solution.x
+    with transport.agreed("checking the settings"):
+        # A file's settings belong to the file's method.
+        kept = {k: v for k, v in chosen.items() if k != "name"} if name == chosen.get("name", name) else {}
+        if "mechanism" in given:  # another one's compressor and rate go with it
+            kept = {k: v for k, v in kept.items() if k not in ("mechanism", "compressor", "alpha")}
+        method = registry.method(name, {**kept, **given}).resolved(problem)
+        rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
+        tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
+        seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
+        start = opened.start(args.x0, transport)
+    plan = Plan(opened, method, start, start.at(problem, solution), rounds, tol, seed)
+    with transport.agreed("opening --out"):
+        if args.out and transport.rank == 0:
+            plan.folder = RunFolder(args.out, args.force)
+            plan.write()
+    return plan
+
+
+def _carry_out(plan: Plan, args: argparse.Namespace, transport: Transport) -> int:
+    progress = Progress(silent=args.quiet or transport.rank > 0)
+
+    def callback(record: Record) -> None:
+        progress(record)
+        if plan.folder:
+            plan.folder.record(record)
+
+    result = solve(
+        plan.problem, plan.method, tol=plan.tol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed, callback=callback
+    )
+    progress.close()
+    with transport.agreed("writing the result"):
+        if plan.folder:
+            plan.folder.finish(result.x, plan.summary(result, transport.size))
+    print(table(plan, result, transport.size))
+    if plan.folder:
+        print(f"written to      {plan.folder.path}")
+    return _STATUS.get(result.reason, 0)
+
+
+def table(plan: Plan, result: Result, ranks: int) -> str:
+    """The short table on stdout."""
+    last, problem = result.history[-1], plan.problem
+    settings = " ".join(f"{key}={value}" for key, value in registry.settings(plan.method).items())
+    spread = "in one process" if ranks == 1 else f"on {ranks} ranks"
+    rows = [
+        ("problem", problem.title),
+        ("objective", problem.objective),
+        ("method", plan.method.name),
+        *(("", line) for line in textwrap.wrap(settings, 90)),
+        ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),
+        ("ended", f"{'converged: ' if result.converged else ''}{result.reason}"),
+        *(("note", note) for note in result.notes),
+        ("rounds", str(result.rounds)),
+        ("f(x)", repr(last.f)),
+        *([] if last.gap is None else [("f(x) - f*", f"{last.gap:.3g}")]),
+        ("‖∇f(x)‖₂", f"{last.gradient_norm:.3g}"),
+        ("x_sha256", result.x_sha256[:16]),
+    ]
+    lines = [f"{name:16}{text}" for name, text in rows]
+    counts = result.ledger.totals()
+    lines += ["", f"{'mean per client':28}{'up':>14}{'down':>14}"]
+    for label, kind, setup in (
+        ("bytes, measured", "bytes", ""),
+        ("bits, papers' formula", "formula_bits", ""),
+        ("set-up bytes, measured", "bytes", "setup_"),
+        ("set-up bits, formula", "formula_bits", "setup_"),
+    ):
+        up, down = counts[kind][f"{setup}up"]["mean"], counts[kind][f"{setup}down"]["mean"]
+        lines.append(f"{label:28}{up:14,.1f}{down:14,.1f}")
+    return "\n".join([*lines, "", f"{'seconds':16}{last.seconds:.3f} in rounds"])

@@ -1,0 +1,141 @@
+"""What every message form can do."""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from newtonfl.comm.coding import PRECISIONS, Precision, WireError
+from newtonfl.core.backend import Array
+
+FLOAT_BITS = 32
+"""Bits a number has in the papers' formulas, whatever the wire's precision."""
+
+_NESTED = struct.Struct("<BBQ")
+
+
+@dataclass(frozen=True)
+class Message(ABC):
+    """What one client or the server says about one vector or symmetric matrix. All arrays are NumPy's.
+
+    Attributes
+    ----------
+    precision : {"float64", "float32", "natural"}
+        How its numbers stand on the wire. They are held as they will arrive.
+    formula_bits : int
+        The papers' count: 32 bits a number, unless its maker says otherwise (index bits, signs and l_i do not count).
+
+    Raises
+    ------
+    ValueError
+        If the precision is none of these.
+    """
+
+    form: ClassVar[int]
+    precision: Precision = field(default="float64", kw_only=True)
+    formula_bits: int = field(default=-1, kw_only=True)
+
+    @abstractmethod
+    def to_precision(self, precision: Precision) -> Message:
+        """This message with its numbers rounded.
+
+        Parameters
+        ----------
+        precision : {"float64", "float32", "natural"}
+            As they shall arrive.
+
+        Returns
+        -------
+        Message
+            Of the same form and count.
+        """
+
+    def scaled(self, factor: float) -> Message:
+        """This message with its numbers multiplied by `factor`: the same form and count; TypeError without any."""
+        raise TypeError(f"a {type(self).__name__} message cannot be scaled")
+
+    def coordinates(self) -> tuple[Array | None, Array]:
+        """(indices, values): where the vector is not zero; indices None means everywhere. TypeError of a matrix."""
+        raise TypeError(f"a {type(self).__name__} message is no vector")
+
+    @abstractmethod
+    def payload(self) -> bytes:
+        """Its bytes, less the section table's entry.
+
+        Returns
+        -------
+        bytes
+            What :meth:`read` reads.
+        """
+
+    @classmethod
+    @abstractmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        """Read what :meth:`payload` wrote.
+
+        Parameters
+        ----------
+        buffer : memoryview
+            All of it, from the network: nothing in it is trusted.
+        size : int
+            How many coordinates the vector has.
+        precision : {"float64", "float32", "natural"}
+            Of its numbers, as the section table says.
+
+        Returns
+        -------
+        Message
+            The same as was sent.
+
+        Raises
+        ------
+        WireError
+            If the bytes are no such message.
+        """
+
+
+class MatrixMessage(Message):
+    """A message about a symmetric matrix as a whole; its size counts the triangle, d(d + 1)/2."""
+
+    @abstractmethod
+    def matrix(self) -> Array:
+        """The matrix that it tells of.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (d, d)
+            Symmetric in every bit.
+        """
+
+
+def count_in(buffer: memoryview) -> int:
+    """The four bytes at the beginning of `buffer` as a count."""
+    if len(buffer) < 4:
+        raise WireError(f"{len(buffer)} bytes hold no count")
+    return int(struct.unpack("<I", buffer[:4])[0])
+
+
+def nest(message: Message) -> bytes:
+    """A message inside another's payload: its form, precision and length before its own payload."""
+    payload = message.payload()
+    return _NESTED.pack(message.form, PRECISIONS.index(message.precision), len(payload)) + payload
+
+
+def unnest(buffer: memoryview, size: int, forms: Mapping[int, type[Message]]) -> tuple[Message, memoryview]:
+    """The message that :func:`nest` put at the beginning of `buffer`, of one of `forms`, and what follows it."""
+    if len(buffer) < _NESTED.size:
+        raise WireError(f"{len(buffer)} bytes hold no message")
+    form, precision, length = _NESTED.unpack(buffer[: _NESTED.size])
+    rest = buffer[_NESTED.size :]
+    if form not in forms or precision >= len(PRECISIONS) or length > len(rest):
+        raise WireError(f"a message inside is of form {form}, precision {precision} and {length} bytes")
+    return forms[form].read(rest[:length], size, PRECISIONS[precision]), rest[length:]
+
+
+def common_precision(parts: Sequence[Message]) -> Precision:
+    """The precision that all `parts` have; float64 where they differ."""
+    found = {part.precision for part in parts}
+    return found.pop() if len(found) == 1 else "float64"

@@ -1,0 +1,179 @@
+"""Messages about vectors: nothing, all, some or consecutive coordinates, or a set without numbers."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from newtonfl.comm.coding import (
+    Precision,
+    WireError,
+    bytes_per,
+    decode_indices,
+    decode_values,
+    encode_indices,
+    encode_values,
+    rounded,
+)
+from newtonfl.comm.messages.message import FLOAT_BITS, Message, count_in
+from newtonfl.core.backend import Array
+
+
+@dataclass(frozen=True)
+class Nothing(Message):
+    """No news: the receiver keeps what it has."""
+
+    form = 0
+    formula_bits: int = field(default=0, kw_only=True)
+
+    def to_precision(self, precision: Precision) -> Message:
+        return self
+
+    def scaled(self, factor: float) -> Message:
+        return self
+
+    def coordinates(self) -> tuple[Array | None, Array]:
+        return np.zeros(0, np.int64), np.zeros(0)
+
+    def payload(self) -> bytes:
+        return b""
+
+    @classmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        if len(buffer):
+            raise WireError(f"{len(buffer)} bytes of nothing")
+        return cls()
+
+
+@dataclass(frozen=True)
+class _Numbers(Message):
+    """A form whose numbers are its field ``values``; the papers count each of them."""
+
+    def __post_init__(self) -> None:
+        values = vars(self)["values"]
+        object.__setattr__(self, "values", rounded(values, self.precision))
+        if self.formula_bits < 0:
+            object.__setattr__(self, "formula_bits", FLOAT_BITS * len(values))
+
+    def to_precision(self, precision: Precision) -> Message:
+        return replace(self, precision=precision)
+
+    def scaled(self, factor: float) -> Message:
+        return replace(self, values=factor * vars(self)["values"])  # type: ignore[call-arg]
+
+
+@dataclass(frozen=True)
+class Dense(_Numbers):
+    """Every coordinate.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (size,)
+        The numbers, in order.
+    """
+
+    form = 1
+    values: Array
+
+    def coordinates(self) -> tuple[Array | None, Array]:
+        return None, self.values
+
+    def payload(self) -> bytes:
+        return encode_values(self.values, self.precision)
+
+    @classmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        return cls(decode_values(buffer, size, precision), precision=precision)
+
+
+@dataclass(frozen=True)
+class Indices(Message):
+    """A set of coordinates, without numbers.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of int64, shape (k,)
+        From 0 to below size, strictly increasing.
+    """
+
+    form = 2
+    indices: Array
+    formula_bits: int = field(default=0, kw_only=True)
+
+    def to_precision(self, precision: Precision) -> Message:
+        return self
+
+    def payload(self) -> bytes:
+        return struct.pack("<I", len(self.indices)) + encode_indices(self.indices)
+
+    @classmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        return cls(decode_indices(buffer[4:], count_in(buffer), size))
+
+
+@dataclass(frozen=True)
+class Sparse(_Numbers):
+    """Some coordinates; the others are zero.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of int64, shape (k,)
+        From 0 to below size, strictly increasing.
+    values : numpy.ndarray, shape (k,)
+        Their numbers.
+    """
+
+    form = 3
+    indices: Array
+    values: Array
+
+    def coordinates(self) -> tuple[Array | None, Array]:
+        return self.indices, self.values
+
+    def payload(self) -> bytes:
+        numbers = encode_values(self.values, self.precision)
+        return struct.pack("<I", len(self.values)) + numbers + encode_indices(self.indices)
+
+    @classmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        count = count_in(buffer)
+        cut = 4 + bytes_per(count, precision)
+        values = decode_values(buffer[4:cut], count, precision)
+        return cls(decode_indices(buffer[cut:], count, size), values, precision=precision)
+
+
+@dataclass(frozen=True)
+class Run(_Numbers):
+    """Consecutive coordinates, past the end back to the beginning (RandSeqK, arXiv 2410.08760); the others are zero.
+
+    Parameters
+    ----------
+    first : int
+        Where they begin.
+    values : numpy.ndarray, shape (k,)
+        Their numbers.
+    size : int
+        How many coordinates there are, at least k.
+    """
+
+    form = 4
+    first: int
+    values: Array
+    size: int
+
+    def coordinates(self) -> tuple[Array | None, Array]:
+        return (self.first + np.arange(len(self.values))) % self.size, self.values
+
+    def payload(self) -> bytes:
+        return struct.pack("<QI", self.first, len(self.values)) + encode_values(self.values, self.precision)
+
+    @classmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        if len(buffer) < 12:
+            raise WireError(f"{len(buffer)} bytes are no run")
+        first, count = struct.unpack("<QI", buffer[:12])
+        if first >= max(size, 1) or count > size:
+            raise WireError(f"a run of {count} from {first} on {size} coordinates")
+        return cls(first, decode_values(buffer[12:], count, precision), size, precision=precision)

@@ -1,0 +1,165 @@
+"""Packets: what one client and the server send each other. Nothing else serialises.
+
+A packet is a 28-byte header, a table of 12 bytes a section, and the sections' payloads. All numbers are little-endian.
+
+    header   magic "NF", version, kind, round, client, sections, flags, payload length, CRC-32 of all the rest
+    section  part (see PARTS), form (messages.FORMS), precision, 0, payload length
+
+The receiver knows how long each part's vector is, so lengths are checked, not believed.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from newtonfl.comm.coding import PRECISIONS, WireError
+from newtonfl.comm.messages import FORMS, Message
+from newtonfl.core.backend import Array
+
+VERSION = 1
+EVERYONE = 0xFFFFFFFF
+"""The client number in a packet that goes to all."""
+
+_HEADER = struct.Struct("<2sBBIIHHQI")
+_SECTION = struct.Struct("<BBBBQ")
+_MAGIC = b"NF"
+_KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
+
+PARTS = (
+    "model", "gradient", "curvature", "error", "support", "initial",
+    "subspace", "value", "direction", "trials", "constant",
+    "product", "damped", "eigenpairs",
+    "gram", "bound", "scale",
+    "anew", "change", "missed", "stepsize", "anchor",
+)  # fmt: skip
+"""The names of what a section can tell of; a section carries the position in this list."""
+
+Parts: TypeAlias = dict[str, Message]
+Sizes: TypeAlias = Callable[[str, int, Parts], int]
+"""(part, client, parts read so far) → how many coordinates that part's vector has."""
+
+
+class Kind(IntEnum):
+    """What a packet is for."""
+
+    ANNOUNCEMENT = 0
+    REPLY = 1
+    GREETING = 2
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet, read."""
+
+    kind: Kind
+    round: int
+    client: int
+    flags: int = 0
+    parts: Parts = field(default_factory=dict)
+
+    @property
+    def formula_bits(self) -> int:
+        """The papers' count of its parts, in bits."""
+        return sum(message.formula_bits for message in self.parts.values())
+
+
+def encode(packet: Packet) -> bytes:
+    """The bytes of `packet`."""
+    table, body = [], []
+    for name, message in packet.parts.items():
+        payload = message.payload()
+        precision = PRECISIONS.index(message.precision)
+        table.append(_SECTION.pack(PARTS.index(name), message.form, precision, 0, len(payload)))
+        body.append(payload)
+    rest = b"".join(table + body)
+    header = (_MAGIC, VERSION, packet.kind, packet.round, packet.client, len(table), packet.flags, len(rest))
+    checksum = zlib.crc32(rest, zlib.crc32(_HEADER.pack(*header, 0)))
+    return _HEADER.pack(*header, checksum) + rest
+
+
+def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
+    """Read the packet at the beginning of `buffer`; returns it and its length in bytes.
+
+    Raises
+    ------
+    WireError
+        If the bytes cannot be a packet, naming client, round and part as far as they can be read. No part
+        allocates more than its own bytes allow before it has been checked.
+    """
+    if len(buffer) < _HEADER.size:
+        raise WireError(f"{len(buffer)} bytes are no packet: a header has {_HEADER.size}")
+    *fields, checksum = _HEADER.unpack(buffer[: _HEADER.size])
+    magic, version, kind, round, client, sections, flags, length = fields
+    if magic != _MAGIC or version != VERSION:
+        raise WireError(f"no packet of version {VERSION}: it begins with {bytes(buffer[:3])!r}")
+    where = f"round {round}, {'to all' if client == EVERYONE else f'client {client}'}"
+    end = _HEADER.size + length
+    if len(buffer) < end:
+        raise WireError(f"{where}: {length} bytes announced, {len(buffer) - _HEADER.size} there")
+    if checksum != zlib.crc32(buffer[_HEADER.size : end], zlib.crc32(_HEADER.pack(*fields, 0))):
+        raise WireError(f"{where}: the checksum does not match")
+    if kind not in Kind.__members__.values() or sections * _SECTION.size > length:
+        raise WireError(f"{where}: kind {kind} with {sections} sections in {length} bytes")
+    parts: Parts = {}
+    at = _HEADER.size + sections * _SECTION.size
+    for s in range(sections):
+        part, form, precision, _, size = _SECTION.unpack_from(buffer, _HEADER.size + s * _SECTION.size)
+        if part >= len(PARTS) or form not in FORMS or precision >= len(PRECISIONS) or at + size > end:
+            raise WireError(f"{where}: section {s} is part {part}, form {form}, precision {precision}, {size} bytes")
+        name = PARTS[part]
+        if name in parts:
+            raise WireError(f"{where}: two sections tell of {name}")
+        try:
+            parts[name] = FORMS[form].read(buffer[at : at + size], sizes(name, client, parts), PRECISIONS[precision])
+        except WireError as error:
+            raise type(error)(f"{where}, {name}: {error}") from None
+        at += size
+    if at != end:
+        raise WireError(f"{where}: {end - at} bytes belong to no section")
+    return Packet(Kind(kind), round, client, flags, parts), end
+
+
+def pack(arrays: Mapping[str, Array], **facts: Any) -> bytes:
+    """Named host arrays and JSON `facts` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
+    host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
+    shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
+    head = json.dumps({"arrays": shapes, "facts": facts}).encode()
+    head += b" " * (-(len(head) + 8) % 8)
+    return b"".join([struct.pack("<Q", len(head)), head, *body])
+
+
+def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What :func:`pack` put together.
+
+    Raises
+    ------
+    WireError
+        If the buffer's length is not what its head announces.
+    """
+    view = memoryview(buffer)
+    try:
+        at = 8 + struct.unpack("<Q", view[:8])[0]
+        head = json.loads(bytes(view[8:at]))
+        arrays = {}
+        for name, (kind, shape) in head["arrays"].items():
+            if kind not in _KINDS:
+                raise WireError(f"numbers of kind {kind!r}")
+            dtype = np.dtype(kind)
+            size = int(np.prod(shape)) * dtype.itemsize
+            arrays[name] = np.frombuffer(view[at : at + size], dtype).reshape(shape)
+            at += size + -size % 8
+        facts = dict(head["facts"])
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
+        raise WireError(f"an envelope that cannot be read: {error}") from None
+    if at != len(view):
+        raise WireError(f"an envelope of {len(view)} bytes announces {at}")
+    return arrays, facts

@@ -1,0 +1,140 @@
+"""Transport: how bytes reach the ranks; one process is the smallest case. And how ranks agree that all is well."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from newtonfl.comm.packets import pack, unpack
+from newtonfl.core.backend import Array, Unavailable
+
+
+class Fault(RuntimeError):
+    """Another rank failed, or one ended in a way that no caller should catch; the message names rank and phase.
+
+    Attributes
+    ----------
+    bad_input : bool
+        The failing rank refused what a user gave: a ValueError, TypeError or OSError.
+    """
+
+    def __init__(self, text: str, bad_input: bool = False) -> None:
+        super().__init__(text)
+        self.bad_input = bad_input
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether `error` refuses what a user gave, rather than tells of a failure."""
+    if isinstance(error, Fault):
+        return error.bad_input
+    return isinstance(error, (ValueError, TypeError, OSError, Unavailable))
+
+
+class Transport(ABC):
+    """Carries buffers between the ranks of one job. Rank 0 serves, and also holds clients.
+
+    Attributes
+    ----------
+    rank, size : int
+    """
+
+    rank: int
+    size: int
+    busy: bool = False
+    """A session is under way: its calls and another's would cross."""
+
+    def abort(self) -> None:
+        """End every rank now, with a status that is not zero; called after a failure that no vote could tell of."""
+        raise SystemExit(1)
+
+    @abstractmethod
+    def broadcast(self, buffer: bytes | None) -> bytes:
+        """Rank 0's `buffer`, on every rank. Collective; the others pass None."""
+
+    @abstractmethod
+    def gather(self, buffer: bytes) -> list[bytes]:
+        """Every rank's buffer in rank order, on rank 0; an empty list elsewhere. Collective."""
+
+    @abstractmethod
+    def scatter(self, buffers: list[bytes] | None) -> bytes:
+        """This rank's entry of rank 0's list. Collective; the others pass None."""
+
+    def shares(self, n_clients: int) -> list[Array]:
+        """Which clients each rank holds, increasing: near-equal contiguous blocks."""
+        return np.array_split(np.arange(n_clients), self.size)
+
+    def share(self, n_clients: int) -> Array:
+        """The clients that this rank holds."""
+        return self.shares(n_clients)[self.rank]
+
+    def describe(self, phase: str, error: BaseException) -> bytes:
+        """A failure of this rank as bytes for the others."""
+        text = str(error) or type(error).__name__
+        kind = "" if isinstance(error, (ValueError, OSError, Unavailable)) else f"{type(error).__name__}: "
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+        return pack({}, rank=self.rank, phase=phase, text=f"{kind}{text}{notes}", bad_input=is_refusal(error))
+
+    def raise_fault(self, told: bytes, own: BaseException | None) -> None:
+        """Raise what :meth:`describe` told of; this rank's `own` failure keeps its type and traceback."""
+        facts: dict[str, Any] = unpack(told)[1]
+        where = f"rank {facts['rank']}, {facts['phase']}" if self.size > 1 else facts["phase"]
+        if own is not None and facts["rank"] == self.rank and isinstance(own, (Exception, KeyboardInterrupt)):
+            own.add_note(f"at {where}")
+            raise own
+        # A SystemExit must not pass for success.
+        raise Fault(f"{where}: {facts['text']}", facts["bad_input"]) from own
+
+    def same(self, what: str, told: str) -> None:
+        """Refuse, on every rank, that ranks were `told` different things about `what`. Collective."""
+        everyone = self.gather(told.encode())
+        with self.agreed(f"comparing {what}"):
+            for rank, other in enumerate(everyone):
+                if other != everyone[0]:
+                    raise ValueError(
+                        f"rank {rank} was given another {what} than rank 0: {other.decode()} and {everyone[0].decode()}"
+                    )
+
+    @contextmanager
+    def agreed(self, phase: str) -> Iterator[None]:
+        """Run a body on every rank; if it fails on any, it fails on all, naming rank and phase.
+
+        The body must not communicate. Whatever ends it counts as a failure, a SystemExit too.
+        """
+        if self.busy:
+            raise RuntimeError(f"{phase}: a solve is under way on these ranks; a callback cannot start another")
+        failure: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:  # the vote must be cast whatever happened
+            failure = error
+        votes = self.gather(b"" if failure is None else self.describe(phase, failure))
+        verdict = self.broadcast(next((vote for vote in votes if vote), b"") if self.rank == 0 else None)
+        if verdict:
+            self.raise_fault(verdict, failure)
+
+
+class InProcess(Transport):
+    """All clients in this process."""
+
+    rank, size = 0, 1
+
+    def broadcast(self, buffer: bytes | None) -> bytes:
+        assert buffer is not None
+        return buffer
+
+    def gather(self, buffer: bytes) -> list[bytes]:
+        return [buffer]
+
+    def scatter(self, buffers: list[bytes] | None) -> bytes:
+        assert buffers is not None
+        return buffers[0]
+
+
+def enough_clients(ranks: int, n_clients: int) -> None:
+    """Refuse more ranks than clients, with a ValueError."""
+    if ranks > n_clients:
+        raise ValueError(f"{ranks} ranks and {n_clients} clients: some would have nothing to do, start fewer ranks")

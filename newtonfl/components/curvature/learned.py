@@ -1,0 +1,228 @@
+"""The learned Hessian: a basis, a mechanism and a compressor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from newtonfl.bases import Basis, Coordinates, Support, Symmetric, TriangleCoordinates
+from newtonfl.comm.coding import Precision
+from newtonfl.comm.messages import Dense, Message
+from newtonfl.comm.packets import Parts
+from newtonfl.components.curvature.base import Curvature, Operator, Wanted
+from newtonfl.components.protocol import Facts, Replies
+from newtonfl.core.backend import Array, to_device, to_host, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.mechanisms import Mechanism, Memory
+from newtonfl.objectives.base import Point, Problem
+
+Init: TypeAlias = Literal["hessian", "zero", "zero-total", "optimum"]
+
+
+@dataclass
+class Learner:
+    """The clients' side of a learned Hessian; every field has the clients' axis first.
+
+    Attributes
+    ----------
+    memory : Memory
+        H_i in the basis's coordinates, and the last target where the mechanism needs it.
+    errors : numpy.ndarray, shape (n,)
+        l_i as it was told last.
+    """
+
+    memory: Memory
+    errors: Array
+
+
+@dataclass
+class LearnedState:
+    """The server's side of a learned Hessian.
+
+    Attributes
+    ----------
+    mean : array, shape (d(d + 1)/2,)
+        Σ weight_i h_i in the basis's whole triangle.
+    errors : numpy.ndarray, shape (n,)
+        l_i as it was told last.
+    coordinates : TriangleCoordinates
+        Of all clients, as their greetings told.
+    """
+
+    mean: Array
+    errors: Array
+    coordinates: TriangleCoordinates
+
+
+@dataclass(frozen=True)
+class LearnedHessian(Curvature):
+    """∇²f_i is learned in a basis by a mechanism: H_i ← what the mechanism told so far.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    basis : Basis or None
+        None picks the support where rows are sparse and the compressor acts on coordinates, else symmetric.
+    init : {"hessian", "zero", "zero-total", "optimum"}
+        H_i⁰ = ∇²f_i(x⁰), sent once and counted as set-up; 0; the data part that makes H_i⁰ with its ridge 0; or
+        ∇²f_i at the `optimum`, sent once.
+    precision : {"float64", "float32", "natural"}
+        How the initial Hessian's numbers are sent; under natural they are float32.
+    optimum : tuple of float, or None
+        x*, for that.
+    """
+
+    mechanism: Mechanism
+    basis: Basis | None = None
+    init: Init = "hessian"
+    precision: Precision = "float64"
+    optimum: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mechanism, Mechanism) or not isinstance(self.basis, Basis | None):
+            raise TypeError(
+                f"LearnedHessian: given {self.mechanism!r} and {self.basis!r}, must be a Mechanism and a Basis"
+            )
+        if self.init not in get_args(Init):
+            raise ValueError(f"init: given {self.init!r}, allowed are {', '.join(get_args(Init))}")
+
+    @property
+    def chances(self) -> dict[str, float]:
+        return {} if self.mechanism.coin is None else {"curvature": self.mechanism.coin}
+
+    def resolved(self, problem: Problem) -> Self:
+        whole = problem.local_ridge is not None or self.init == "zero-total"
+        basis = self.basis or (Support() if problem.is_sparse and self.mechanism.acts_on == "vector" else Symmetric())
+        basis = basis.with_diagonal() if whole else basis
+        mechanism = self.mechanism.for_dimension(problem.dim)
+        mechanism.check(problem.prepare(basis))
+        if self.init == "optimum" and len(self.optimum or ()) != problem.dim:
+            given = "none" if self.optimum is None else f"{len(self.optimum)} numbers"
+            raise ValueError(
+                f"optimum: given {given}, must be the solution x*, d = {problem.dim} numbers: its Hessian is used"
+            )
+        return replace(self, basis=basis, mechanism=mechanism)
+
+    @property
+    def _basis(self) -> Basis:
+        if self.basis is None:
+            raise ValueError("basis: not picked yet; a method is resolved for its problem before it runs")
+        return self.basis
+
+    def settings(self) -> dict[str, str | float]:
+        return {**self.mechanism.settings(), "basis": self.basis.name if self.basis else "auto", "init": self.init}
+
+    def gradients(self, problem: Problem) -> Coordinates:
+        coordinates: TriangleCoordinates = problem.prepare(self._basis)
+        return coordinates.gradients()
+
+    def gradients_heard(self, state: LearnedState, facts: Facts) -> Coordinates:
+        return state.coordinates.gradients()
+
+    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int:
+        return self._basis.sizes(dim, part, heard)
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Learner]:
+        coordinates: TriangleCoordinates = problem.prepare(self._basis)
+        greetings = [coordinates.greeting(i) for i in range(len(problem.clients))]
+        if self.init in ("hessian", "optimum"):
+            start = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
+            first = coordinates.coefficients(problem.at(start))
+            # Powers of two would be a Hessian of their own; differences from then on bear them.
+            first_precision: Precision = "float32" if self.precision == "natural" else self.precision
+            told = [
+                coordinates.counted(Dense(values)).to_precision(first_precision)
+                for values in Blocks(to_host(first.values), first.offsets)
+            ]
+            greetings = [{**greeting, "initial": message} for greeting, message in zip(greetings, told, strict=True)]
+            arrived = np.concatenate([message.coordinates()[1] for message in told])
+            first = first.replaced(to_device(arrived, first.values))
+        else:
+            first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
+        return greetings, Learner(Memory(first), np.zeros(len(problem.clients)))
+
+    def _zero(self, coordinates: TriangleCoordinates, ridge: Array, ridge_inside: bool, like: Array) -> Blocks:
+        """The first estimate that nobody has to send."""
+        # Ours is the data part: a zero that contains the ridge (zero-total) is a data part of -ridge.
+        return coordinates.diagonal_blocks(
+            -ridge if self.init == "zero-total" and not ridge_inside else 0 * ridge, like
+        )
+
+    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedState:
+        coordinates = self._basis.heard(facts.dim, greetings)
+        mean = zeros(coordinates.total_size, facts.like)
+        if self.init in ("hessian", "optimum"):
+            told = [greeting["initial"] for greeting in greetings]
+        else:
+            blocks = self._zero(coordinates, facts.ridge, facts.ridge_inside, np.zeros(0))
+            told = [Dense(values) for values in blocks]
+        mean = coordinates.accumulate(mean, told, weights)
+        return LearnedState(mean, np.zeros(facts.n_clients), coordinates)
+
+    def coordinates(self, whole: Problem, chosen: Array | None) -> TriangleCoordinates:
+        """The coordinates of the clients held here, or of those at the positions `chosen`."""
+        prepared: TriangleCoordinates = whole.prepare(self._basis)
+        return prepared if chosen is None else prepared.take(chosen)
+
+    def tell(
+        self, state: Learner, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+        coins: dict[str, bool], key: Key,
+    ) -> tuple[list[Parts], Learner]:  # fmt: skip
+        coordinates, clients = self.coordinates(whole, chosen), point.problem.clients
+        coin = coins.get("curvature", True)
+        # Newton-3PC takes its first step with H⁰ itself (arXiv 2206.03588, Algorithm 1): no message yet.
+        first = round == 0 and bool(self.mechanism.gains(coordinates.sizes).any())
+        silent = first or self.mechanism.rests(coin)
+        measured = wanted.norm is not None and (wanted.fresh or not silent or round == 0)
+        if silent and not measured and not (first and self.mechanism.needs_previous):
+            return [{} for _ in clients], state
+        target = coordinates.coefficients(point)
+        if silent:
+            parts: list[Parts] = [{} for _ in clients]
+            residual = target - state.memory.told
+            memory = replace(state.memory, target=target if self.mechanism.needs_previous else None)
+        else:
+            sent = self.mechanism.send(state.memory, target, coordinates, clients, key, coin)
+            parts = [{"curvature": message} for message in sent.messages]
+            memory, residual = sent.memory, sent.residual
+        if not measured:
+            return parts, Learner(memory, state.errors)
+        norms = coordinates.spectral_norms(residual) if wanted.norm == "spectral" else coordinates.norms(residual)
+        errors = to_host(norms)
+        # The papers do not count l_i.
+        scalars = [Dense(error, formula_bits=0) for error in errors[:, None]]
+        return [{**part, "error": s} for part, s in zip(parts, scalars, strict=True)], Learner(memory, errors)
+
+    def hear(self, state: LearnedState, replies: Replies, weights: Array) -> tuple[LearnedState, Operator]:
+        mean = estimate = state.mean
+        errors = state.errors
+        if replies.parts and "curvature" in replies.parts[0]:
+            told = replies.told("curvature")
+            mean, estimate = self.mechanism.receive(mean, told, state.coordinates, weights, replies.clients)
+        if replies.parts and "error" in replies.parts[0]:
+            errors = errors.copy()
+            errors[replies.clients] = replies.scalars("error")
+        everyone = np.full(len(errors), 1.0 / len(errors))
+        operator = Operator(state.coordinates.square(estimate), float(np.sum(everyone * errors)))
+        return LearnedState(mean, errors, state.coordinates), operator
+
+    def applied(self, learner: Learner, coordinates: TriangleCoordinates, i: int, v: Array) -> Array:
+        """(H_i + l_i I) v of the i-th of some clients, shape (d,)."""
+        return coordinates.apply(i, learner.memory.told[i], v) + float(learner.errors[i]) * v
+
+    def moved(self, coordinates: TriangleCoordinates, i: int, message: Message | None, error: float, v: Array) -> Array:
+        """What a message and l_i's change `error` add to (H_i + l_i I) v: both ends work it out alike."""
+        change = error * v
+        if message is None:
+            return change
+        indices, values = coordinates.told(message)
+        rate = float(self.mechanism.rates(coordinates.sizes[i : i + 1])[0])
+        whole = np.zeros(int(coordinates.sizes[i]))
+        whole[slice(None) if indices is None else indices] = rate * values
+        return change + coordinates.apply(i, to_device(whole, v), v)
+
+    def reply_size(self, state: LearnedState, part: str, client: int) -> int:
+        return 1 if part == "error" else int(state.coordinates.sizes[client])

@@ -1,0 +1,226 @@
+"""The curvature of Newton-Learn (Islamov, Qian and Richtárik, arXiv 2102.07158): φ″ is learned at every data row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from newtonfl.bases import Coordinates, Symmetric, TriangleCoordinates
+from newtonfl.comm.messages import FLOAT_BITS, Dense, LowRank, Message
+from newtonfl.comm.packets import Parts
+from newtonfl.components.curvature.base import Curvature, Operator, Wanted
+from newtonfl.components.protocol import Facts, Replies
+from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
+from newtonfl.mechanisms import Mechanism, Memory
+from newtonfl.objectives.base import Point, Problem
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.rows import DenseRows, SparseRows
+
+
+@dataclass
+class LearnedRows:
+    """The server's side of learned rows; arrays of shape (d(d + 1)/2,), packed triangles.
+
+    Attributes
+    ----------
+    mean : array
+        H = (1/n) Σ_i Σ_j h_ij a_ij a_ijᵀ.
+    gram : array
+        S = (1/n) Σ_i Σ_j w_ij a_ij a_ijᵀ, or 0 where the method has no use for it.
+    coordinates : TriangleCoordinates
+    """
+
+    mean: Array
+    gram: Array
+    coordinates: TriangleCoordinates
+
+
+@dataclass(frozen=True)
+class NewtonLearn(Curvature):
+    """H_i = Σ_j h_ij a_ij a_ijᵀ with h_i ← [h_i + η C(h_i(z) - h_i)]₊: NL1's curvature (Algorithm 1).
+
+    h_ij(z) = w_ij φ″(a_ijᵀz), w_ij the row's weight in f_i: 1/m on the papers' equal blocks. The clients keep h_i; the
+    server hears the rows whose h_ij moved and by how much, and keeps H alone. H is used before this round's message.
+    Nobody may be missing from a round.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+        EF21, of which the compressor and the rate η count. Rows are its coordinates.
+    """
+
+    mechanism: Mechanism
+
+    def resolved(self, problem: Problem) -> Self:
+        glm = _rows_and_loss(problem)
+        self._check(glm)
+        mechanism = self.mechanism.for_dimension(problem.dim)
+        mechanism.check(Coordinates(np.diff(glm.rows.offsets)))
+        return replace(self, mechanism=mechanism)
+
+    def _check(self, problem: GLM) -> None:
+        if problem.ridge.max() <= 0:
+            raise ValueError("nl1 needs λ > 0, given l2 = 0: its matrix H + λI can be singular without. Use nl2")
+
+    def settings(self) -> dict[str, str | float]:
+        return self.mechanism.settings()
+
+    def _kept(self, h: Array, problem: GLM) -> Array:
+        """h with the positive part taken: a compressor may overshoot, and H must stay positive semidefinite."""
+        return namespace(h).clip(h, 0.0, None)
+
+    # -- clients
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
+        point = problem.at(x0)
+        greetings: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
+        return greetings, Memory(_curvatures(point))
+
+    def tell(
+        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+        coins: dict[str, bool], key: Key,
+    ) -> tuple[list[Parts], Memory]:  # fmt: skip
+        problem = _rows_and_loss(point.problem)
+        before, space = state.told, Coordinates(state.told.sizes)
+        copy = Memory(before.replaced(before.values + 0.0))
+        sent = self.mechanism.send(copy, _curvatures(point), space, problem.clients, key)
+        after = before.replaced(self._kept(sent.memory.told.values, problem))
+        # After the positive part: what the server adds is what h_i has moved by.
+        change = Blocks(to_host((after - before).values), before.offsets)
+        parts: list[Parts] = [
+            {"curvature": _told(problem, i, moved, message)}
+            for i, (moved, message) in enumerate(zip(change, sent.messages, strict=True))
+        ]
+        return parts, Memory(after)
+
+    # -- the server
+
+    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int:
+        return triangle(dim).size
+
+    def reply_size(self, state: LearnedRows, part: str, client: int) -> int:
+        return 1 if part == "bound" else state.coordinates.total_size
+
+    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedRows:
+        coordinates = Symmetric(isometric=False).heard(facts.dim, greetings)
+        nothing = zeros(coordinates.total_size, facts.like)
+        mean = coordinates.accumulate(nothing, [greeting["initial"] for greeting in greetings], weights)
+        return LearnedRows(mean, nothing, coordinates)
+
+    def hear(self, state: LearnedRows, replies: Replies, weights: Array) -> tuple[LearnedRows, Operator]:
+        operator = Operator(state.coordinates.square(self._estimate(state, replies)), 0.0)
+        mean = state.coordinates.accumulate(state.mean + 0.0, replies.told("curvature"), weights)
+        return replace(state, mean=mean), operator
+
+    def _estimate(self, state: LearnedRows, replies: Replies) -> Array:
+        """The step's matrix, packed."""
+        return state.mean
+
+
+@dataclass(frozen=True)
+class Majorised(NewtonLearn):
+    """βA - 2γS ⪰ ∇²f(z), A = H + 2γS: the curvature of NL2 and CNL (Algorithms 2 and 3).
+
+    β = max_ij (h_ij(z) + 2γw_ij)/(h_ij + 2γw_ij), of which client i tells its β_i; h_i moves without a positive part.
+    The papers suppose abs(h_ij) ≤ γw_ij, which holds by itself for Rand-K and Top-K; h_ij is clipped there where
+    another compressor overshoots, so that the bound always holds. S is told once, when the clients join.
+
+    Parameters
+    ----------
+    gamma : float
+        γ ≥ φ″: the loss's bound, from the problem.
+    """
+
+    gamma: float = 0.0
+
+    def resolved(self, problem: Problem) -> Self:
+        return replace(super().resolved(problem), gamma=_rows_and_loss(problem).loss.curvature_bound)
+
+    def _check(self, problem: GLM) -> None:
+        if not np.isfinite(problem.loss.curvature_bound):
+            raise ValueError(f"NL2 needs a bound γ of φ″, and {problem.loss.formula} has none")
+
+    def _kept(self, h: Array, problem: GLM) -> Array:
+        most = self.gamma * problem.row_weights
+        return namespace(h).clip(h, -most, most)
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
+        greetings, state = super().join(problem, x0, key)
+        glm = _rows_and_loss(problem)
+        grams = _each(glm.rows.grams(glm.row_weights))
+        return [{**greeting, "gram": gram} for greeting, gram in zip(greetings, grams, strict=True)], state
+
+    def tell(
+        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+        coins: dict[str, bool], key: Key,
+    ) -> tuple[list[Parts], Memory]:  # fmt: skip
+        bounds = [Dense(bound) for bound in to_host(self._bounds(state.told, point))[:, None]]
+        parts, state = super().tell(state, point, whole, chosen, round, wanted, coins, key)
+        return [{**part, "bound": bound} for part, bound in zip(parts, bounds, strict=True)], state
+
+    def _bounds(self, h: Blocks, point: Point) -> Array:
+        """β_i of every client, shape (n,); 0 where no row has a weight."""
+        xp, weights = namespace(h.values), _rows_and_loss(point.problem).row_weights
+        counts = weights > 0
+        least = xp.where(counts, h.values + 2.0 * self.gamma * weights, 1.0)
+        ratios = xp.where(counts, (_curvatures(point).values + 2.0 * self.gamma * weights) / least, 0.0)
+        return xp.stack([xp.max(xp.concat([block, zeros(1, block)])) for block in h.replaced(ratios)])
+
+    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedRows:
+        state = super().start(facts, greetings, weights)
+        told = [greeting["gram"] for greeting in greetings]
+        return replace(state, gram=state.coordinates.accumulate(state.gram, told, weights))
+
+    def _estimate(self, state: LearnedRows, replies: Replies) -> Array:
+        beta = float(replies.scalars("bound").max())
+        return beta * state.mean + 2.0 * self.gamma * (beta - 1.0) * state.gram  # = βA - 2γS
+
+
+def _rows_and_loss(problem: Problem) -> GLM:
+    """The problem, if it has rows."""
+    if not isinstance(problem, GLM):
+        raise ValueError(
+            f"Newton-Learn learns φ″ at every data row, and {problem.objective} has no rows with a loss of one margin"
+        )
+    return problem
+
+
+def _curvatures(point: Point) -> Blocks:
+    """w_ij φ″(a_ijᵀz) of every client's rows."""
+    return Blocks(point.curvatures, _rows_and_loss(point.problem).rows.offsets)  # type: ignore[attr-defined]
+
+
+def _each(packed: Blocks) -> list[Message]:
+    """A message for every client's packed triangle."""
+    return [Dense(values) for values in Blocks(to_host(packed.values), packed.offsets)]
+
+
+def _told(problem: GLM, i: int, change: Array, sent: Message) -> Message:
+    """Σ_j change_j a_ij a_ijᵀ of the i-th client held here, of whose rows the compressor `sent` word.
+
+    The rows that moved, each times √abs(change_j), where they are no more numbers than the matrix; else the matrix.
+    The papers count the compressor's bits, and d numbers for each row that it chose, moved or not.
+    """
+    moved, dim = np.flatnonzero(change), problem.dim
+    indices, _ = sent.coordinates()
+    counted = FLOAT_BITS * dim * (len(moved) if indices is None else len(indices)) + sent.formula_bits
+    bits = min(counted, FLOAT_BITS * triangle(dim).size)
+    rows, by = _host_rows(problem, i, moved), change[moved]
+    if 2 * len(moved) <= dim:
+        return LowRank(np.sqrt(np.abs(by))[:, None] * rows, np.sign(by), formula_bits=bits)
+    return Dense(((rows.T * by) @ rows).ravel()[triangle(dim).upper], formula_bits=bits)
+
+
+def _host_rows(problem: GLM, i: int, chosen: Array) -> Array:
+    """Some rows of the i-th client held here as a dense NumPy array, shape (chosen, d)."""
+    rows = problem.rows
+    if isinstance(rows, SparseRows):
+        return rows.spread.block(i)[chosen].toarray()
+    assert isinstance(rows, DenseRows)
+    block = rows.blocks[i]
+    return to_host(namespace(block).take(block, to_device(chosen, block), axis=0))

@@ -1,0 +1,115 @@
+"""EF21+'s gradient socket: the increment or the gradient itself, whichever is nearer when compressed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from newtonfl.bases import Coordinates
+from newtonfl.comm.messages import Message
+from newtonfl.comm.packets import Parts
+from newtonfl.components.gradient.anchored import Init, Told, Tracking
+from newtonfl.components.gradient.base import Anchor, Gradient, Scene, with_ridge
+from newtonfl.components.gradient.oracle import Full, Source
+from newtonfl.components.protocol import Facts, Replies
+from newtonfl.compressors import Compressor, Identity
+from newtonfl.core.backend import Array, namespace, to_device, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.mechanisms import Memory, Triple, Voice
+from newtonfl.mechanisms.constants import a_compressor, contraction, made_contractive, of_contraction
+from newtonfl.objectives.base import Point, Problem
+
+
+@dataclass(frozen=True)
+class ChosenGradient(Gradient):
+    """g_i ← g_i + C(∇f_i - g_i) or g_i ← C(∇f_i), whichever is nearer to ∇f_i (EF21+, arXiv 2106.05203).
+
+    The second replaces what the server has, so the server keeps every g_i (n·d numbers). The reply's part says which:
+    ``gradient`` the increment, ``anew`` the gradient.
+
+    Parameters
+    ----------
+    compressor : Compressor
+        C, contractive.
+    source : Source
+    init : {"zero", "gradient"}
+        g_i begins at 0, or at ∇f_i(x⁰), told whole.
+    whole : Compressor
+        How a gradient is sent whole.
+    """
+
+    compressor: Compressor
+    source: Source = field(default_factory=Full)
+    init: Init = "gradient"
+    whole: Compressor = field(default_factory=Identity)
+    partial = True
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+
+    def resolved(self, problem: Problem) -> Self:
+        self.source.check(problem)
+        return replace(self, compressor=made_contractive(self.compressor.for_dimension(problem.dim)))
+
+    def join(self, x0: Array, space: Coordinates) -> Tracking:
+        n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
+        return Tracking(Memory(nothing), self.source.join(x0, n), None, None)
+
+    def tell(self, state: Tracking, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Tracking]:
+        clients, space = point.problem.clients, scene.space
+        gradient, source = self.source.draw(state.source, point, scene.key, round)
+        target, voice = space.of_gradients(gradient), Voice(space, clients, scene.key)
+        told = state.memory.told
+        if self._begins(round):
+            messages = voice.say(self.whole, target)
+            anew = np.ones(len(clients), dtype=bool)
+        else:
+            increments = voice.say(self.compressor, Triple(told, target, target).error)
+            fresh = voice.say(self.compressor, target)
+            kept = voice.squares(voice.less(target - told, increments))
+            anew = voice.squares(voice.less(target, fresh)) < kept
+            messages = [new if chosen else old for new, old, chosen in zip(fresh, increments, anew, strict=True)]
+        moved = space.add(_forgotten(told, anew), messages, np.ones(len(messages)))
+        parts: list[Parts] = [{"anew" if chosen else "gradient": m} for m, chosen in zip(messages, anew, strict=True)]
+        return parts, replace(state, memory=Memory(moved), source=source)
+
+    def _begins(self, round: int) -> bool:
+        return round == 0 and self.init == "gradient"
+
+    def start(self, facts: Facts, x0: Array) -> Told:
+        weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
+        return Told(zeros(facts.dim, x0), None, weights, Blocks.of([zeros(facts.dim, x0) for _ in weights]))
+
+    def hear(self, state: Told, replies: Replies, scene: Scene, facts: Facts) -> tuple[Told, Anchor]:
+        copies = state.copies
+        assert copies is not None and scene.point is not None
+        if len(replies.clients):
+            told: list[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
+            anew = np.array(["anew" in parts for parts in replies.parts])
+            before = _forgotten(copies.take(replies.clients), anew)
+            moved = scene.space.take(replies.clients).add(before, told, np.ones(len(told)))
+            copies = copies.put(replies.clients, moved)
+        rows = namespace(copies.values).reshape(copies.values, (facts.n_clients, facts.dim))
+        # From the copies and not by increments, which a replacement would have to know anyway.
+        mean = namespace(rows).sum(rows, axis=0) / facts.n_clients
+        anchor = Anchor(scene.point, with_ridge(mean, scene.point, facts), with_ridge(rows, scene.point, facts))
+        return Told(mean, anchor, state.weights, copies), anchor
+
+    def settings(self) -> dict[str, str | float]:
+        return {"compressor": self.compressor.text, "init": self.init, **self.source.settings()}
+
+    def constants(self, facts: Facts, share: float) -> tuple[float, float]:
+        if share < 1.0:
+            return super().constants(facts, share)
+        return of_contraction(contraction(self.compressor, facts.dim))
+
+    def check(self, space: Coordinates) -> None:
+        space.check(self.compressor)
+
+
+def _forgotten(told: Blocks, anew: Array) -> Blocks:
+    """A copy of `told` that is zero for the clients that begin anew."""
+    keep = np.repeat(np.where(anew, 0.0, 1.0), told.sizes)
+    return told.replaced(told.values * to_device(keep, told.values))

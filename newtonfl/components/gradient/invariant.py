@@ -1,0 +1,120 @@
+"""Gradients under partial participation of second-order methods: invariants that stay true while a client is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from newtonfl.bases import Coordinates, equal_blocks
+from newtonfl.comm.packets import Parts
+from newtonfl.components.gradient.base import Anchor, Gradient, Scene
+from newtonfl.components.protocol import Facts, Replies
+from newtonfl.compressors import Identity
+from newtonfl.core.backend import Array, namespace, to_device, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.mechanisms import EF21, Mechanism, Memory
+from newtonfl.mechanisms.constants import a_probability
+from newtonfl.objectives.base import Point
+
+
+@dataclass
+class Invariants:
+    """What clients that may be missing remember; each array has shape (n, d).
+
+    Attributes
+    ----------
+    anchor : array
+        w_i.
+    gradient : array
+        ∇f_i(w_i).
+    told : Memory
+        g_i = (H_i + l_i I) w_i - ∇f_i(w_i), as the server knows it.
+    """
+
+    anchor: Array
+    gradient: Array
+    told: Memory
+
+
+@dataclass
+class Sums:
+    """The server's side of the invariants: b = (1/n) Σ g_i, and its table of w_i, shape (n, d)."""
+
+    b: Array
+    anchors: Array
+
+
+@dataclass(frozen=True)
+class InvariantGradient(Gradient):
+    """g_i = (H_i + l_i I) w_i - ∇f_i(w_i) is told, which stays true while client i is away: x⁺ = (H + l I + D)⁻¹ b.
+
+    FedNL-PP (arXiv 2106.02969, Algorithm 2), BL2 (arXiv 2111.01847), Newton-3PC-BC-PP (arXiv 2206.03588). The ridge
+    cancels in g_i. With its own coin ξ_i a client moves w_i to z_i and sends g_i's change; else w_i stays, and the
+    server works the change out from the curvature message: ΔH_i w_i + Δl_i w_i.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+        How g_i's change is told: whole, at the wire's precision.
+    p : float
+        How likely ξ_i = 1 is; 1 moves w_i every time. Round 0 always does.
+    """
+
+    mechanism: Mechanism = field(default_factory=lambda: EF21(Identity()))
+    p: float = 1.0
+    partial = True
+    invariant = True
+
+    def __post_init__(self) -> None:
+        a_probability("gradient_p", self.p)
+
+    def join(self, x0: Array, space: Coordinates) -> Invariants:
+        n, d = len(space.sizes), x0.shape[0]
+        nothing = zeros((n, d), x0)
+        return Invariants(namespace(x0).broadcast_to(x0, (n, d)) + 0.0, nothing, Memory(equal_blocks(nothing)))
+
+    def tell(self, state: Invariants, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Invariants]:
+        xp, clients = namespace(point.x), point.problem.clients
+        heads = np.array([round == 0 or own_coin(scene.key.of(client), self.p) for client in clients], dtype=bool)
+        moved = to_device(heads[:, None], point.x)
+        anchor = xp.where(moved, scene.seen, state.anchor)
+        gradient = xp.where(moved, point.gradient, state.gradient) if heads.any() else state.gradient
+        g = [scene.applied(i, anchor[i, :]) - gradient[i, :] for i in range(len(clients))]
+        # Who keeps w_i moves g_i as the server will: by the message.
+        told = [
+            block if head else block + scene.moved(i, anchor[i, :])
+            for i, (block, head) in enumerate(zip(state.told.told, heads, strict=True))
+        ]
+        target = [goal if head else block for goal, block, head in zip(g, told, heads, strict=True)]
+        space = Coordinates(state.told.told.sizes)
+        sent = self.mechanism.send(Memory(Blocks.of(told)), Blocks.of(target), space, clients, scene.key)
+        parts = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
+        return parts, Invariants(anchor, gradient, sent.memory)
+
+    def start(self, facts: Facts, x0: Array) -> Sums:
+        rows = namespace(x0).broadcast_to(x0, (facts.n_clients, facts.dim))
+        return Sums(zeros(facts.dim, facts.like), rows + 0.0)
+
+    def hear(self, state: Sums, replies: Replies, scene: Scene, facts: Facts) -> tuple[Sums, Anchor]:
+        weights = np.full(len(replies.clients), 1.0 / facts.n_clients)
+        b, anchors = state.b, [state.anchors[i, :] for i in range(facts.n_clients)]
+        space = Coordinates(np.full(facts.n_clients, facts.dim))
+        for j, (client, parts) in enumerate(zip(replies.clients, replies.parts, strict=True)):
+            one = np.array([client])
+            if "gradient" in parts:
+                anchors[client] = scene.seen[j, :]
+                b, _ = self.mechanism.receive(b, [parts["gradient"]], space, weights[j : j + 1], one)
+            else:
+                b = b + float(weights[j]) * scene.moved(j, anchors[client])
+        origin = zeros(facts.dim, facts.like)
+        return Sums(b, namespace(b).stack(anchors)), Anchor(origin, -b)
+
+    def settings(self) -> dict[str, str | float]:
+        return {"gradient": "invariant", "gradient_p": self.p}
+
+
+def own_coin(key: Key, p: float) -> bool:
+    """A client's own coin ξ_i of a round."""
+    return p >= 1 or bool(key.to("coin").generator().random() < p)

@@ -1,0 +1,111 @@
+"""Where a client's gradient comes from: all its rows, some of them, or an average over the rounds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from newtonfl.core.backend import Array, zeros
+from newtonfl.core.random import Key
+from newtonfl.mechanisms.constants import is_number
+from newtonfl.objectives.base import Point, Problem
+
+
+class Source(ABC):
+    """What a client takes for its gradient. Subclasses are frozen dataclasses.
+
+    Attributes
+    ----------
+    remembers : bool
+        Whether it must look in every round, also in those in which nothing is told.
+    """
+
+    remembers: ClassVar[bool] = False
+
+    def join(self, x0: Array, n: int) -> Any:
+        """The first state of n clients; every field has the clients' axis first."""
+        return None
+
+    @abstractmethod
+    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+        """The clients' gradients (n, d), and the state after them."""
+
+    def check(self, problem: Problem) -> None:  # noqa: B027 - full gradients suit all problems
+        """Refuse a problem that cannot serve, with a ValueError that says why."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, str | float]: ...
+
+
+@dataclass(frozen=True)
+class Full(Source):
+    """∇f_i itself."""
+
+    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+        return point.gradient, state
+
+    def settings(self) -> dict[str, str | float]:
+        return {"batch": "full"}
+
+
+@dataclass(frozen=True)
+class Minibatch(Source):
+    """An unbiased estimate from `batch` of the client's rows, drawn anew each round without replacement.
+
+    Parameters
+    ----------
+    batch : int
+        A client with fewer rows takes all of them.
+    """
+
+    batch: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.batch, bool) or not isinstance(self.batch, (int, np.integer)) or self.batch < 1:
+            raise ValueError(f"batch: given {self.batch!r}, must be 'full' or a whole number of rows of at least 1")
+
+    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+        return point.sampled_gradient(int(self.batch), key.to("batch")), state
+
+    def check(self, problem: Problem) -> None:
+        problem.check_rows()
+
+    def settings(self) -> dict[str, str | float]:
+        return {"batch": self.batch}
+
+
+@dataclass(frozen=True)
+class Momentum(Source):
+    """v ← (1 - η)v + η·(another source's gradient), begun with its first (EF21-SGDM, arXiv 2305.15155).
+
+    Parameters
+    ----------
+    eta : float
+        η in (0, 1].
+    source : Source
+    """
+
+    eta: float
+    source: Source = field(default_factory=Full)
+    remembers = True
+
+    def __post_init__(self) -> None:
+        if not is_number(self.eta) or not 0 < self.eta <= 1:
+            raise ValueError(f"eta: given {self.eta!r}, must be a number above 0 and at most 1")
+
+    def join(self, x0: Array, n: int) -> Any:
+        return zeros((n, x0.shape[0]), x0)
+
+    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+        gradient, _ = self.source.draw(None, point, key, round)
+        v = gradient if round == 0 else (1.0 - self.eta) * state + self.eta * gradient
+        return v, v
+
+    def check(self, problem: Problem) -> None:
+        self.source.check(problem)
+
+    def settings(self) -> dict[str, str | float]:
+        return {**self.source.settings(), "eta": self.eta}

@@ -1,0 +1,113 @@
+"""MARINA's gradient socket: one estimate of the mean, moved by compressed changes, and now and then told whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from newtonfl.bases import Coordinates
+from newtonfl.comm.packets import Parts
+from newtonfl.components.gradient.base import Anchor, Gradient, Scene, with_ridge
+from newtonfl.components.protocol import Facts, Replies
+from newtonfl.compressors import Compressor, Identity
+from newtonfl.core.backend import Array, zeros
+from newtonfl.mechanisms import Voice
+from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
+from newtonfl.objectives.base import Point, Problem
+
+
+@dataclass
+class Mean:
+    """The server's side: g, shape (d,)."""
+
+    mean: Array
+
+
+@dataclass
+class Last:
+    """The clients' side: ∇f_i at the last x, shape (n, d)."""
+
+    gradient: Array
+
+
+@dataclass(frozen=True)
+class SharedGradient(Gradient):
+    """g ← mean ∇f_i(x⁺) with probability p, else g + mean Q(∇f_i(x⁺) - ∇f_i(x)) (MARINA, arXiv 2102.07845).
+
+    On heads of the server's coin all clients send their gradients, on tails those that take part send the compressed
+    change, and the mean is over them (PP-MARINA). All hear, in every round: they need the last gradient.
+
+    Parameters
+    ----------
+    compressor : Compressor
+        Q, unbiased.
+    p : float
+        p in (0, 1].
+    whole : Compressor
+        How a gradient is sent whole.
+    """
+
+    compressor: Compressor
+    p: float = 0.1
+    whole: Compressor = field(default_factory=Identity)
+    partial = True
+    hears_all: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        a_probability("p", self.p)
+
+    @property
+    def chances(self) -> dict[str, float]:
+        return {"gradient": self.p}
+
+    def calls_all(self, coins: dict[str, bool]) -> bool:
+        return coins["gradient"]
+
+    def resolved(self, problem: Problem) -> Self:
+        made = self.compressor.for_dimension(problem.dim)
+        omega(made, problem.dim)  # says so where it is biased
+        return replace(self, compressor=made)
+
+    def join(self, x0: Array, space: Coordinates) -> Last:
+        return Last(zeros((len(space.sizes), x0.shape[0]), x0))
+
+    def tell(self, state: Last, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Last]:
+        gradient, voice = point.gradient, Voice(scene.space, point.problem.clients, scene.key)
+        if scene.coins["gradient"]:
+            messages = voice.say(self.whole, scene.space.of_gradients(gradient))
+        else:
+            messages = voice.say(self.compressor, scene.space.of_gradients(gradient - state.gradient))
+        return [{"gradient": message} for message in messages], Last(gradient)
+
+    def start(self, facts: Facts, x0: Array) -> Mean:
+        return Mean(zeros(facts.dim, x0))
+
+    def hear(self, state: Mean, replies: Replies, scene: Scene, facts: Facts) -> tuple[Mean, Anchor]:
+        base = zeros(facts.dim, facts.like) if scene.coins["gradient"] else state.mean
+        count = max(len(replies.clients), 1)
+        each = np.full(len(replies.clients), 1.0 / count)
+        mean = scene.space.accumulate(base, replies.told("gradient"), each, replies.clients)
+        assert scene.point is not None
+        return Mean(mean), Anchor(scene.point, with_ridge(mean, scene.point, facts))
+
+    def settings(self) -> dict[str, str | float]:
+        return {"compressor": self.compressor.text, "p": self.p}
+
+    def constants(self, facts: Facts, share: float) -> tuple[float, float]:
+        return self.p, (1.0 - self.p) * variance(omega(self.compressor, facts.dim), facts.n_clients, share)
+
+    def check(self, space: Coordinates) -> None:
+        space.check(self.compressor)
+
+
+def variance(omega: float, n: int, share: float) -> float:
+    """v of a mean over τ = share·n of n clients, drawn without replacement, each compressed with variance ω.
+
+    E‖(1/τ)Σ_S Q(Δ_i) - mean Δ_i‖² ≤ v·mean‖Δ_i‖² with v = (ω + (n-τ)/(n-1))/τ: ω/n where all take part, and never
+    above the (1+ω)/τ of draws with replacement.
+    """
+    tau = share * n
+    return (omega + ((n - tau) / (n - 1) if n > 1 else 0.0)) / tau

@@ -1,0 +1,169 @@
+"""Method: the interface that every method implements, and what passes between server and clients."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+from newtonfl.comm.messages import Message
+from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
+from newtonfl.objectives.base import Problem
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What the server tells the clients in one exchange.
+
+    Attributes
+    ----------
+    round : int
+    to_all : dict of str to Message
+        Reaches, and is counted for, every client that hears.
+    to_one : dict of int to dict of str to Message
+        Reaches one client alone.
+    hears, speaks : numpy.ndarray of int64, or None for all clients
+        Who receives the announcement, and which of those reply.
+    coins : int
+        The round's coins, a bit each; they travel in the packets' flags.
+    """
+
+    round: int
+    to_all: Parts
+    to_one: dict[int, Parts] = field(default_factory=dict)
+    hears: Array | None = None
+    speaks: Array | None = None
+    coins: int = 0
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What the clients that spoke have said, in client order."""
+
+    clients: Array
+    parts: list[Parts]
+
+    def told(self, part: str) -> list[Message]:
+        """Every reply's message about `part`."""
+        return [parts[part] for parts in self.parts]
+
+    def scalars(self, part: str) -> Array:
+        """Every reply's number about `part`, shape (replies,)."""
+        return np.array([float(message.coordinates()[1][0]) for message in self.told(part)])
+
+
+Exchange: TypeAlias = Callable[[Announcement, Sizes], Replies]
+"""Carries an announcement to the clients and their replies back; the sizes check the replies' parts."""
+
+
+def _unknown() -> Array:
+    raise ValueError("no smoothness constants L_i are known: give stepsize=NUMBER")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the server knows of the problem beside what it is told: theory's constants.
+
+    Attributes
+    ----------
+    n_clients, dim : int
+    ridge : numpy.ndarray, shape (d,)
+    ridge_inside : bool
+        The ridge stands in every client's function, so that gradients and Hessians contain it already.
+    largest_curvature : callable
+        Finds sup‖∇²f‖₂ less the ridge. Theory takes it as known, so finding it is not on the ledger.
+    like : array
+        Names the library and device of the server's arrays.
+    hessian_lipschitz : float
+        The mean of the L_*i that clients told when they joined, where the method asks for them.
+    client_smoothness : callable
+        Finds L_i less the ridge, shape (n,); not on the ledger either.
+    strong_convexity : float
+        A μ of f.
+    convex : bool
+        Whether the f_i are convex.
+    """
+
+    n_clients: int
+    dim: int
+    ridge: Array
+    largest_curvature: Callable[[], float]
+    like: Array
+    ridge_inside: bool = False
+    hessian_lipschitz: float = 0.0
+    client_smoothness: Callable[[], Array] = _unknown
+    strong_convexity: float = 0.0
+    convex: bool = True
+
+    def smoothness(self) -> float:
+        """L of f, ridge included; ValueError where the problem states no bound."""
+        return self.largest_curvature() + float(self.ridge.max())
+
+
+class Method(ABC):
+    """A distributed method. Subclasses are frozen dataclasses of settings; states are dataclasses of arrays and Blocks.
+
+    Every field of a client state has the clients' axis first. No method prints, counts, keeps time or knows of a
+    communicator.
+    """
+
+    name: str
+
+    def resolved(self, problem: Problem) -> Self:
+        """This method with every setting that depends on the problem made definite.
+
+        Raises
+        ------
+        ValueError
+            Where a setting does not go with the problem, or with another setting.
+        """
+        return self
+
+    @abstractmethod
+    def settings(self) -> dict[str, str | float]:
+        """Every setting by the name that the command line gives it."""
+
+    def sockets(self) -> dict[str, str]:
+        """What the method is made of, for people."""
+        return {}
+
+    def hush(self, n_clients: int) -> float:
+        """How many rounds a client says nothing for, on average: so long x may stand still without being stuck."""
+        return 0.0
+
+    def notes(self) -> list[str]:
+        """What a user should know of these settings; a solve's result carries it."""
+        return []
+
+    def theory(self, server: Any) -> list[str]:
+        """What theory says to this run's step size, from the server's state: a solve's result carries it."""
+        return []
+
+    @abstractmethod
+    def greeting_sizes(self, dim: int) -> Sizes:
+        """How many coordinates the parts of a greeting have."""
+
+    def announcement_sizes(self, dim: int) -> Sizes:
+        """How many coordinates the parts of an announcement have."""
+        return lambda part, client, heard: dim
+
+    @abstractmethod
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+        """The clients' greetings, the set-up that is counted, and their first state."""
+
+    @abstractmethod
+    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> Any:
+        """The server's first state; it has a field ``x``."""
+
+    @abstractmethod
+    def round(self, server: Any, exchange: Exchange, key: Key) -> Any:
+        """One round: from the server's state to its next."""
+
+    @abstractmethod
+    def respond(self, clients: Any, announcement: Announcement, problem: Problem, key: Key) -> tuple[list[Parts], Any]:
+        """The replies of the clients held here, and their next state."""

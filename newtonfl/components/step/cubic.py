@@ -1,0 +1,94 @@
+"""The cubically regularised step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy
+
+from newtonfl.components.curvature.base import Operator
+from newtonfl.components.gradient.base import Anchor
+from newtonfl.components.protocol import Facts
+from newtonfl.components.step.base import Probe, Shift, SingularStep
+from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.mechanisms.constants import is_number
+from newtonfl.objectives.base import Problem
+
+
+@dataclass(frozen=True)
+class Cubic(Shift):
+    """x⁺ = w + argmin_h ⟨∇f(w), h⟩ + ½⟨(H + l·I + D)h, h⟩ + (M/6)‖h‖³.
+
+    FedNL-CR (arXiv 2106.02969, Algorithm 4), Newton-3PC-CR (arXiv 2206.03588); Nesterov and Polyak (2006).
+
+    Parameters
+    ----------
+    lipschitz : float or "theory"
+        M; ``theory`` is the mean of the clients' L_*i, bounds of the Lipschitz constants of ∇²f_i, told when they join.
+    """
+
+    lipschitz: float | Literal["theory"] = "theory"
+    name = "cubic"
+
+    @property
+    def needs_lipschitz(self) -> bool:  # type: ignore[override]
+        return self.lipschitz == "theory"
+
+    def settings(self) -> dict[str, str | float]:
+        return {**super().settings(), "lipschitz": self.lipschitz}
+
+    def check(self, problem: Problem) -> None:
+        if self.lipschitz == "theory":
+            _ = problem.hessian_lipschitz  # says so where none is known
+        elif not is_number(self.lipschitz) or not 0 <= self.lipschitz < np.inf:
+            raise ValueError(f"lipschitz: given {self.lipschitz!r}, must be a number of at least 0 or 'theory'")
+
+    def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+        m = facts.hessian_lipschitz if isinstance(self.lipschitz, str) else self.lipschitz
+        matrix = self.matrix(operator, facts)
+        values, vectors = namespace(matrix).linalg.eigh(matrix)
+        h = cubic_minimiser(to_host(values), to_host(vectors.T @ anchor.gradient), m)
+        return anchor.point + vectors @ to_device(h, values)
+
+
+def cubic_minimiser(values: Array, gradient: Array, m: float) -> Array:
+    """argmin_h ⟨g, h⟩ + ½ Σ λ_j h_j² + (m/6)‖h‖³ in the eigenvectors' coordinates.
+
+    h = -(Λ + (m r/2) I)⁻¹ g with r = ‖h‖: the secular equation, with one unknown r and one root.
+
+    Raises
+    ------
+    SingularStep
+        If m = 0 and Λ is not positive definite.
+    """
+    norm = float(np.linalg.norm(gradient))
+    if norm == 0.0:
+        return np.zeros_like(gradient)
+    if m == 0.0:
+        if values[0] <= 0:
+            raise SingularStep("the matrix of the step is not positive definite")
+        return -gradient / values
+    lowest = max(0.0, -2.0 * float(values[0]) / m)  # Λ + (m r/2) I must be positive semidefinite
+
+    def h(r: float) -> Array:
+        return -gradient / (values + 0.5 * m * r)
+
+    def excess(r: float) -> float:
+        return float(np.linalg.norm(h(r))) / r - 1.0
+
+    reach = float(np.sqrt(2.0 * norm / m))
+    high = lowest + reach  # there ‖h(r)‖ ≤ 2‖g‖/(m·reach) = reach ≤ r
+    if excess(high) >= 0.0:  # up to rounding it is the root
+        return h(high)
+    while (low := lowest + 0.5 * reach) > lowest:
+        if excess(low) >= 0.0:
+            eps = float(np.finfo(float).eps)
+            return h(scipy.optimize.brentq(excess, low, high, xtol=low * eps, rtol=4 * eps, maxiter=500))
+        high, reach = low, 0.5 * reach
+    # The hard case: the gradient has nothing along the lowest eigenvector, and ‖h‖ = lowest needs some of it.
+    open_ = values + 0.5 * m * lowest > 1e-12 * abs(float(values[-1]))
+    short = np.where(open_, -gradient / np.where(open_, values + 0.5 * m * lowest, 1.0), 0.0)
+    short[0] += np.sqrt(max(lowest**2 - float(short @ short), 0.0))
+    return short

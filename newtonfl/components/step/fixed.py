@@ -1,0 +1,148 @@
+"""Steps of fixed size: plain, with momentum, and accelerated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from newtonfl.components.curvature.base import Inverse, Operator
+from newtonfl.components.gradient.base import Anchor
+from newtonfl.components.protocol import Facts
+from newtonfl.components.step.base import Probe, Step
+from newtonfl.components.step.pace import Pace
+from newtonfl.components.step.stepsizes import Smooth, Sockets, StepRule, Stepsize
+from newtonfl.core.backend import Array, zeros
+from newtonfl.mechanisms.constants import is_number
+from newtonfl.objectives.base import Problem
+
+
+@dataclass
+class Moving:
+    """What a step of fixed size remembers.
+
+    Attributes
+    ----------
+    pace : Pace
+    vector : array, shape (d,), or None
+        The momentum v, or the point q at which gradients are asked for.
+    last : array, shape (d,), or None
+        The iterate before.
+    """
+
+    pace: Pace
+    vector: Array | None = None
+    last: Array | None = None
+
+
+@dataclass(frozen=True)
+class Fixed(Step):
+    """x⁺ = w - γ∇f(w), or w - γP⁻¹∇f(w) where a curvature hands on P⁻¹.
+
+    Parameters
+    ----------
+    stepsize : float or str
+        γ, or ``"theory"``, ``"theory-pl"`` or a multiple of one such as ``"theory*16"``.
+    rule : StepRule
+        What theory allows.
+    """
+
+    stepsize: float | str = "theory"
+    rule: StepRule = field(default_factory=Smooth)
+    needs_hessian: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        Stepsize.of(self.stepsize)
+
+    def settings(self) -> dict[str, str | float]:
+        return {"stepsize": self.stepsize}
+
+    def check(self, problem: Problem) -> None:
+        Stepsize.of(self.stepsize).check(problem, self.rule)
+
+    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Moving:
+        return Moving(Stepsize.of(self.stepsize).begin(self.rule, sockets))
+
+    def take(
+        self, state: Moving, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    ) -> tuple[Array, Any]:
+        return anchor.point - state.pace.stepsize * _direction(anchor, operator), state
+
+
+def _direction(anchor: Anchor, operator: Operator | Inverse | None) -> Array:
+    return operator.product(anchor.gradient) if isinstance(operator, Inverse) else anchor.gradient
+
+
+@dataclass(frozen=True)
+class HeavyBall(Fixed):
+    """v ← ηv + g and x⁺ = x - γv (EF21-HB, arXiv 2110.03294).
+
+    Parameters
+    ----------
+    eta : float
+        η in [0, 1).
+    """
+
+    eta: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_number(self.eta) or not 0 <= self.eta < 1:
+            raise ValueError(f"eta: given {self.eta!r}, must be a number of at least 0 and below 1")
+
+    def settings(self) -> dict[str, str | float]:
+        return {**super().settings(), "eta": self.eta}
+
+    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Moving:
+        return Moving(super().begin(facts, sockets, x0).pace, zeros(facts.dim, facts.like))
+
+    def take(
+        self, state: Moving, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    ) -> tuple[Array, Any]:
+        assert state.vector is not None
+        v = self.eta * state.vector + _direction(anchor, operator)
+        return anchor.point - state.pace.stepsize * v, Moving(state.pace, v)
+
+
+@dataclass(frozen=True)
+class Accelerated(Fixed):
+    """y⁺ = q - γ∇f(q) and q⁺ = y⁺ + β(y⁺ - y), with β = (1 - √(γμ))/(1 + √(γμ)) (Nesterov, 2004, section 2.2).
+
+    The iterate is y; clients are asked at q. f(y^k) - f* ≤ (1 - √(μ/L))ᵏ (f(x⁰) - f* + μ/2‖x⁰ - x*‖²) for γ = 1/L.
+
+    Parameters
+    ----------
+    mu : float or "theory"
+        μ; ``theory`` is what the ridge guarantees.
+    """
+
+    mu: float | Literal["theory"] = "theory"
+    needs_convexity: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.mu, str):
+            right = self.mu == "theory"
+        else:
+            right = is_number(self.mu) and 0 <= self.mu < math.inf
+        if not right:
+            raise ValueError(f"mu: given {self.mu!r}, must be 'theory' or a finite number of at least 0")
+
+    def settings(self) -> dict[str, str | float]:
+        return {**super().settings(), "mu": self.mu}
+
+    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Moving:
+        return Moving(super().begin(facts, sockets, x0).pace, x0, x0)
+
+    def asked(self, state: Moving, x: Array) -> Array:
+        assert state.vector is not None
+        return state.vector
+
+    def take(
+        self, state: Moving, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    ) -> tuple[Array, Any]:
+        gamma = state.pace.stepsize
+        mu = facts.strong_convexity if isinstance(self.mu, str) else self.mu
+        root = math.sqrt(gamma * mu)
+        y = anchor.point - gamma * _direction(anchor, operator)
+        return y, Moving(state.pace, y + (1.0 - root) / (1.0 + root) * (y - state.last), y)

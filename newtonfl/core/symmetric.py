@@ -1,0 +1,87 @@
+"""The upper triangle of a symmetric matrix as a vector: row by row, the diagonal included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from newtonfl.core.backend import Array
+
+
+@dataclass(frozen=True)
+class Triangle:
+    """Index tables of the upper triangle of a (d, d) matrix, made when they are asked for. All on the host.
+
+    Parameters
+    ----------
+    dim : int
+        d.
+
+    Raises
+    ------
+    MemoryError
+        When a table is asked for that does not fit; a method that only asks for the size goes on.
+    """
+
+    dim: int
+
+    @property
+    def size(self) -> int:
+        """d(d + 1)/2."""
+        return self.dim * (self.dim + 1) // 2
+
+    @cached_property
+    def upper(self) -> Array:
+        """Where a packed entry stands in the flattened matrix, shape (size,)."""
+        with self._fitting():
+            row, column = np.triu_indices(self.dim)
+            return row * self.dim + column
+
+    @cached_property
+    def square(self) -> Array:
+        """Where a flattened matrix's entry stands in the packed vector, shape (d * d,)."""
+        with self._fitting():
+            row, column = np.divmod(np.arange(self.dim * self.dim), self.dim)
+            return position(np.minimum(row, column), np.maximum(row, column), self.dim)
+
+    @cached_property
+    def diagonal(self) -> Array:
+        """The packed positions of the diagonal, shape (d,)."""
+        each = np.arange(self.dim)
+        return position(each, each, self.dim)
+
+    @cached_property
+    def isometry(self) -> Array:
+        """1 on the diagonal, √2 off it, shape (size,).
+
+        With these factors the 2-norm of the vector is the matrix's Frobenius norm.
+        """
+        with self._fitting():
+            factors = np.full(self.size, np.sqrt(2.0))
+            factors[self.diagonal] = 1.0
+            return factors
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            raise MemoryError(
+                f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
+                "take a first-order method such as ef21, or fewer columns"
+            ) from error
+
+
+def position(row: Array, column: Array, dim: int) -> Array:
+    """The packed position of entry (`row`, `column`), row ≤ column."""
+    return row * dim - row * (row - 1) // 2 + column - row
+
+
+@lru_cache(maxsize=64)  # clients' ranks differ, and each has its own
+def triangle(dim: int) -> Triangle:
+    """The tables for dimension `dim`."""
+    return Triangle(dim)

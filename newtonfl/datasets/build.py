@@ -1,0 +1,87 @@
+"""From a rank's rows to its Problem: intercept column, penalty, formula. Files and arrays end here alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy
+
+from newtonfl.comm.transport import InProcess, Transport
+from newtonfl.core.backend import Array
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Loss
+from newtonfl.objectives.multinomial import Multinomial
+from newtonfl.objectives.regularisers import formula
+from newtonfl.objectives.row_problem import RowProblem
+
+
+def assemble(
+    rows: Array,
+    labels: Array,
+    sizes: Array,
+    loss: Loss | int,
+    *,
+    clients: Array,
+    n_clients: int,
+    total: float,
+    transport: Transport,
+    weights: Array | None = None,
+    l2: float = 0.0,
+    nonconvex: float = 0.0,
+    intercept: bool = False,
+    penalise_intercept: bool = False,
+    like: Array = None,
+    f_star: float | None = None,
+    title: str = "",
+) -> RowProblem:
+    """The problem of rows that are here already.
+
+    Parameters
+    ----------
+    rows : array (N, c) or SciPy CSR array
+        Those of the clients held here, end to end.
+    labels : numpy.ndarray, shape (N,)
+    sizes, clients : arrays of int
+        How many rows each client held here has, and which clients these are.
+    loss : Loss or int
+        A number K stands for multinomial regression with the classes 0 to K - 1.
+    n_clients, total
+        Over all ranks: how many clients, and the sum of the weights.
+    transport : Transport
+    weights : numpy.ndarray, shape (N,), or None
+    l2, nonconvex : float
+        λ and ρ.
+    intercept, penalise_intercept : bool
+        Whether a column of ones comes last, and whether λ and ρ hold for it.
+    like : array or None
+        Names the library and device that shall hold the data.
+    f_star : float or None
+    title : str
+        Empty: the formula.
+    """
+    penalised = np.ones(rows.shape[1])
+    if intercept:
+        ones = np.ones((rows.shape[0], 1))
+        sparse = scipy.sparse.issparse(rows)
+        rows = scipy.sparse.hstack([rows, ones], format="csr") if sparse else np.hstack([rows, ones])
+        penalised = np.append(penalised, float(penalise_intercept))  # by ridge and regulariser alike
+    mean = f"(1/{total})" if weights is None else f"(1/{total:.6g})"
+    weight = "" if weights is None else "w_j "
+    if isinstance(loss, int):
+        told, penalised = f"{mean} Σ_j {weight}(log Σ_k exp(a_jᵀw_k) - a_jᵀw_{{y_j}})", np.tile(penalised, loss - 1)
+    else:
+        told = f"{mean} Σ_j {weight}{loss.formula}"
+    penalty = f" + ({l2:g}/2)‖x‖²" if l2 else ""
+    penalty += f" + {formula(nonconvex)}" if nonconvex else ""
+    if penalty and intercept and not penalise_intercept:
+        penalty += " (intercept not penalised)"
+    more: dict[str, Any] = {
+        "n_clients": n_clients, "ridge": l2 * penalised, "objective": told + penalty, "clients": clients,
+        "transport": None if isinstance(transport, InProcess) else transport, "f_star": f_star,
+        "nonconvex": nonconvex * penalised,
+    }  # fmt: skip
+    kind: Any = Multinomial if isinstance(loss, int) else GLM
+    made: RowProblem = kind(rows, labels, sizes, loss, total, weights, like, **more)
+    made.title = title or made.objective
+    return made

@@ -1,0 +1,192 @@
+"""from_arrays(): rows and labels in memory → the Problem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy
+
+from newtonfl.comm.collective import client_ids, distinct, in_order
+from newtonfl.core.backend import Array
+from newtonfl.datasets.distribute import federate
+from newtonfl.datasets.load import connected
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.losses import Loss, Poisson, loss_of
+
+MULTINOMIAL = "multinomial"
+
+
+def from_arrays(
+    X: Array,
+    y: Array,
+    loss: str | Loss = "logistic",
+    *,
+    clients: int | str | Sequence[Any] | Array | None = None,
+    sample_weight: Array | None = None,
+    l2: float = 0.0,
+    nonconvex: float = 0.0,
+    intercept: bool = False,
+    huber_delta: float = 1.35,
+    comm: Any = None,
+    own: bool = False,
+    device: str = "cpu",
+    seed: int = 0,
+    title: str = "",
+) -> Problem:
+    """The problem (1/Σw) Σ_j w_j φ(a_jᵀx, y_j) + (l2/2)‖x‖² of rows in memory.
+
+    Parameters
+    ----------
+    X : array (N, c), or SciPy sparse array
+        Rows a_j, real and finite.
+    y : array, shape (N,)
+        Numbers; for the losses of classes any two labels (the smaller one, or the first in the alphabet, becomes -1),
+        for "multinomial" any K ≥ 2 labels.
+    loss : str or Loss
+        "logistic", "squared", "huber", "squared-hinge", "poisson", "multinomial", or a :class:`newtonfl.Loss` of your
+        own. Multinomial problems have dimension (K - 1)·c: see :class:`newtonfl.objectives.multinomial.Multinomial`.
+    clients : int, str, array of shape (N,), or None
+        A number: near-equal blocks of consecutive rows, at most one a row. "SPLIT:COUNT", SPLIT of blocks, shuffled,
+        by-label, dirichlet:BETA. An array: every row's client id. None is 8; with `own`, a client a rank.
+    sample_weight : array, shape (N,), or None
+        w_j ≥ 0; None is 1.
+    l2, nonconvex : float
+        λ, and ρ of ρ Σ x_j²/(1 + x_j²).
+    intercept : bool
+        Add a last column of ones, which is not penalised.
+    huber_delta : float
+        Huber's δ, in units of y.
+    comm : mpi4py.MPI.Comm, Transport or None
+        Where to spread the clients; every rank then calls this. None keeps them in this process.
+    own : bool
+        Every rank passes rows of its own. Else all ranks pass the same rows, which is checked, and each keeps those of
+        its clients.
+    device : {"cpu", "cuda", "auto"}
+    seed : int
+        Of the drawn splits.
+    title : str
+        One line for people.
+
+    Returns
+    -------
+    Problem
+        With its rows on the ranks that hold its clients.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an array or argument is not allowed.
+    Fault
+        If that happened on another rank; the message names the rank.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
+    >>> p = nf.from_arrays(X, ["no", "yes", "yes", "no"], l2=0.1, clients=2)
+    >>> p.n_clients, p.dim
+    (2, 2)
+    """
+    transport = connected(comm)
+    numbers = {"l2": l2, "nonconvex": nonconvex, "huber_delta": huber_delta}
+    with transport.agreed("checking the arrays"):
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
+                raise TypeError(f"{name}: given {number!r}, must be a number")
+        chosen = loss if isinstance(loss, Loss) or loss == MULTINOMIAL else loss_of(loss, huber_delta)
+        X, y, weights = _checked(X, y, sample_weight)
+        classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
+        y = in_order("y: labels", y) if classifies else y
+        if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
+            raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
+        if isinstance(chosen, Poisson) and len(y) and y.min() < 0:
+            raise ValueError(f"y: loss 'poisson' needs labels of at least 0; the least is {y.min():g}")
+    settings = {key: float(number) for key, number in numbers.items()}
+    told = (
+        f"{chosen!r}, {settings}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"
+    )
+    transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's loss may print its address
+    if weights is not None:
+        with transport.agreed("leaving out rows of weight zero"):
+            kept = rows_that_count(weights, own)
+            if clients is not None and not isinstance(clients, (str, int, np.integer)):
+                clients = client_ids("clients", clients, len(y))[kept]
+            X, y, weights = X[kept], y[kept], weights[kept]
+    also = () if weights is None else (weights,)
+    shared = federate(X, y, clients=clients, transport=transport, own=own, also=also, seed=seed)
+    labels = shared.held(y)
+    final: Loss | int
+    if classifies:
+        classes = distinct(y, transport)
+        with transport.agreed("looking at the labels"):
+            few = len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2)
+            if few:
+                needed = "at least two" if chosen == MULTINOMIAL else "two"
+                some = ", ".join(map(str, classes[:8])) + (", …" if len(classes) > 8 else "")
+                raise ValueError(f"y: {needed} different labels are needed, and there are {len(classes)}: {some}")
+            codes = numbered(labels, classes)
+        final, labels = (len(classes), codes) if isinstance(chosen, str) else (chosen, 2.0 * codes - 1.0)
+    else:
+        assert isinstance(chosen, Loss)
+        final = chosen
+    return shared.problem(
+        np.asarray(labels, np.float64), None if weights is None else shared.held(weights), final, device=device,
+        l2=l2, nonconvex=nonconvex, intercept=intercept, title=title,
+    )  # fmt: skip
+
+
+def numbered(labels: Array, classes: Sequence[Any]) -> Array:
+    """Each label's number among the sorted `classes`, as float64."""
+    found, inverse = np.unique(labels, return_inverse=True)
+    return np.array([classes.index(value) for value in found.tolist()], np.float64)[inverse]
+
+
+def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None]:
+    X = scipy.sparse.csr_array(X) if scipy.sparse.issparse(X) else np.asarray(X)
+    if X.ndim != 2 or X.dtype.kind not in "fiub":
+        raise ValueError(f"X: given shape {X.shape} of {X.dtype}, must be a matrix of real numbers")
+    if not np.isfinite(X.data if scipy.sparse.issparse(X) else X).all():
+        raise ValueError("X: holds a number that is not finite")
+    y = np.asarray(y)
+    if y.shape != (X.shape[0],):
+        raise ValueError(f"y: given shape {y.shape}, must be ({X.shape[0]},), one label a row")
+    if sample_weight is None:
+        return X, y, None
+    return X, y, row_weights(sample_weight, len(y))
+
+
+def rows_that_count(weights: Array, own: bool) -> Array:
+    """The numbers of the rows whose weight is not zero.
+
+    Raises
+    ------
+    ValueError
+        If there are none, but where other ranks may have some: where each passes rows of its `own`.
+    """
+    kept = np.flatnonzero(weights)
+    if not (own or len(kept)):
+        raise ValueError("sample_weight: all weights are zero, and no row is left")
+    return kept
+
+
+def row_weights(given: Any, many: int) -> Array:
+    """`given` as `many` float64 weights; a single number is every row's.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers of at least 0, one a row.
+    """
+    weights = np.asarray(given)
+    if weights.ndim == 0:
+        weights = np.full(many, weights)
+    sound = weights.shape == (many,) and weights.dtype.kind in "biuf"
+    if not sound or not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError(
+            f"sample_weight: given shape {weights.shape} of {weights.dtype}, must be {many} finite numbers of at least "
+            "0, one a row"
+        )
+    return weights.astype(np.float64)

@@ -1,0 +1,168 @@
+"""A source is one string, ``KIND:WHAT``, read to a Table: ``libsvm:a9a``, ``csv:silos/*.csv``, ``sklearn:digits``.
+
+This is the face of three modules: where files are (datasets), one reader a format (readers), what is done to rows and
+labels once read (table).
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from newtonfl.datasets.fetch import existing, libsvm_path
+from newtonfl.datasets.readers import SKLEARN, read_csv, read_libsvm, read_npz, read_sklearn
+from newtonfl.datasets.table import Table, scale, some, store, two_classes
+
+__all__ = [
+    "KINDS",
+    "Table",
+    "parse_source",
+    "is_glob",
+    "read",
+    "absolute",
+    "at_hand",
+    "expand",
+    "same_columns",
+    "store",
+    "two_classes",
+    "some",
+    "scale",
+]
+
+KINDS = ("libsvm", "csv", "npz", "sklearn")
+
+
+def parse_source(source: str) -> tuple[str, str]:
+    """Split ``KIND:WHAT``, or raise a ValueError that says which kinds there are."""
+    kind, colon, what = source.partition(":")
+    if kind not in KINDS or not colon or not what.strip():
+        raise ValueError(f"source: given {source!r}, must be libsvm:NAME_OR_PATH, csv:PATH, npz:PATH or sklearn:NAME")
+    if kind == "sklearn" and what not in SKLEARN:
+        raise ValueError(f"source: given {source!r}, the scikit-learn sets are {', '.join(SKLEARN)}")
+    return kind, what
+
+
+def is_glob(source: str) -> bool:
+    """Whether `source` is a pattern for several files."""
+    return any(sign in source for sign in "*?[") and not Path(source.partition(":")[2]).is_file()
+
+
+def read(
+    source: str,
+    *,
+    folder: Path = Path("."),
+    features: int | None = None,
+    label: str | int | None = None,
+    group: str | int | None = None,
+) -> Table:
+    """Read one source.
+
+    Parameters
+    ----------
+    source : str
+        ``libsvm:NAME_OR_PATH``, ``csv:PATH``, ``npz:PATH`` or ``sklearn:NAME``.
+    folder : Path
+        What relative paths are relative to: the problem file's folder.
+    features : int, optional
+        Number of columns d. LIBSVM text does not say it, and the largest index may fall short of it.
+    label : str or int, optional
+        CSV only: the label's column, by name or by number from 0. The last column by default.
+    group : str or int, optional
+        CSV: a column, by name or by number, that is no feature but says to whom a row belongs; it may be text.
+        npz: the name of an array.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file; the message names every place that was searched.
+    ValueError
+        If what is found is not sound: the message names the file and the line or row.
+    """
+    kind, what = parse_source(source)
+    if label is not None and kind != "csv":
+        raise ValueError(f"{source}: label = {label!r} picks a column of a CSV file; {kind} keeps its labels apart")
+    if group is not None and kind not in ("csv", "npz"):
+        raise ValueError(f"{source}: there is no column {group!r} to split by; only csv and npz sources can have one")
+    codes = None
+    if kind == "sklearn":
+        rows, labels = read_sklearn(what)
+    elif kind == "libsvm":
+        rows, labels = read_libsvm(libsvm_path(what, folder), features)
+    else:
+        path = existing(what, folder)
+        rows, labels, marks = read_csv(path, label, group) if kind == "csv" else read_npz(path, group)
+        codes = None if marks is None else np.unique(marks, return_inverse=True)[1].astype(np.int64)
+    if features is not None and rows.shape[1] != features:
+        raise ValueError(f"{source}: features = {features}, but there are {rows.shape[1]} columns of features")
+    return Table(store(rows), labels, source, codes)
+
+
+def expand(source: str, folder: Path = Path(".")) -> list[str]:
+    """The single-file sources, sorted, that a source with a pattern such as ``csv:silos/*.csv`` stands for.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no file matches.
+    """
+    kind, pattern = parse_source(source)
+    if kind == "sklearn" or not is_glob(source):
+        return [source]
+    found = sorted(name for name in glob.glob(pattern, root_dir=folder, recursive=True) if (folder / name).is_file())
+    if not found:
+        raise FileNotFoundError(f"{source}: no file matches {pattern!r} in {folder.resolve()}")
+    return [f"{kind}:{name}" for name in found]
+
+
+def absolute(source: str, folder: Path) -> str:
+    """The same source for a problem file that lies elsewhere: a path relative to `folder` is made absolute."""
+    kind, what = parse_source(source)
+    bare = kind == "libsvm" and Path(what).name == what and not is_glob(source)
+    if kind == "sklearn" or (bare and not (folder / what).is_file()):
+        return source
+    path = Path(what).expanduser()
+    if is_glob(source) and not path.is_absolute():  # the folder's own name is no pattern
+        return f"{kind}:{Path(glob.escape(str(folder.absolute()))) / path}"
+    return f"{kind}:{(folder / path).absolute()}"
+
+
+def at_hand(source: str, folder: Path) -> str:
+    """Where a single source is, without a download.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there; the message says whether a solve would download it.
+    ValueError
+        If a known set's file is not that set.
+    """
+    kind, what = parse_source(source)
+    if kind == "sklearn":
+        return "comes with scikit-learn"
+    return str(libsvm_path(what, folder, download=False) if kind == "libsvm" else existing(what, folder))
+
+
+def same_columns(counts: Mapping[str, int]) -> int:
+    """The number of columns that all files have, given each file's.
+
+    Raises
+    ------
+    ValueError
+        If two files differ.
+    """
+    (first, columns), *others = counts.items()
+    for other, count in others:
+        if count != columns:
+            remedy = "; LIBSVM text leaves out what is zero: set features = N under [data]"
+            raise ValueError(
+                f"{first} has {columns} columns of features and {other} has {count}: all files must have as many"
+                + (remedy if other.startswith("libsvm:") else "")
+            )
+    return columns

@@ -1,0 +1,148 @@
+"""The methods of a comparison: made definite first, then run one after the other on the same start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from newtonfl import registry
+from newtonfl.comm.transport import Fault, InProcess
+from newtonfl.core.backend import Array
+from newtonfl.methods import Method
+from newtonfl.objectives.base import Problem
+from newtonfl.results import costs
+from newtonfl.results.history import Record
+from newtonfl.solver.optimum import optimum
+from newtonfl.solver.solve import Result, solve
+
+Asked = Sequence[str | Method] | Mapping[str, str | Method]
+"""Methods as a user names them: texts or Methods, with labels of their own or without."""
+
+
+class Solution:
+    """x* and f*, found once, when first asked for: by every rank at the same time."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    @cached_property
+    def found(self) -> tuple[Array, float]:
+        """x* and f(x*)."""
+        return optimum(self.problem)
+
+    @property
+    def x(self) -> Array:
+        """x*."""
+        return self.found[0]
+
+    @cached_property
+    def f(self) -> float | None:
+        """f*: the problem's own, else found; None where the problem need not be convex."""
+        known = self.problem.f_star
+        return self.found[1] if known is None and not self.problem.nonconvex else known
+
+    @property
+    def measure(self) -> costs.Measure:
+        """What runs are compared by."""
+        return "gradient_norm" if self.problem.nonconvex and self.problem.f_star is None else "gap"
+
+
+def resolve(
+    problem: Problem, methods: Asked, solution: Solution, x0: Array | None = None, seed: int = 0
+) -> dict[str, Method]:
+    """The methods by label, with every setting made definite; a refusal names the label.
+
+    A method that asks for the optimum gets it. Each joins once, so that a refusal that only the join or the first
+    step size finds comes before anything runs.
+    """
+    transport = problem.transport or InProcess()
+    with transport.agreed("reading the methods"):
+        asked = _labelled(methods)
+        wanting = {label for label, given in asked.items() if isinstance(given, str) and _needs_optimum(given)}
+        made = {label: _made(label, given, {}) for label, given in asked.items() if label not in wanting}
+    extra = {"optimum": solution.x} if wanting else {}
+    with transport.agreed("checking the methods"):
+        made |= {label: _made(label, asked[label], extra) for label in asked if label in wanting}
+        entries = {label: _resolved(label, made[label], problem) for label in asked}
+    for label, method in entries.items():
+        try:
+            solve(problem, method, tol=0.0, rounds=0, x0=x0, seed=seed)
+        except Fault as error:
+            raise Fault(f"method {label}: {error}", error.bad_input) from error
+        except ValueError as error:
+            raise _named(label, error) from error
+    return entries
+
+
+def each(
+    problem: Problem,
+    entries: Mapping[str, Method],
+    solution: Solution,
+    *,
+    rounds: int = 1000,
+    x0: Array | None = None,
+    seed: int = 0,
+    callback: Callable[[str, Record], object] | None = None,
+) -> Iterator[tuple[str, Result]]:
+    """Run one method after the other, and yield each result with its label; ``callback(label, record)`` hears all."""
+    known, f_star = problem.f_star, solution.f
+    for label, method in entries.items():
+
+        def enough(record: Record, label: str = label) -> bool:
+            if callback is not None:
+                callback(label, record)
+            return costs.reached(record, costs.ACCURACIES[-1], solution.measure)
+
+        problem.f_star = f_star  # for the records' gaps
+        try:
+            result = solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough)
+        finally:
+            problem.f_star = known
+        yield label, result
+
+
+def _labelled(methods: Asked) -> dict[str, str | Method]:
+    if isinstance(methods, str):
+        raise TypeError(f"methods: given the one text {methods!r}, must be a list of texts or Methods")
+    if isinstance(methods, Mapping):
+        pairs = [*methods.items()]
+    else:
+        pairs = [(given.name if isinstance(given, Method) else str(given), given) for given in methods]
+    if not pairs:
+        raise ValueError("methods: given none, must be at least one")
+    labels = [label for label, _ in pairs]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise ValueError(f"methods: given {twice!r} twice; give other settings, or a mapping with two labels")
+    return dict(pairs)
+
+
+def _needs_optimum(given: str) -> bool:
+    name, settings = registry.parse(given)
+    if registry.asks_for_optimum(name) and "optimum" in settings:
+        raise ValueError(f"{given}: optimum is given, and {name} gets it by itself")
+    return registry.asks_for_optimum(name)
+
+
+def _made(label: str, given: str | Method, extra: dict[str, Any]) -> Method:
+    if isinstance(given, Method):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"methods: given {type(given).__name__} as {label!r}, must be a text or a Method")
+    name, settings = registry.parse(given)
+    try:
+        return registry.method(name, {**settings, **extra})
+    except ValueError as error:
+        raise _named(label, error) from error
+
+
+def _resolved(label: str, method: Method, problem: Problem) -> Method:
+    try:
+        return method.resolved(problem)
+    except ValueError as error:
+        raise _named(label, error) from error
+
+
+def _named(label: str, error: ValueError) -> ValueError:
+    return ValueError(f"method {label}: {error}")

@@ -1,0 +1,141 @@
+"""DIANA and its relatives: unbiased messages about differences, and a shift that is learned."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from newtonfl.components.gradient.anchored import AnchoredGradient
+from newtonfl.components.gradient.shared_gradient import variance
+from newtonfl.components.model.base import Model
+from newtonfl.components.model.replayed import ReplayedModel
+from newtonfl.components.participation import Trace, Uniform
+from newtonfl.components.step.stepsizes import Sockets, StepRule
+from newtonfl.compressors import Compressor, Dithering, Natural, RandK
+from newtonfl.mechanisms import EFBV, Diana
+from newtonfl.mechanisms.constants import bias_and_variance, omega
+from newtonfl.methods.first_order.preset import Given, anchored, downward, first_order
+from newtonfl.methods.second_order.preset import on_wire
+
+
+def _upward(at: Sockets) -> EFBV:
+    """The mechanism of the clients' messages."""
+    assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EFBV)
+    return at.gradient.mechanism
+
+
+def within_theory(key: str, rate: float, omega: float) -> None:
+    """Refuse a rate of the shifts that no theorem has."""
+    if rate > (1.0 + 1e-12) / (1.0 + omega):
+        raise ValueError(f"{key}: given {rate:g}, and theory needs at most 1/(1+ω) = {1.0 / (1.0 + omega):g}")
+
+
+@dataclass(frozen=True)
+class DianaRule(StepRule):
+    """γ = 1/((1 + ω_down)(1 + 6v) L_max), v = ω/n where all take part (Gorbunov, Hanzely, Richtárik, arXiv 1905.11261).
+
+    For convex f_i and μ-strongly convex f, E‖x^k - x*‖² + Mγ²mean ‖h_i - ∇f_i(x*)‖² shrinks by max{1 - γμ, 1 - pα/2} a
+    round, with p the chance of taking part, M = 4(1 + ω_down)v/(pα) and α ≤ 1/(1+ω). A direction that goes down
+    through an unbiased compressor has (1 + ω_down) times the second moment, and a sample of τ clients the variance v =
+    (ω + (n-τ)/(n-1))/τ of a mean (independent ones (ω + 1 - p)/(np)): both are derived here with that paper's lemma.
+    """
+
+    needs_convexity = True
+    formula = linear_formula = "1/((1 + ω_down)(1 + 6v)·max(L_i))"
+
+    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+        n, dim = at.facts.n_clients, at.facts.dim
+        up = omega(_upward(at).compressor, dim)
+        down = omega(at.model.mechanism.compressors()[0], dim) if isinstance(at.model, ReplayedModel) else 0.0
+        drawn = isinstance(at.participation, Uniform) or at.share == 1.0
+        v = variance(up, n, at.share) if drawn else (up + 1.0 - at.share) / (n * at.share)
+        most = at.most
+        within_theory("alpha", float(_upward(at).rates([dim])[0]), up)
+        constants = {"L_max": most, "omega": up, "v": v, "omega_down": down}
+        return 1.0 / ((1.0 + down) * (1.0 + 6.0 * v) * most), constants
+
+
+def _diana(given: Given) -> AnchoredGradient:
+    return anchored(given, Diana(given["compressor"], given["alpha"]))
+
+
+diana = first_order(
+    "diana",
+    """DIANA (Mishchenko, Gorbunov, Takáč, Richtárik, arXiv 1901.09269): g = mean h_i + mean Q(∇f_i - h_i), Q unbiased.
+
+    h_i ← h_i + αQ(∇f_i - h_i), h_i⁰ = 0. Linear for strongly convex f: see
+    :class:`newtonfl.methods.first_order.diana.DianaRule`. ``alpha`` is α in [0, 1]; ``theory`` is 1/(1+ω).""",
+    gradient=_diana,
+    rule=DianaRule(),
+    compressor=RandK("0.1d"),
+    alpha="theory",
+)
+
+
+@dataclass(frozen=True)
+class EFBVRule(StepRule):
+    """γ = 1/(L + L̃√(r_av/r)/s) with s = √((1+r)/(2r)) - 1 (EF-BV, arXiv 2205.04180).
+
+    r = (1-λ+λη)² + λ²ω and r_av = (1-ν+νη)² + ν²ω/n; f - f* shrinks by max{1 - γμ, (r+1)/2} a round under the PŁ
+    condition.
+    """
+
+    formula = linear_formula = "1/(L + √mean(L_i²)·√(r_av/r)/s)"
+
+    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+        n, dim, up = at.facts.n_clients, at.facts.dim, _upward(at)
+        bias, spread = bias_and_variance(up.compressor, dim)
+        lam, nu = float(up.rates([dim])[0]), float(up.gains([dim])[0])
+        r = (1.0 - lam + lam * bias) ** 2 + lam**2 * spread
+        averaged = (1.0 - nu + nu * bias) ** 2 + nu**2 * spread / n
+        plus = math.sqrt(float((at.each**2).mean()))
+        constants = {"L": at.smoothness, "L_plus": plus, "r": r, "r_av": averaged}
+        if r >= 1.0:
+            raise ValueError(f"ef-bv's theorem needs (1-λ+λη)² + λ²ω below 1, and λ = {lam:g} makes it {r:g}")
+        if r == 0.0:  # nothing is lost
+            return 1.0 / at.smoothness, constants
+        s = math.sqrt((1.0 + r) / (2.0 * r)) - 1.0
+        return 1.0 / (at.smoothness + plus * math.sqrt(averaged / r) / s), constants
+
+
+ef_bv = first_order(
+    "ef-bv",
+    """EF-BV (Condat, Yi, Richtárik, arXiv 2205.04180): h_i ← h_i + λC(∇f_i - h_i) and g = mean h_i + ν·mean C(·).
+
+    For compressors with bias and variance: λ = ν = 1 is EF21 from zero, λ = 1/(1+ω), ν = 1 is DIANA. ``theory`` takes
+    the paper's λ and ν, ν with the clients' draws averaged. ``lam`` is λ in [0, 1], ``nu`` is ν in (0, 1].""",
+    mechanism=lambda given: EFBV(given["compressor"], given["lam"], given["nu"]),
+    rule=EFBVRule(),
+    compressor=RandK("0.1d"),
+    batch="full",
+    lam="theory",
+    nu="theory",
+)
+
+
+def _replayed(given: Given) -> Model:
+    down, part = given["down"], given["participation"]
+    if isinstance(part, Trace):
+        raise ValueError(f"participation: given {part!r}, and artemis needs clients drawn at random: use uniform:8")
+    if isinstance(down, str):
+        return downward(given)
+    if not isinstance(down, Compressor):
+        raise TypeError(f"down: given {down!r}, must be 'exact' or an unbiased Compressor such as Natural()")
+    return ReplayedModel(on_wire(Diana(down, 0.0), given["wire"]))
+
+
+artemis = first_order(
+    "artemis",
+    """Artemis (Philippenko, Dieuleveut, arXiv 2006.14591): DIANA with partial participation and compression downwards.
+
+    g = mean h_i + (1/pn)Σ Q(∇f_i - h_i) over the clients that take part, each with chance p (pn = τ of uniform:τ); Ω =
+    Q(g) goes down and x⁺ = x - γΩ. Who was away is told the directions that it missed, or x where that is shorter. The
+    step is that of :class:`newtonfl.methods.first_order.diana.DianaRule`, and ``alpha`` is α as for DIANA.""",
+    gradient=_diana,
+    model=_replayed,
+    rule=DianaRule(),
+    compressor=Dithering(),
+    alpha="theory",
+    participation=Uniform(0.5),
+    down=Natural(),
+)

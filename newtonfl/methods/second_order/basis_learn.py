@@ -1,0 +1,48 @@
+"""Basis Learn: Hessians learned in a basis of the client's own data."""
+
+from __future__ import annotations
+
+from newtonfl.components.participation import Uniform
+from newtonfl.compressors import TopK
+from newtonfl.methods.second_order.preset import preset
+
+bl1 = preset(
+    "bl1",
+    """BL1 (Qian, Islamov, Safaryan, Richtárik, Basis Matters, arXiv 2111.01847, Algorithm 1).
+
+    S_i = C(h_i(∇²f_i(z)) - L_i) compresses coefficients in the basis, by default that of the client's own rows:
+    r(r+1)/2 and r numbers for Hessian and gradient, for a set-up of r·d. x⁺ = z - [H]_λ⁻¹g with H from before this
+    round's message; models and gradients may be lazy as in FedNL-BC. In the symmetric basis this is FedNL.
+
+    Conditions: local; ‖z - x*‖² ≤ A_M μ²/(4H²B_M) and mean ‖L_i - L_i*‖² ≤ A_M μ²/(16 N_B R² B_M); then the distance
+    shrinks by 1 - min{A_M, p}/2 a round, superlinearly for an exact model and p = 1.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> p = nf.load("breast_cancer", clients=40)
+    >>> nf.solve(p, nf.bl1(), x0=nf.optimum(p)[0] + 0.01).converged
+    True
+    """,
+    without=("participation",),
+    basis="data",
+    compressor=TopK("1r"),
+    step="project",
+    step_uses="before",
+)
+
+bl2 = preset(
+    "bl2",
+    """BL2: Basis Learn with partial participation (arXiv 2111.01847, Algorithm 2).
+
+    x⁺ = (H + l·I)⁻¹g with g_i = (H_i + l_i I) w_i - ∇f_i(w_i); τ clients hear a compressed model each, learn their
+    coefficients at z_i, and with probability p move w_i to z_i. The server keeps z_i and w_i (2nd numbers).
+
+    Conditions: every f_i μ-strongly convex; ‖z_i - x*‖² ≤ A_M μ²/((6H² + 24H_1²)B_M); rate 1 - τ min{p, A_M}/(2n).
+    """,
+    without=("step", "lipschitz", "line_search", "armijo", "backtrack", "gradient", "step_uses"),
+    basis="data",
+    compressor=TopK("1r"),
+    participation=Uniform(0.5),
+    gradient="invariant",
+)

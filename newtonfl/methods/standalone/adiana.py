@@ -1,0 +1,215 @@
+"""ADIANA: DIANA with Nesterov's acceleration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from newtonfl.bases import Coordinates, equal_blocks
+from newtonfl.comm.messages import Dense
+from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.components.gradient.anchored import AnchoredGradient
+from newtonfl.components.gradient.base import with_ridge
+from newtonfl.components.model.base import ExactModel
+from newtonfl.components.participation import All
+from newtonfl.components.protocol import Announcement, Exchange, Facts, Method
+from newtonfl.components.step.pace import Pace
+from newtonfl.components.step.stepsizes import Sockets, StepRule, Stepsize
+from newtonfl.compressors import Compressor, RandK
+from newtonfl.core.backend import Array, to_host, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import SERVER, Key
+from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
+from newtonfl.methods.first_order.preset import as_text
+from newtonfl.methods.second_order.preset import offer, one_of
+from newtonfl.methods.standalone.exact import for_each, heard
+from newtonfl.objectives.base import Problem
+
+
+@dataclass(frozen=True)
+class AdianaRule(StepRule):
+    """η = min{1/(2L), n/(64ωL(2p(ω+1)+1)²)} with L the largest L_i (arXiv 2002.11364).
+
+    Parameters
+    ----------
+    omega, p : float
+        ω of the compressor, and how likely w moves.
+    """
+
+    omega: float
+    p: float
+    formula = linear_formula = "min{1/(2L), n/(64ωL(2p(ω+1)+1)²)}"
+
+    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+        most, w = at.most, self.omega
+        noise = 64.0 * w * most * (2.0 * self.p * (w + 1.0) + 1.0) ** 2
+        eta = min(1.0 / (2.0 * most), at.facts.n_clients / noise if noise else math.inf)
+        return eta, {"L_max": most, "omega": w, "p": self.p}
+
+
+def move_chance(omega: float, n: int) -> float:
+    """p = min{1, max{α/2, (α/2)(√(n/(32ω)) - 1)}} with α = 1/(1+ω)."""
+    half = 0.5 / (1.0 + omega)
+    return min(1.0, max(half, half * (math.sqrt(n / (32.0 * omega)) - 1.0))) if omega else 1.0
+
+
+@dataclass
+class AdianaServer:
+    """What the server remembers; arrays of shape (d,).
+
+    Attributes
+    ----------
+    x : array
+        y of the paper, the iterate.
+    z, w : array
+        The momentum's sequence, and the point at which the shifts look.
+    told : bool
+        Whether the clients know w.
+    mean : array
+        h = mean h_i.
+    pace : Pace
+        η.
+    facts : Facts
+    """
+
+    x: Array
+    z: Array
+    w: Array
+    told: bool
+    mean: Array
+    pace: Pace
+    facts: Facts
+
+
+@dataclass
+class AdianaClients:
+    """What clients remember: w, shape (n, d), and h_i, a block each."""
+
+    w: Array
+    shift: Blocks
+
+
+@dataclass(frozen=True)
+class Adiana(Method):
+    """See :data:`adiana`."""
+
+    compressor: Compressor
+    stepsize: float | str
+    p: float | Literal["theory"]
+    ridge: Literal["server", "clients"]
+    moves: float = 1.0
+    name: str = "adiana"
+
+    def __post_init__(self) -> None:
+        a_compressor("compressor", self.compressor)
+        one_of("ridge", self.ridge, ("server", "clients"))
+        Stepsize.of(self.stepsize)
+        if isinstance(self.p, str):
+            one_of("p", self.p, ("theory",))
+        else:
+            a_probability("p", self.p)
+
+    def settings(self) -> dict[str, str | float]:
+        return {"compressor": as_text(self.compressor), "stepsize": self.stepsize, "p": self.p, "ridge": self.ridge}
+
+    def sockets(self) -> dict[str, str]:
+        return {"exchanges": "x, and w where it has moved, down; Q(∇f_i(x) - h_i) and Q(∇f_i(w) - h_i) up"}
+
+    def resolved(self, problem: Problem) -> Self:
+        problem.check_convex(self.name)
+        made = replace(self, compressor=self.compressor.for_dimension(problem.dim))
+        _space(problem.n_clients, problem.dim).check(made.compressor)
+        rule = made._rule(problem.n_clients, problem.dim)
+        Stepsize.of(self.stepsize).check(problem, rule)
+        return replace(made, moves=rule.p)
+
+    def hush(self, n_clients: int) -> float:
+        # The sequences swing about the solution with the pace at which w moves.
+        return 1.0 / self.moves - 1.0
+
+    def _rule(self, n: int, dim: int) -> AdianaRule:
+        w = omega(self.compressor, dim)
+        return AdianaRule(w, move_chance(w, n) if isinstance(self.p, str) else self.p)
+
+    def greeting_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, heard: dim
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], AdianaClients]:
+        rows = for_each(x0, problem)
+        return [{} for _ in problem.clients], AdianaClients(rows, equal_blocks(0.0 * rows))
+
+    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> AdianaServer:
+        facts = replace(facts, ridge_inside=self.ridge == "clients")
+        at = Sockets(facts, AnchoredGradient(), ExactModel(), All())
+        pace = Stepsize.of(self.stepsize).begin(self._rule(facts.n_clients, facts.dim), at)
+        return AdianaServer(x0, x0, x0, True, zeros(facts.dim, facts.like), pace, facts)
+
+    def theory(self, server: AdianaServer) -> list[str]:
+        return server.pace.notes()
+
+    def round(self, server: AdianaServer, exchange: Exchange, key: Key) -> AdianaServer:
+        facts, space = server.facts, _space(server.facts.n_clients, server.facts.dim)
+        p, eta, mu = self._rule(facts.n_clients, facts.dim).p, server.pace.stepsize, facts.strong_convexity
+        theta1 = min(0.25, math.sqrt(eta * mu / p))
+        gamma = eta / (2.0 * (theta1 + eta * mu)) if mu > 0 else 0.0
+        beta = 1.0 - gamma * mu
+
+        x = theta1 * server.z + 0.5 * server.w + (0.5 - theta1) * server.x
+        parts: Parts = {"model": Dense(to_host(x))}
+        if not server.told:
+            parts["anchor"] = Dense(to_host(server.w))
+        replies = exchange(Announcement(key.round, parts), lambda part, client, heard: facts.dim)
+        weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
+        g = with_ridge(space.accumulate(server.mean + 0.0, replies.told("gradient"), weights), x, facts)
+        mean = space.accumulate(server.mean, replies.told("change"), self._rate(facts.dim) * weights)
+
+        y = x - eta * g
+        z = beta * server.z + (1.0 - beta) * x + (gamma / eta) * (y - x)
+        moves = bool(key.of(SERVER).to("anchor coin").generator().random() < p)
+        # w moves to the y from before this step.
+        return AdianaServer(y, z, server.x if moves else server.w, not moves, mean, server.pace, facts)
+
+    def _rate(self, dim: int) -> float:
+        """α."""
+        return 1.0 / (1.0 + omega(self.compressor, dim))
+
+    def respond(
+        self, clients: AdianaClients, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[list[Parts], Any]:
+        problem = problem.with_local_ridge() if self.ridge == "clients" else problem
+        to_all, held = announcement.to_all, problem.clients
+        w = for_each(heard(to_all["anchor"], problem), problem) if "anchor" in to_all else clients.w
+        space, shift = _space(len(held), problem.dim), clients.shift
+
+        def said(point: Array, purpose: str) -> Any:
+            difference = equal_blocks(problem.at(point).gradient + 0.0) - shift
+            return space.compress(self.compressor, difference, held, key.to(purpose))
+
+        news, changes = said(heard(to_all["model"], problem), "gradient"), said(w[0, :], "anchor")
+        moved = space.add(shift, changes, np.full(len(held), self._rate(problem.dim)))
+        replies: list[Parts] = [{"gradient": n, "change": c} for n, c in zip(news, changes, strict=True)]
+        return replies, AdianaClients(w, moved)
+
+
+def _space(n: int, dim: int) -> Coordinates:
+    return Coordinates(np.full(n, dim))
+
+
+adiana = offer(
+    "adiana",
+    """ADIANA (Li, Kovalev, Qian, Richtárik, arXiv 2002.11364): accelerated DIANA, Q unbiased; three sequences.
+
+    x = θ₁z + θ₂w + (1-θ₁-θ₂)y is asked: g = h + mean Q(∇f_i(x) - h_i); y⁺ = x - ηg, z⁺ = βz + (1-β)x + (γ/η)(y⁺ - x);
+    h_i ← h_i + αQ(∇f_i(w) - h_i), and w⁺ = y with probability p. θ₂ = ½, θ₁ = min{¼, √(ημ/p)}, γ = η/(2(θ₁ + ημ)), β =
+    1 - γμ, α = 1/(1+ω). Two messages go up in a round: the papers that compare count one. Linear for strongly convex
+    f: of the order of ω + √(κω/n·(1 + …)) rounds for each digit. Numbers are sent as float64.
+
+    Settings: ``compressor`` is Q; ``stepsize`` is η, a number, ``theory`` or a multiple; ``p`` is p, a probability or
+    ``theory``; ``ridge`` as everywhere. What is not allowed raises ValueError or TypeError.
+    """,
+    {"compressor": RandK("0.1d"), "stepsize": "theory", "p": "theory", "ridge": "server"},
+    lambda given: Adiana(given["compressor"], given["stepsize"], given["p"], given["ridge"]),
+)

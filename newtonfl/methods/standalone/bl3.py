@@ -1,0 +1,288 @@
+"""BL3 (Qian, Islamov, Safaryan, Richtárik, arXiv 2111.01847, Algorithm 3): Basis Learn with a bound instead of l."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, Self
+
+import numpy as np
+
+from newtonfl.bases import Coordinates, TriangleCoordinates, equal_blocks
+from newtonfl.comm.coding import Precision
+from newtonfl.comm.messages import Dense
+from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.components.client_state import put_clients, take_clients
+from newtonfl.components.curvature.base import Wanted
+from newtonfl.components.curvature.learned import LearnedHessian, LearnedState, Learner
+from newtonfl.components.gradient.invariant import InvariantGradient, own_coin
+from newtonfl.components.model.base import Model, Views
+from newtonfl.components.participation import Participation, Uniform
+from newtonfl.components.protocol import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.components.step.base import SingularStep, diagonal
+from newtonfl.compressors import TopK
+from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import SERVER, Key
+from newtonfl.kernels import cholesky, cholesky_solve
+from newtonfl.mechanisms import Memory
+from newtonfl.methods.second_order.preset import preset
+from newtonfl.objectives.base import Point, Problem
+
+_LEAST = 1e-3  # c
+
+
+@dataclass
+class BL3Server:
+    """What the server remembers: O(d²) numbers, and w_i (and z_i where the model is compressed) of every client.
+
+    Attributes
+    ----------
+    x : array, shape (d,)
+    views : Views
+        z_i, the clients' views of x.
+    learned : LearnedState
+        The mean of the L_i.
+    gamma, beta : numpy.ndarray, shape (n,)
+        γ_i and β_i as they were told last.
+    g : array, shape (2d,)
+        g_1 = (1/n) Σ A_i w_i, and behind it g_2 = (1/n) Σ C_i w_i + ∇f_i(w_i).
+    anchors : array, shape (n, d)
+        w_i.
+    facts : Facts
+    """
+
+    x: Array
+    views: Views
+    learned: LearnedState
+    gamma: Array
+    beta: Array
+    g: Array
+    anchors: Array
+    facts: Facts
+
+
+@dataclass
+class BL3Clients:
+    """What clients remember; every field has the clients' axis first.
+
+    Attributes
+    ----------
+    model, anchor, gradient : arrays, shape (n, d)
+        z_i, w_i and ∇f_i(w_i).
+    learner : Learner
+        L_i.
+    gamma : numpy.ndarray, shape (n,)
+        γ_i.
+    g : Memory
+        g_{i,1} and behind it g_{i,2}, 2d numbers, as the server knows them.
+    """
+
+    model: Array
+    anchor: Array
+    gradient: Array
+    learner: Learner
+    gamma: Array
+    g: Memory
+
+
+@dataclass(frozen=True)
+class BL3(Method):
+    """See :func:`bl3`."""
+
+    curvature: LearnedHessian
+    gradient: InvariantGradient
+    model: Model
+    participation: Participation
+    c: float
+    wire: Precision
+    name: str = "bl3"
+
+    def resolved(self, problem: Problem) -> Self:
+        problem.check_convex(self.name)
+        self.participation.check(problem.n_clients)
+        curvature, model = self.curvature.resolved(problem), self.model.for_dimension(problem.dim)
+        return replace(self, curvature=curvature, model=model)
+
+    def settings(self) -> dict[str, str | float]:
+        sockets = {**self.curvature.settings(), **self.gradient.settings(), **self.model.settings()}
+        return {**sockets, "c": self.c, "participation": self.participation.text, "wire": self.wire}
+
+    def sockets(self) -> dict[str, str]:
+        return {
+            "model": repr(self.model),
+            "participation": repr(self.participation),
+            "gradient": "A_i w_i and C_i w_i + ∇f_i(w_i)",
+            "curvature": f"βA - C of {self.curvature!r}",
+        }
+
+    def greeting_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, heard: self.curvature.greeting_sizes(dim, part, heard)
+
+    # -- set-up
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], BL3Clients]:
+        greetings, learner = self.curvature.join(problem, x0, key)
+        n = len(problem.clients)
+        model = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
+        g = Memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
+        return greetings, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
+
+    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> BL3Server:
+        n, d = facts.n_clients, facts.dim
+        learned = self.curvature.start(facts, greetings, np.full(n, 1.0 / n))
+        views = self.model.start(x0, n if self.participation.partial else 0, None)
+        anchors = namespace(x0).broadcast_to(x0, (n, d)) + 0.0
+        return BL3Server(x0, views, learned, np.zeros(n), np.zeros(n), zeros(2 * d, facts.like), anchors, facts)
+
+    # -- the server's side
+
+    def round(self, server: BL3Server, exchange: Exchange, key: Key) -> BL3Server:
+        facts, mine = server.facts, key.of(SERVER)
+        # Round 0 tells the server where everyone stands.
+        part = None if key.round == 0 else self.participation.drawn(facts.n_clients, mine.to("participation"))
+        to_all, to_one, views = self.model.announce(server.views, server.x, part, mine.to("model"))
+        replies = exchange(Announcement(key.round, to_all, to_one, part, part), self._reply_sizes(server))
+        server = self._hear(replace(server, views=views), replies)
+        beta, gamma = float(server.beta.max()), float(np.sum(server.gamma) / facts.n_clients)
+        coordinates = server.learned.coordinates
+        # βA - C with A = L + 2γΣB and C = 2γΣB.
+        h = coordinates.square(beta * server.learned.mean + 2.0 * gamma * (beta - 1.0))
+        factor = cholesky(h + diagonal(facts.ridge, facts))
+        if factor is None:
+            raise SingularStep("the matrix of the step is not positive definite")
+        x = cholesky_solve(factor, beta * server.g[: facts.dim] - server.g[facts.dim :])
+        return replace(server, x=x)
+
+    def _hear(self, server: BL3Server, replies: Replies) -> BL3Server:
+        n, d = server.facts.n_clients, server.facts.dim
+        weights, space = np.full(len(replies.clients), 1.0 / n), Coordinates(np.full(n, 2 * d))
+        learned, _ = self.curvature.hear(server.learned, replies, weights)
+        g, gamma, beta = server.g, server.gamma.copy(), server.beta.copy()
+        anchors = [server.anchors[i, :] for i in range(n)]
+        seen, scales = self.model.seen(server.views, replies.clients), replies.scalars("scale")
+        for j, (client, parts) in enumerate(zip(replies.clients, replies.parts, strict=True)):
+            if "gradient" in parts:
+                anchors[client], one = seen[j, :], np.array([client])
+                g, _ = self.gradient.mechanism.receive(g, [parts["gradient"]], space, weights[j : j + 1], one)
+            else:
+                change = float(scales[j] - gamma[client])
+                g = g + float(weights[j]) * self._moved(
+                    server.learned.coordinates, int(client), parts, change, anchors[client]
+                )
+        gamma[replies.clients], beta[replies.clients] = scales, replies.scalars("bound")
+        return replace(server, learned=learned, gamma=gamma, beta=beta, g=g, anchors=namespace(server.x).stack(anchors))
+
+    def _moved(self, coordinates: TriangleCoordinates, i: int, parts: Parts, gamma: float, w: Array) -> Array:
+        """What a round adds to A_i w and C_i w, `gamma` being γ_i's change: both ends work it out alike."""
+        ones = 2.0 * gamma * _ones(w)
+        learned = self.curvature.moved(coordinates, i, parts.get("curvature"), 0.0, w)
+        return namespace(w).concat([learned + ones, ones])
+
+    def _reply_sizes(self, server: BL3Server) -> Sizes:
+        own = {"scale": 1, "bound": 1, "gradient": 2 * server.facts.dim}
+        return lambda part, client, heard: (
+            own[part] if part in own else self.curvature.reply_size(server.learned, part, client)
+        )
+
+    # -- the clients' side
+
+    def respond(
+        self, clients: BL3Clients, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[list[Parts], BL3Clients]:
+        if announcement.hears is None:
+            return self._reply(clients, announcement, problem, problem, None, key)
+        chosen = np.flatnonzero(np.isin(problem.clients, announcement.hears))
+        if len(chosen) == 0:
+            return [], clients
+        part = take_clients(clients, chosen)
+        replies, part = self._reply(part, announcement, problem.take(chosen), problem, chosen, key)
+        return replies, put_clients(clients, chosen, part)
+
+    def _reply(
+        self, clients: BL3Clients, announcement: Announcement, problem: Problem, whole: Problem,
+        chosen: Array | None, key: Key,
+    ) -> tuple[list[Parts], BL3Clients]:  # fmt: skip
+        xp = namespace(problem.like)
+        model, z = self.model.receive(clients.model, announcement, problem.clients)
+        # Who takes part computes anew, whoever else is in the process.
+        point = problem.afresh(z) if announcement.round > 0 else problem.at(z)
+        no_error = Wanted(None, False)
+        parts, learner = self.curvature.tell(
+            clients.learner, point, whole, chosen, announcement.round, no_error, {}, key.to("curvature")
+        )
+        coordinates, told = self.curvature.coordinates(whole, chosen), learner.memory.told
+        gamma, beta = self._bounds(told, coordinates, point)
+        heads = [
+            announcement.round == 0 or own_coin(key.to("gradient").of(client), self.gradient.p)
+            for client in problem.clients
+        ]
+        moves = to_device(np.array(heads)[:, None], model)
+        anchor = xp.where(moves, model, clients.anchor)
+        gradient = xp.where(moves, point.gradient, clients.gradient) if any(heads) else clients.gradient
+        # Who keeps w_i moves its g_i as the server will: by the message.
+        known, goals = list(clients.g.told), []
+        for i, head in enumerate(heads):
+            w = anchor[i, :]
+            if head:
+                ones = 2.0 * float(gamma[i]) * _ones(w)
+                goals.append(xp.concat([coordinates.apply(i, told[i], w) + ones, ones + gradient[i, :]]))
+            else:
+                change = float(gamma[i] - clients.gamma[i])
+                known[i] = known[i] + self._moved(coordinates, i, parts[i], change, w)
+                goals.append(known[i])
+        sent = self.gradient.mechanism.send(
+            Memory(Blocks.of(known)), Blocks.of(goals), Coordinates(clients.g.told.sizes), problem.clients, key.to("g")
+        )
+        for i, part in enumerate(parts):
+            part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
+            part |= {"gradient": sent.messages[i]} if heads[i] else {}
+        return parts, BL3Clients(model, anchor, gradient, learner, gamma, sent.memory)
+
+    def _bounds(self, told: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
+        """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""
+        xp = namespace(told.values)
+        floor = zeros(1, told.values) + self.c
+        gamma = [xp.max(xp.concat([floor, xp.abs(block)])) for block in told]
+        pairs = zip(gamma, told, coordinates.coefficients(point), strict=True)
+        beta = [xp.max((h + 2.0 * g) / (block + 2.0 * g)) for g, block, h in pairs]
+        return to_host(xp.stack(gamma)), to_host(xp.stack(beta))
+
+
+def _ones(w: Array) -> Array:
+    """(Σ B) w over the whole basis: Σ B has d on its diagonal and 1 beside it."""
+    return (w.shape[0] - 1.0) * w + namespace(w).sum(w)
+
+
+_rest = preset(
+    "bl3",
+    """BL3: Basis Learn in a basis of positive semidefinite matrices (arXiv 2111.01847, Algorithm 3).
+
+    L_i learns the coefficients h̃_i(∇²f_i(z_i)) in the basis {e_j e_jᵀ, (e_j + e_l)(e_j + e_l)ᵀ} of matrices B ⪰ 0, as
+    in BL2. With γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i) client i knows that
+    β_i A_i - C_i ⪰ ∇²f_i(z_i), A_i = Σ (L_i + 2γ_i)B and C_i = Σ 2γ_i B; the server takes β = max β_i, so that
+    βA - C ⪰ ∇²f without an l, and x⁺ = (βA - C + λI)⁻¹(βg_1 - g_2) with g_{i,1} = A_i w_i and g_{i,2} = C_i w_i +
+    ∇f_i(w_i). τ clients hear a compressed model each, learn at z_i, tell γ_i and β_i, and with probability p move w_i
+    to z_i and tell the changes of both g_i; else the server works them out. It keeps z_i and w_i (2nd numbers).
+
+    Conditions: every f_i μ-strongly convex with Lipschitz Hessians; local, as BL2; rate 1 - τ min{p, A_M}/(2n).
+    ``c`` is c > 0, the least γ_i.""",
+    without=(
+        "mechanism", "step_uses", "basis", "step", "shift_norm", "l", "lipschitz", "line_search", "armijo", "backtrack",
+        "gradient", "ridge",
+    ),
+    basis="psd",
+    compressor=TopK("1d"),
+    participation=Uniform(0.5),
+    gradient="invariant",
+    c=_LEAST,
+)  # fmt: skip
+
+
+@wraps(_rest)
+def bl3(**settings: Any) -> BL3:
+    made, c = _rest(**settings), settings.get("c", _LEAST)
+    if isinstance(c, (str, bool)) or not 0 < c < np.inf:
+        raise ValueError(f"c: given {c!r}, must be a positive number")
+    assert isinstance(made.curvature, LearnedHessian) and isinstance(made.gradient, InvariantGradient)
+    return BL3(made.curvature, made.gradient, made.model, made.participation, float(c), made.wire)

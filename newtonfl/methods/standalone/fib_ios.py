@@ -1,0 +1,245 @@
+"""Fib-IOS, also Fib-SHED (Dal Fabbro, Dey, Rossi and Schenato, arXiv 2202.05800): eigenvectors told a few at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from newtonfl.comm.messages import Dense, Nothing
+from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.components.protocol import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.components.step.base import NoStep, SingularStep
+from newtonfl.components.step.trials import falls, finite
+from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
+from newtonfl.core.random import Key
+from newtonfl.kernels import cholesky, cholesky_solve
+from newtonfl.methods.standalone.exact import for_each, heard, mean, told, whole, within
+from newtonfl.objectives.base import Problem
+
+_SHORTEST = 1e-6  # the line search gives up below this step
+
+
+def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> FibIOS:
+    """Fib-IOS: Newton's method on Hessians whose eigenvectors arrive a few a round (SHED, arXiv 2202.05800).
+
+    Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and tells the largest pairs
+    first. Of the first q the server makes, with ρ_i = λ_{q+1} told anew each round,
+
+        Ĥ_i = Σ_{j≤q} (λ_j - ρ_i) v_j v_jᵀ + ρ_i I ⪰ ∇²f_i(x at the renewal),    x⁺ = x - t (mean Ĥ_i)⁻¹∇f(x),
+
+    t the first of 1, β, β², … with f(x⁺) ≤ f(x) - αt⟨∇f(x), (mean Ĥ_i)⁻¹∇f(x)⟩; below 1e-6 the run ends
+    (NoStep). Hessians are renewed, and q is 0 again, in the rounds 1, 2, 4, 7, 12, 20, … counted from one, the
+    sums of Fibonacci's numbers 1, 1, 2, 3, 5, …. d - 1 pairs and ρ_i tell all of a Hessian; nothing follows them.
+
+    The ridge is the server's: the data parts' eigenvectors are those of the whole where it is λI, and Ĥ the same.
+
+    What is sent: x down, f_i, ∇f_i, ρ_i and q' pairs of d + 1 numbers up; then the direction down once, and an exchange
+    a trial step with one number up. The server keeps every client's pairs of the running renewal, n·q·(d + 1) numbers,
+    because each ρ_i gives old ones new weights; a client keeps its decomposition, d² numbers.
+
+    Parameters
+    ----------
+    eigenvectors : int
+        q', how many pairs each client tells a round.
+    alpha, beta : float
+        Between 0 and 1: the line search's least share of the predicted fall, and its shortening.
+
+    Returns
+    -------
+    Method
+        With these settings.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not allowed.
+    """
+    return FibIOS(whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0))
+
+
+@dataclass
+class FibIOSServer:
+    """What the server remembers.
+
+    Attributes
+    ----------
+    x, rho : numpy.ndarray, shapes (d,) and (n,)
+        The iterate and every client's ρ_i.
+    values, vectors : arrays, shapes (n, q) and (n, q, d)
+        The eigenpairs that each client has told since its renewal, where the problem's data is.
+    facts : Facts
+    """
+
+    x: Array
+    rho: Array
+    values: Array
+    vectors: Array
+    facts: Facts
+
+
+@dataclass
+class FibIOSClients:
+    """What clients remember; every field has the clients' axis first.
+
+    Attributes
+    ----------
+    model, direction : arrays, shape (n, d)
+        The iterate and the line search's direction, as last heard.
+    tried : numpy.ndarray of int64, shape (n,)
+        How many steps along it have been tried.
+    values, vectors : arrays, shapes (n, d) and (n, d, d)
+        Each client's eigenpairs at its renewal, the largest first, a vector a row.
+    sent : numpy.ndarray of int64, shape (n,)
+        How many of them have been told.
+    """
+
+    model: Array
+    direction: Array
+    tried: Array
+    values: Array
+    vectors: Array
+    sent: Array
+
+
+@dataclass(frozen=True)
+class FibIOS(Method):
+    """See :func:`fib_ios`."""
+
+    eigenvectors: int
+    alpha: float
+    beta: float
+    name: str = "fib-ios"
+
+    def resolved(self, problem: Problem) -> Self:
+        problem.check_convex(self.name)
+        return self
+
+    def settings(self) -> dict[str, str | float]:
+        return {"eigenvectors": self.eigenvectors, "alpha": self.alpha, "beta": self.beta}
+
+    def sockets(self) -> dict[str, str]:
+        return {"exchanges": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
+
+    def greeting_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, heard: dim
+
+    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], FibIOSClients]:
+        n, dim, x = len(problem.clients), problem.dim, for_each(x0, problem)
+        none = np.zeros(n, np.int64)
+        pairs = zeros((n, dim), problem.like), zeros((n, dim, dim), problem.like)
+        return [{} for _ in range(n)], FibIOSClients(x, 0.0 * x, none, *pairs, none)
+
+    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> FibIOSServer:
+        n, dim = facts.n_clients, facts.dim
+        return FibIOSServer(to_host(x0), np.zeros(n), *_no_pairs(n, dim, facts.like), facts)
+
+    def round(self, server: FibIOSServer, exchange: Exchange, key: Key) -> FibIOSServer:
+        facts, x = server.facts, server.x
+        if renews(key.round):
+            empty = _no_pairs(facts.n_clients, facts.dim, facts.like)
+            server = replace(server, values=empty[0], vectors=empty[1])
+        more = self._more(server.values.shape[1], facts.dim)
+        size = {"value": 1, "constant": 1, "eigenpairs": more * (facts.dim + 1)}
+
+        def sizes(part: str, client: int, heard: Parts) -> int:
+            return size.get(part, facts.dim)
+
+        replies = exchange(Announcement(key.round, {"model": Dense(x)}), sizes)
+        server = self._learn(server, replies, more)
+        g = mean(replies, "gradient") + facts.ridge * x
+        factor = cholesky(self._matrix(server))
+        if factor is None:
+            raise SingularStep("the mean of the clients' Ĥ_i is not positive definite")
+        p = -to_host(cholesky_solve(factor, to_device(g, facts.like)))
+        slope = float(g @ p)
+
+        def whole_value(replies: Replies, x: Array) -> float:
+            return float(mean(replies, "value")[0]) + 0.5 * float(facts.ridge @ x**2)
+
+        f, step = whole_value(replies, x), 1.0
+        replies = exchange(Announcement(key.round, {"direction": Dense(p)}), sizes)
+        while not falls(f, whole_value(replies, x + step * p), self.alpha * step * slope):
+            step *= self.beta
+            if step < _SHORTEST:
+                raise NoStep(f"no step of {_SHORTEST:g} or more along Fib-IOS's direction makes f fall enough")
+            replies = exchange(Announcement(key.round, {"trials": Nothing()}), sizes)
+        return replace(server, x=x + step * p)
+
+    def _learn(self, server: FibIOSServer, replies: Replies, more: int) -> FibIOSServer:
+        """The server after `more` eigenpairs of each client and its new ρ_i."""
+        if "constant" not in replies.parts[0]:
+            return server
+        xp, like, dim = namespace(server.values), server.facts.like, server.facts.dim
+        news = np.stack([message.coordinates()[1] for message in replies.told("eigenpairs")])
+        pairs = news.reshape(len(news), more, dim + 1)
+        return replace(
+            server,
+            values=xp.concat([server.values, to_device(pairs[:, :, 0].copy(), like)], axis=1),
+            vectors=xp.concat([server.vectors, to_device(pairs[:, :, 1:].copy(), like)], axis=1),
+            rho=replies.scalars("constant"),
+        )
+
+    def _matrix(self, server: FibIOSServer) -> Array:
+        """(1/n) Σ Ĥ_i and the ridge, shape (d, d)."""
+        xp, (n, q, dim), like = namespace(server.vectors), server.vectors.shape, server.facts.like
+        rows = xp.reshape(server.vectors, (n * q, dim))
+        weights = xp.reshape(server.values - to_device(server.rho, like)[:, None], (n * q, 1)) / n
+        return (weights * rows).T @ rows + to_device(np.diag(server.rho.mean() + server.facts.ridge), like)
+
+    def respond(
+        self, clients: FibIOSClients, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[list[Parts], FibIOSClients]:
+        parts = announcement.to_all
+        if "model" in parts:
+            return self._tell(clients, heard(parts["model"], problem), announcement.round, problem)
+        if "direction" in parts:
+            p = for_each(heard(parts["direction"], problem), problem)
+            clients = replace(clients, direction=p, tried=0 * clients.tried)
+        step = 1.0
+        for _ in range(int(clients.tried[0])):  # as the server shortens it, to the bit
+            step *= self.beta
+        values = problem.at(clients.model[0, :]).value_along(clients.direction[0, :], [step])
+        replies: list[Parts] = [{"value": message} for message in told(finite(values))]
+        return replies, replace(clients, tried=clients.tried + 1)
+
+    def _tell(
+        self, clients: FibIOSClients, x: Array, round: int, problem: Problem
+    ) -> tuple[list[Parts], FibIOSClients]:
+        """f_i, ∇f_i and the next eigenpairs with ρ_i, the eigenvalue that comes after them."""
+        xp, point = namespace(x), problem.at(x)
+        clients = replace(clients, model=for_each(x, problem))
+        if renews(round):
+            pairs = [xp.linalg.eigh(point.hessian(i)) for i in range(len(problem.clients))]
+            clients.values = xp.stack([xp.flip(values) for values, _ in pairs])
+            clients.vectors = xp.stack([xp.flip(vectors.T, axis=0) for _, vectors in pairs])
+            clients.sent = 0 * clients.sent
+        done = int(clients.sent[0])
+        more = self._more(done, problem.dim)
+        told_of = zip(told(point.value[:, None]), told(point.gradient), strict=True)
+        replies: list[Parts] = [{"value": value, "gradient": gradient} for value, gradient in told_of]
+        if more or renews(round):
+            until = done + more
+            columns = xp.concat([clients.values[:, done:until, None], clients.vectors[:, done:until, :]], axis=2)
+            new, rho = told(xp.reshape(columns, (len(replies), -1))), told(clients.values[:, until : until + 1])
+            for reply, eigenpairs, constant in zip(replies, new, rho, strict=True):
+                reply |= {"eigenpairs": eigenpairs, "constant": constant}
+            clients.sent = clients.sent + more
+        return replies, clients
+
+    def _more(self, done: int, dim: int) -> int:
+        """How many eigenpairs a client tells after `done`: with d - 1 of them and ρ_i all is told."""
+        return min(self.eigenvectors, dim - 1 - done)
+
+
+def renews(round: int) -> bool:
+    """Whether Hessians are computed anew in `round`, counted from zero: at sums of Fibonacci numbers less 1."""
+    renewal, gap, following = 0, 1, 2
+    while renewal < round:
+        renewal, gap, following = renewal + gap, following, gap + following
+    return renewal == round
+
+
+def _no_pairs(n: int, dim: int, like: Array) -> tuple[Array, Array]:
+    return zeros((n, 0), like), zeros((n, 0, dim), like)

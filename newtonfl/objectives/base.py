@@ -1,0 +1,293 @@
+"""Problem: what is minimised. What is known of it at x is a Point."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.objectives.point import Point
+from newtonfl.objectives.regularisers import formula, regulariser
+
+if TYPE_CHECKING:
+    from newtonfl.comm.transport import Transport
+
+__all__ = ["Point", "Problem"]
+
+
+class Problem(ABC):
+    """A finite sum f(x) = (1/n) Σ f_i(x) + ½ Σ_j ridge_j x_j², and the clients that this process holds.
+
+    The f_i are convex, but where the regulariser Σ_j ρ_j x_j²/(1 + x_j²) is asked for, which then stands in each of
+    them: in its values, gradients and smoothness constants. Such a problem has no Hessians to tell.
+
+    Attributes
+    ----------
+    n_clients : int
+        n, over all processes.
+    dim : int
+        d.
+    clients : numpy.ndarray of int64
+        The clients held here, increasing.
+    ridge : numpy.ndarray, shape (d,)
+        The quadratic that everyone knows: added exactly by the server, never sent. Zero where x_j is not penalised.
+    local_ridge : array or None
+        That quadratic where it stands in every client's function instead (:meth:`with_local_ridge`).
+    nonconvex : float
+        The largest ρ_j; 0 without that regulariser. The argument is one number, or ρ_j for each coordinate: zero, as in
+        the ridge, where x_j is not penalised.
+    regulariser : NonConvex or None
+        That regulariser.
+    objective : str
+        The objective as a formula, which names all of these.
+    like : array
+        Any array of the library, and on the device, that holds the data.
+    transport : Transport or None
+        Where the other clients are; None in one process.
+    f_star : float or None
+        The optimal value where it is known.
+    title : str
+        One line for people.
+
+    Raises
+    ------
+    ValueError
+        If there is no client or no coordinate, or a ridge, ρ_j or f_star is not what it must be.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> p = nf.load("breast_cancer", clients=16)
+    >>> point = p.at(np.zeros(p.dim))
+    >>> point.value.shape, point.gradient.shape, point.hessian(0).shape
+    ((16,), (16, 30), (30, 30))
+    >>> p.objective
+    '(1/569) Σ_j log(1 + exp(-y aᵀx)) + (0.001/2)‖x‖²'
+    """
+
+    def __init__(
+        self,
+        n_clients: int,
+        dim: int,
+        ridge: Array,
+        objective: str,
+        like: Array,
+        clients: Array | None = None,
+        transport: Transport | None = None,
+        f_star: float | None = None,
+        nonconvex: Array | float = 0.0,
+    ) -> None:
+        if not (int(n_clients) >= 1 and int(dim) >= 1):
+            raise ValueError(f"a problem of {n_clients} clients in dimension {dim}: each must be at least 1")
+        self.n_clients, self.dim, self.objective, self.like = int(n_clients), int(dim), objective, like
+        self.ridge = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (self.dim,))
+        if not (np.isfinite(self.ridge).all() and (self.ridge >= 0).all()):
+            raise ValueError(f"l2: given {self.ridge.min():g}, must be a finite number of at least 0")
+        if f_star is not None and not np.isfinite(float(f_star)):
+            raise ValueError(f"f_star: given {f_star}, must be a finite number, or None where it is not known")
+        self.local_ridge: Array | None = None
+        self.regulariser = regulariser(nonconvex, self.dim, like)
+        self.nonconvex = 0.0 if self.regulariser is None else self.regulariser.largest
+        self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
+        self.transport, self.f_star = transport, None if f_star is None else float(f_star)
+        self.title = objective
+        # One array, shared with the views of some clients: what they compute counts here.
+        self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
+        self._points: dict[tuple[Any, ...], Point] = {}
+        self._prepared: dict[Any, Any] = {}
+        self._smoothness: Array | None = None
+
+    def at(self, x: Array) -> Point:
+        """What is known at `x`, shape (d,), or (n, d) with one point for each client held here.
+
+        The last two points are remembered, so that a gradient, a Hessian and a diagnostic share their margins.
+        """
+        key = (x.shape, to_host(x).tobytes())
+        if key not in self._points:
+            while len(self._points) >= 2:
+                self._points.pop(next(iter(self._points)))
+            self._points[key] = self._at(x + 0.0)  # a copy: the caller may change its own
+        return self._points[key]
+
+    def afresh(self, x: Array) -> Point:
+        """What is known at `x`, computed anew: a count of Hessians must not depend on what others remembered."""
+        return self._at(x + 0.0)
+
+    def take(self, chosen: Array) -> Self:
+        """The problem of some of the clients held here, in the same bits and at the cost of their data.
+
+        Its Hessians count in this problem's :attr:`hessian_counts` too.
+
+        Parameters
+        ----------
+        chosen : numpy.ndarray of int64
+            Distinct positions in :attr:`clients`, perhaps none. All of them, in order, give this problem itself.
+
+        Returns
+        -------
+        Problem
+            A view, with points of its own.
+        """
+        chosen = np.asarray(chosen, dtype=np.int64)
+        if np.array_equal(chosen, np.arange(len(self.clients))):
+            return self
+        part = copy.copy(self)
+        part.clients, part._positions = self.clients[chosen], self._positions[chosen]
+        part._points, part._prepared = {}, {}
+        part._smoothness = None if self._smoothness is None else self._smoothness[chosen]
+        self._take(part, chosen)
+        return part
+
+    def _take(self, part: Self, chosen: Array) -> None:  # noqa: B027 - functions hold nothing per client
+        """Lay out the clients' own data in `part`."""
+
+    @property
+    def hessian_counts(self) -> Array:
+        """How many Hessians each client held here has computed, shape (n held here,)."""
+        return self._counts[self._positions]
+
+    def count_hessians(self) -> None:
+        """Every client held here computes one; refused as in :meth:`check_convex`."""
+        self.check_convex("a Hessian")
+        self._counts[self._positions] += 1
+
+    def forget(self) -> None:
+        """Forget points and counts: a solve begins."""
+        self._counts[self._positions] = 0
+        self._points.clear()
+        if "local ridge" in self._prepared:
+            self._prepared["local ridge"]._points.clear()
+
+    def prepare(self, part: Any) -> Any:
+        """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""
+        if part not in self._prepared:
+            self._prepared[part] = part.of(self)
+        return self._prepared[part]
+
+    def with_local_ridge(self) -> Self:
+        """The same objective with the ridge inside every client's function."""
+        if self.local_ridge is not None:
+            return self
+        if "local ridge" not in self._prepared:
+            other = copy.copy(self)
+            other.local_ridge = to_device(np.array(self.ridge), self.like)
+            other._points, other._prepared = {}, {}
+            self._prepared["local ridge"] = other
+        local: Self = self._prepared["local ridge"]
+        return local
+
+    @property
+    def strong_convexity(self) -> float:
+        """A μ that the ridge guarantees: its smallest entry; 0 where the problem need not be convex."""
+        return 0.0 if self.regulariser is not None else float(self.ridge.min())
+
+    def check_convex(self, who: str) -> None:
+        """Refuse `who` where the problem need not be convex.
+
+        Raises
+        ------
+        ValueError
+            With the regulariser Σ_j ρ_j x_j²/(1 + x_j²).
+        """
+        if self.regulariser is not None:
+            raise ValueError(
+                f"{who} needs convex functions, and this problem has the non-convex regulariser {formula('ρ')} with "
+                f"ρ = {self.nonconvex:g}: use a first-order method such as ef21, or leave it out"
+            )
+
+    def check_rows(self) -> None:
+        """Refuse minibatches where there are no rows to draw from, before a solve begins.
+
+        Raises
+        ------
+        ValueError
+            Where the problem has no rows.
+        """
+        raise ValueError("minibatch gradients need data rows, and this problem has none: use exact gradients")
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the clients' Hessians have a :meth:`support`."""
+        return False
+
+    def support(self, diagonal: bool) -> Blocks:
+        """Where the clients' Hessians can differ from zero (packed positions); with `diagonal`, on all of it too.
+
+        Raises
+        ------
+        ValueError
+            Where the problem has no sparse rows to tell.
+        """
+        raise ValueError("basis=support needs sparse rows, and this problem has none: use basis=symmetric")
+
+    def curvature_product(self, v: Array) -> Array:
+        """B_i times `v`, shape (n, d), for matrices B_i ⪰ ∇²f_i everywhere (less the ridge): their mean's norm is L.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound.
+        """
+        told = self._curvature_product(v)
+        return told if self.regulariser is None else told + self.regulariser.bound_product(v)
+
+    def _curvature_product(self, v: Array) -> Array:
+        raise ValueError(f"no smoothness constant L is known for {self.objective}: give stepsize=NUMBER")
+
+    @property
+    def client_smoothness(self) -> Array:
+        """L_i with ‖∇f_i(x) - ∇f_i(y)‖ ≤ L_i ‖x - y‖ for all x and y, shape (n held here,), on the host.
+
+        Of what the clients hold, less the ridge, as in :meth:`curvature_product`. Computed once.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound.
+        """
+        if self._smoothness is None:
+            self._smoothness = self._client_smoothness() + 2.0 * self.nonconvex
+            self._smoothness.flags.writeable = False  # it is remembered
+        return self._smoothness
+
+    def _client_smoothness(self) -> Array:
+        raise ValueError(f"{self._no_smoothness()}: give stepsize=NUMBER")
+
+    def _no_smoothness(self) -> str:
+        return f"no smoothness constant L_i of each client is known for {self.objective}"
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        """L_*i with ‖∇²f_i(x) - ∇²f_i(y)‖₂ ≤ L_*i ‖x - y‖ for all x and y, shape (n held here,), on the host.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound.
+        """
+        raise ValueError(self._no_lipschitz())
+
+    def _no_lipschitz(self) -> str:
+        return f"no Lipschitz constant of the Hessian is known for {self.objective}"
+
+    def client_rows(self, i: int) -> Array:
+        """The data rows (m_i, d) of the client at place `i` of those held here, NumPy's: they span its Hessians.
+
+        Raises
+        ------
+        ValueError
+            Where the problem has no rows to tell.
+        """
+        raise ValueError("basis=data needs data rows, and this problem has none: use basis=symmetric")
+
+    def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
+        """Every client's rows times its `vectors` (r_i, d), shape (m_i, r_i): what :meth:`Point.hessians_in` takes."""
+        raise NotImplementedError  # client_rows refuses first
+
+    @abstractmethod
+    def _at(self, x: Array) -> Point: ...

@@ -1,0 +1,161 @@
+"""A problem from three functions of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Point, Problem
+
+if TYPE_CHECKING:
+    from newtonfl.comm.transport import Transport
+
+
+class FromFunctions(Problem):
+    """A problem in ten lines: three functions of (client, x).
+
+    Parameters
+    ----------
+    n_clients, dim : int
+        n and d.
+    value : callable
+        ``value(i, x)`` → float, f_i(x).
+    gradient : callable
+        ``gradient(i, x)`` → array (d,).
+    hessian : callable
+        ``hessian(i, x)`` → array (d, d), symmetric.
+    l2 : float
+        λ of the ridge λ/2‖x‖² that is added.
+    smoothness : array, shape (d, d), or None
+        A matrix B with B ⪰ (1/n) Σ ∇²f_i(x) for all x, where one is known: gd takes its step from its norm.
+    hessian_lipschitz : float, array of shape (n_clients,), or None
+        L_*i with ‖∇²f_i(x) - ∇²f_i(y)‖₂ ≤ L_*i ‖x - y‖ for all x and y, where they are known: cubic steps need them.
+    client_smoothness : float, array of shape (n_clients,), or None
+        L_i with ‖∇f_i(x) - ∇f_i(y)‖ ≤ L_i ‖x - y‖ for all x and y, where they are known: compressed gradients take
+        their step from them.
+    nonconvex : float, or array of shape (d,)
+        ρ, or ρ_j, of the regulariser Σ ρ_j x_j²/(1 + x_j²) that is added to every f_i, and to the constants given here.
+    objective : str
+        The formula, for people.
+    transport : Transport or None
+        As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
+    f_star : float or None
+        The optimal value where it is known.
+
+    Raises
+    ------
+    ValueError
+        If a size, a constant or `l2` is not what it must be.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> p = nf.FromFunctions(2, 3, lambda i, x: 0.5 * x @ x - i * x[0],
+    ...                      lambda i, x: x - i * np.eye(3)[0], lambda i, x: np.eye(3))
+    >>> nf.solve(p, nf.newton(), tol=1e-12).x
+    array([0.5, 0. , 0. ])
+    """
+
+    def __init__(
+        self,
+        n_clients: int,
+        dim: int,
+        value: Callable[[int, Array], float],
+        gradient: Callable[[int, Array], Array],
+        hessian: Callable[[int, Array], Array],
+        *,
+        l2: float = 0.0,
+        smoothness: Array | None = None,
+        hessian_lipschitz: Array | float | None = None,
+        client_smoothness: Array | float | None = None,
+        nonconvex: Array | float = 0.0,
+        objective: str = "(1/n) Σ f_i(x)",
+        transport: Transport | None = None,
+        f_star: float | None = None,
+    ) -> None:
+        held = None if transport is None else transport.share(n_clients)
+        ridge = np.full(dim, float(l2))
+        super().__init__(n_clients, dim, ridge, objective, np.zeros(0), held, transport, f_star, nonconvex)
+        self.functions = value, gradient, hessian
+        self.smoothness = smoothness
+        self._hessian_lipschitz = _constants("hessian_lipschitz", hessian_lipschitz, self.n_clients)
+        self._given_smoothness = _constants("client_smoothness", client_smoothness, self.n_clients)
+
+    def _curvature_product(self, v: Array) -> Array:
+        if self.smoothness is None:
+            return super()._curvature_product(v)
+        return np.tile(self.smoothness @ v, (len(self.clients), 1))
+
+    def _client_smoothness(self) -> Array:
+        if self._given_smoothness is None:
+            aside = " (its smoothness bounds the mean of the clients alone)" if self.smoothness is not None else ""
+            told = f"{self._no_smoothness()}: give FromFunctions its argument client_smoothness{aside}"
+            raise ValueError(f"{told}, or give stepsize=NUMBER")
+        return self._given_smoothness[self.clients]
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        self.check_convex("a Lipschitz constant of the Hessian")
+        if self._hessian_lipschitz is None:
+            raise ValueError(f"{self._no_lipschitz()}: give FromFunctions its argument hessian_lipschitz")
+        return self._hessian_lipschitz[self.clients]
+
+    def _at(self, x: Array) -> Point:
+        return _FunctionPoint(self, x)
+
+    def call(self, which: int, x: Array, shape: tuple[int, ...]) -> list[Array]:
+        """Function `which` of the three at `x` for every client held here; ValueError where an answer has not `shape`.
+
+        ValueError also where a Hessian is not symmetric; what a function raises itself tells the client too.
+        """
+        answers = []
+        for i, client in enumerate(self.clients):
+            try:
+                point = (x if x.ndim == 1 else x[i]).view()
+                point.flags.writeable = False  # all clients are handed the same x
+                # A copy: the function may use its array again for the next client.
+                answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
+            except BaseException as error:
+                error.add_note(f"in the problem's own function for client {client}")
+                raise
+            if answer.shape != shape:
+                name = ("value", "gradient", "hessian")[which]
+                raise ValueError(f"{name}({client}, x): returned shape {answer.shape}, must be {shape}")
+            if len(shape) == 2 and not np.allclose(answer, answer.T, rtol=1e-8, atol=0.0, equal_nan=True):
+                raise ValueError(f"hessian({client}, x): returned a matrix that is not symmetric")
+            answers.append(answer)
+        return answers
+
+
+def _constants(name: str, given: Array | float | None, n_clients: int) -> Array | None:
+    if given is None:
+        return None
+    constants = np.asarray(given, dtype=np.float64)
+    if constants.shape not in ((), (n_clients,)) or not (np.isfinite(constants).all() and (constants >= 0).all()):
+        raise ValueError(
+            f"{name}: given {given}, must be one number, or one for each of the {n_clients} clients, "
+            "finite and at least 0"
+        )
+    return np.broadcast_to(constants, (n_clients,))
+
+
+class _FunctionPoint(Point):
+    problem: FromFunctions
+
+    def _value(self) -> Array:
+        return np.array(self.problem.call(0, self.x, ()), dtype=np.float64)
+
+    def _gradient(self) -> Array:
+        dim = self.problem.dim
+        return np.reshape(np.array(self.problem.call(1, self.x, (dim,)), dtype=np.float64), (-1, dim))
+
+    def _hessians(self) -> Blocks:
+        dim = self.problem.dim
+        upper = triangle(dim).upper
+        matrices: Sequence[Array] = self.problem.call(2, self.x, (dim, dim))
+        return Blocks.of([matrix.ravel()[upper] for matrix in matrices])

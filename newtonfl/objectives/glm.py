@@ -1,0 +1,118 @@
+"""A generalised linear model: rows and a loss, as a Problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.base import Point
+from newtonfl.objectives.losses import Loss
+from newtonfl.objectives.row_problem import RowProblem
+from newtonfl.objectives.rows import SparseRows, weighted_grams
+
+if TYPE_CHECKING:
+    from newtonfl.core.random import Key
+
+
+class GLM(RowProblem):
+    """f(x) = (1/Σw) Σ_j w_j φ(a_jᵀx, y_j) + ½ Σ ridge_j x_j².
+
+    Parameters
+    ----------
+    rows : array (N, d), or SciPy CSR array
+        The rows of the clients held here, end to end, on the host.
+    labels : numpy.ndarray, shape (N,)
+    sizes : array of int
+        How many rows each client held here has.
+    loss : Loss
+    total_weight : float
+        Σw over all rows of all processes.
+    more : keyword arguments of :class:`RowProblem`
+    """
+
+    def __init__(
+        self, rows: Array, labels: Array, sizes: Array, loss: Loss, total_weight: float, *args: Any, **more: Any
+    ) -> None:
+        super().__init__(rows, labels, sizes, total_weight, *args, dim=rows.shape[1], **more)
+        self.loss = loss
+        self.curvature_bound, self.curvature_lipschitz = loss.curvature_bound, loss.curvature_lipschitz
+
+    @property
+    def is_sparse(self) -> bool:
+        return isinstance(self.rows, SparseRows)
+
+    def support(self, diagonal: bool) -> Blocks:
+        if not isinstance(self.rows, SparseRows):
+            return super().support(diagonal)
+        return self.rows.support(diagonal)[0]
+
+    def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
+        return [self.rows.project(i, v) for i, v in enumerate(vectors)]
+
+    def client_rows(self, i: int) -> Array:
+        return self.rows.on_host(i)
+
+    def _at(self, x: Array) -> Point:
+        return _GLMPoint(self, x)
+
+
+class _GLMPoint(Point):
+    problem: GLM
+
+    @cached_property
+    def margins(self) -> Array:
+        return self.problem.rows.margins(self.x)
+
+    @cached_property
+    def curvatures(self) -> Array:
+        """w_j φ″(a_jᵀx, y_j): with the rows, all that the Hessians depend on."""
+        p = self.problem
+        p.check_convex("a Hessian")
+        return p.row_weights * p.loss.curvature(self.margins, p.labels)
+
+    @cached_property
+    def slopes(self) -> Array:
+        """w_j φ′(a_jᵀx, y_j): with the rows, all that the gradients depend on."""
+        p = self.problem
+        return p.row_weights * p.loss.slope(self.margins, p.labels)
+
+    def _value(self) -> Array:
+        return self._value_of(self.margins)
+
+    def _value_of(self, margins: Array) -> Array:
+        p = self.problem
+        return Blocks(p.row_weights * p.loss.value(margins, p.labels), p.rows.offsets).sums()
+
+    def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
+        along = self.problem.rows.margins(direction)
+        return [self._value_of(self.margins + step * along) for step in steps]
+
+    def _gradient(self) -> Array:
+        return self.problem.rows.combine(self.slopes)
+
+    def _sampled_gradient(self, batch: int, key: Key) -> Array:
+        return self.problem.rows.combine(self.problem.drawn(batch, key) * self.slopes)
+
+    def _hessians(self) -> Blocks:
+        return self.problem.rows.grams(self.curvatures)
+
+    def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
+        return weighted_grams(rows, Blocks(self.curvatures, self.problem.rows.offsets))
+
+    def _hessians_on_support(self, diagonal: bool) -> Blocks:
+        rows = self.problem.rows
+        assert isinstance(rows, SparseRows)  # Problem.support has refused the others
+        ridge = self.problem.local_ridge
+        on_support = rows.grams_on_support(self.curvatures, diagonal)
+        if ridge is None:
+            return on_support
+        at_diagonal = np.zeros(triangle(self.problem.dim).size)
+        at_diagonal[triangle(self.problem.dim).diagonal] = to_host(ridge)
+        spread = to_device(at_diagonal[self.problem.support(diagonal).values], on_support.values)
+        return on_support.replaced(on_support.values + spread)

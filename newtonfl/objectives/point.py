@@ -1,0 +1,148 @@
+"""Point: what the clients held here know at x."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
+
+if TYPE_CHECKING:
+    from newtonfl.core.random import Key
+    from newtonfl.objectives.base import Problem
+
+
+class Point(ABC):
+    """What this process's clients know at x. Each part is computed once, when it is first asked for.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : array, shape (d,), or (n, d) with one point a client
+    """
+
+    def __init__(self, problem: Problem, x: Array) -> None:
+        self.problem, self.x = problem, x
+        self._on_support: dict[bool, Blocks] = {}
+        self._in: tuple[Sequence[Array], Blocks] | None = None
+
+    @cached_property
+    def value(self) -> Array:
+        """f_i(x), shape (n,)."""
+        return self._whole_value(self._value(), self.x)
+
+    def _whole_value(self, value: Array, x: Array) -> Array:
+        """`value` with what stands in every client's function beside its own: a local ridge, the regulariser."""
+        ridge, regulariser = self.problem.local_ridge, self.problem.regulariser
+        if ridge is not None:
+            value = value + 0.5 * namespace(x).sum(ridge * x**2, axis=-1)
+        return value if regulariser is None else value + regulariser.value(x)
+
+    def value_along(self, direction: Array, steps: Sequence[float]) -> Array:
+        """f_i(x + t·direction) for every t of `steps`, shape (n, len(steps)): the trials of a line search.
+
+        `direction` has shape (d,), or (n, d) with one for each client.
+        """
+        told = self._value_along(direction, steps)
+        whole = [self._whole_value(value, self.x + step * direction) for value, step in zip(told, steps, strict=True)]
+        return namespace(self.x).stack(whole, axis=1)
+
+    @cached_property
+    def gradient(self) -> Array:
+        """∇f_i(x), shape (n, d)."""
+        return self._whole_gradient(self._gradient())
+
+    def sampled_gradient(self, batch: int, key: Key) -> Array:
+        """An unbiased estimate of every ∇f_i(x) from `batch` of client i's rows, shape (n, d).
+
+        (m_i/batch) Σ w_j φ′(a_jᵀx, y_j) a_j over rows drawn uniformly without replacement; what is added to every
+        function is added exactly. A client of at most `batch` rows tells :attr:`gradient`, in the same bits.
+
+        Parameters
+        ----------
+        batch : int
+            Rows a client, at least 1.
+        key : Key
+            Client i draws from ``key.of(i)``: one key draws the same rows at every x.
+
+        Raises
+        ------
+        ValueError
+            If `batch` is no such number, or the problem has no rows to draw from.
+        """
+        if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
+            raise ValueError(f"batch: given {batch!r}, must be a whole number of at least 1")
+        self.problem.check_rows()
+        return self._whole_gradient(self._sampled_gradient(int(batch), key))
+
+    def _whole_gradient(self, gradient: Array) -> Array:
+        ridge, regulariser = self.problem.local_ridge, self.problem.regulariser
+        if ridge is not None:
+            gradient = gradient + ridge * self.x
+        return gradient if regulariser is None else gradient + regulariser.gradient(self.x)
+
+    def _sampled_gradient(self, batch: int, key: Key) -> Array:
+        raise NotImplementedError  # a problem without rows never gets here: Problem.check_rows refuses first
+
+    @cached_property
+    def hessians(self) -> Blocks:
+        """∇²f_i(x) as packed upper triangles (plain entries), n blocks of d(d + 1)/2."""
+        ridge = self.problem.local_ridge
+        self.problem.count_hessians()
+        packed = self._hessians()
+        if ridge is None:
+            return packed
+        flat = triangle(self.problem.dim)
+        full = np.zeros(flat.size)
+        full[flat.diagonal] = to_host(ridge)
+        xp = namespace(packed.values)
+        return packed.replaced(packed.values + xp.tile(to_device(full, packed.values), (len(packed),)))
+
+    def hessian(self, i: int) -> Array:
+        """∇²f_i(x) of the i-th client held here, shape (d, d)."""
+        dim = self.problem.dim
+        packed = self.hessians[i]
+        xp = namespace(packed)
+        return xp.reshape(xp.take(packed, resident(triangle(dim).square, packed)), (dim, dim))
+
+    def hessians_on_support(self, diagonal: bool) -> Blocks:
+        """∇²f_i(x) on :meth:`Problem.support` alone."""
+        if diagonal not in self._on_support:
+            self.problem.count_hessians()
+            self._on_support[diagonal] = self._hessians_on_support(diagonal)
+        return self._on_support[diagonal]
+
+    def _hessians_on_support(self, diagonal: bool) -> Blocks:
+        raise NotImplementedError  # a problem without a support never gets here: Problem.support refuses first
+
+    def hessians_in(self, rows: Sequence[Array]) -> Blocks:
+        """Vᵀ∇²f_i(x)V (less the ridge) as packed upper triangles, from :meth:`Problem.projected_rows` of the Vs.
+
+        Never forms a (d, d) matrix. The last `rows` are remembered.
+        """
+        if self._in is None or self._in[0] is not rows:
+            self.problem.count_hessians()
+            self._in = rows, self._hessians_in(rows)
+        return self._in[1]
+
+    def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
+        raise NotImplementedError  # a problem without rows never gets here: Problem.client_rows refuses first
+
+    def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
+        # Points of their own, so that the problem forgets none that it remembers.
+        return [self.problem._at(self.x + step * direction)._value() for step in steps]
+
+    @abstractmethod
+    def _value(self) -> Array: ...
+
+    @abstractmethod
+    def _gradient(self) -> Array: ...
+
+    @abstractmethod
+    def _hessians(self) -> Blocks: ...

@@ -1,0 +1,134 @@
+"""A problem made of rows with labels and weights: what all losses of rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import scipy
+
+from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.core.ragged import Blocks, offsets_of, ranges
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.rows import DenseRows, Rows, SparseRows
+from newtonfl.objectives.smoothness import largest_eigenvalues
+
+if TYPE_CHECKING:
+    from newtonfl.core.random import Key
+
+
+class RowProblem(Problem):
+    """f(x) = (1/Σw) Σ_j w_j φ_j(x) + ½ Σ ridge_j x_j², where φ_j depends on x through row a_j and label y_j.
+
+    Every row weighs as its weight says, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
+    and equal weights that is the papers' f_i, the mean over the client's own rows.
+
+    Parameters
+    ----------
+    rows : array (N, c), or SciPy CSR array
+        The rows of the clients held here, end to end, on the host.
+    labels : numpy.ndarray, shape (N,)
+    sizes : array of int
+        How many rows each client held here has; perhaps none.
+    total_weight : float
+        Σw over all rows of all processes.
+    weights : numpy.ndarray, shape (N,), or None
+        w_j ≥ 0; None means 1.
+    like : array or None
+        Names the library and device that shall hold the data; None is NumPy.
+    problem : keyword arguments of :class:`Problem`
+
+    Attributes
+    ----------
+    curvature_bound, curvature_lipschitz : float
+        Constants b and c with ∇²φ_j ⪯ b a_j a_jᵀ, and with c‖a_j‖³ a Lipschitz constant of ∇²φ_j; infinite where there
+        are none.
+    """
+
+    curvature_bound: float
+    curvature_lipschitz: float
+
+    def __init__(
+        self,
+        rows: Array,
+        labels: Array,
+        sizes: Array,
+        total_weight: float,
+        weights: Array | None = None,
+        like: Array = None,
+        **problem: Any,
+    ) -> None:
+        like = np.zeros(0) if like is None else like
+        super().__init__(like=like, **problem)
+        offsets = offsets_of(sizes)
+        self._host, self._held = (rows, labels, weights), slice(None)
+        self.total_weight = total_weight
+        self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
+        each = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+        self.row_weights = to_device(each * (self.n_clients / total_weight), like)
+        self.rows: Rows = (
+            SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
+            if scipy.sparse.issparse(rows)
+            else DenseRows.of(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
+        )
+
+    @property
+    def host(self) -> tuple[Array, Array, Array | None]:
+        """(rows, labels, weights) of the clients held here, as they were given."""
+        rows, labels, weights = self._host
+        return rows[self._held], labels[self._held], None if weights is None else weights[self._held]
+
+    def _take(self, part: Self, chosen: Array) -> None:
+        edges = self.rows.offsets
+        index = ranges(edges[chosen], edges[chosen + 1] - edges[chosen])
+        part.rows = self.rows.take(chosen)
+        on_device, xp = to_device(index, self.like), namespace(self.labels)
+        part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
+        part._held = index if isinstance(self._held, slice) else self._held[index]
+
+    def check_rows(self) -> None:
+        """Rows are what this problem is made of."""
+
+    def columns(self, x: Array) -> Sequence[Array]:
+        """x, shape (d,) or (n, d), cut into the vectors that meet the rows, each of shape (c,) or (n, c)."""
+        c = self.rows.dim
+        return [x[..., start : start + c] for start in range(0, self.dim, c)]
+
+    def combined(self, weights: Sequence[Array]) -> Array:
+        """Σ_j w_j a_j over each client's rows for each of the vectors of :meth:`columns`, shape (n, d)."""
+        return namespace(self.labels).concat([self.rows.combine(w) for w in weights], axis=1)
+
+    def _curvature_product(self, v: Array) -> Array:
+        if not np.isfinite(self.curvature_bound):
+            return super()._curvature_product(v)
+        scale = self.curvature_bound * self.row_weights
+        return self.combined([scale * self.rows.margins(column) for column in self.columns(v)])
+
+    def _client_smoothness(self) -> Array:
+        if not np.isfinite(self.curvature_bound):
+            return super()._client_smoothness()
+        return self.curvature_bound * largest_eigenvalues(self.rows, to_host(self.row_weights))
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        self.check_convex("a Lipschitz constant of the Hessian")
+        if not np.isfinite(self.curvature_lipschitz):
+            return super().hessian_lipschitz
+        cubes = Blocks(self.row_weights * self.rows.lengths() ** 3, self.rows.offsets)
+        return self.curvature_lipschitz * to_host(cubes.sums())
+
+    def drawn(self, batch: int, key: Key) -> Array:
+        """m_i/batch at `batch` rows of each client and 0 at its others, shape (N,); 1 everywhere if it has no more.
+
+        On the host: every client draws from a stream of its own, whichever clients share its process.
+        """
+        offsets = self.rows.offsets
+        factors = np.ones(int(offsets[-1]))
+        for client, (begin, end) in zip(self.clients, pairwise(offsets), strict=True):
+            if end - begin > batch:
+                drawn = key.of(client).generator().choice(end - begin, batch, replace=False, shuffle=False)
+                factors[begin:end] = 0.0
+                factors[begin + drawn] = (end - begin) / batch
+        return to_device(factors, self.like)

@@ -1,0 +1,138 @@
+"""What runs took until they were accurate: one table, to read and as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from newtonfl.results.history import History, Record
+from newtonfl.results.network import Network
+
+ACCURACIES = (1e-3, 1e-6, 1e-9, 1e-12)
+
+Measure = Literal["gap", "gradient_norm"]
+"""What is to become small: f(x) - f*, or ‖∇f(x)‖₂ where f* is not known."""
+
+SYMBOLS: dict[Measure, str] = {"gap": "f(x) − f*", "gradient_norm": "‖∇f(x)‖₂"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took to an accuracy; a mean client's, with the set-up.
+
+    Attributes
+    ----------
+    rounds : int
+    bytes_up, bytes_down, formula_bits_up, formula_bits_down : float
+        Measured, and by the papers' formulas.
+    seconds : float
+        In rounds, measured on the machine that ran it.
+    hessians : float
+        Computed by a client.
+    network_seconds : float or None
+        With what the stated network would add: an estimate on paper.
+    """
+
+    rounds: int
+    bytes_up: float
+    bytes_down: float
+    formula_bits_up: float
+    formula_bits_down: float
+    seconds: float
+    hessians: float
+    network_seconds: float | None = None
+
+    @classmethod
+    def to(
+        cls, accuracy: float, history: History, measure: Measure = "gap", network: Network | None = None
+    ) -> Cost | None:
+        """The cost up to the first record whose `measure` is at most `accuracy`; None where there is none."""
+        at = next((i for i, record in enumerate(history) if reached(record, accuracy, measure)), None)
+        if at is None:
+            return None
+        record = history[at]
+        sent = [float(history.sent(kind, [way])[at]) for kind in ("bytes", "formula_bits") for way in ("up", "down")]
+        waited = None if network is None else float(network.seconds(history)[at])
+        return cls(record.round, sent[0], sent[1], sent[2], sent[3], record.seconds, record.hessians, waited)
+
+    @property
+    def bytes(self) -> float:
+        """Both ways."""
+        return self.bytes_up + self.bytes_down
+
+    @property
+    def formula_bits(self) -> float:
+        """Both ways."""
+        return self.formula_bits_up + self.formula_bits_down
+
+
+def reached(record: Record, accuracy: float, measure: Measure = "gap") -> bool:
+    """Whether the record's `measure` is at most `accuracy`; a gap that is not known is not."""
+    value = getattr(record, measure)
+    return value is not None and value <= accuracy
+
+
+def rows(
+    histories: Mapping[str, History], measure: Measure, accuracies: Sequence[float], network: Network | None = None
+) -> list[dict[str, Any]]:
+    """A row a run and accuracy: label, accuracy and the fields of :class:`Cost`, all None where it was not reached."""
+    names = [field.name for field in fields(Cost) if network or field.name != "network_seconds"]
+    told = []
+    for label, history in histories.items():
+        for accuracy in accuracies:
+            cost = Cost.to(accuracy, history, measure, network)
+            taken = dict.fromkeys(names) if cost is None else asdict(cost)
+            told.append({"method": label, "accuracy": accuracy, **{name: taken[name] for name in names}})
+    return told
+
+
+def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+    """Rows as CSV with a header; what is None stays empty."""
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        out = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        out.writeheader()
+        out.writerows(table)
+
+
+def text(
+    histories: Mapping[str, History],
+    measure: Measure,
+    accuracies: Sequence[float],
+    ends: Mapping[str, str],
+    network: Network | None = None,
+) -> str:
+    """The table to read: a block an accuracy, a line a run; – where an accuracy was not reached.
+
+    The last block says how near each run came, and by `ends` why it ended.
+    """
+    width = max(map(len, histories))
+    heads = ["rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds", *(["on network"] if network else [])]
+    lines = []
+    for accuracy in accuracies:
+        title = f"{SYMBOLS[measure]} ≤ {accuracy:g}"
+        lines.append(f"{title:{max(width, 20)}}" + "".join(f"{head:>14}" for head in heads))
+        for label, history in histories.items():
+            cells = _cells(Cost.to(accuracy, history, measure, network), len(heads))
+            lines.append(f"{label:{max(width, 20)}}" + "".join(f"{cell:>14}" for cell in cells))
+        lines.append("")
+    lines.append(f"{'ended':{max(width, 20)}}{'rounds':>14}{SYMBOLS[measure]:>14}")
+    for label, history in histories.items():
+        value = getattr(history[-1], measure)
+        lines.append(f"{label:{max(width, 20)}}{history[-1].round:14,}{value:14.1e}  {ends[label]}".rstrip())
+    lines += ["", "a mean client's, set-up included; KiB both ways on the wire; – not reached"]
+    if network:
+        lines.append(f"on network: seconds, an estimate on paper: measured, and what {network} would add")
+    return "\n".join(lines)
+
+
+def _cells(cost: Cost | None, count: int) -> list[str]:
+    if cost is None:
+        return ["–"] * count
+    told = [
+        f"{cost.rounds:,}", f"{cost.bytes_up / 1024:,.1f}", f"{cost.bytes / 1024:,.1f}",
+        f"{cost.formula_bits / 1000:,.1f}", f"{cost.hessians:,.1f}", f"{cost.seconds:.3f}",
+    ]  # fmt: skip
+    return told if cost.network_seconds is None else [*told, f"{cost.network_seconds:,.2f}"]

@@ -1,0 +1,87 @@
+"""Run folders → picture files, PNG and SVG. The same histories give the same bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from newtonfl.results import plots
+from newtonfl.results.costs import Measure
+from newtonfl.results.history import History
+from newtonfl.results.network import Network
+from newtonfl.results.run_folder import HISTORY, Run
+
+
+def compared(
+    histories: Mapping[str, History], folder: Path, measure: Measure, title: str, network: Network | None = None
+) -> list[Path]:
+    """Write a comparison's pictures into `folder`: one over each of :data:`newtonfl.results.plots.OVER`."""
+    paths = []
+    for over in plots.OVER:
+        figure = plots.draw(histories, over, measure=measure, network=network, title=title)
+        paths += plots.save(figure, folder / over)
+    return paths
+
+
+def redraw(given: Sequence[Path], out: Path | None = None, network: Network | None = None) -> list[Path]:
+    """Draw one run as gap.png and gap.svg, several as a comparison; returns the files.
+
+    Where f* is not known in every history the gradient norm stands for the gap.
+
+    Parameters
+    ----------
+    given : sequence of Path
+        Runs' folders, or a folder of such folders. Files are passed over where there are folders too.
+    out : Path or None
+        Where to write; None is the one run's folder, or the folder that holds all runs.
+    network : Network or None
+        What the seconds shall contain.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder holds no run.
+    ValueError
+        If a run cannot be read, or the runs are of several objectives.
+    RuntimeError
+        If matplotlib is not installed.
+    """
+    runs = [Run.read(folder) for folder in _folders(given)]
+    known = all(record.gap is not None for run in runs for record in run.history)
+    measure: Measure = "gap" if known else "gradient_norm"
+    if len(runs) == 1:
+        run = runs[0]
+        title = f"{run.method} on {run.title}" if run.title else run.method
+        return plots.save(plots.panels(run.history, measure, title, network), _made(out or run.path) / "gap")
+    objectives = {run.result["objective"]: run for run in runs if run.result}
+    if len(objectives) > 1:
+        told = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])
+        raise ValueError(f"plot: runs of different objectives cannot share a picture: {told}")
+    parents = {run.path.resolve().parent for run in runs}
+    if out is None and len(parents) > 1:
+        raise ValueError("plot: the runs lie in different folders; say with --out DIR where the pictures go")
+    runs.sort(key=lambda run: (run.entry is None, run.entry))  # as they were compared
+    title = next((run.title for run in runs if run.title), "")
+    return compared(_labelled(runs), _made(out or runs[0].path.resolve().parent), measure, title, network)
+
+
+def _folders(given: Sequence[Path]) -> list[Path]:
+    """The runs' folders among what was given."""
+    folders = [path for path in given if path.is_dir()] or list(given)
+    found: list[Path] = []
+    for folder in folders:
+        inside = sorted(path.parent for path in folder.glob(f"*/{HISTORY}"))
+        found += inside if inside and not (folder / HISTORY).exists() else [folder]
+    return list(dict.fromkeys(found))
+
+
+def _labelled(runs: Sequence[Run]) -> dict[str, History]:
+    """By label; where two runs share one, by their paths."""
+    shared = Counter(run.label for run in runs)
+    return {run.label if shared[run.label] == 1 else str(run.path): run.history for run in runs}
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

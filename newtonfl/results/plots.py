@@ -1,0 +1,264 @@
+"""The communication-complexity pictures. Readable without colour: every line has its own dashes, marker and label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from newtonfl.core.backend import Array
+from newtonfl.results.costs import SYMBOLS, Measure
+from newtonfl.results.history import History
+from newtonfl.results.label_placement import place
+from newtonfl.results.network import Network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Figure
+
+OVER = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds")
+"""What a picture's axis from left to right may count."""
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")  # Okabe and Ito's, no yellow
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 2, 1, 2)))
+_MARKERS = "osD^vPX<>"
+_FLOOR = 1e-15
+"""f - f* below this is rounding: such points are drawn at the floor."""
+
+_MANY = 100
+"""Rounds from which their axis is logarithmic."""
+
+_FOLD = 28
+"""A label's longest line, in characters."""
+
+_WIDTH, _HEIGHT, _TEXT = 7.6, 4.8, 8.5
+
+
+def draw(
+    histories: Mapping[str, History],
+    over: str = "rounds",
+    *,
+    measure: Measure = "gap",
+    network: Network | None = None,
+    title: str = "",
+) -> Figure:
+    """A figure with a line a history, each with its label at its end.
+
+    Parameters
+    ----------
+    histories : mapping of label to History
+    over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds"}
+        A mean client's, set-up included.
+    measure : {"gap", "gradient_norm"}
+    network : Network or None
+        For seconds: what it would add, an estimate on paper, and labelled so.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `over` is no such word, or there is nothing to draw.
+    RuntimeError
+        If matplotlib is not installed.
+    """
+    figure = _figure(_WIDTH, _HEIGHT)
+    axes = figure.add_axes((0.1, 0.12, 0.86, 0.8))
+    lines = {label: points(history, over, measure, network) for label, history in histories.items()}
+    _axes(axes, lines, over, measure, network)
+    _lines(axes, lines)
+    axes.set_title(title, fontsize=10, loc="left")
+    _direct_labels(figure, axes, lines)
+    return figure
+
+
+def panels(history: History, measure: Measure, title: str, network: Network | None = None) -> Figure:
+    """One run in four panels: over rounds, over bytes up, over bytes and formula bits both ways, and over seconds."""
+    figure = _figure(9.6, 6.6)
+    for i, over in enumerate(("rounds", "bytes_up", "bytes", "seconds")):
+        row, column = divmod(i, 2)
+        axes = figure.add_axes((0.08 + 0.5 * column, 0.57 - 0.49 * row, 0.4, 0.36))
+        lines = {"on the wire" if over == "bytes" else "": points(history, over, measure, network)}
+        if over == "bytes":
+            across, heights = points(history, "formula_bits", measure)
+            lines["papers' formulas"] = np.stack([across * 1000 / 8 / 1024, heights])
+        _axes(axes, lines, over, measure, network)
+        _lines(axes, lines)
+        if over == "bytes":
+            _direct_labels(figure, axes, lines, 0.49)
+    figure.text(0.08, 0.97, title, fontsize=10)
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write `stem`.png and `stem`.svg, whose bytes depend on the figure alone; returns their paths."""
+    from matplotlib import rc_context
+
+    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")]
+    with rc_context({"svg.hashsalt": "newtonfl"}):
+        for path in paths:
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return paths
+
+
+def points(history: History, over: str, measure: Measure, network: Network | None = None) -> Array:
+    """What is drawn of a history: the axis from left to right, and the measure, shape (2, records).
+
+    A record whose measure is not finite is left out; of a gap, what is below the floor stands on it.
+    """
+    if over not in OVER:
+        raise ValueError(f"over: given {over!r}, allowed are {', '.join(OVER)}")
+    if over == "rounds":
+        across = np.array([record.round for record in history], dtype=float)
+    elif over == "bytes_up":
+        across = history.sent("bytes", ["up"]) / 1024
+    elif over == "bytes":
+        across = history.sent("bytes") / 1024
+    elif over == "formula_bits":
+        across = history.sent("formula_bits") / 1000
+    elif network is None:
+        across = np.array([record.seconds for record in history], dtype=float)
+    else:
+        across = network.seconds(history)
+    told = [getattr(record, measure) for record in history]
+    heights = np.array([np.nan if value is None else value for value in told], dtype=float)
+    if measure == "gap":
+        heights = np.where(np.isnan(heights), np.nan, np.maximum(heights, _FLOOR))
+    seen = np.isfinite(heights) & (heights > 0)
+    return np.stack([across[seen], heights[seen]])
+
+
+def across_title(over: str, network: Network | None = None) -> str:
+    """What the axis from left to right says."""
+    if over == "seconds" and network is not None:
+        return f"seconds, a paper estimate: measured, and {network}"
+    return {
+        "rounds": "rounds",
+        "bytes_up": "KiB up, a mean client's, with the set-up",
+        "bytes": "KiB up and down, a mean client's, with the set-up",
+        "formula_bits": "kbit up and down by the papers' formulas, a mean client's, with the set-up",
+        "seconds": "seconds in rounds, measured",
+    }[over]
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure of its own, that no window shows, and that a notebook shows as a cell's last value."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure as Figure
+    except ImportError:
+        raise RuntimeError("plotting needs matplotlib, which is not installed: pip install 'newtonfl[plot]'") from None
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    figure = Picture(figsize=(width, height), dpi=150)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _axes(axes: Axes, lines: Mapping[str, Array], over: str, measure: Measure, network: Network | None) -> None:
+    """Scales, limits and titles."""
+    drawn = [line for line in lines.values() if line.size]
+    if not drawn:
+        raise ValueError(f"nothing to draw: no record has a finite {measure}")
+    largest = max(float(line[0].max()) for line in drawn)
+    axes.set_yscale("log")
+    low, start = min(float(line[1].min()) for line in drawn), max(float(line[1][0]) for line in drawn)
+    high = min(max(float(line[1].max()) for line in drawn), 1e4 * start)  # of a run that diverges the way up is enough
+    spare = (high / low) ** 0.04
+    axes.set_ylim(low / (2.0 * spare**3), high * 2.0 * spare)  # below there is room for labels
+    if over == "rounds":
+        if largest > _MANY:
+            axes.set_xscale("symlog", linthresh=1.0)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlim(0.0, max(largest, 1.0))
+    else:
+        axes.set_xscale("log")
+        firsts = [float(line[0][min(1, line.shape[1] - 1)]) for line in drawn]  # where the first round ends
+        left = min([first for first in firsts if first > 0] or [1e-3])
+        axes.set_xlim(0.8 * left, max(largest, left) * 1.1)
+        _plain_ticks(axes, largest / left)
+    axes.set_xlabel(across_title(over, network))
+    axes.set_ylabel(SYMBOLS[measure])
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=_TEXT)
+
+
+def _plain_ticks(axes: Axes, span: float) -> None:
+    """Numbers as 0.1, 20 and 5,000 along a logarithmic axis that covers a factor of `span`."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    subs = (1.0,) if span > 300 else (1.0, 3.0) if span > 30 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _lines(axes: Axes, lines: Mapping[str, Array]) -> None:
+    for i, (label, line) in enumerate(lines.items()):
+        axes.plot(
+            *line, color=_COLOURS[i % 7], linestyle=_DASHES[i % 4], marker=_MARKERS[i % 9], markersize=4.0,
+            markevery=(0.01 + 0.013 * (i % 5), 0.11), linewidth=1.4, label=label,
+        )  # fmt: skip
+
+
+def _direct_labels(figure: Figure, axes: Axes, lines: Mapping[str, Array], edge: float = 0.99) -> None:
+    """Each label beside its line's end, in the line's colour; axes give way to labels that would cross the `edge`."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patheffects import withStroke
+
+    shown = [(line, label) for line, label in zip(axes.get_lines(), lines, strict=True) if lines[label].size]
+    texts = [
+        figure.text(0, 0, _folded(label), color=_darker(line.get_color()), fontsize=_TEXT, zorder=5, linespacing=1.0,
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        for line, label in shown
+    ]  # fmt: skip
+    boxes = [text.get_window_extent() for text in texts]
+    sizes = np.array([[box.width, box.height] for box in boxes])
+    unit = 1.2 * _TEXT * figure.dpi / 72.0  # a line of text
+    whole, frame = figure.bbox, axes.get_position()
+    paths = [lines[label].T for _, label in shown]
+    ends = np.array([path[-1] for path in paths])
+    right = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 0]
+    room = (whole.width * (edge - frame.x0) - sizes[:, 0] - 0.6 * unit) / np.maximum(right, 0.5)
+    width = max(0.5 * frame.width, min(frame.width, float(room.min()) / whole.width))
+    axes.set_position((frame.x0, frame.y0, width, frame.height))
+    axes.apply_aspect()
+    inside = axes.get_window_extent()
+    drawn = [np.clip(axes.transData.transform(path), inside.p0, inside.p1) for path in paths]
+    corners = np.array([path[-1] for path in drawn])
+    at = place(corners, sizes, drawn, (inside.x0, inside.y0, edge * whole.width, inside.y1), unit)
+    for text, corner, size, end in zip(texts, at, sizes, corners, strict=True):
+        text.set_position(tuple(corner / whole.size))
+        text.set_verticalalignment("bottom")
+        near = np.clip(end, corner, corner + size)
+        if np.hypot(*(near - end)) > unit:
+            from_end = np.stack([end, near]) / whole.size
+            figure.add_artist(Line2D(*from_end.T, color=text.get_color(), linewidth=0.6, zorder=4))
+
+
+def _darker(colour: Any) -> Array:
+    """For text, which is thinner than a line and its marker."""
+    from matplotlib.colors import to_rgb
+
+    return 0.7 * np.array(to_rgb(colour))
+
+
+def _folded(label: str) -> str:
+    """A long label on several lines, broken at its commas."""
+    lines = [""]
+    for piece in label.split(","):
+        fits = len(lines[-1]) + len(piece) < _FOLD or not lines[-1]
+        lines = [*lines[:-1], f"{lines[-1]}{piece},"] if fits else [*lines, f"{piece},"]
+    return "\n".join(lines).removesuffix(",")

@@ -1,0 +1,171 @@
+"""A run's folder: run.toml, history.jsonl as it goes, x.npy, and result.json last. Written, and read again."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from newtonfl.core.backend import Array
+from newtonfl.results.history import History, Record
+
+RESULT, HISTORY = "result.json", "history.jsonl"
+
+
+class RunFolder:
+    """Writes one run. result.json comes last and at once, so its presence proves that the run ended well.
+
+    Parameters
+    ----------
+    path : Path
+        Made where it is missing.
+    force : bool
+        Overwrite a result that is there.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a result and `force` is false.
+    OSError
+        If it cannot be written.
+    """
+
+    def __init__(self, path: Path, force: bool = False) -> None:
+        self.path = path
+        keep(path, force)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / RESULT).unlink(missing_ok=True)
+        self._history = (path / HISTORY).open("w", encoding="utf-8")
+
+    def settings(self, text: str) -> None:
+        """Write run.toml."""
+        (self.path / "run.toml").write_text(text, encoding="utf-8")
+
+    def start(self, x0: Array) -> str:
+        """Write x0.npy; returns how run.toml shall name it."""
+        np.save(self.path / "x0.npy", x0)
+        return "x0.npy"
+
+    def record(self, record: Record) -> None:
+        """Add a line to history.jsonl; a killed run keeps its lines."""
+        self._history.write(record.to_json() + "\n")
+        self._history.flush()
+
+    def finish(self, x: Array, result: dict[str, Any]) -> None:
+        """Write x.npy, and then result.json."""
+        self._history.close()
+        np.save(self.path / "x.npy", x)
+        unfinished = self.path / f"{RESULT}.part"
+        with unfinished.open("w", encoding="utf-8") as file:
+            json.dump(result, file, indent=2, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.path / RESULT)
+
+
+def keep(path: Path, force: bool) -> None:
+    """Refuse to overwrite a result, unless by force."""
+    if (path / RESULT).exists() and not force:
+        raise ValueError(f"--out {path}: holds a result already; give another folder, or --force")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was read from its folder.
+
+    Attributes
+    ----------
+    path : Path
+    history : History
+        Of at least one record.
+    result : dict
+        The content of result.json; empty while the run is not finished.
+    """
+
+    path: Path
+    history: History
+    result: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Run:
+        """Read a run.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no history.
+        ValueError
+            If it cannot be read, or has no record.
+        """
+        path = Path(folder)
+        source = path / HISTORY
+        if not source.is_file():
+            raise FileNotFoundError(f"{path}: holds no {HISTORY}; `newtonfl solve … --out {path}` writes one")
+        history = History.read(source)
+        if not len(history):
+            raise ValueError(f"{source}: no round was recorded")
+        return cls(path, history, _result(path / RESULT))
+
+    @property
+    def title(self) -> str:
+        """What was minimised, in words."""
+        return str(self.result.get("title") or self.result.get("problem", ""))
+
+    @property
+    def method(self) -> str:
+        """The method's name, or the folder's for a run that is not finished."""
+        return str(self.result["method"]) if self.result else f"{self.path.resolve().name} (unfinished)"
+
+    @property
+    def label(self) -> str:
+        """What a comparison called it; else its folder's name."""
+        return str(self._compared.get("label", self.path.resolve().name))
+
+    @property
+    def entry(self) -> int | None:
+        """Its place in the comparison that ran it."""
+        entry = self._compared.get("entry")
+        return entry if isinstance(entry, int) else None
+
+    @property
+    def _compared(self) -> dict[str, Any]:
+        told = self.result.get("comparison")
+        return told if isinstance(told, dict) else {}
+
+
+def _result(source: Path) -> dict[str, Any]:
+    if not source.is_file():
+        return {}
+    try:
+        told = json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{source}: not the result of a run ({error})") from None
+    missing = {"method", "problem", "objective"} - set(told) if isinstance(told, dict) else {"a table of facts"}
+    if missing:
+        raise ValueError(f"{source}: not the result of a run (it lacks {', '.join(sorted(missing))})")
+    return dict(told)
+
+
+def to_toml(document: dict[str, Any]) -> str:
+    """A two-level document as TOML: strings, numbers, booleans and lists of numbers; what is None is left out."""
+    lines = [f"{key} = {_value(value)}" for key, value in document.items() if not isinstance(value, dict)]
+    for section, table in document.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{section}]"]
+            lines += [f"{key} = {_value(value)}" for key, value in table.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float) and np.isfinite(value):
+        return repr(float(value))
+    if isinstance(value, (bool, int, str)):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML bears no DEL
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(entry) for entry in value) + "]"
+    raise TypeError(f"{value!r} has no place in a settings file")
