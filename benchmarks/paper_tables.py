@@ -23,7 +23,7 @@ from first_order_tables import PRINTED
 from scipy.sparse import csr_array
 
 import newtonfl as nf
-from newtonfl.mechanisms import CBAG, CLAG, V1, V2, V4, V5, lag
+from newtonfl.mechanisms import CBAG, CLAG, ThreePCv1, ThreePCv2, ThreePCv4, ThreePCv5, lag
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
@@ -251,11 +251,11 @@ def mechanisms() -> Iterator[Cell]:
     rows: list[tuple[str, object, float]] = [
         ("EF21 Top-d", None, 299_137),
         ("CLAG Top-d", partial(CLAG, zeta=2.0), 299_137),
-        ("3PCv4 Top-61, Top-62", lambda c: V4(nf.TopK(62), nf.TopK(61)), 297_961),
-        ("3PCv2 Top-108, Rand-15", lambda c: V2(nf.TopK(108), nf.RandK(15)), 322_796),
+        ("3PCv4 Top-61, Top-62", lambda c: ThreePCv4(nf.TopK(62), nf.TopK(61)), 297_961),
+        ("3PCv2 Top-108, Rand-15", lambda c: ThreePCv2(nf.TopK(108), nf.RandK(15)), 322_796),
         ("LAG", lambda c: lag(2.0), 2_016_935),
-        ("3PCv5 Top-d, p=1/d", partial(V5, p=1 / d), 2_444_251),
-        ("3PCv1 Top-d", V1, 3_969_090),
+        ("3PCv5 Top-d, p=1/d", partial(ThreePCv5, p=1 / d), 2_444_251),
+        ("3PCv1 Top-d", ThreePCv1, 3_969_090),
     ]
     for name, mechanism, paper in rows:
         method = topk("1d", mechanism=mechanism)
@@ -271,7 +271,7 @@ def bidirectional() -> Iterator[Cell]:
     ]
     for start, d, (ours, theirs) in problems:
         quarter = nf.TopK(d // 4)
-        newton = nf.newton_3pc_bc(step="shift", model=V4(quarter, quarter))
+        newton = nf.newton_3pc_bc(step="shift", model=ThreePCv4(quarter, quarter))
         fednl = nf.fednl_bc(step="shift", model=nf.TopK(d // 2))
         name = f"{start.problem} {start.l2:g}"
         yield Cell("Bidirectional, bits", f"{name} Newton-3PC-BC", start, newton, ours, None, seeds=5)
@@ -285,8 +285,8 @@ def line_search() -> Iterator[Cell]:
         ("EF21 Rank-1", nf.newton_3pc_ls()),
         ("CBAG Rank-1 p=0.8", nf.newton_3pc_ls(mechanism=partial(CBAG, p=0.8))),
         ("CLAG Rank-1 ζ=2", nf.newton_3pc_ls(mechanism=partial(CLAG, zeta=2.0))),
-        ("3PCv2 Top-3d/4 Rand-d/4", nf.newton_3pc_ls(mechanism=V2(nf.TopK(3 * d // 4), nf.RandK(d // 4)))),
-        ("3PCv4 Top-d/2 Top-d/2", nf.newton_3pc_ls(mechanism=V4(nf.TopK(d // 2), nf.TopK(d // 2)))),
+        ("3PCv2 Top-3d/4 Rand-d/4", nf.newton_3pc_ls(mechanism=ThreePCv2(nf.TopK(3 * d // 4), nf.RandK(d // 4)))),
+        ("3PCv4 Top-d/2 Top-d/2", nf.newton_3pc_ls(mechanism=ThreePCv4(nf.TopK(d // 2), nf.TopK(d // 2)))),
         ("Fib-IOS", nf.fib_ios()),
         ("GIANT", nf.giant()),
     ]

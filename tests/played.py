@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from newtonfl.core.random import Key
-from newtonfl.methods import Announcement, Facts, Method, Replies
+from newtonfl.methods import Announcement, Method, ProblemConstants, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.session import Session
 
@@ -26,8 +26,8 @@ def played(
             heard.append((announcement, session.exchange(announcement, sizes)))
             return heard[-1][1]
 
-        facts = Facts(problem.n_clients, problem.dim, problem.ridge, lambda: 0.0, problem.like, **known)
-        server = method.start(facts, x0, session.join(x0))
+        facts = ProblemConstants(problem.n_clients, problem.dim, problem.ridge, lambda: 0.0, problem.like, **known)
+        server = method.init_server(facts, x0, session.init_clients(x0))
         for k in range(rounds):
             heard: list[tuple[Announcement, Replies]] = []
             server = method.round(server, exchange, Key(SEED, k))

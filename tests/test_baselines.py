@@ -350,7 +350,7 @@ def answers(problem, method, x0, clients):
         "giant": ["model", "gradient", "direction"],
         "fib-ios": ["model", "direction"],
     }[method.name]
-    _, state = method.join(problem, x0, nf.Key(0))
+    _, state = method.init_clients(problem, x0, nf.Key(0))
     heard = [b""] * len(clients)
     for part in parts:
         announcement = Announcement(0, {part: nf.Dense(g if part != "model" else x0)})

@@ -47,10 +47,10 @@ def greeted(name: str, problem) -> TriangleCoordinates:
     basis, ours = BASES[name], BASES[name].of(problem)
     heard = []
     for i in range(problem.n_clients):
-        sent = encode(Packet(Kind.GREETING, 0, i, 0, ours.greeting(i)))
+        sent = encode(Packet(Kind.SETUP, 0, i, 0, ours.setup_message(i)))
         packet, _ = decode(memoryview(sent), lambda part, client, before: basis.sizes(problem.dim, part, before))
         heard.append(packet.parts)
-    return basis.heard(problem.dim, heard)
+    return basis.from_setup(problem.dim, heard)
 
 
 @EACH
@@ -112,21 +112,21 @@ def test_the_server_learns_the_coordinates_from_the_greetings(name):
     if name.startswith("support"):
         for i in range(problem.n_clients):
             np.testing.assert_array_equal(theirs.supports[i], problem.support(ours.diagonal)[i])
-            assert ours.greeting(i)["support"].formula_bits == 0
+            assert ours.setup_message(i)["support"].formula_bits == 0
     elif name in ("data", "rotation"):
         for ours_i, theirs_i, rank in zip(ours.vectors, theirs.vectors, RANKS, strict=True):
             np.testing.assert_array_equal(theirs_i, ours_i)
             assert len(ours_i) == (rank if name == "data" else DIM)
-        bits = [ours.greeting(i)["subspace"].formula_bits for i in range(problem.n_clients)]
+        bits = [ours.setup_message(i)["subspace"].formula_bits for i in range(problem.n_clients)]
         assert bits == [32 * DIM * len(v) for v in ours.vectors]
     else:
-        assert theirs.supports is None and ours.greeting(0) == {}
+        assert theirs.supports is None and ours.setup_message(0) == {}
 
 
 def test_what_follows_a_support_has_its_length():
     """An initial Hessian has as many coordinates as the support told before it; a support fits in d(d+1)/2."""
     problem = sparse_glm()
-    support = Support().of(problem).greeting(0)
+    support = Support().of(problem).setup_message(0)
     assert Support().sizes(DIM, "support", {}) == FULL
     assert Support().sizes(DIM, "initial", support) == len(problem.support(False)[0])
     assert Symmetric().sizes(DIM, "initial", {}) == FULL
@@ -155,14 +155,14 @@ def test_clients_and_server_place_sparse_messages_alike(name):
         indices = np.flatnonzero(draw.random(size) < 0.5)
         messages.append(Sparse(indices, draw.standard_normal(len(indices))))
     messages[2] = Nothing()
-    rates, weights = np.array([1.0, 0.5, 0.25, 0.125]), np.array([0.5, 0.25, 0.125, 0.125])
-    moved = ours.add(start.replaced(start.values.copy()), messages, rates)
+    memory_rates, weights = np.array([1.0, 0.5, 0.25, 0.125]), np.array([0.5, 0.25, 0.125, 0.125])
+    moved = ours.add(start.replaced(start.values.copy()), messages, memory_rates)
     for i, message in enumerate(messages):
         indices, values = message.coordinates()
         expected = start[i].copy()
-        expected[indices] += rates[i] * values
+        expected[indices] += memory_rates[i] * values
         np.testing.assert_array_equal(moved[i], expected)
-    total = theirs.accumulate(np.zeros(FULL), messages, weights * rates)
+    total = theirs.accumulate(np.zeros(FULL), messages, weights * memory_rates)
     steps = [ours.matrix(i, moved[i]) - ours.matrix(i, start[i]) for i in range(4)]
     np.testing.assert_allclose(theirs.square(total), np.tensordot(weights, steps, 1), atol=1e-13)
 
@@ -174,7 +174,7 @@ def test_a_rank_message_tells_its_matrix(name):
     coordinates, draw = BASES[name].of(problem), np.random.default_rng(0)
     messages = [LowRank(draw.standard_normal((2, DIM)), np.array([1.0, -1.0])) for _ in range(4)]
     for message in messages:
-        indices, values = coordinates.told(message)
+        indices, values = coordinates.decode(message)
         assert indices is None
         np.testing.assert_allclose(coordinates.matrix(0, values), message.matrix(), rtol=1e-15, atol=1e-15)
     weights = np.array([0.1, 0.2, 0.3, 0.4])
@@ -300,14 +300,14 @@ def test_coordinates_of_some_clients_are_theirs_among_all(name, chosen):
         messages = some.compress(compressor, told, chosen, Key(1))
         expected = whole.compress(compressor, blocks, np.arange(4), Key(1))
         for i, message in zip(chosen, messages, strict=True):
-            for a, b in zip(some.told(message), whole.told(expected[i]), strict=True):
+            for a, b in zip(some.decode(message), whole.decode(expected[i]), strict=True):
                 assert np.array_equal(a, b)
         moved = some.add(told.replaced(told.values.copy()), messages, np.full(len(chosen), 0.5))
         everyone = whole.add(blocks.replaced(blocks.values.copy()), expected, np.full(4, 0.5))
         np.testing.assert_array_equal(moved.values, everyone.take(chosen).values)
     for j, i in enumerate(chosen):
         np.testing.assert_array_equal(some.matrix(j, told[j]), whole.matrix(i, blocks[i]))
-        assert whole.greeting(i).keys() == some.greeting(j).keys()
+        assert whole.setup_message(i).keys() == some.setup_message(j).keys()
         for indices in (None, np.arange(len(told[j]))[::2]):
             values = told[j] if indices is None else told[j][indices]
             for a, b in zip(some.place(j, indices, values), whole.place(i, indices, values), strict=True):
@@ -359,12 +359,12 @@ def test_several_messages_tell_their_sum():
     space = Coordinates(np.array([6]))
     a, b = Sparse(np.array([1, 4]), np.array([0.1, 0.2])), Sparse(np.array([0, 4]), np.array([0.3, 1e17]))
     around = Run(5, np.array([-1e17, 0.5]), 6)
-    indices, values = space.told(Several([a, Nothing(), b, around]))
+    indices, values = space.decode(Several([a, Nothing(), b, around]))
     assert indices.tolist() == [0, 1, 4, 5] and values.tolist() == [0.8, 0.1, 0.2 + 1e17, -1e17]
     dense = np.array([1e17, 0.0, 0.0, 0.0, -1e17, 1.0])
-    indices, values = space.told(Several([b, Dense(dense), a]))
+    indices, values = space.decode(Several([b, Dense(dense), a]))
     assert indices is None and values.tolist() == [1e17, 0.1, 0.0, 0.0, 0.2, 1.0]
-    indices, values = space.told(Several([Nothing(), Nothing()]))
+    indices, values = space.decode(Several([Nothing(), Nothing()]))
     assert len(indices) == len(values) == 0 and values.dtype == np.float64
 
 
@@ -375,8 +375,8 @@ def test_several_messages_with_a_matrix(name):
     sparse = Sparse(np.array([0, 3, 8]), draw.standard_normal(3))
     rank = LowRank(draw.standard_normal((2, DIM)), np.array([1.0, -1.0]))
     message = Several([sparse, rank])
-    indices, values = coordinates.told(message)
-    expected = coordinates.told(rank)[1].copy()
+    indices, values = coordinates.decode(message)
+    expected = coordinates.decode(rank)[1].copy()
     expected[sparse.indices] += sparse.values
     assert indices is None
     np.testing.assert_allclose(values, expected, rtol=1e-15)
@@ -426,7 +426,7 @@ def test_the_small_matrix_is_that_of_the_hessian(make, monkeypatch):
     assert problem.hessian_counts.tolist() == [1] * 4
     for i, v in enumerate(coordinates.vectors):
         np.testing.assert_allclose(coordinates.core(i, told[i]), v @ whole[i] @ v.T, atol=1e-14)
-    assert DataSubspace().sizes(DIM, "initial", coordinates.greeting(0)) == len(told[0])
+    assert DataSubspace().sizes(DIM, "initial", coordinates.setup_message(0)) == len(told[0])
 
 
 @pytest.mark.parametrize("name", ["data", "rotation"])
@@ -498,12 +498,12 @@ def test_the_data_basis_refuses_in_words():
     assert not DataSubspace().of(sparse_glm()).diagonal_blocks(np.zeros(DIM), np.zeros(0)).values.any()
     good = {"subspace": Run(0, np.zeros(2 * DIM), DIM**2)}
     wrong = [{}, {"subspace": Dense(np.zeros(DIM**2))}, {"subspace": Run(0, np.zeros(DIM + 1), DIM**2)}]
-    for greeting in [*wrong, {"subspace": Run(1, np.zeros(DIM), DIM**2)}]:
+    for setup_message in [*wrong, {"subspace": Run(1, np.zeros(DIM), DIM**2)}]:
         with pytest.raises(WireError, match=r"join, client 1, subspace"):
-            DataSubspace().heard(DIM, [good, greeting])
-    for greeting in ({}, good, {"subspace": Dense(np.zeros(DIM))}):
+            DataSubspace().from_setup(DIM, [good, setup_message])
+    for setup_message in ({}, good, {"subspace": Dense(np.zeros(DIM))}):
         with pytest.raises(WireError, match=r"join, client 0, subspace"):
-            DataSubspace(complete=True).heard(DIM, [greeting])
+            DataSubspace(complete=True).from_setup(DIM, [setup_message])
     assert DataSubspace(complete=True).sizes(DIM, "initial", {"subspace": Dense(np.zeros(DIM**2))}) == FULL
 
 

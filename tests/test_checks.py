@@ -270,8 +270,8 @@ class BrokenBasis(nf.Symmetric):
     def of(self, problem):
         return self._made(problem.dim, len(problem.clients), "client")
 
-    def heard(self, dim, greetings):
-        return self._made(dim, len(greetings), "server")
+    def from_setup(self, dim, setup_messages):
+        return self._made(dim, len(setup_messages), "server")
 
     def _made(self, dim, n, end):
         whole = super()._for(dim, n)
@@ -313,7 +313,7 @@ BROKEN: dict[str, type] = {
     "gradients": breaking(gradients=lambda self: LossyGradients(np.full(len(self.sizes), self.dim))),
     "take": breaking(_take=lambda self, chosen: replace(self, sizes=self.sizes[np.sort(chosen)] + 1)),
     "sizes": breaking(__init__=lambda self, sizes, dim, iso: TriangleCoordinates.__init__(self, sizes + 1, dim, iso)),
-    "greeting": breaking(greeting=lambda self, i: {"subspace": nf.Dense(np.zeros(3))}),
+    "greeting": breaking(setup_message=lambda self, i: {"subspace": nf.Dense(np.zeros(3))}),
     "total": breaking(total_size=5),
 }
 
@@ -395,7 +395,7 @@ class BetterMarina(Marina):
 class LuckyCoin(CBAG):
     """Says heads with p, and keeps still on them."""
 
-    def rests(self, coin):
+    def skips(self, coin):
         return coin
 
 
@@ -404,8 +404,8 @@ class SendsOther(EF21):
 
     def send(self, memory, target, space, clients, key, coin=True):
         sent = super().send(memory, target, space, clients, key, coin)
-        moved = space.add(sent.memory.told, sent.messages, self.rates(space.sizes))
-        return replace(sent, memory=replace(sent.memory, told=moved))
+        moved = space.add(sent.memory.estimate, sent.messages, self.memory_rates(space.sizes))
+        return replace(sent, memory=replace(sent.memory, estimate=moved))
 
 
 class WrongResidual(EF21):
@@ -426,13 +426,13 @@ class WrongMean(EF21):
 class Forgets(CLAG):
     def send(self, memory, target, space, clients, key, coin=True):
         sent = super().send(memory, target, space, clients, key, coin)
-        return replace(sent, memory=Memory(sent.memory.told, memory.target))
+        return replace(sent, memory=Memory(sent.memory.estimate, memory.target))
 
 
 class Hoards(EF21):
     def send(self, memory, target, space, clients, key, coin=True):
         sent = super().send(memory, target, space, clients, key, coin)
-        return replace(sent, memory=Memory(sent.memory.told, target))
+        return replace(sent, memory=Memory(sent.memory.estimate, target))
 
 
 class Peeks(CLAG):
@@ -446,7 +446,7 @@ class NoBeginning(CLAG):
 
     def send(self, memory, target, space, clients, key, coin=True):
         if memory.target is None:
-            memory = Memory(memory.told, target.replaced(0 * target.values))
+            memory = Memory(memory.estimate, target.replaced(0 * target.values))
         return super().send(memory, target, space, clients, key, coin)
 
 
@@ -460,9 +460,9 @@ class ChangesTargets(EF21):
 class Crowded(EF21):
     """A client tells half where it is alone."""
 
-    def messages(self, seen, voice, coin):
-        half = 0.5 if len(voice.clients) == 1 else 1.0
-        return [message.scaled(half) for message in super().messages(seen, voice, coin)]
+    def messages(self, seen, encoder, coin):
+        half = 0.5 if len(encoder.clients) == 1 else 1.0
+        return [message.scaled(half) for message in super().messages(seen, encoder, coin)]
 
 
 class Boasts(EF21):
@@ -508,9 +508,9 @@ def test_marinas_mean_is_checked_apart():
     """Draws that all clients share gain nothing together, though each of them keeps (p, (1-p)ω)."""
 
     class OneDraw(Marina):
-        def messages(self, seen, voice, coin):
+        def messages(self, seen, encoder, coin):
             # Five clients stand together in the check of the mean: they share what they draw.
-            shared = replace(voice, clients=voice.clients // 5)
+            shared = replace(encoder, clients=encoder.clients // 5)
             return super().messages(seen, shared, coin)
 
     with pytest.raises(AssertionError, match="with n = 5 clients"):
@@ -602,21 +602,21 @@ class Own(Method):
     def settings(self):
         return {"breaks": self.breaks}
 
-    def greeting_sizes(self, dim):
+    def setup_sizes(self, dim):
         return lambda part, client, heard: dim
 
-    def join(self, problem, x0, key):
+    def init_clients(self, problem, x0, key):
         n = len(problem.clients)
         more = {"list": [0.0] * n, "one row": np.zeros(n + 1), "blocks": Blocks.of([np.zeros(2)]), "number": 3.0}
         return [{} for _ in range(n)], OwnState(np.tile(x0, (n, 1)), more.get(self.breaks))
 
-    def start(self, facts, x0, greetings):
+    def init_server(self, facts, x0, setup_messages):
         return x0 if self.breaks == "no x" else OwnServer(x0 + (self.breaks == "other start"))
 
     def round(self, server, exchange, key):
         size = 3 if self.breaks == "sizes" else len(server.x)
         told = exchange(Announcement(key.round, {"model": nf.Dense(server.x)}), lambda part, client, heard: size)
-        mean = np.mean([message.coordinates()[1] for message in told.told("gradient")], axis=0)
+        mean = np.mean([message.coordinates()[1] for message in told.messages("gradient")], axis=0)
         noise = 1e-6 * np.random.default_rng().random() if self.breaks == "seed" else 0.0
         step = {"no progress": 0.0, "ascent": -1.0, "infinite": np.inf}.get(self.breaks, 1.0)
         return OwnServer(server.x - step * (mean + 0.1 * server.x) + noise)

@@ -129,7 +129,7 @@ def test_the_table_as_csv(compared, tmp_path):
 class Late(Descent):
     """A gradient descent whose server cannot begin."""
 
-    def start(self, facts, x0, greetings):
+    def init_server(self, facts, x0, setup_messages):
         raise ValueError("no such constant")
 
 

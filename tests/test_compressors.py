@@ -277,12 +277,12 @@ def test_numbers_that_are_not_finite_are_sent(name, bad):
 def test_contracted_is_unscaled():
     """Q/(ω+1): Rand-K with its entries as they are loses 1 - K/N on average; a contractive one is refused."""
     v = np.random.default_rng(0).standard_normal(8)
-    tells = Contracted(RandK(3))
-    assert tells.contract(8).delta == pytest.approx(3 / 8, rel=1e-15) and tells.text == "randk:3"
-    message = tells.compress(v, KEY)
+    vector_mechanism = Contracted(RandK(3))
+    assert vector_mechanism.contract(8).delta == pytest.approx(3 / 8, rel=1e-15) and vector_mechanism.text == "randk:3"
+    message = vector_mechanism.compress(v, KEY)
     np.testing.assert_allclose(message.values, v[message.indices], rtol=1e-15)
     assert message.formula_bits == 32 * 3
-    off = np.array([lost(tells, v, Key(0, i)) for i in range(1000)])
+    off = np.array([lost(vector_mechanism, v, Key(0, i)) for i in range(1000)])
     assert abs(off.mean() - 5 / 8) <= 4 * off.std() / np.sqrt(1000)
     assert Contracted(RandK("1d")).for_dimension(4) == Contracted(RandK(4))
     for act in (lambda c: c.contract(3), lambda c: c.for_dimension(3)):

@@ -50,7 +50,7 @@ def functions_and_classes(module) -> dict:
 
 
 def is_preset(thing) -> bool:
-    """Made by the presets' :func:`offer`: its signature is made too, and its settings have tables."""
+    """Made by the presets' :func:`make_preset`: its signature is made too, and its settings have tables."""
     return inspect.isfunction(thing) and hasattr(thing, "__signature__")
 
 

@@ -108,7 +108,7 @@ def test_a_rank_that_is_no_whole_number_is_refused_in_words(r):
 @pytest.mark.parametrize("wrong", [{}, {"support": Dense(np.zeros(28))}])
 def test_a_greeting_without_a_support_is_refused(wrong):
     with pytest.raises(WireError, match="client 1"):
-        Support().heard(7, [{"support": Indices(np.array([1]))}, wrong, {"support": Indices(np.array([2]))}])
+        Support().from_setup(7, [{"support": Indices(np.array([1]))}, wrong, {"support": Indices(np.array([2]))}])
 
 
 def test_refusals_name_the_compressor_that_was_chosen():

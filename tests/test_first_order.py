@@ -36,7 +36,7 @@ from newtonfl.compressors import (
 )
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import SERVER, Key
-from newtonfl.mechanisms import CBAG, CLAG, EF21, V3, AdaCGD, Diana, lag
+from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD, Diana, ThreePCv3, lag
 from newtonfl.methods import All, Independent, Method, Trace, Uniform
 from newtonfl.objectives.glm import GLM
 from newtonfl.registry import METHODS
@@ -515,7 +515,7 @@ def test_a_sample_takes_part_and_another_the_next_time(name):
 def test_on_tails_a_sample_tells_and_all_hear(name, tau):
     for k, (announcement, replies) in enumerate(ours(name)[1]):
         everyone = k == 0 or coin("gradient coin", 0.2)(k)
-        assert announcement.hears is None and len(replies.clients) == (N if everyone else tau)
+        assert announcement.recipients is None and len(replies.clients) == (N if everyone else tau)
 
 
 @pytest.mark.parametrize("name", ["artemis, two-sided", "artemis, randk down, inside"])
@@ -941,8 +941,13 @@ def test_an_unknown_mu_is_told_of():
 
 
 def test_words_come_back_as_they_were():
-    inner = V3(TopK(5), CLAG(TopK(1), 2.0))
-    for down in (inner, V3(TopK(5), lag(2.0)), V3(TopK(5), EF21(TopK(1))), V3(TopK(5), CLAG(TopK(5), 2.0))):
+    inner = ThreePCv3(TopK(5), CLAG(TopK(1), 2.0))
+    for down in (
+        inner,
+        ThreePCv3(TopK(5), lag(2.0)),
+        ThreePCv3(TopK(5), EF21(TopK(1))),
+        ThreePCv3(TopK(5), CLAG(TopK(5), 2.0)),
+    ):
         method = METHODS["ef21"](down=down)
         again = registry.method("ef21", {key: str(value) for key, value in registry.settings(method).items()})
         assert again.model == method.model

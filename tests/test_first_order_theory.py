@@ -21,7 +21,7 @@ from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.shared_gradient import SharedGradient
 from newtonfl.mechanisms import CLAG, EF21
 from newtonfl.mechanisms import AdaCGD as Ladder
-from newtonfl.methods import Facts
+from newtonfl.methods import ProblemConstants
 from newtonfl.methods.first_order import three_point
 from newtonfl.solver.solve import Reason
 
@@ -299,7 +299,7 @@ def test_a_step_of_two_and_a_half_over_the_smoothness_breaks_it(name):
 
 def test_the_constants_of_ef21_with_clients_away():
     """E‖C - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², the mean over who is there taken exactly; met with equality by all."""
-    facts = Facts(N, DIM, np.zeros(DIM), lambda: 1.0, np.zeros(0))
+    facts = ProblemConstants(N, DIM, np.zeros(DIM), lambda: 1.0, np.zeros(0))
     gradient, draw = AnchoredGradient(EF21(nf.TopK(5))), np.random.default_rng(3)
     ones, s = np.ones((1, DIM)), np.sqrt(2.0) - 1.0  # Top-K loses as much as it may, and Young's inequality nothing
     triples = [tuple(draw.standard_normal((3, 1, DIM)) * draw.exponential(size=(3, 1, 1))) for _ in range(300)]
@@ -328,7 +328,7 @@ def test_the_variance_of_pp_marina():
     spread, far = np.mean(np.sum(change**2, axis=1)), np.sum((change - change.mean(axis=0)) ** 2) / N
     truth = (spread + (N - tau) / (N - 1) * far) / tau  # ω = 1
     assert abs(errors.mean() - truth) <= 4.0 * errors.std() / np.sqrt(len(errors))
-    facts = Facts(N, DIM, np.zeros(DIM), lambda: 1.0, np.zeros(0))
+    facts = ProblemConstants(N, DIM, np.zeros(DIM), lambda: 1.0, np.zeros(0))
     assert truth <= SharedGradient(nf.RandK(5), 1e-9).constants(facts, tau / N)[1] * spread <= 1.5 * truth
 
 

@@ -15,18 +15,18 @@ from newtonfl.mechanisms import (
     CBAG,
     CLAG,
     EF21,
-    V1,
-    V2,
-    V3,
-    V4,
-    V5,
     AdaCGD,
     AdaptiveTopK,
     Frozen,
     Marina,
     Mechanism,
     Memory,
-    Sent,
+    SendResult,
+    ThreePCv1,
+    ThreePCv2,
+    ThreePCv3,
+    ThreePCv4,
+    ThreePCv5,
     bag,
     lag,
 )
@@ -57,76 +57,83 @@ def made(mechanism: str, compressor: str, precision: str) -> Mechanism:
     return whole.on_wire(lambda inner: Rounded(inner, precision)).for_dimension(DIM)
 
 
-def a_round(tells: Mechanism, memory: Memory, target: Blocks, space: Coordinates, clients, k: int) -> Sent | None:
+def a_round(
+    vector_mechanism: Mechanism, memory: Memory, target: Blocks, space: Coordinates, clients, k: int
+) -> SendResult | None:
     """What is sent in round k; the coin shows heads in even rounds. None where the mechanism rests."""
-    coin = tells.coin is None or k % 2 == 0
-    return None if tells.rests(coin) else tells.send(memory, target, space, clients, Key(0, k), coin)
+    coin = vector_mechanism.coin is None or k % 2 == 0
+    return (
+        None if vector_mechanism.skips(coin) else vector_mechanism.send(memory, target, space, clients, Key(0, k), coin)
+    )
 
 
-def in_use(tells: Mechanism, before: Blocks, after: Blocks) -> Blocks:
+def in_use(vector_mechanism: Mechanism, before: Blocks, after: Blocks) -> Blocks:
     """The clients' estimates in use: h after, h before, or as far along from the one to the other as gain/rate says."""
-    rates, gains = tells.rates(after.sizes), tells.gains(after.sizes)
-    if np.array_equal(rates, gains):
+    memory_rates, estimate_rates = (
+        vector_mechanism.memory_rates(after.sizes),
+        vector_mechanism.estimate_rates(after.sizes),
+    )
+    if np.array_equal(memory_rates, estimate_rates):
         return after
-    along = np.repeat(gains / np.where(rates > 0, rates, 1.0), after.sizes)
+    along = np.repeat(estimate_rates / np.where(memory_rates > 0, memory_rates, 1.0), after.sizes)
     return after.replaced(before.values + along * (after.values - before.values))
 
 
-def one_estimate(tells: Mechanism, sizes: np.ndarray) -> bool:
+def one_estimate(vector_mechanism: Mechanism, sizes: np.ndarray) -> bool:
     """Whether the estimate in use is h itself, of before or after the message."""
-    gains = tells.gains(sizes)
-    return not gains.any() or np.array_equal(gains, tells.rates(sizes))
+    estimate_rates = vector_mechanism.estimate_rates(sizes)
+    return not estimate_rates.any() or np.array_equal(estimate_rates, vector_mechanism.memory_rates(sizes))
 
 
 @pytest.mark.parametrize("space, mechanism, compressor, precision", combinations())
 def test_both_ends_hold_the_same_bits(space, mechanism, compressor, precision):
     """One client of weight 1: its h and the server's mean agree in every bit, round after round, over real packets."""
-    coordinates, tells = space_of(space), made(mechanism, compressor, precision)
-    tells.check(coordinates)
+    coordinates, vector_mechanism = space_of(space), made(mechanism, compressor, precision)
+    vector_mechanism.check(coordinates)
     draw, size = np.random.default_rng(0), int(coordinates.sizes[0])
     memory, weights, clients = Memory(vectors(coordinates, draw)), np.ones(1), np.array([0])
-    start = memory.told.values.copy()
+    start = memory.estimate.values.copy()
     total = coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(start)], weights)
     exact = space not in ("data", "rotation")  # there the server's coordinates are others
     for k in range(ROUNDS):
-        target, before = vectors(coordinates, draw), memory.told.replaced(memory.told.values.copy())
-        sent = a_round(tells, memory, target, coordinates, clients, k)
+        target, before = vectors(coordinates, draw), memory.estimate.replaced(memory.estimate.values.copy())
+        sent = a_round(vector_mechanism, memory, target, coordinates, clients, k)
         if sent is None:
             continue
         memory = sent.memory
         arrived = [carried(message, size) for message in sent.messages]
-        total, estimate = tells.receive(total, arrived, coordinates, weights)
-        used = in_use(tells, before, memory.told).values
-        single = one_estimate(tells, coordinates.sizes)
-        for server, client, same in ((total, memory.told.values, exact), (estimate, used, exact and single)):
+        total, estimate = vector_mechanism.receive(total, arrived, coordinates, weights)
+        used = in_use(vector_mechanism, before, memory.estimate).values
+        single = one_estimate(vector_mechanism, coordinates.sizes)
+        for server, client, same in ((total, memory.estimate.values, exact), (estimate, used, exact and single)):
             told = coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(client)], weights)
             np.testing.assert_allclose(server, told, rtol=0, atol=0 if same else 1e-13)
         np.testing.assert_allclose(sent.residual.values, target.values - used, rtol=0, atol=1e-13)
-    assert np.array_equal(memory.told.values, start) == (mechanism == "frozen")
+    assert np.array_equal(memory.estimate.values, start) == (mechanism == "frozen")
 
 
 @pytest.mark.parametrize("space, mechanism, compressor, precision", [c for c in combinations() if c[3] == "float32"])
 def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precision):
     """Three clients of unequal weight: the server's sum is that of the clients' states, up to rounding."""
     coordinates, weights, clients = space_of(space, 3), np.array([0.5, 0.3, 0.2]), np.array([2, 5, 6])
-    tells = made(mechanism, compressor, precision)
+    vector_mechanism = made(mechanism, compressor, precision)
     draw = np.random.default_rng(1)
     memory = Memory(vectors(coordinates, draw))
 
     def summed(blocks):
         return coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(b) for b in blocks], weights)
 
-    mean = summed(memory.told)
+    mean = summed(memory.estimate)
     for k in range(ROUNDS):
-        before = memory.told.replaced(memory.told.values.copy())
-        sent = a_round(tells, memory, vectors(coordinates, draw), coordinates, clients, k)
+        before = memory.estimate.replaced(memory.estimate.values.copy())
+        sent = a_round(vector_mechanism, memory, vectors(coordinates, draw), coordinates, clients, k)
         if sent is None:
             continue
         memory = sent.memory
         arrived = [carried(m, int(size)) for m, size in zip(sent.messages, coordinates.sizes, strict=True)]
-        mean, estimate = tells.receive(mean, arrived, coordinates, weights)
-        np.testing.assert_allclose(mean, summed(memory.told), rtol=0, atol=1e-13)
-        used = summed(in_use(tells, before, memory.told))
+        mean, estimate = vector_mechanism.receive(mean, arrived, coordinates, weights)
+        np.testing.assert_allclose(mean, summed(memory.estimate), rtol=0, atol=1e-13)
+        used = summed(in_use(vector_mechanism, before, memory.estimate))
         np.testing.assert_allclose(estimate, used, rtol=0, atol=1e-13)
 
 
@@ -135,28 +142,30 @@ def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precis
 def test_hearing_some_of_the_clients(space, mechanism):
     """Clients 3 and 1 alone speak, in that order: each moves the mean by its own weight, rate and coordinates."""
     coordinates, draw = space_of(space, 4), np.random.default_rng(4)
-    tells = MECHANISMS[mechanism](COMPRESSORS["randk" if mechanism == "marina" else "topk"]).for_dimension(DIM)
+    vector_mechanism = MECHANISMS[mechanism](COMPRESSORS["randk" if mechanism == "marina" else "topk"]).for_dimension(
+        DIM
+    )
     told, target = vectors(coordinates, draw), vectors(coordinates, draw)
     start = told.values.copy()
-    sent = a_round(tells, Memory(told), target, coordinates, np.arange(4), 0)
+    sent = a_round(vector_mechanism, Memory(told), target, coordinates, np.arange(4), 0)
     if sent is None:
         assert mechanism == "frozen"
         return
     speakers, weights = np.array([3, 1]), np.array([0.7, 0.3])
-    moves = [Dense(sent.memory.told[i] - told.replaced(start)[i]) for i in speakers]
+    moves = [Dense(sent.memory.estimate[i] - told.replaced(start)[i]) for i in speakers]
     begin = draw.standard_normal(coordinates.total_size)
     moved = coordinates.accumulate(begin.copy(), moves, weights, speakers)
     heard = [sent.messages[i] for i in speakers]
-    mean, estimate = tells.receive(begin.copy(), heard, coordinates, weights, speakers)
+    mean, estimate = vector_mechanism.receive(begin.copy(), heard, coordinates, weights, speakers)
     np.testing.assert_allclose(mean, moved, rtol=0, atol=1e-13)
-    if one_estimate(tells, coordinates.sizes):
-        assert np.array_equal(estimate, mean if tells.gains(coordinates.sizes).any() else begin)
+    if one_estimate(vector_mechanism, coordinates.sizes):
+        assert np.array_equal(estimate, mean if vector_mechanism.estimate_rates(coordinates.sizes).any() else begin)
         return
-    used = in_use(tells, told.replaced(start), sent.memory.told)
+    used = in_use(vector_mechanism, told.replaced(start), sent.memory.estimate)
     ahead = [Dense(used[i] - told.replaced(start)[i]) for i in speakers]
-    for boost in (1.0, 2.5):  # where they stand for all, their news counts more
-        _, estimate = tells.receive(begin.copy(), heard, coordinates, weights, speakers, boost)
-        told_of = coordinates.accumulate(begin.copy(), ahead, boost * weights, speakers)
+    for sampling_scale in (1.0, 2.5):  # where they stand for all, their news counts more
+        _, estimate = vector_mechanism.receive(begin.copy(), heard, coordinates, weights, speakers, sampling_scale)
+        told_of = coordinates.accumulate(begin.copy(), ahead, sampling_scale * weights, speakers)
         np.testing.assert_allclose(estimate, told_of, rtol=0, atol=1e-12)
 
 
@@ -167,13 +176,13 @@ def test_ef21_with_the_identity_arrives(space):
     state, target = vectors(coordinates, draw), vectors(coordinates, draw)
     clients = np.arange(3)
     sent = EF21(Identity()).send(Memory(state), target, coordinates, clients, Key(0))
-    np.testing.assert_allclose(sent.memory.told.values, target.values, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(sent.memory.estimate.values, target.values, rtol=0, atol=1e-15)
     np.testing.assert_allclose(sent.residual.values, 0, rtol=0, atol=1e-15)
     with_rounding = EF21(Rounded(Identity(), "float32"))
     memory = Memory(target.replaced(np.zeros_like(target.values)))
     for k in range(4):  # each round gains float32's 24 bits
         memory = with_rounding.send(memory, target, coordinates, clients, Key(0, k)).memory
-    np.testing.assert_array_equal(memory.told.values, target.values)
+    np.testing.assert_array_equal(memory.estimate.values, target.values)
 
 
 @pytest.mark.parametrize("name", ["topk", "rank"])
@@ -181,14 +190,14 @@ def test_ef21_with_the_identity_arrives(space):
 def test_ef21_settles_at_its_rate(name, alpha):
     """To a fixed target: ‖h⁺ - X‖² ≤ (1 - δ)‖h - X‖² at α = 1, and ‖h⁺ - X‖ ≤ (1 - α + α√(1-δ))‖h - X‖ at any α."""
     coordinates = Symmetric().of(dense_glm(n=1))
-    tells = EF21(COMPRESSORS[name], alpha)
+    vector_mechanism = EF21(COMPRESSORS[name], alpha)
     draw = np.random.default_rng(3)
     state, target = vectors(coordinates, draw), vectors(coordinates, draw)
-    rate = tells.rates(coordinates.sizes)[0]
+    rate = vector_mechanism.memory_rates(coordinates.sizes)[0]
     left = np.sqrt(1 - COMPRESSORS[name].contract(int(coordinates.sizes[0])).delta)
     distance = np.linalg.norm((target - state).values)
     for k in range(20):
-        state = tells.send(Memory(state), target, coordinates, np.array([0]), Key(0, k)).memory.told
+        state = vector_mechanism.send(Memory(state), target, coordinates, np.array([0]), Key(0, k)).memory.estimate
         now = np.linalg.norm((target - state).values)
         assert now <= (1 - rate + rate * left) * distance * (1 + 1e-12)
         distance = now
@@ -196,25 +205,27 @@ def test_ef21_settles_at_its_rate(name, alpha):
 
 def test_fednls_form_uses_the_old_estimate():
     """gain 0 (arXiv 2106.02969, Algorithm 1): the step sees the mean from before the messages; the mean moves by α."""
-    tells = EF21(TopK(2), alpha=0.5, step_uses="before")
+    vector_mechanism = EF21(TopK(2), alpha=0.5, step_uses="before")
     space = Coordinates(np.full(2, 4))
     state = Blocks.of([np.zeros(4), np.ones(4)])
     target = Blocks.of([np.array([4.0, -2.0, 1.0, 0.0]), np.array([1.0, 1.0, 1.0, 3.0])])
-    sent = tells.send(Memory(state), target, space, np.arange(2), Key(0))
+    sent = vector_mechanism.send(Memory(state), target, space, np.arange(2), Key(0))
     np.testing.assert_array_equal(sent.residual.values, target.values - [0, 0, 0, 0, 1, 1, 1, 1])
-    np.testing.assert_array_equal(sent.memory.told.values, [2, -1, 0, 0, 1, 1, 1, 2])
+    np.testing.assert_array_equal(sent.memory.estimate.values, [2, -1, 0, 0, 1, 1, 1, 2])
     old = np.array([0.5, 0.5, 0.5, 0.5])
-    mean, estimate = tells.receive(old.copy(), sent.messages, space, np.array([0.5, 0.5]))
+    mean, estimate = vector_mechanism.receive(old.copy(), sent.messages, space, np.array([0.5, 0.5]))
     np.testing.assert_array_equal(estimate, old)
     np.testing.assert_array_equal(mean, [1.5, 0, 0.5, 1])
-    assert tells.gains(space.sizes).tolist() == [0, 0] and tells.rates(space.sizes).tolist() == [0.5, 0.5]
+    assert vector_mechanism.estimate_rates(space.sizes).tolist() == [0, 0] and vector_mechanism.memory_rates(
+        space.sizes
+    ).tolist() == [0.5, 0.5]
 
 
 def test_frozen_never_sends():
     """It always rests: nobody computes a target for it, and nothing moves."""
     space = Coordinates(np.array([2, 2]))
-    assert Frozen().rests(True) and Frozen().rests(False) and Frozen().coin is None
-    assert Frozen().rates(space.sizes).tolist() == Frozen().gains(space.sizes).tolist() == [0, 0]
+    assert Frozen().skips(True) and Frozen().skips(False) and Frozen().coin is None
+    assert Frozen().memory_rates(space.sizes).tolist() == Frozen().estimate_rates(space.sizes).tolist() == [0, 0]
     with pytest.raises(ValueError, match="frozen never approaches its target"):
         Frozen().constants(5)
 
@@ -225,11 +236,11 @@ H, Y, X = np.random.default_rng(8).standard_normal((3, 9))
 ONE, KEY = Coordinates(np.array([9])), Key(5)
 
 
-def result(tells: Mechanism, h=H, y=Y, x=X, coin: bool = True, key: Key = KEY) -> np.ndarray:
+def result(vector_mechanism: Mechanism, h=H, y=Y, x=X, coin: bool = True, key: Key = KEY) -> np.ndarray:
     """C_{h,y}(x), one client of number 0."""
     blocks = [Blocks.of([v.copy()]) for v in (h, y, x)]
-    sent = tells.send(Memory(blocks[0], blocks[1]), blocks[2], ONE, np.array([0]), key, coin)
-    return sent.memory.told.values
+    sent = vector_mechanism.send(Memory(blocks[0], blocks[1]), blocks[2], ONE, np.array([0]), key, coin)
+    return sent.memory.estimate.values
 
 
 def c(compressor, v: np.ndarray, key: Key = KEY) -> np.ndarray:
@@ -249,76 +260,78 @@ C2, C4, Q = TopK(2), TopK(4), RandK(3)
 
 def test_v1_starts_afresh_from_the_last_target():
     """y + C(x - y) (arXiv 2202.00998, 3PCv1); all of it is told."""
-    near(result(V1(C2)), Y + c(C2, X - Y))
-    sent = V1(C2).send(Memory(Blocks.of([H + 0]), Blocks.of([Y])), Blocks.of([X]), ONE, np.array([0]), Key(5))
+    near(result(ThreePCv1(C2)), Y + c(C2, X - Y))
+    sent = ThreePCv1(C2).send(Memory(Blocks.of([H + 0]), Blocks.of([Y])), Blocks.of([X]), ONE, np.array([0]), Key(5))
     assert isinstance(sent.messages[0], Dense) and sent.messages[0].formula_bits == 32 * 9
 
 
 def test_v2_is_an_unbiased_step_and_a_correction():
     """b + C(x - b) with b = h + Q(x - y)."""
     b = H + c(Q, X - Y, Key(5).to("first"))
-    near(result(V2(C2, Q)), b + c(C2, X - b))
+    near(result(ThreePCv2(C2, Q)), b + c(C2, X - b))
     with pytest.raises(ValueError, match="3pc-v2: its first compressor must be unbiased, such as randk, given topk:4"):
-        V2(C2, C4).for_dimension(DIM)
-    assert V2(RandK(2), Q).for_dimension(DIM).compressor == Contracted(RandK(2))
+        ThreePCv2(C2, C4).for_dimension(DIM)
+    assert ThreePCv2(RandK(2), Q).for_dimension(DIM).compressor == Contracted(RandK(2))
 
 
-@pytest.mark.parametrize("inner", [CLAG(C4, 0.5), V1(C4), V5(C4, 0.5), CBAG(C4, 0.5)], ids=lambda m: m.text)
+@pytest.mark.parametrize(
+    "inner", [CLAG(C4, 0.5), ThreePCv1(C4), ThreePCv5(C4, 0.5), CBAG(C4, 0.5)], ids=lambda m: m.text
+)
 @pytest.mark.parametrize("coin", [True, False])
 def test_v3_corrects_another_mechanism(inner, coin):
     """b + C(x - b) with b = C¹_{h,y}(x), whichever way the coin falls for C¹."""
-    b = H if inner.rests(coin) else result(inner, coin=coin, key=Key(5).to("inner"))
-    near(result(V3(C2, inner), coin=coin), b + c(C2, X - b))
-    assert V3(C2, inner).coin == inner.coin and not V3(C2, inner).rests(coin)
+    b = H if inner.skips(coin) else result(inner, coin=coin, key=Key(5).to("inner"))
+    near(result(ThreePCv3(C2, inner), coin=coin), b + c(C2, X - b))
+    assert ThreePCv3(C2, inner).coin == inner.coin and not ThreePCv3(C2, inner).skips(coin)
 
 
 def test_v3_needs_a_mechanism_that_moves_in_full():
     with pytest.raises(ValueError, match="3pc-v3: ef21 moves by less than its message tells"):
-        V3(C2, EF21(C4, 0.5)).check(ONE)
-    V3(C2, EF21(C4)).check(ONE)
+        ThreePCv3(C2, EF21(C4, 0.5)).check(ONE)
+    ThreePCv3(C2, EF21(C4)).check(ONE)
     with pytest.raises(TypeError, match=r"inner: given .*, must be a Mechanism"):
-        V3(C2, C4)
+        ThreePCv3(C2, C4)
 
 
 def test_v4_compresses_twice():
     """b + C₁(x - b) with b = h + C₂(x - h)."""
     b = H + c(C4, X - H)
-    near(result(V4(C2, C4)), b + c(C2, X - b))
-    near(result(V4(C2, Identity())), X)
+    near(result(ThreePCv4(C2, C4)), b + c(C2, X - b))
+    near(result(ThreePCv4(C2, Identity())), X)
     drawn = Contracted(Q)  # the two draw apart
     b = H + c(drawn, X - H, Key(5).to("first"))
-    near(result(V4(drawn, drawn)), b + c(drawn, X - b))
+    near(result(ThreePCv4(drawn, drawn)), b + c(drawn, X - b))
 
 
-@pytest.mark.parametrize("kind, compressor", [(V5, C2), (Marina, Q)])
+@pytest.mark.parametrize("kind, compressor", [(ThreePCv5, C2), (Marina, Q)])
 def test_v5_and_marina_tell_the_change_and_now_and_then_the_whole(kind, compressor):
     """x on heads, else h + C(x - y)."""
-    tells = kind(compressor, 0.3)
-    near(result(tells, coin=True), X)
-    near(result(tells, coin=False), H + c(compressor, X - Y))
-    assert tells.coin == 0.3 and not tells.rests(True) and not tells.rests(False)
+    vector_mechanism = kind(compressor, 0.3)
+    near(result(vector_mechanism, coin=True), X)
+    near(result(vector_mechanism, coin=False), H + c(compressor, X - Y))
+    assert vector_mechanism.coin == 0.3 and not vector_mechanism.skips(True) and not vector_mechanism.skips(False)
 
 
 def test_cbag_and_bag_rest_on_tails():
     """h + C(x - h) on heads; on tails nobody needs a target."""
-    for tells, on_heads in ((CBAG(C2, 0.6), H + c(C2, X - H)), (bag(0.6), X)):
-        near(result(tells), on_heads)
-        assert tells.coin == 0.6 and tells.rests(False) and not tells.rests(True)
+    for vector_mechanism, on_heads in ((CBAG(C2, 0.6), H + c(C2, X - H)), (bag(0.6), X)):
+        near(result(vector_mechanism), on_heads)
+        assert vector_mechanism.coin == 0.6 and vector_mechanism.skips(False) and not vector_mechanism.skips(True)
 
 
-@pytest.mark.parametrize("share, speaks", [(0.99, False), (1.0, False), (1.01, True)])
-def test_lag_and_clag_speak_where_the_error_has_grown(share, speaks):
+@pytest.mark.parametrize("share, participants", [(0.99, False), (1.0, False), (1.01, True)])
+def test_lag_and_clag_speak_where_the_error_has_grown(share, participants):
     """‖x - h‖² > ζ‖x - y‖², strictly; else h, and a word of nothing. Beside a client that speaks, too."""
     y, x = np.zeros(9), np.eye(9)[0] * 2
     h = x + np.sqrt(share) * np.eye(9)[1]  # ‖x - h‖² = share, ‖x - y‖² = 4
-    for tells, loud in ((CLAG(C2, 0.25), h + c(C2, x - h)), (lag(0.25), x)):
+    for vector_mechanism, participates in ((CLAG(C2, 0.25), h + c(C2, x - h)), (lag(0.25), x)):
         if share == 1.0:
             h = x + np.eye(9)[1]
-        near(result(tells, h, y, x), loud if speaks else h)
+        near(result(vector_mechanism, h, y, x), participates if participants else h)
         told = Memory(Blocks.of([h + 0, 9 * x]), Blocks.of([y, y]))
         pair = Coordinates(np.array([9, 9]))
-        sent = tells.send(told, Blocks.of([x, x]), pair, np.arange(2), Key(5))
-        assert [isinstance(message, Nothing) for message in sent.messages] == [not speaks, False]
+        sent = vector_mechanism.send(told, Blocks.of([x, x]), pair, np.arange(2), Key(5))
+        assert [isinstance(message, Nothing) for message in sent.messages] == [not participants, False]
 
 
 def test_adacgd_climbs_its_ladder():
@@ -351,7 +364,7 @@ def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
 
 
 @pytest.mark.parametrize(
-    "tells, a, b",
+    "vector_mechanism, a, b",
     [
         (EF21(TopK(15)), 0.5, 0.5),  # δ = 3/4, √(1-δ) = 1/2
         (EF21(TopK(15), 0.5), 0.25, 2.25),
@@ -360,11 +373,11 @@ def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
         (lag(3.0), 1.0, 3.0),
         (CBAG(TopK(15), 1.0), 0.5, 0.5),
         (bag(0.75), 0.5, 0.5),
-        (V1(TopK(15)), 1.0, 0.25),
-        (V2(TopK(15), RandK(5)), 0.75, 0.75),
-        (V3(TopK(10), CLAG(TopK(15), 2.0)), 0.75, 1.0),
-        (V4(TopK(10), TopK(10)), 0.5, 0.5),
-        (V5(TopK(15), 0.75), 0.5, 0.125),
+        (ThreePCv1(TopK(15)), 1.0, 0.25),
+        (ThreePCv2(TopK(15), RandK(5)), 0.75, 0.75),
+        (ThreePCv3(TopK(10), CLAG(TopK(15), 2.0)), 0.75, 1.0),
+        (ThreePCv4(TopK(10), TopK(10)), 0.5, 0.5),
+        (ThreePCv5(TopK(15), 0.75), 0.5, 0.125),
         (Marina(RandK(5), 0.25), 0.25, 2.25),
         (AdaCGD((TopK(15), Identity()), 0.1), 0.5, 0.5),
         (AdaCGD((TopK(15), Identity()), 2.0), 0.5, 2.0),
@@ -373,9 +386,9 @@ def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
     ],
     ids=lambda value: value.spoken if isinstance(value, Mechanism) else "",
 )
-def test_constants(tells, a, b):
+def test_constants(vector_mechanism, a, b):
     """(A, B) on 20 coordinates, by the papers' table."""
-    assert tells.constants(20) == pytest.approx((a, b), rel=1e-14)
+    assert vector_mechanism.constants(20) == pytest.approx((a, b), rel=1e-14)
 
 
 # --- α
@@ -397,23 +410,23 @@ def test_constants(tells, a, b):
     ],
     ids=str,
 )
-def test_the_learning_rate(compressor, alpha, sizes, rates):
+def test_the_learning_rate(compressor, alpha, sizes, memory_rates):
     """theory: 1 - √(1-δ) or 1/(ω+1), for each client; auto: 1 where contractive (ALGORITHMS.md, 3.1, step rules)."""
-    found = EF21(compressor, alpha).rates(np.array(sizes))
-    np.testing.assert_allclose(found, rates, rtol=1e-14)
-    assert EF21(compressor, alpha, step_uses="before").gains(np.array(sizes)).tolist() == [0] * len(sizes)
-    assert EF21(compressor, alpha, step_uses="after").gains(np.array(sizes)).tolist() == found.tolist()
+    found = EF21(compressor, alpha).memory_rates(np.array(sizes))
+    np.testing.assert_allclose(found, memory_rates, rtol=1e-14)
+    assert EF21(compressor, alpha, step_uses="before").estimate_rates(np.array(sizes)).tolist() == [0] * len(sizes)
+    assert EF21(compressor, alpha, step_uses="after").estimate_rates(np.array(sizes)).tolist() == found.tolist()
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.26])
 def test_a_rate_above_one_over_omega_plus_one_is_refused(alpha):
     """With an unbiased compressor it need not converge: refused when the method is checked, and whenever it is used."""
     space = Coordinates(np.array([20, 4]))
-    tells = EF21(RandK(5), alpha)
+    vector_mechanism = EF21(RandK(5), alpha)
     words = (
         rf"alpha: given {alpha}, randk:5 is unbiased with ω = 3 and allows at most 1/\(ω\+1\) = 0.25: use alpha=theory"
     )
-    for act in (lambda: tells.check(space), lambda: tells.rates(space.sizes)):
+    for act in (lambda: vector_mechanism.check(space), lambda: vector_mechanism.memory_rates(space.sizes)):
         with pytest.raises(ValueError, match=words):
             act()
     EF21(TopK(5), 1.0).check(space)

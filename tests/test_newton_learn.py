@@ -22,7 +22,7 @@ from newtonfl.components.curvature.learned_rows import NewtonLearn
 from newtonfl.components.gradient.invariant import InvariantGradient
 from newtonfl.components.step.base import Plain
 from newtonfl.core.random import SERVER, Key
-from newtonfl.methods import Descent, Facts, Method
+from newtonfl.methods import Descent, Method, ProblemConstants
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Logistic
 from newtonfl.solver.optimum import optimum
@@ -37,8 +37,8 @@ def states(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUND
     """(x before a round, the server after it, the clients after it) for every round of a solve; the next overwrites."""
     method = method.resolved(problem)
     with Session(problem, method, SEED) as session:
-        facts = Facts(problem.n_clients, problem.dim, problem.ridge, lambda: 0.0, problem.like)
-        server = method.start(facts, x0, session.join(x0))
+        facts = ProblemConstants(problem.n_clients, problem.dim, problem.ridge, lambda: 0.0, problem.like)
+        server = method.init_server(facts, x0, session.init_clients(x0))
         for k in range(rounds):
             x, server = server.x, method.round(server, session.exchange, Key(SEED, k))
             yield x, server, session.clients
@@ -165,14 +165,14 @@ OVERSHOOTING = [nf.RandK(1), nf.TopK(3), nf.Natural(), nf.Dithering(1), nf.Ident
 @pytest.mark.parametrize("make", NL[1:], ids=["nl2", "cubic-newton-learn"])
 def test_nl2s_matrix_is_above_the_hessian(make, compressor, monkeypatch):
     problem = dense_glm("logistic", ridge=0.01)
-    steps, hear = [], NewtonLearn.hear
+    steps, hear = [], NewtonLearn.aggregate
 
     def spy(self, state, replies, weights):
         state, operator = hear(self, state, replies, weights)
         steps.append(operator.hessian)
         return state, operator
 
-    monkeypatch.setattr(NewtonLearn, "hear", spy)
+    monkeypatch.setattr(NewtonLearn, "aggregate", spy)
     told = states(problem, make(compressor=compressor), np.full(problem.dim, 1.5), 12)
     above = []
     for x, _, _ in told:
@@ -191,7 +191,7 @@ def test_h_stays_where_theory_wants_it_and_both_ends_agree(make, compressor):
     (rows, _, weights), clipped = problem.host, 0
     most = 0.25 * problem.row_weights
     for _, after, clients in states(problem, make(compressor=compressor), np.full(7, 5.0), 60):
-        h = clients.curvature.told.values
+        h = clients.curvature.estimate.values
         assert np.all(h >= 0) if make is nf.nl1 else np.all(np.abs(h) <= most)
         clipped += np.sum(((h == 0) if make is nf.nl1 else (np.abs(h) == most)) & (weights > 0))
         server = after.curvature.coordinates.square(after.curvature.mean)
@@ -222,13 +222,13 @@ def test_bl3s_two_ends_agree():
     method = nf.bl3(participation=nf.Uniform(3), gradient_p=0.4, model=nf.TopK(3), compressor=nf.TopK(4))
     for _, after, clients in states(problem, method, np.ones(7), 20):
         space = after.learned.coordinates
-        assert np.abs(after.learned.mean - np.mean(list(clients.learner.memory.told), axis=0)).max() <= 1e-14
+        assert np.abs(after.learned.mean - np.mean(list(clients.learner.memory.estimate), axis=0)).max() <= 1e-14
         assert np.array_equal(after.gamma, clients.gamma) and np.array_equal(after.anchors, clients.anchor)
         for i, w in enumerate(clients.anchor):
             ones = 2 * clients.gamma[i] * T.psd_expand(np.ones((7, 7))) @ w
-            told = space.apply(i, clients.learner.memory.told[i], w) + ones, ones + problem.at(w).gradient[i]
-            assert np.abs(clients.g.told[i] - np.concatenate(told)).max() <= 1e-12
-        assert np.abs(after.g - np.mean(list(clients.g.told), axis=0)).max() <= 1e-12
+            told = space.apply(i, clients.learner.memory.estimate[i], w) + ones, ones + problem.at(w).gradient[i]
+            assert np.abs(clients.g.estimate[i] - np.concatenate(told)).max() <= 1e-12
+        assert np.abs(after.g - np.mean(list(clients.g.estimate), axis=0)).max() <= 1e-12
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ def test_a_clients_bytes_do_not_depend_on_its_neighbours(name):
     settings = {"participation": nf.Uniform(3), "gradient_p": 0.5} if name == "bl3" else {}
     method = MAKERS[name](**settings, model=nf.TopK(3)).resolved(problem)
     alone = [problem.take(np.array([i])) for i in range(4)]
-    held = [method.join(p, np.ones(7), Key(SEED))[1] for p in alone]
+    held = [method.init_clients(p, np.ones(7), Key(SEED))[1] for p in alone]
     compared = 0
 
     class Spied(Session):
@@ -345,8 +345,8 @@ def test_a_clients_bytes_do_not_depend_on_its_neighbours(name):
             return replies
 
     with Spied(problem, method, SEED) as session:
-        facts = Facts(4, 7, problem.ridge, lambda: 0.0, problem.like)
-        server = method.start(facts, np.ones(7), session.join(np.ones(7)))
+        facts = ProblemConstants(4, 7, problem.ridge, lambda: 0.0, problem.like)
+        server = method.init_server(facts, np.ones(7), session.init_clients(np.ones(7)))
         for k in range(6):
             server = method.round(server, session.exchange, Key(SEED, k))
     assert compared == (4 + 5 * 3 if name == "bl3" else 24)

@@ -18,7 +18,22 @@ from reference_data import logistic
 from newtonfl.bases import DataSubspace
 from newtonfl.compressors import Compressor, Identity, Natural, RandK, RankR, TopK
 from newtonfl.core.random import SERVER, Key
-from newtonfl.mechanisms import CBAG, CLAG, EF21, V1, V2, V3, V4, V5, AdaCGD, AdaptiveTopK, Marina, Mechanism, bag, lag
+from newtonfl.mechanisms import (
+    CBAG,
+    CLAG,
+    EF21,
+    AdaCGD,
+    AdaptiveTopK,
+    Marina,
+    Mechanism,
+    ThreePCv1,
+    ThreePCv2,
+    ThreePCv3,
+    ThreePCv4,
+    ThreePCv5,
+    bag,
+    lag,
+)
 from newtonfl.methods import (
     All,
     Independent,
@@ -109,17 +124,17 @@ MECHANISMS: dict[str, tuple[Mechanism, Callable[[Callable[..., Any]], Any]]] = {
     "clag": (CLAG(TopK(D), 128.0), lambda own: T.clag(T.top_k(D), 128.0)),
     "cbag": (CBAG(TopK(D), 0.75), lambda own: T.cbag(T.top_k(D), coin("curvature coin", 0.75))),
     "bag": (bag(0.5), lambda own: T.bag(coin("curvature coin", 0.5))),
-    "v1": (V1(TopK(D)), lambda own: T.v1(T.top_k(D))),
-    "v2": (V2(TopK(D), RandK(400)), lambda own: T.v2(own(RandK(400), "/first"), T.top_k(D))),
-    "v3": (V3(RankR(1), CLAG(TopK(D), 128.0)), lambda own: T.v3(T.clag(T.top_k(D), 128.0), R1)),
+    "v1": (ThreePCv1(TopK(D)), lambda own: T.v1(T.top_k(D))),
+    "v2": (ThreePCv2(TopK(D), RandK(400)), lambda own: T.v2(own(RandK(400), "/first"), T.top_k(D))),
+    "v3": (ThreePCv3(RankR(1), CLAG(TopK(D), 128.0)), lambda own: T.v3(T.clag(T.top_k(D), 128.0), R1)),
     "v3-cbag": (
-        V3(TopK(D), CBAG(RankR(1), 0.5)),
+        ThreePCv3(TopK(D), CBAG(RankR(1), 0.5)),
         lambda own: T.v3(T.cbag(R1, coin("curvature coin", 0.5)), T.top_k(D)),
     ),
-    "v4": (V4(TopK(D), RankR(1)), lambda own: T.v4(R1, T.top_k(D))),
-    "v5": (V5(TopK(D), 0.3), lambda own: T.v5(T.top_k(D), coin("curvature coin", 0.3))),
+    "v4": (ThreePCv4(TopK(D), RankR(1)), lambda own: T.v4(R1, T.top_k(D))),
+    "v5": (ThreePCv5(TopK(D), 0.3), lambda own: T.v5(T.top_k(D), coin("curvature coin", 0.3))),
     "v5-randk": (  # unbiased, so scaled by K/size to contract
-        V5(RandK(400), 0.3),
+        ThreePCv5(RandK(400), 0.3),
         lambda own: T.v5(lambda X, i, k: 400 / ALL * own(RandK(400), "")(X, i, k), coin("curvature coin", 0.3)),
     ),
     "marina": (Marina(RandK(400), 0.3), lambda own: T.marina(own(RandK(400), ""), coin("curvature coin", 0.3))),
@@ -219,7 +234,9 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "newton-3pc-bc, shift, v2": (  # a model whose mechanism looks at the last iterate
         50, 0.1,
-        lambda s: newton_3pc_bc(**SYMMETRIC, mechanism=EF21(TopK(D)), step="shift", model=V2(TopK(20), RandK(30))),
+        lambda s: newton_3pc_bc(
+            **SYMMETRIC, mechanism=EF21(TopK(D)), step="shift", model=ThreePCv2(TopK(20), RandK(30))
+        ),
         lambda s, x: T.newton_3pc_bc(
             s.p, x, ROUNDS, three_point("ef21"), T.v2(drawn(RandK(30), "model/first", 1), T.top_k(20)),
             coin("anchor coin", 0.75), "shift",
@@ -242,7 +259,7 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     "newton-3pc-bc-pp, v2": (
         50, 0.1,
         lambda s: newton_3pc_bc_pp(
-            **SYMMETRIC, participation=Uniform(8), mechanism=MECHANISMS["v2"][0], model=V2(TopK(20), RandK(30))
+            **SYMMETRIC, participation=Uniform(8), mechanism=MECHANISMS["v2"][0], model=ThreePCv2(TopK(20), RandK(30))
         ),
         lambda s, x: T.newton_3pc_bc_pp(
             s.p, x, ROUNDS, three_point("v2", 1), T.v2(drawn(RandK(30), "model/first", 1), T.top_k(20)),
@@ -486,8 +503,8 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: newton_3pc(mechanism=CLAG(C), compressor=C), ValueError, "holds its own compressor"),
     (lambda: newton_3pc(mechanism="clag"), TypeError, "must be a Mechanism"),
     (lambda: newton_3pc(mechanism=Marina(C)), ValueError, "must be unbiased"),
-    (lambda: newton_3pc(mechanism=V2(C, C)), ValueError, "must be unbiased"),
-    (lambda: newton_3pc(mechanism=V3(C, EF21(C, 0.5))), ValueError, "and alpha = 1"),
+    (lambda: newton_3pc(mechanism=ThreePCv2(C, C)), ValueError, "must be unbiased"),
+    (lambda: newton_3pc(mechanism=ThreePCv3(C, EF21(C, 0.5))), ValueError, "and alpha = 1"),
     (lambda: newton_3pc(mechanism=AdaptiveTopK(RankR(1))), ValueError, "must be a TopK"),
     (lambda: newton_3pc(mechanism=CBAG(C, 0.0)), ValueError, r"probability in \(0, 1\]"),
     (lambda: newton_3pc(mechanism=CLAG(C, -1.0)), ValueError, "zeta: given -1"),
@@ -526,13 +543,14 @@ GRID: dict[str, list[Any]] = {
     "rows": ["dense", "sparse"],
     "mechanism": [
         EF21(SMALL), EF21(RankR(1)), EF21(RandK(12)), EF21(Natural()), lag(1.0), CLAG(SMALL), CBAG(SMALL, 0.7),
-        bag(0.7), V1(SMALL), V2(SMALL, RandK(14)), V3(SMALL, CLAG(SMALL)), V4(SMALL, RandK(12)), V5(SMALL, 0.3),
+        bag(0.7), ThreePCv1(SMALL), ThreePCv2(SMALL, RandK(14)), ThreePCv3(SMALL, CLAG(SMALL)),
+        ThreePCv4(SMALL, RandK(12)), ThreePCv5(SMALL, 0.3),
         Marina(RandK(14), 0.3), AdaCGD((TopK(3), SMALL, TopK(28))), AdaptiveTopK(SMALL),
     ],
     "basis": ["auto", "symmetric", "symmetric-plain", "support", "data", "rotation", "psd"],
     "gradient": ["exact", EF21(TopK(4)), bag(0.5)],
     "gradient_p": [1.0, 0.6],
-    "model": ["exact", TopK(4), V4(TopK(2), TopK(2))],
+    "model": ["exact", TopK(4), ThreePCv4(TopK(2), TopK(2))],
     "participation": [All(), Uniform(2), Independent(0.6)],
     "step": ["shift", "project", "cubic"],
     "shift_norm": ["frobenius", "spectral"],
@@ -576,7 +594,7 @@ def mended(given: dict[str, Any]) -> dict[str, Any]:
         made |= {"ridge": "server", "init": "hessian" if made["init"] == "zero-total" else made["init"]}
     if made["basis"] == "support":
         made |= {"rows": "sparse", "basis": "support" if made["mechanism"].acts_on == "vector" else "symmetric"}
-    sends_whole = isinstance(made["mechanism"], V1 | V5)
+    sends_whole = isinstance(made["mechanism"], ThreePCv1 | ThreePCv5)
     if sends_whole or not all(isinstance(c, TopK | Identity) for c in made["mechanism"].compressors()):
         made |= {"wire": "float32" if made["wire"] == "natural" else made["wire"]}
     return made
@@ -604,7 +622,7 @@ def test_a_combination_that_no_paper_has_converges(which):
     assert result.reason is Reason.CONVERGED, result.reason
 
 
-@pytest.mark.parametrize("model", ["exact", TopK(4), V2(TopK(4), RandK(5))], ids=["exact", "topk", "v2"])
+@pytest.mark.parametrize("model", ["exact", TopK(4), ThreePCv2(TopK(4), RandK(5))], ids=["exact", "topk", "v2"])
 def test_a_round_in_which_nobody_takes_part_changes_nothing(model):
     method = newton_3pc(participation=Independent(0.2), model=model)
     rounds = list(played(dense_glm(), method, np.zeros(7), 40))

@@ -10,15 +10,30 @@ from cases import dense_glm
 
 import newtonfl as nf
 from newtonfl.core.random import Key
-from newtonfl.mechanisms import CBAG, CLAG, EFBV, V1, V2, V3, V4, V5, AdaCGD, Diana, Marina, bag, lag
-from newtonfl.methods import Facts, Method
+from newtonfl.mechanisms import (
+    CBAG,
+    CLAG,
+    EFBV,
+    AdaCGD,
+    Diana,
+    Marina,
+    ThreePCv1,
+    ThreePCv2,
+    ThreePCv3,
+    ThreePCv4,
+    ThreePCv5,
+    bag,
+    lag,
+)
+from newtonfl.methods import Method, ProblemConstants
 from newtonfl.solver.session import Session
 
 K3, R3 = nf.TopK(3), nf.RandK(3)
 DOWN: dict[str, Any] = {
     "ef21": K3, "ef21 of an unbiased": R3, "clag": CLAG(K3, 0.5), "lag": lag(0.5), "cbag": CBAG(K3, 0.5),
-    "bag": bag(0.5), "v1": V1(K3), "v2": V2(K3, R3), "v3": V3(K3, CLAG(nf.TopK(1), 0.5)), "v4": V4(K3, nf.TopK(1)),
-    "v5": V5(K3, 0.5), "marina": Marina(R3, 0.5), "adacgd": AdaCGD((nf.TopK(1), K3), 0.5), "diana": Diana(R3),
+    "bag": bag(0.5), "v1": ThreePCv1(K3), "v2": ThreePCv2(K3, R3), "v3": ThreePCv3(K3, CLAG(nf.TopK(1), 0.5)),
+    "v4": ThreePCv4(K3, nf.TopK(1)),
+    "v5": ThreePCv5(K3, 0.5), "marina": Marina(R3, 0.5), "adacgd": AdaCGD((nf.TopK(1), K3), 0.5), "diana": Diana(R3),
     "ef-bv": EFBV(K3, 0.4, 0.7), "memoryless": Diana(nf.Natural(), 0.0),
 }  # fmt: skip
 
@@ -27,13 +42,13 @@ def strays(problem: nf.Problem, method: Method, rounds: int) -> int:
     """In how many rounds a client that has heard sees another x than the server believes; and that x moves."""
     method, strayed, seen = method.resolved(problem), 0, set()
     with Session(problem, method, 5) as session:
-        facts = Facts(problem.n_clients, problem.dim, problem.ridge, lambda: 1.0, problem.like)
-        server = method.start(facts, np.zeros(problem.dim), session.join(np.zeros(problem.dim)))
+        facts = ProblemConstants(problem.n_clients, problem.dim, problem.ridge, lambda: 1.0, problem.like)
+        server = method.init_server(facts, np.zeros(problem.dim), session.init_clients(np.zeros(problem.dim)))
         for k in range(rounds):
             heard: list[Any] = []
 
             def exchange(announcement: Any, sizes: Any, heard: list[Any] = heard) -> Any:
-                heard.append(announcement.hears)
+                heard.append(announcement.recipients)
                 return session.exchange(announcement, sizes)
 
             x = server.x + 0.0
@@ -77,7 +92,7 @@ def test_a_single_client_may_be_away_too(method):
     assert strays(dense_glm(n=1), method, 60) == 0
 
 
-@pytest.mark.parametrize("down", [bag(0.05), CBAG(nf.TopK(5), 0.05), V5(K3, 0.05), Marina(R3, 0.05)])
+@pytest.mark.parametrize("down", [bag(0.05), CBAG(nf.TopK(5), 0.05), ThreePCv5(K3, 0.05), Marina(R3, 0.05)])
 @pytest.mark.parametrize("init", ["gradient", "zero"])
 def test_the_server_speaks_in_round_0_whatever_its_coin(down, init):
     result = nf.solve(dense_glm(), nf.ef21(compressor=K3, init=init, down=down, stepsize=0.1), rounds=150, tol=0.0)

@@ -25,13 +25,13 @@ class Selective(Method):
     def settings(self):
         return {}
 
-    def greeting_sizes(self, dim):
+    def setup_sizes(self, dim):
         return lambda part, client, heard: dim
 
-    def join(self, problem, x0, key):
+    def init_clients(self, problem, x0, key):
         return [{} for _ in problem.clients], None
 
-    def start(self, facts, x0, greetings):
+    def init_server(self, facts, x0, setup_messages):
         return x0
 
     def round(self, server, exchange, key):
@@ -49,11 +49,11 @@ class Selective(Method):
 def test_who_hears_who_speaks_and_what_it_costs():
     problem, x_star = functions_problem(4)
     with Session(problem, Selective()) as session:
-        session.join(np.zeros(problem.dim))
+        session.init_clients(np.zeros(problem.dim))
         replies = session.method.round(x_star, session.exchange, nf.Key(0, 7))
         session.end({})
     assert replies.clients.tolist() == [0, 3]
-    for client, message in zip(SPEAKERS, replies.told("gradient"), strict=True):
+    for client, message in zip(SPEAKERS, replies.messages("gradient"), strict=True):
         assert np.array_equal(message.values, (2 * x_star - x_star) + client)
     packet = 28 + 12 + 8 * problem.dim
     assert session.ledger.up.bytes.tolist() == [packet, 0, 0, packet]
@@ -82,6 +82,6 @@ class TooLong(Selective):
 def test_a_wrong_reply_is_named(method, told):
     problem, x_star = functions_problem(4)
     with pytest.raises((WireError, ValueError)) as caught, Session(problem, method) as session:
-        session.join(np.zeros(problem.dim))
+        session.init_clients(np.zeros(problem.dim))
         session.method.round(x_star, session.exchange, nf.Key(0, 7))
     assert told in str(caught.value) + str(caught.value.__notes__)

@@ -37,7 +37,7 @@ def golden_packets() -> dict[str, tuple[Packet, dict[str, int]]]:
     forms = {name: (message, size) for name, message, size in MESSAGES}
     packets["empty.bin"] = Packet(Kind.REPLY, 2**32 - 1, 7), {}
     packets["greeting.bin"] = (
-        Packet(Kind.GREETING, 0, 2, 0, {"support": Indices(np.array([1, 3])), "initial": Dense(np.array([0.5, -4.0]))}),
+        Packet(Kind.SETUP, 0, 2, 0, {"support": Indices(np.array([1, 3])), "initial": Dense(np.array([0.5, -4.0]))}),
         {"support": 6, "initial": 2},
     )
     packets["announcement.bin"] = (
@@ -102,7 +102,7 @@ def test_the_layout_is_the_documented_one():
     """28 bytes of header, 12 a section, the payloads, all little-endian; the CRC-32 is of everything else."""
     assert HEADER.size == len(encode(Packet(Kind.REPLY, 0, 0))) == 28 and SECTION.size == 12
     first, second = Sparse(np.array([1, 2]), np.array([1.0, -2.0])), Dense(np.array([0.5]))
-    buffer = encode(Packet(Kind.GREETING, 0x01020304, 0x0A0B0C0D, 0x0607, {"curvature": first, "error": second}))
+    buffer = encode(Packet(Kind.SETUP, 0x01020304, 0x0A0B0C0D, 0x0607, {"curvature": first, "error": second}))
     *fields, checksum = HEADER.unpack_from(buffer)
     assert fields == [b"NF", VERSION, 2, 0x01020304, 0x0A0B0C0D, 2, 0x0607, len(buffer) - 28]
     assert checksum == zlib.crc32(buffer[:24] + b"\0" * 4 + buffer[28:])

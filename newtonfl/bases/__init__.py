@@ -1,4 +1,15 @@
-"""Bases: in which coordinates a Hessian is learned."""
+"""Bases: in which coordinates vectors and Hessians are sent and received.
+
+coordinates
+    ``Coordinates``: plain vectors, one a client. Here is the one rule of receiving: sender and receiver both move by
+    the decoded message.
+basis
+    ``Basis`` names coordinates, ``TriangleCoordinates`` are entries of the upper triangle.
+symmetric, support, data, psd
+    All entries; each client's sparse support; the span of a client's rows (BL1, BL2); positive semidefinite ones (BL3).
+
+May be imported by: mechanisms, components, methods, registry, checks.
+"""
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
 from newtonfl.bases.coordinates import Coordinates, equal_blocks

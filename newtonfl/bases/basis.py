@@ -49,15 +49,15 @@ class Basis(ABC):
         """
 
     @abstractmethod
-    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+    def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
         """The coordinates of all clients, as the server learns them from their greetings.
 
         Parameters
         ----------
         dim : int
             d.
-        greetings : sequence of Parts
-            What each client's :meth:`TriangleCoordinates.greeting` holds, in client order.
+        setup_messages : sequence of Parts
+            What each client's :meth:`TriangleCoordinates.setup_message` holds, in client order.
 
         Returns
         -------
@@ -132,7 +132,7 @@ class TriangleCoordinates(Coordinates):
 
     # -- clients
 
-    def greeting(self, i: int) -> Parts:
+    def setup_message(self, i: int) -> Parts:
         """What the server must hear once to understand client i's coordinates."""
         return {}
 
@@ -168,9 +168,9 @@ class TriangleCoordinates(Coordinates):
             else message
         )
 
-    def told(self, message: Message) -> tuple[Array | None, Array]:
+    def decode(self, message: Message) -> tuple[Array | None, Array]:
         if not isinstance(message, MatrixMessage):
-            return super().told(message)
+            return super().decode(message)
         matrix = message.matrix()
         return None, self.of_entries(matrix.ravel()[triangle(len(matrix)).upper], len(matrix))
 

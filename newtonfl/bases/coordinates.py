@@ -49,22 +49,22 @@ class Coordinates:
         """Every client's message about its vector in `blocks`."""
         return compressor.compress_all(blocks, [key.of(client) for client in clients]) if len(blocks) else []
 
-    def told(self, message: Message) -> tuple[Array | None, Array]:
+    def decode(self, message: Message) -> tuple[Array | None, Array]:
         """(indices, values) of the vector that a `message` tells of; indices None means everywhere.
 
         :class:`Several` messages tell of their sum, added in their order.
         """
         if isinstance(message, Choice):
-            return self.told(message.message)
+            return self.decode(message.message)
         if isinstance(message, Several):
-            return _sum([self.told(part) for part in message.parts])
+            return _sum([self.decode(part) for part in message.parts])
         return message.coordinates()
 
     def of_gradients(self, gradients: Array) -> Blocks:
         """The clients' `gradients` (n, d) in these coordinates."""
         return equal_blocks(gradients)
 
-    def add(self, blocks: Blocks, messages: Sequence[Message], rates: Array) -> Blocks:
+    def add(self, blocks: Blocks, messages: Sequence[Message], memory_rates: Array) -> Blocks:
         """`blocks` + rate_i · (what message i tells); `blocks` may be overwritten.
 
         This is the one rule of receiving: sender and receiver both move by the decoded message.
@@ -72,8 +72,8 @@ class Coordinates:
         if not messages:
             return blocks
         positions, increments = [], []
-        for start, size, message, rate in zip(blocks.offsets[:-1], self.sizes, messages, rates, strict=True):
-            indices, values = self.told(message)
+        for start, size, message, rate in zip(blocks.offsets[:-1], self.sizes, messages, memory_rates, strict=True):
+            indices, values = self.decode(message)
             positions.append(start + (np.arange(size) if indices is None else indices))
             increments.append(rate * values)
         return blocks.replaced(add_at(blocks.values, np.concatenate(positions), np.concatenate(increments)))
@@ -108,7 +108,7 @@ class Coordinates:
         """
         senders = range(len(messages)) if clients is None else clients
         for i, message, weight in zip(senders, messages, weights, strict=True):
-            indices, values = self.told(message)
+            indices, values = self.decode(message)
             positions, values = self.place(i, indices, values)
             if positions is None:
                 total = total + to_device(weight * values, total)
@@ -118,7 +118,7 @@ class Coordinates:
 
 
 def _sum(told: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:
-    """The sum of vectors that :meth:`Coordinates.told` gave: everywhere if one of them is, else on their union.
+    """The sum of vectors that :meth:`Coordinates.decode` gave: everywhere if one of them is, else on their union.
 
     One entry's terms are added in the given order, whichever way is taken: both ends get the same bits.
     """

@@ -69,10 +69,10 @@ class DataSubspace(Basis):
         vectors = [_completed(span) for span in spans] if self.complete else spans
         return self._with(vectors, problem.dim, tuple(rows), problem.local_ridge)
 
-    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+    def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
         vectors = []
-        for client, greeting in enumerate(greetings):
-            match greeting.get("subspace"):
+        for client, setup_message in enumerate(setup_messages):
+            match setup_message.get("subspace"):
                 case Run(first=0, values=values) if not self.complete and len(values) % dim == 0:
                     vectors.append(values.reshape(-1, dim))
                 case Dense(values=values) if self.complete and len(values) == dim * dim:
@@ -123,7 +123,7 @@ class SubspaceCoordinates(TriangleCoordinates):
             return super().gradients()
         return SubspaceVectors(np.array([len(v) for v in self.vectors], dtype=np.int64), self.dim, self.vectors)
 
-    def greeting(self, i: int) -> Parts:
+    def setup_message(self, i: int) -> Parts:
         """V_iᵀ row by row: the first r_i·d of the d² numbers of a whole orthogonal matrix."""
         numbers = self.vectors[i].ravel()
         return {"subspace": Dense(numbers) if self.diagonal else Run(0, numbers, self.dim**2)}

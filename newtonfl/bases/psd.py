@@ -27,7 +27,7 @@ class PSD(WholeTriangle):
     The coefficients h_11, h_12 and h_22 of the matrix with rows (2, 1) and (1, 3):
 
     >>> import numpy as np, newtonfl as nf
-    >>> nf.PSD().heard(2, [{}]).of_entries(np.array([2.0, 1.0, 3.0]), 2)
+    >>> nf.PSD().from_setup(2, [{}]).of_entries(np.array([2.0, 1.0, 3.0]), 2)
     array([1., 1., 2.])
     """
 

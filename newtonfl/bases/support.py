@@ -46,10 +46,10 @@ class Support(Basis):
         supports = problem.support(diagonal)
         return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
-    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
+    def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
         told = []
-        for client, greeting in enumerate(greetings):
-            support = greeting.get("support")
+        for client, setup_message in enumerate(setup_messages):
+            support = setup_message.get("support")
             if not isinstance(support, Indices):
                 raise WireError(f"join, client {client}, support: the greeting tells of none")
             told.append(support.indices)
@@ -62,6 +62,6 @@ class Support(Basis):
 
 
 class _SupportCoordinates(TriangleCoordinates):
-    def greeting(self, i: int) -> Parts:
+    def setup_message(self, i: int) -> Parts:
         assert self.supports is not None
         return {"support": Indices(self.supports[i])}

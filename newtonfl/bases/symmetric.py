@@ -20,8 +20,8 @@ class WholeTriangle(Basis):
     def of(self, problem: Problem) -> TriangleCoordinates:
         return self._for(problem.dim, len(problem.clients))
 
-    def heard(self, dim: int, greetings: Sequence[Parts]) -> TriangleCoordinates:
-        return self._for(dim, len(greetings))
+    def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
+        return self._for(dim, len(setup_messages))
 
     def sizes(self, dim: int, part: str, heard: Parts) -> int:
         return triangle(dim).size
@@ -44,7 +44,7 @@ class Symmetric(WholeTriangle):
     Examples
     --------
     >>> import numpy as np, newtonfl as nf
-    >>> space = nf.Symmetric().heard(2, [{}])
+    >>> space = nf.Symmetric().from_setup(2, [{}])
     >>> space.of_entries(np.array([2.0, 1.0, 3.0]), 2).round(3)
     array([2.   , 1.414, 3.   ])
     """

@@ -1,4 +1,10 @@
-"""Checks of parts against what they promise: the library's own, and yours."""
+"""Checks of parts against what they promise: the library's own, and yours.
+
+check_compressor, check_mechanism, check_basis, check_method. Each takes the part alone, tries it on random and on hard
+input, and raises an AssertionError that says in words which promise was broken.
+
+May be imported by: cli.
+"""
 
 from newtonfl.checks.basis import check_basis
 from newtonfl.checks.compressor import check_compressor

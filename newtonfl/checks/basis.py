@@ -66,13 +66,16 @@ def _heard(basis: Basis, ours: TriangleCoordinates, problem: Problem) -> Triangl
     """The server's coordinates, of greetings that went over the wire."""
     name, dim = type(basis).__name__, problem.dim
     with no_error(f"{name}: greetings must survive the wire, with the sizes that the basis states"):
-        greetings = [
+        setup_messages = [
             carried(
-                ours.greeting(i), lambda part, client, heard: basis.sizes(dim, part, heard), Kind.GREETING, int(client)
+                ours.setup_message(i),
+                lambda part, client, heard: basis.sizes(dim, part, heard),
+                Kind.SETUP,
+                int(client),
             )
             for i, client in enumerate(problem.clients)
         ]
-        server = basis.heard(dim, greetings)
+        server = basis.from_setup(dim, setup_messages)
     promise(
         np.array_equal(ours.sizes, server.sizes),
         f"{name}: clients have {ours.sizes} coordinates, and the server understood {server.sizes}",
@@ -81,8 +84,8 @@ def _heard(basis: Basis, ours: TriangleCoordinates, problem: Problem) -> Triangl
         server.total_size == triangle(dim).size,
         f"{name}: the server's sum has {server.total_size} coordinates, must be d(d+1)/2 = {triangle(dim).size}",
     )
-    for i, (greeting, size) in enumerate(zip(greetings, ours.sizes, strict=True)):
-        stated = basis.sizes(dim, "initial", greeting)
+    for i, (setup_message, size) in enumerate(zip(setup_messages, ours.sizes, strict=True)):
+        stated = basis.sizes(dim, "initial", setup_message)
         promise(stated == size, f"{name}.sizes: {stated} for client {i}'s initial Hessian, which has {size}")
     return server
 

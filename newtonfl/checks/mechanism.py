@@ -67,7 +67,7 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
 
 
 def _space(dim: int, n: int) -> TriangleCoordinates:
-    return Symmetric().heard(dim, [{}] * n)
+    return Symmetric().from_setup(dim, [{}] * n)
 
 
 def _drawn(space: TriangleCoordinates, draw: np.random.Generator) -> Blocks:
@@ -83,23 +83,23 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
     n, size = len(space.sizes), int(space.sizes[0])
     clients, weights = np.arange(n) * 2, np.array([0.5, 0.3, 0.2])
     memory = Memory(_drawn(space, draw))
-    held = [vector.copy() for vector in memory.told]
+    held = [vector.copy() for vector in memory.estimate]
     mean = weights @ np.stack(held)
-    gains = made.gains(space.sizes)
+    estimate_rates = made.estimate_rates(space.sizes)
     for k in range(6):
         coin = made.coin is None or k % 2 == 0
-        if made.rests(coin):
+        if made.skips(coin):
             continue
-        target, before = _drawn(space, draw), _copy(memory.told)
+        target, before = _drawn(space, draw), _copy(memory.estimate)
         sent = made.send(memory, target, space, clients, key.at(k), coin)
         arrived = [carried({"curvature": m}, lambda part, client, heard: size)["curvature"] for m in sent.messages]
         promise(all_same(sent.messages, arrived), f"{made.text}, round {k}: a message changed on the wire")
-        used = sent.memory.told if gains.any() else before
+        used = sent.memory.estimate if estimate_rates.any() else before
         for i in range(n):
             words = f"{made.text}, round {k}, client {i}: both ends must hold the same bits"
             held[i], estimate = made.receive(held[i], [arrived[i]], space.take(np.array([i])), np.ones(1))
-            promise(np.array_equal(held[i], sent.memory.told[i]), f"{words} of h")
-            if not gains.any() or np.array_equal(gains, made.rates(space.sizes)):
+            promise(np.array_equal(held[i], sent.memory.estimate[i]), f"{words} of h")
+            if not estimate_rates.any() or np.array_equal(estimate_rates, made.memory_rates(space.sizes)):
                 promise(np.array_equal(estimate, used[i]), f"{words} of the estimate in use")
             off = np.abs(sent.residual[i] - (target[i] - estimate)).max()
             promise(off <= 1e-12, f"{made.text}, round {k}: the residual must be x less the estimate, off by {off:.3g}")
@@ -118,7 +118,7 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
         [vector + 20.0**k * v for k, vector, v in zip((-2, -1, 0), target, _drawn(space, draw), strict=True)]
     )
     for coin in (True, False) if made.coin is not None else (True,):
-        if made.rests(coin):
+        if made.skips(coin):
             continue
 
         def send(previous: Blocks | None, chosen: Array, coin: bool = coin) -> tuple[list[Message], Memory]:
@@ -227,10 +227,10 @@ def _check_mean(
 def _told(made: Mechanism, dim: int, rows: list[Array], key: Key, coin: bool) -> Array:
     """C_{h,y}(x) for each of the `rows` of h, y and x: a client each, with draws of its own."""
     h, y, x = (equal_blocks(points + 0.0) for points in rows)
-    if made.rests(coin):
+    if made.skips(coin):
         return rows[0]
     space = _space(dim, len(h))
-    told: Array = made.send(Memory(h, y), x, space, np.arange(len(h)), key, coin).memory.told.values
+    told: Array = made.send(Memory(h, y), x, space, np.arange(len(h)), key, coin).memory.estimate.values
     return told.reshape(rows[0].shape)
 
 

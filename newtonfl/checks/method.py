@@ -19,7 +19,7 @@ from newtonfl.components.curvature.base import NoCurvature
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
-from newtonfl.methods import Announcement, Descent, Exchange, Facts, Method
+from newtonfl.methods import Announcement, Descent, Exchange, Method, ProblemConstants
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.solve import Reason, Result, solve
 
@@ -205,17 +205,17 @@ class _Watched(Method):
     def settings(self) -> dict[str, str | float]:
         return self.inner.settings()
 
-    def greeting_sizes(self, dim: int) -> Sizes:
-        return self.inner.greeting_sizes(dim)
+    def setup_sizes(self, dim: int) -> Sizes:
+        return self.inner.setup_sizes(dim)
 
     def announcement_sizes(self, dim: int) -> Sizes:
         return self.inner.announcement_sizes(dim)
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
-        return self._each(problem, None, lambda part, state: self.inner.join(part, x0, key), "join", None)
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+        return self._each(problem, None, lambda part, state: self.inner.init_clients(part, x0, key), "join", None)
 
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> Any:
-        server = self.inner.start(facts, x0, greetings)
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
+        server = self.inner.init_server(facts, x0, setup_messages)
         promise(hasattr(server, "x"), f"{self.name}.start: the server's state must have a field x")
         promise(np.array_equal(to_host(server.x), to_host(x0)), f"{self.name}.start: x must be the start x0")
         return server
@@ -227,7 +227,7 @@ class _Watched(Method):
         def answer(part: Problem, state: Any) -> tuple[list[Parts], Any]:
             return self.inner.respond(state, announcement, part, key)
 
-        return self._each(problem, clients, answer, f"round {announcement.round}", announcement.speaks)
+        return self._each(problem, clients, answer, f"round {announcement.round}", announcement.participants)
 
     def _each(
         self,
@@ -235,7 +235,7 @@ class _Watched(Method):
         states: list[Any] | None,
         act: Callable[[Problem, Any], tuple[list[Parts], Any]],
         when: str,
-        speaks: Array | None,
+        participants: Array | None,
     ) -> tuple[list[Parts], list[Any]]:
         """What each group says and becomes; the replies of all in client order."""
         replies: dict[int, Parts] = {}
@@ -244,7 +244,7 @@ class _Watched(Method):
             part = self.parts.setdefault(g, problem.take(group))
             told, state = act(part, states[g] if states else None)
             _check_state(state, len(group), f"{self.name}, {when}: the clients' state")
-            asked = group if speaks is None else group[np.isin(group, speaks)]
+            asked = group if participants is None else group[np.isin(group, participants)]
             promise(
                 len(told) == len(asked),
                 f"{self.name}, {when}: {len(asked)} of {len(group)} clients were to speak, and {len(told)} spoke",

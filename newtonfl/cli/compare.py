@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from newtonfl.cli.run_spec import Opened, Plan, at_least, in_words
+from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.compare import Comparison
 from newtonfl.experiments.run_methods import Solution, each, resolve
@@ -24,16 +24,16 @@ from newtonfl.solver.solve import Result
 class Comparing:
     """Everything that was settled before the first round."""
 
-    opened: Opened
+    opened: LoadedProblem
     solution: Solution
-    plans: dict[str, Plan]
+    plans: dict[str, RunSpec]
     network: Network | None
     out: Path | None
 
 
 def compare_command(args: argparse.Namespace, transport: Transport) -> int:
     """Do ``newtonfl compare``; returns the exit status, the same on every rank."""
-    return in_words(lambda: _prepare(args, transport), lambda asked: _carry_out(asked, args, transport), transport)
+    return report_errors(lambda: _prepare(args, transport), lambda asked: _carry_out(asked, args, transport), transport)
 
 
 def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
@@ -44,7 +44,7 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
         if args.out and transport.rank == 0:
             for name in folders.values():
                 keep(args.out / name, args.force)
-    opened = Opened.of(args, transport)
+    opened = LoadedProblem.of(args, transport)
     problem, run, solution = opened.problem, opened.run, Solution(opened.problem)
     with transport.agreed("checking the settings"):
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
@@ -52,7 +52,7 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
         start = opened.start(args.x0, transport)
     x0 = start.at(problem, solution)
     entries = resolve(problem, args.methods, solution, x0, seed)
-    plans = {label: Plan(opened, method, start, x0, rounds, 0.0, seed) for label, method in entries.items()}
+    plans = {label: RunSpec(opened, method, start, x0, rounds, 0.0, seed) for label, method in entries.items()}
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             for label, plan in plans.items():
@@ -92,7 +92,7 @@ def _carry_out(asked: Comparing, args: argparse.Namespace, transport: Transport)
     return 0
 
 
-def _finish(plan: Plan, label: str, entry: int, result: Result, ranks: int) -> None:
+def _finish(plan: RunSpec, label: str, entry: int, result: Result, ranks: int) -> None:
     """Complete one method's folder; run.toml then says how many rounds were done, so that a solve stops there too."""
     if plan.folder:
         plan.rounds = result.rounds
@@ -101,7 +101,7 @@ def _finish(plan: Plan, label: str, entry: int, result: Result, ranks: int) -> N
         plan.folder.finish(result.x, told)
 
 
-def _head(plan: Plan, rounds: int, ranks: int) -> list[str]:
+def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
     """What was compared on."""
     problem = plan.problem
     spread = "in one process" if ranks == 1 else f"on {ranks} ranks"

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoadedProblem:
     """A problem that a command line named, and its file."""
 
     name: str
@@ -41,7 +41,7 @@ class Opened:
     device: str
 
     @classmethod
-    def of(cls, args: argparse.Namespace, transport: Transport) -> Opened:
+    def of(cls, args: argparse.Namespace, transport: Transport) -> LoadedProblem:
         """Read the problem of a command line and hand its rows to the ranks. Collective."""
         path, file = open_problem(args.problem, transport, args.clients, args.l2, args.nonconvex)
         problem = build(path, file, transport, args.device or file.run.model_dump().get("device") or "cpu")
@@ -60,10 +60,10 @@ class Opened:
 
 
 @dataclass
-class Plan:
+class RunSpec:
     """Everything about one run that was settled before its first round."""
 
-    opened: Opened
+    opened: LoadedProblem
     method: Method
     start: Start
     x0: Array
@@ -118,7 +118,7 @@ class Plan:
         }
 
 
-def in_words(prepare: Callable[[], T], carry_out: Callable[[T], int], transport: Transport) -> int:
+def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], transport: Transport) -> int:
     """Prepare and carry out a command; returns the exit status, the same on every rank. What fails is told in words."""
     try:
         plan = prepare()

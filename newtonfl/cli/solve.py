@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from newtonfl import registry
-from newtonfl.cli.run_spec import Opened, Plan, at_least, in_words
+from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.run_methods import Solution
 from newtonfl.results.history import Record
@@ -20,10 +20,10 @@ _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
 
 def solve_command(args: argparse.Namespace, transport: Transport) -> int:
     """Do ``newtonfl solve``; returns the exit status, the same on every rank."""
-    return in_words(lambda: _prepare(args, transport), lambda plan: _carry_out(plan, args, transport), transport)
+    return report_errors(lambda: _prepare(args, transport), lambda plan: _carry_out(plan, args, transport), transport)
 
 
-def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
+def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
     """Read and check everything, and tell of every refusal before a round is done."""
     given: dict[str, Any] = {}
     with transport.agreed("reading the command line"):
@@ -32,7 +32,7 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
             if not equals or not key or not value:
                 raise ValueError(f"--set: given {entry!r}, must be KEY=VALUE")
             given[key] = value
-    opened = Opened.of(args, transport)
+    opened = LoadedProblem.of(args, transport)
     problem, run, chosen = opened.problem, opened.run, dict(opened.file.method or {})
     solution = Solution(problem)
     name = args.method or chosen.get("name", "newton-3pc")
@@ -50,7 +50,7 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
         tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
         start = opened.start(args.x0, transport)
-    plan = Plan(opened, method, start, start.at(problem, solution), rounds, tol, seed)
+    plan = RunSpec(opened, method, start, start.at(problem, solution), rounds, tol, seed)
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             plan.folder = RunFolder(args.out, args.force)
@@ -58,7 +58,7 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Plan:
     return plan
 
 
-def _carry_out(plan: Plan, args: argparse.Namespace, transport: Transport) -> int:
+def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport) -> int:
     progress = Progress(silent=args.quiet or transport.rank > 0)
 
     def callback(record: Record) -> None:
@@ -79,7 +79,7 @@ def _carry_out(plan: Plan, args: argparse.Namespace, transport: Transport) -> in
     return _STATUS.get(result.reason, 0)
 
 
-def table(plan: Plan, result: Result, ranks: int) -> str:
+def table(plan: RunSpec, result: Result, ranks: int) -> str:
     """The short table on stdout."""
     last, problem = result.history[-1], plan.problem
     settings = " ".join(f"{key}={value}" for key, value in registry.settings(plan.method).items())

@@ -1,1 +1,17 @@
-""""""
+"""Communication: what travels between server and clients, in which bytes, by which way, and who counts it.
+
+messages
+    The closed set of message forms.
+coding, packets
+    Numbers and index sets as bits; packets with a header, parts and a checksum. Golden bytes hold their layout.
+transport, mpi
+    How rank 0 calls all ranks and gathers their answers: in one process, or over MPI. mpi is the only file that may
+    name mpi4py.
+collective
+    What all ranks come to know together before a solve.
+ledger
+    Bytes and formula bits of every client, up and down, the set-up apart.
+
+May be imported by: objectives, compressors, datasets, bases, mechanisms, components, methods, solver, estimators,
+checks, experiments, cli.
+"""

@@ -36,7 +36,7 @@ def distinct(values: Array, transport: Transport) -> list[Any]:
     """
     with transport.agreed("looking at the labels"):
         found = np.unique(in_order("y: labels", np.asarray(values))).tolist()
-    everyone = [facts["found"] for _, facts in told_to_all(pack({}, found=found), transport)]
+    everyone = [facts["found"] for _, facts in allgather(pack({}, found=found), transport)]
     with transport.agreed("comparing the labels"):
         kinds = {isinstance(value, str) for told in everyone for value in told}
         if len(kinds) > 1:
@@ -68,7 +68,7 @@ def in_one_order(values: Iterable[Any]) -> list[Any]:
     return sorted(values, key=lambda value: (isinstance(value, str), value))
 
 
-def told_to_all(mine: bytes, transport: Transport) -> list[tuple[dict[str, Array], dict[str, Any]]]:
+def allgather(mine: bytes, transport: Transport) -> list[tuple[dict[str, Array], dict[str, Any]]]:
     """What every rank packed, in rank order, on every rank."""
     buffers = transport.gather(mine)
     whole = {str(rank): np.frombuffer(buffer, np.uint8) for rank, buffer in enumerate(buffers)}

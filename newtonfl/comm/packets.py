@@ -52,7 +52,7 @@ class Kind(IntEnum):
 
     ANNOUNCEMENT = 0
     REPLY = 1
-    GREETING = 2
+    SETUP = 2
 
 
 @dataclass(frozen=True)

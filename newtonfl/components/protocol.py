@@ -36,8 +36,8 @@ class Announcement:
     round: int
     to_all: Parts
     to_one: dict[int, Parts] = field(default_factory=dict)
-    hears: Array | None = None
-    speaks: Array | None = None
+    recipients: Array | None = None
+    participants: Array | None = None
     coins: int = 0
 
 
@@ -48,13 +48,13 @@ class Replies:
     clients: Array
     parts: list[Parts]
 
-    def told(self, part: str) -> list[Message]:
+    def messages(self, part: str) -> list[Message]:
         """Every reply's message about `part`."""
         return [parts[part] for parts in self.parts]
 
     def scalars(self, part: str) -> Array:
         """Every reply's number about `part`, shape (replies,)."""
-        return np.array([float(message.coordinates()[1][0]) for message in self.told(part)])
+        return np.array([float(message.coordinates()[1][0]) for message in self.messages(part)])
 
 
 Exchange: TypeAlias = Callable[[Announcement, Sizes], Replies]
@@ -66,7 +66,7 @@ def _unknown() -> Array:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ProblemConstants:
     """What the server knows of the problem beside what it is told: theory's constants.
 
     Attributes
@@ -132,7 +132,7 @@ class Method(ABC):
         """What the method is made of, for people."""
         return {}
 
-    def hush(self, n_clients: int) -> float:
+    def expected_silent_rounds(self, n_clients: int) -> float:
         """How many rounds a client says nothing for, on average: so long x may stand still without being stuck."""
         return 0.0
 
@@ -145,7 +145,7 @@ class Method(ABC):
         return []
 
     @abstractmethod
-    def greeting_sizes(self, dim: int) -> Sizes:
+    def setup_sizes(self, dim: int) -> Sizes:
         """How many coordinates the parts of a greeting have."""
 
     def announcement_sizes(self, dim: int) -> Sizes:
@@ -153,11 +153,11 @@ class Method(ABC):
         return lambda part, client, heard: dim
 
     @abstractmethod
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
         """The clients' greetings, the set-up that is counted, and their first state."""
 
     @abstractmethod
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> Any:
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
         """The server's first state; it has a field ``x``."""
 
     @abstractmethod

@@ -1,4 +1,14 @@
-"""Compressors: how much of a vector or matrix is sent."""
+"""Compressors: how much of a vector or a matrix is sent.
+
+One class a file, a frozen dataclass of its settings. A compressor turns a vector (``acts_on = "vector"``) or a
+symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` with E‖C(v) - v‖² ≤ (1 - δ)‖v‖², or
+``Unbiased(ω)`` with E C(v) = v and E‖C(v) - v‖² ≤ ω‖v‖². ``newtonfl.checks.check_compressor`` holds it to that.
+
+Select (topk, toplek, randk, randseqk, threshold), factorise (rankr, powersgd), quantise (natural, dithering,
+natural_dithering, rounding), compose (select_quantise, rank_quantise, contracted, rounded).
+
+May be imported by: bases, mechanisms, components, methods, registry, checks.
+"""
 
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
 from newtonfl.compressors.contracted import Contracted

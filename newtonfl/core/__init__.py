@@ -1,1 +1,14 @@
-""""""
+"""Core: arrays of any library, ragged arrays, packed triangles, random streams.
+
+backend
+    Which array library holds the data (NumPy, CuPy, any of the Array API), and the only places where host and device
+    meet: ``to_host``, ``to_device``, ``resident``.
+ragged
+    ``Blocks``: one vector a client, of the client's own length, end to end in one flat array.
+symmetric
+    ``Triangle``: the upper triangle of a symmetric matrix as a vector, and the index tables between the two.
+random
+    ``Key``: every random draw by (seed, round, client, purpose), so that it does not depend on who draws when.
+
+May be imported by: every district.
+"""

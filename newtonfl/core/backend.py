@@ -138,7 +138,7 @@ def pick_device(name: str) -> str:
     return name
 
 
-def like_on(name: str) -> Array:
+def empty_on(name: str) -> Array:
     """An empty array of the library that goes with the device `name`, as :func:`pick_device` takes it."""
     return cupy().zeros(0) if pick_device(name) == "cuda" else np.zeros(0)
 

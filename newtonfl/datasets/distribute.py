@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import scipy
 
-from newtonfl.comm.collective import client_ids, in_one_order, told_to_all
+from newtonfl.comm.collective import allgather, client_ids, in_one_order
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import Transport
-from newtonfl.core.backend import Array, like_on
+from newtonfl.core.backend import Array, empty_on
 from newtonfl.datasets.build import assemble
 from newtonfl.datasets.splits import split
 from newtonfl.datasets.table import is_filled, store
@@ -64,7 +64,7 @@ class Federation:
         ends = np.cumsum(self.sizes)
         mine = [np.sum(table[end - size : end], axis=0) for size, end in zip(self.sizes, ends, strict=True)]
         arrays = {"clients": self.clients, "sums": np.reshape(np.array(mine, np.float64), (-1, table.shape[1]))}
-        everyone = told_to_all(pack(arrays), self.transport)
+        everyone = allgather(pack(arrays), self.transport)
         by_client = np.argsort(np.concatenate([told["clients"] for told, _ in everyone]))
         whole: Array = np.concatenate([told["sums"] for told, _ in everyone])[by_client]
         return whole
@@ -103,12 +103,12 @@ class Federation:
             return assemble(
                 self.rows, labels, self.sizes, loss, clients=self.clients, n_clients=self.n_clients,
                 total=int(total) if weights is None else total, transport=self.transport, weights=weights,
-                like=like_on(device),
+                like=empty_on(device),
                 **more,
             )  # fmt: skip
 
 
-def federate(
+def distribute(
     X: Array,
     y: Array,
     *,
@@ -162,7 +162,7 @@ def federate(
             "print": "" if own else _fingerprint(rows, y, ids, *also),
             "ids": np.unique(ids).tolist() if own and isinstance(ids, np.ndarray) else None,
         }  # fmt: skip
-    everyone = [told for _, told in told_to_all(pack({}, **mine), transport)]
+    everyone = [told for _, told in allgather(pack({}, **mine), transport)]
     with transport.agreed("sharing out the rows"):
         _check_alike(everyone, remedy)
         filled = is_filled(sum(told["nonzeros"] for told in everyone), sum(told["rows"] for told in everyone), columns)

@@ -11,7 +11,7 @@ import scipy
 
 from newtonfl.comm.collective import client_ids, distinct, in_order
 from newtonfl.core.backend import Array
-from newtonfl.datasets.distribute import federate
+from newtonfl.datasets.distribute import distribute
 from newtonfl.datasets.load import connected
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, Poisson, loss_of
@@ -116,7 +116,7 @@ def from_arrays(
                 clients = client_ids("clients", clients, len(y))[kept]
             X, y, weights = X[kept], y[kept], weights[kept]
     also = () if weights is None else (weights,)
-    shared = federate(X, y, clients=clients, transport=transport, own=own, also=also, seed=seed)
+    shared = distribute(X, y, clients=clients, transport=transport, own=own, also=also, seed=seed)
     labels = shared.held(y)
     final: Loss | int
     if classifies:

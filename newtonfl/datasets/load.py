@@ -14,7 +14,7 @@ import scipy
 
 from newtonfl.comm.packets import pack, unpack
 from newtonfl.comm.transport import InProcess, Transport, enough_clients
-from newtonfl.core.backend import Array, like_on, pick_device
+from newtonfl.core.backend import Array, empty_on, pick_device
 from newtonfl.datasets.build import assemble
 from newtonfl.datasets.catalogue import catalogue, find
 from newtonfl.objectives.base import Problem
@@ -179,11 +179,11 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
 
     whole = file.clients.split != "files"
     with transport.agreed("reading the data"):
-        like = like_on(device)
+        like = empty_on(device)
         found = partition.client_sources(file, folder) if transport.rank == 0 or not whole else []
     if whole:
         with transport.agreed("reading the data"):
-            shares = _deal(file, folder, transport) if transport.rank == 0 else None
+            shares = scatter_rows(file, folder, transport) if transport.rank == 0 else None
         arrays, facts = unpack(transport.scatter(shares))
     else:
         arrays, facts = _read_own(file, folder, found, transport)
@@ -201,7 +201,7 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
     )  # fmt: skip
 
 
-def _deal(file: ProblemFile, folder: Path, transport: Transport) -> list[bytes]:
+def scatter_rows(file: ProblemFile, folder: Path, transport: Transport) -> list[bytes]:
     """Rank 0's part: every rank's rows as bytes."""
     from newtonfl.datasets import partition
 

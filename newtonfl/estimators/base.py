@@ -18,11 +18,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from newtonfl import registry
-from newtonfl.comm.collective import client_ids, told_to_all
+from newtonfl.comm.collective import allgather, client_ids
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
-from newtonfl.datasets.distribute import Federation, federate
+from newtonfl.datasets.distribute import Federation, distribute
 from newtonfl.datasets.from_arrays import row_weights, rows_that_count
 from newtonfl.estimators.parameters import METHOD
 from newtonfl.methods import Method
@@ -99,7 +99,7 @@ class Federated(BaseEstimator, ABC):
             seed = self._seed()
             told = self._told(method, weights is not None)
         seed = self._agreed(told, seed, transport)
-        shared = federate(
+        shared = distribute(
             X, y, clients=self.clients if groups is None else groups, transport=transport, own=self.ranks == "own",
             also=() if weights is None else (weights,), seed=seed, remedy='ranks="own"',
         )  # fmt: skip
@@ -151,7 +151,7 @@ class Federated(BaseEstimator, ABC):
         """Refuse ranks that pass other settings or other columns; the seed of all, which is rank 0's. Collective."""
         columns = getattr(self, "feature_names_in_", None)
         mine = pack({}, told=told, seed=seed, columns=None if columns is None else columns.tolist())
-        everyone = [facts for _, facts in told_to_all(mine, transport)]
+        everyone = [facts for _, facts in allgather(mine, transport)]
         with transport.agreed("comparing the ranks' arguments"):
             first, named = everyone[0]["told"], [facts["columns"] for facts in everyone]
             for rank, facts in enumerate(everyone):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newtonfl.core.backend import Array
-from newtonfl.experiments.run_methods import Asked, Solution, each, resolve
+from newtonfl.experiments.run_methods import MethodSpecs, Solution, each, resolve
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.history import History
@@ -133,7 +133,7 @@ class Comparison:
 
 def compare(
     problem: Problem,
-    methods: Asked,
+    methods: MethodSpecs,
     *,
     rounds: int = 1000,
     x0: Array | None = None,

@@ -16,7 +16,7 @@ from newtonfl.results.history import Record
 from newtonfl.solver.optimum import optimum
 from newtonfl.solver.solve import Result, solve
 
-Asked = Sequence[str | Method] | Mapping[str, str | Method]
+MethodSpecs = Sequence[str | Method] | Mapping[str, str | Method]
 """Methods as a user names them: texts or Methods, with labels of their own or without."""
 
 
@@ -49,7 +49,7 @@ class Solution:
 
 
 def resolve(
-    problem: Problem, methods: Asked, solution: Solution, x0: Array | None = None, seed: int = 0
+    problem: Problem, methods: MethodSpecs, solution: Solution, x0: Array | None = None, seed: int = 0
 ) -> dict[str, Method]:
     """The methods by label, with every setting made definite; a refusal names the label.
 
@@ -102,7 +102,7 @@ def each(
         yield label, result
 
 
-def _labelled(methods: Asked) -> dict[str, str | Method]:
+def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
     if isinstance(methods, str):
         raise TypeError(f"methods: given the one text {methods!r}, must be a list of texts or Methods")
     if isinstance(methods, Mapping):

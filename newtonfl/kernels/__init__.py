@@ -1,4 +1,22 @@
-"""The few hot loops that one library call cannot do. Each has one entry that looks at the array it is given."""
+"""Kernels: the few hot loops that one library call cannot do.
+
+Each has one entry that looks at the array that it is given, a form for NumPy, and one for CuPy where that needs
+another. Beside core/backend this is the only district that may name CuPy. A kernel knows arrays, and neither clients
+nor methods.
+
+add_at
+    Adding into chosen positions.
+cholesky, cholesky_solve
+    Symmetric positive definite systems.
+csr_product
+    A sparse matrix times a vector, each row summed from left to right.
+largest
+    Which k entries of each client's vector are the largest.
+weighted_gram
+    Bᵀ diag(w) B as a packed triangle.
+
+May be imported by: mfac, objectives, compressors, bases, components, methods, solver.
+"""
 
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_gram

@@ -1,4 +1,15 @@
-"""Three-point mechanisms: what is sent, given what was sent before."""
+"""Mechanisms: what is sent, given what was sent before.
+
+A three-point mechanism C_{h,y}(x) tells of a target x, given the estimate h that both ends hold and the last target y
+(3PC, arXiv 2202.00998, inequality (4)). One class a file, a frozen dataclass around its compressors:
+
+ef21, clag (LAG with it), cbag (BAG with it), v1 to v5 (MARINA in v5), adacgd, adaptive_topk, ef_bv (DIANA), frozen.
+
+``Mechanism.messages`` is all that a new one needs; ``Mechanism.send`` and ``Mechanism.receive`` are the two ends.
+constants holds what their theory shares. ``newtonfl.checks.check_mechanism`` holds one to its constants.
+
+May be imported by: components, methods, registry, checks.
+"""
 
 from newtonfl.mechanisms.adacgd import AdaCGD
 from newtonfl.mechanisms.adaptive_topk import AdaptiveTopK
@@ -7,14 +18,15 @@ from newtonfl.mechanisms.clag import CLAG, lag
 from newtonfl.mechanisms.ef21 import EF21, Alpha
 from newtonfl.mechanisms.ef_bv import EFBV, Diana
 from newtonfl.mechanisms.frozen import Frozen
-from newtonfl.mechanisms.mechanism import Mechanism, Memory, Sent, StepUses, Triple, Voice
-from newtonfl.mechanisms.v1 import V1
-from newtonfl.mechanisms.v2 import V2
-from newtonfl.mechanisms.v3 import V3
-from newtonfl.mechanisms.v4 import V4
-from newtonfl.mechanisms.v5 import V5, Marina
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, SendResult, StepUses, ThreePoints
+from newtonfl.mechanisms.v1 import ThreePCv1
+from newtonfl.mechanisms.v2 import ThreePCv2
+from newtonfl.mechanisms.v3 import ThreePCv3
+from newtonfl.mechanisms.v4 import ThreePCv4
+from newtonfl.mechanisms.v5 import Marina, ThreePCv5
 
 __all__ = [
-    "CBAG", "CLAG", "EF21", "EFBV", "V1", "V2", "V3", "V4", "V5", "AdaCGD", "AdaptiveTopK", "Alpha", "Diana", "Frozen",
-    "Marina", "Mechanism", "Memory", "Sent", "StepUses", "Triple", "Voice", "bag", "lag",
+    "AdaCGD", "AdaptiveTopK", "Alpha", "CBAG", "CLAG", "Diana", "EF21", "EFBV", "Encoder", "Frozen", "Marina",
+    "Mechanism", "Memory", "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3", "ThreePCv4", "ThreePCv5",
+    "ThreePoints", "bag", "lag",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from newtonfl.comm.messages import Choice, Message, Nothing
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,16 @@ class AdaCGD(Mechanism):
         a, b = zip(*(of_contraction(contraction(level, size)) for level in self.levels), strict=True)
         return min(a), max(*b, self.zeta)
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        enough = self.zeta * voice.squares(seen.change)
-        chosen: list[Message] = [Choice(0, Nothing()) for _ in voice.clients]
-        undecided = voice.squares(seen.error) > enough
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        enough = self.zeta * encoder.squares(points.change)
+        chosen: list[Message] = [Choice(0, Nothing()) for _ in encoder.clients]
+        undecided = encoder.squares(points.error) > enough
         for j, level in enumerate(self.levels):
             if not undecided.any():
                 break
-            told = voice.say(level, seen.error, f"level {j}" if j + 1 < len(self.levels) else "")
+            told = encoder.compress(level, points.error, f"level {j}" if j + 1 < len(self.levels) else "")
             chosen = [
                 Choice(j + 1, new) if open_ else old for new, old, open_ in zip(told, chosen, undecided, strict=True)
             ]
-            undecided = np.logical_and(undecided, voice.squares(voice.less(seen.error, told)) > enough)
+            undecided = np.logical_and(undecided, encoder.squares(encoder.less(points.error, told)) > enough)
         return chosen

@@ -10,7 +10,7 @@ import numpy as np
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Rounded, TopK
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class AdaptiveTopK(Mechanism):
             return replace(self.compressor, compressor=TopK(k))
         return TopK(k)
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        space: Coordinates = voice.space
-        behind, error = voice.squares(seen.previous - seen.told), voice.squares(seen.error)
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        space: Coordinates = encoder.space
+        behind, error = encoder.squares(points.previous - points.estimate), encoder.squares(points.error)
         asked = np.ceil(space.sizes * np.divide(behind, error, out=np.zeros_like(behind), where=error > 0))
         most = [self._most(int(size)) for size in space.sizes]
         told = [
             # Before a client has told anything y = x, and it tells as much as it may.
-            self._with(int(min(wish, limit))).compress(vector, voice.key.of(client))
-            for wish, limit, vector, client in zip(asked, most, seen.error, voice.clients, strict=True)
+            self._with(int(min(wish, limit))).compress(vector, encoder.key.of(client))
+            for wish, limit, vector, client in zip(asked, most, points.error, encoder.clients, strict=True)
         ]
         return told

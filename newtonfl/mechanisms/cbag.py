@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.mechanisms.constants import a_compressor, a_probability, contraction, of_contraction
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class CBAG(Mechanism):
     def coin(self) -> float | None:
         return self.p
 
-    def rests(self, coin: bool) -> bool:
+    def skips(self, coin: bool) -> bool:
         return not coin
 
     def constants(self, size: int) -> tuple[float, float]:
         return of_contraction(self.p * contraction(self.compressor, size))
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        return voice.say(self.compressor, seen.error)
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        return encoder.compress(self.compressor, points.error)
 
 
 def bag(p: float = 0.75) -> CBAG:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from newtonfl.comm.messages import Message, Nothing
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class CLAG(Mechanism):
         a, b = of_contraction(contraction(self.compressor, size))
         return a, max(b, self.zeta)
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        speaks = voice.squares(seen.error) > self.zeta * voice.squares(seen.change)
-        if not speaks.any():
-            return [Nothing() for _ in speaks]
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        participants = encoder.squares(points.error) > self.zeta * encoder.squares(points.change)
+        if not participants.any():
+            return [Nothing() for _ in participants]
         return [
-            message if loud else Nothing()
-            for message, loud in zip(voice.say(self.compressor, seen.error), speaks, strict=True)
+            message if participates else Nothing()
+            for message, participates in zip(encoder.compress(self.compressor, points.error), participants, strict=True)
         ]
 
 

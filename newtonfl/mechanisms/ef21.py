@@ -11,7 +11,7 @@ from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Unbiased
 from newtonfl.core.backend import Array
 from newtonfl.mechanisms.constants import a_compressor, is_number, of_contraction, per_size
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]
 
@@ -44,7 +44,7 @@ class EF21(Mechanism):
     >>> import newtonfl as nf
     >>> nf.EF21(nf.TopK(3)).constants(4)[0]
     0.5
-    >>> nf.EF21(nf.RandK(1)).rates([4])
+    >>> nf.EF21(nf.RandK(1)).memory_rates([4])
     array([0.25])
     """
 
@@ -61,7 +61,7 @@ class EF21(Mechanism):
 
     text = "ef21"
 
-    def rates(self, sizes: Array) -> Array:
+    def memory_rates(self, sizes: Array) -> Array:
         return per_size(self._rate, sizes)
 
     def _rate(self, size: int) -> float:
@@ -87,8 +87,8 @@ class EF21(Mechanism):
     def settings(self) -> dict[str, str | float]:
         return {**super().settings(), "alpha": self.alpha}
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        return voice.say(self.compressor, seen.error)
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        return encoder.compress(self.compressor, points.error)
 
     def for_dimension(self, dim: int) -> Self:
         # An unbiased compressor stays: its rate makes it contractive.

@@ -11,7 +11,7 @@ from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array
 from newtonfl.mechanisms.constants import a_compressor, bias_and_variance, is_number, omega, per_size
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 Rate: TypeAlias = float | Literal["theory"]
 
@@ -46,7 +46,7 @@ class EFBV(Mechanism):
     --------
     >>> import newtonfl as nf
     >>> shifts = nf.EFBV(nf.RandK(1), n_clients=3)
-    >>> shifts.rates([4]), shifts.gains([4])
+    >>> shifts.memory_rates([4]), shifts.estimate_rates([4])
     (array([0.25]), array([0.5]))
     """
 
@@ -54,7 +54,7 @@ class EFBV(Mechanism):
     lam: Rate = "theory"
     nu: Rate = "theory"
     n_clients: int = 1
-    stands_for_all: ClassVar[bool] = True
+    averages_over_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
@@ -70,10 +70,10 @@ class EFBV(Mechanism):
     def text(self) -> str:
         return f"ef-bv:{_told(self.lam)},{_told(self.nu)}"
 
-    def rates(self, sizes: Array) -> Array:
+    def memory_rates(self, sizes: Array) -> Array:
         return per_size(lambda size: self._rate(self.lam, size, 1), sizes)
 
-    def gains(self, sizes: Array) -> Array:
+    def estimate_rates(self, sizes: Array) -> Array:
         if self.step_uses == "before":
             return np.zeros(len(sizes))
         return per_size(lambda size: self._rate(self.nu, size, self.n_clients), sizes)
@@ -87,8 +87,8 @@ class EFBV(Mechanism):
     def constants(self, size: int) -> tuple[float, float]:
         raise ValueError(f"{self.text} uses another estimate than it remembers: there are no (A, B)")
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        return voice.say(self.compressor, seen.error)
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        return encoder.compress(self.compressor, points.error)
 
     def for_dimension(self, dim: int) -> Self:
         return self._mapped(lambda compressor: compressor.for_dimension(dim))
@@ -112,7 +112,7 @@ class Diana(EFBV):
     --------
     >>> import newtonfl as nf
     >>> shifts = nf.Diana(nf.RandK(1))
-    >>> shifts.rates([4]), shifts.gains([4])
+    >>> shifts.memory_rates([4]), shifts.estimate_rates([4])
     (array([0.25]), array([1.]))
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from newtonfl.comm.messages import Message
 from newtonfl.core.backend import Array
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,14 @@ class Frozen(Mechanism):
 
     text = "frozen"
 
-    def rests(self, coin: bool) -> bool:
+    def skips(self, coin: bool) -> bool:
         return True
 
     def constants(self, size: int) -> tuple[float, float]:
         raise ValueError("frozen never approaches its target: there are no (A, B)")
 
-    def rates(self, sizes: Array) -> Array:
+    def memory_rates(self, sizes: Array) -> Array:
         return np.zeros(len(sizes))
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
         raise AssertionError("a mechanism that always rests is never asked")

@@ -27,28 +27,28 @@ class Memory:
 
     Attributes
     ----------
-    told : Blocks
+    estimate : Blocks
         h_i: what both ends hold.
     target : Blocks or None
         y_i, the target of the last time; None before the first, and where the mechanism does not need it.
     """
 
-    told: Blocks
+    estimate: Blocks
     target: Blocks | None = None
 
 
 @dataclass(frozen=True)
-class Triple:
-    """The three points: h = `told`, y = `previous`, x = `target`."""
+class ThreePoints:
+    """The three points: h = `estimate`, y = `previous`, x = `target`."""
 
-    told: Blocks
+    estimate: Blocks
     previous: Blocks
     target: Blocks
 
     @cached_property
     def error(self) -> Blocks:
         """x - h."""
-        return self.target - self.told
+        return self.target - self.estimate
 
     @cached_property
     def change(self) -> Blocks:
@@ -57,14 +57,14 @@ class Triple:
 
 
 @dataclass(frozen=True)
-class Voice:
+class Encoder:
     """How the clients of one process say something: their coordinates, numbers and random streams."""
 
     space: Coordinates
     clients: Array
     key: Key
 
-    def say(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> list[Message]:
+    def compress(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> list[Message]:
         """Every client's message about its vector; draws for different purposes are independent."""
         key = self.key.to(purpose) if purpose else self.key
         return self.space.compress(compressor, blocks, self.clients, key)
@@ -82,7 +82,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SendResult:
     """What the clients of one process have just sent, and where it leaves them.
 
     Attributes
@@ -120,7 +120,7 @@ class Mechanism(ABC):
     needs_previous: ClassVar[bool] = False
     """Whether it looks at the last target y."""
 
-    stands_for_all: ClassVar[bool] = False
+    averages_over_sample: ClassVar[bool] = False
     """Whether, where some of the clients take part, what these tell stands for all in the estimate: a sample's mean."""
 
     @property
@@ -128,7 +128,7 @@ class Mechanism(ABC):
         """How likely the server's coin, one for all clients, is to fall on heads; None where it needs no coin."""
         return None
 
-    def rests(self, coin: bool) -> bool:
+    def skips(self, coin: bool) -> bool:
         """Whether nothing will be sent on this side of the `coin`, so that no target need be computed."""
         return False
 
@@ -153,16 +153,16 @@ class Mechanism(ABC):
         """
 
     @abstractmethod
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
         """What turns h into C_{h,y}(x).
 
         Parameters
         ----------
-        seen : Triple
-            A block for each client in this process: ``seen.told`` (h), ``seen.previous`` (y), ``seen.target`` (x),
-            ``seen.error`` (x - h) and ``seen.change`` (x - y).
-        voice : Voice
-            How they say something: ``voice.say(compressor, seen.error)``.
+        points : ThreePoints
+            A block for each client in this process: ``points.estimate`` (h), ``points.previous`` (y),
+            ``points.target`` (x), ``points.error`` (x - h) and ``points.change`` (x - y).
+        encoder : Encoder
+            How they say something: ``encoder.compress(compressor, points.error)``.
         coin : bool
             The server's coin, heads being true; true where the mechanism needs none.
 
@@ -177,13 +177,13 @@ class Mechanism(ABC):
         """Whether some compressor in it needs whole matrices."""
         return "symmetric" if any(each.acts_on == "symmetric" for each in self.compressors()) else "vector"
 
-    def rates(self, sizes: Array) -> Array:
+    def memory_rates(self, sizes: Array) -> Array:
         """rate of each client, shape (n,), for clients with `sizes` coordinates."""
         return np.ones(len(sizes))
 
-    def gains(self, sizes: Array) -> Array:
+    def estimate_rates(self, sizes: Array) -> Array:
         """gain of each client, shape (n,), for clients with `sizes` coordinates."""
-        return self.rates(sizes) if self.step_uses == "after" else np.zeros(len(sizes))
+        return self.memory_rates(sizes) if self.step_uses == "after" else np.zeros(len(sizes))
 
     @property
     def text(self) -> str:
@@ -219,7 +219,7 @@ class Mechanism(ABC):
         """Refuse a `space` of coordinates that this mechanism cannot serve, with a ValueError that says why."""
         for compressor in self.compressors():
             space.check(compressor)
-        self.rates(space.sizes)
+        self.memory_rates(space.sizes)
 
     def for_dimension(self, dim: int) -> Self:
         """This mechanism with settings like ``"8d"`` made numbers for dimension `dim`; ValueError where none fits.
@@ -258,7 +258,7 @@ class Mechanism(ABC):
 
     def send(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
-    ) -> Sent:
+    ) -> SendResult:
         """Tell of the targets: the clients' side.
 
         Before a client has told anything its last target counts as the present one: y = x.
@@ -280,18 +280,18 @@ class Mechanism(ABC):
 
         Returns
         -------
-        Sent
+        SendResult
             The messages, the memory after them, and how far the estimate in use is off.
         """
-        seen = Triple(memory.told, target if memory.target is None else memory.target, target)
-        difference = seen.error
-        messages = self.messages(seen, Voice(space, clients, key), coin)
-        told = space.add(memory.told, messages, self.rates(space.sizes))
-        gains = self.gains(space.sizes)
-        if gains.any():
+        points = ThreePoints(memory.estimate, target if memory.target is None else memory.target, target)
+        difference = points.error
+        messages = self.messages(points, Encoder(space, clients, key), coin)
+        told = space.add(memory.estimate, messages, self.memory_rates(space.sizes))
+        estimate_rates = self.estimate_rates(space.sizes)
+        if estimate_rates.any():
             # On a copy: a message may hold a view of the difference.
-            difference = space.add(difference.replaced(difference.values + 0.0), messages, -gains)
-        return Sent(messages, Memory(told, target if self.needs_previous else None), difference)
+            difference = space.add(difference.replaced(difference.values + 0.0), messages, -estimate_rates)
+        return SendResult(messages, Memory(told, target if self.needs_previous else None), difference)
 
     def receive(
         self,
@@ -300,7 +300,7 @@ class Mechanism(ABC):
         space: Coordinates,
         weights: Array,
         clients: Array | None = None,
-        boost: float = 1.0,
+        sampling_scale: float = 1.0,
     ) -> tuple[Array, Array]:
         """Hear of the targets: the server's side.
 
@@ -316,7 +316,7 @@ class Mechanism(ABC):
             weight_i, 1/n as a rule.
         clients : numpy.ndarray of int64 or None
             Positions in `space` of those who told; None means all, in order.
-        boost : float
+        sampling_scale : float
             How often their news counts in the estimate, where some of the clients stand for all.
 
         Returns
@@ -325,11 +325,11 @@ class Mechanism(ABC):
             Σ weight_i h_i after the messages, and the estimate to use; `mean` may be overwritten.
         """
         sizes = space.sizes if clients is None else space.sizes[clients]
-        rates, gains = self.rates(sizes), self.gains(sizes)
-        if boost == 1.0 and np.array_equal(rates, gains):
-            mean = space.accumulate(mean, messages, weights * rates, clients)
+        memory_rates, estimate_rates = self.memory_rates(sizes), self.estimate_rates(sizes)
+        if sampling_scale == 1.0 and np.array_equal(memory_rates, estimate_rates):
+            mean = space.accumulate(mean, messages, weights * memory_rates, clients)
             return mean, mean
         estimate = mean + 0.0  # a copy: the mean itself moves on
-        if gains.any():
-            estimate = space.accumulate(estimate, messages, boost * weights * gains, clients)
-        return space.accumulate(mean, messages, weights * rates, clients), estimate
+        if estimate_rates.any():
+            estimate = space.accumulate(estimate, messages, sampling_scale * weights * estimate_rates, clients)
+        return space.accumulate(mean, messages, weights * memory_rates, clients), estimate

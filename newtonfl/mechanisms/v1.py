@@ -8,11 +8,11 @@ from typing import ClassVar
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.mechanisms.constants import a_compressor, contraction, sends_whole
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
-class V1(Mechanism):
+class ThreePCv1(Mechanism):
     """y + C(x - y); (A, B) = (1, 1-δ) (3PCv1, arXiv 2202.00998).
 
     Whoever listens must know y. The server knows means only, so the whole increment y + C(x - y) - h is sent: as many
@@ -35,7 +35,7 @@ class V1(Mechanism):
     Examples
     --------
     >>> import newtonfl as nf
-    >>> nf.V1(nf.TopK(2)).constants(4)
+    >>> nf.ThreePCv1(nf.TopK(2)).constants(4)
     (1.0, 0.5)
     """
 
@@ -51,6 +51,6 @@ class V1(Mechanism):
     def constants(self, size: int) -> tuple[float, float]:
         return 1.0, 1.0 - contraction(self.compressor, size)
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        lost = voice.less(seen.change, voice.say(self.compressor, seen.change))
-        return voice.say(self.whole, seen.error - lost)  # y + C(x - y) - h = (x - h) - (x - y - C(x - y))
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        lost = encoder.less(points.change, encoder.compress(self.compressor, points.change))
+        return encoder.compress(self.whole, points.error - lost)  # y + C(x - y) - h = (x - h) - (x - y - C(x - y))

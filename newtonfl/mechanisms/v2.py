@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 from newtonfl.comm.messages import Message, Several
 from newtonfl.compressors import Compressor, Unbiased
 from newtonfl.mechanisms.constants import a_compressor, contraction, made_contractive
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
-class V2(Mechanism):
+class ThreePCv2(Mechanism):
     """b + C(x - b) with b = h + Q(x - y); (A, B) = (δ, (1-δ)ω) (3PCv2, arXiv 2202.00998). Two messages are sent.
 
     Parameters
@@ -30,7 +30,7 @@ class V2(Mechanism):
     Examples
     --------
     >>> import newtonfl as nf
-    >>> two = nf.V2(nf.TopK(2), nf.RandK(1))
+    >>> two = nf.ThreePCv2(nf.TopK(2), nf.RandK(1))
     >>> two.spoken, two.constants(4)
     ('3pc-v2:randk:1/topk:2', (0.5, 1.5))
     """
@@ -53,9 +53,9 @@ class V2(Mechanism):
             raise ValueError(f"{self.first.text} is not unbiased, and {self.text} needs a compressor that is")
         return delta, (1.0 - delta) * contract.omega
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        steps = voice.say(self.first, seen.change, "first")
-        corrections = voice.say(self.compressor, voice.less(seen.error, steps))
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        steps = encoder.compress(self.first, points.change, "first")
+        corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
         return [Several(pair) for pair in zip(steps, corrections, strict=True)]
 
     def for_dimension(self, dim: int) -> Self:

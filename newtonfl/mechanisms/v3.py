@@ -9,11 +9,11 @@ from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Choice, Message, Several
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms.constants import a_compressor, contraction
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
-class V3(Mechanism):
+class ThreePCv3(Mechanism):
     """b + C(x - b) with b = C¹_{h,y}(x) of another mechanism; (A, B) = (1 - (1-δ)(1-A₁), (1-δ)B₁) (arXiv 2202.00998).
 
     Parameters
@@ -31,7 +31,7 @@ class V3(Mechanism):
     Examples
     --------
     >>> import newtonfl as nf
-    >>> two = nf.V3(nf.TopK(2), nf.lag(2.0))
+    >>> two = nf.ThreePCv3(nf.TopK(2), nf.lag(2.0))
     >>> two.spoken, two.constants(4)
     ('3pc-v3:clag:2/identity/topk:2', (1.0, 1.0))
     """
@@ -60,16 +60,16 @@ class V3(Mechanism):
 
     def check(self, space: Coordinates) -> None:
         super().check(space)
-        if (self.inner.rates(space.sizes) != 1.0).any():
+        if (self.inner.memory_rates(space.sizes) != 1.0).any():
             raise ValueError(
                 f"3pc-v3: {self.inner.text} moves by less than its message tells; give it a contractive compressor "
                 "and alpha = 1"
             )
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        if self.inner.rests(coin):
-            return voice.say(self.compressor, seen.error)
-        steps = self.inner.messages(seen, replace(voice, key=voice.key.to("inner")), coin)
-        corrections = voice.say(self.compressor, voice.less(seen.error, steps))
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        if self.inner.skips(coin):
+            return encoder.compress(self.compressor, points.error)
+        steps = self.inner.messages(points, replace(encoder, key=encoder.key.to("inner")), coin)
+        corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
         plain = [step.message if isinstance(step, Choice) else step for step in steps]  # a sum tells no level
         return [Several(pair) for pair in zip(plain, corrections, strict=True)]

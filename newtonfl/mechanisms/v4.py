@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from newtonfl.comm.messages import Message, Several
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms.constants import a_compressor, contraction, of_contraction
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
-class V4(Mechanism):
+class ThreePCv4(Mechanism):
     """b + C₁(x - b) with b = h + C₂(x - h) (3PCv4, arXiv 2202.00998). Two messages are sent.
 
     (A, B) = (1 - √(1-δ̄), (1-δ̄)/(1 - √(1-δ̄))) with δ̄ = 1 - (1-δ₁)(1-δ₂).
@@ -31,7 +31,7 @@ class V4(Mechanism):
     Examples
     --------
     >>> import newtonfl as nf
-    >>> two = nf.V4(nf.TopK(2), nf.TopK(2))
+    >>> two = nf.ThreePCv4(nf.TopK(2), nf.TopK(2))
     >>> two.spoken, two.constants(4)
     ('3pc-v4:topk:2/topk:2', (0.5, 0.5))
     """
@@ -51,7 +51,7 @@ class V4(Mechanism):
         left = (1.0 - contraction(self.compressor, size)) * (1.0 - contraction(self.first, size))
         return of_contraction(1.0 - left)
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        steps = voice.say(self.first, seen.error, "first")
-        corrections = voice.say(self.compressor, voice.less(seen.error, steps))
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        steps = encoder.compress(self.first, points.error, "first")
+        corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
         return [Several(pair) for pair in zip(steps, corrections, strict=True)]

@@ -10,11 +10,11 @@ import numpy as np
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity, Unbiased
 from newtonfl.mechanisms.constants import a_compressor, a_probability, contraction, sends_whole
-from newtonfl.mechanisms.mechanism import Mechanism, Triple, Voice
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 
 @dataclass(frozen=True)
-class V5(Mechanism):
+class ThreePCv5(Mechanism):
     """x with probability p, else h + C(x - y) (3PCv5, arXiv 2202.00998).
 
     (A, B) = (1 - √(1-p), (1-p)(1-δ)/(1 - √(1-p))). One coin a round for all clients, as in MARINA. On heads the
@@ -39,7 +39,7 @@ class V5(Mechanism):
     Examples
     --------
     >>> import newtonfl as nf
-    >>> nf.V5(nf.TopK(2), p=0.75).constants(4)
+    >>> nf.ThreePCv5(nf.TopK(2), p=0.75).constants(4)
     (0.5, 0.25)
     """
 
@@ -66,12 +66,12 @@ class V5(Mechanism):
         root = float(np.sqrt(1.0 - self.p))
         return 1.0 - root, (1.0 - self.p) * (1.0 - contraction(self.compressor, size)) / (1.0 - root)
 
-    def messages(self, seen: Triple, voice: Voice, coin: bool) -> list[Message]:
-        return voice.say(self.whole, seen.error) if coin else voice.say(self.compressor, seen.change)
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+        return encoder.compress(self.whole, points.error) if coin else encoder.compress(self.compressor, points.change)
 
 
 @dataclass(frozen=True)
-class Marina(V5):
+class Marina(ThreePCv5):
     """x with probability p, else h + Q(x - y), Q unbiased (MARINA, arXiv 2102.07845).
 
     (A, B) = (p, (1-p)ω), for C_{h,y}(x) - x = (h - y) + (Q(x - y) - (x - y)) on tails; the mean of n clients with

@@ -1,7 +1,21 @@
-"""Methods: the round and its presets."""
+"""Methods: the papers' methods, one file a paper or a family.
+
+round
+    The round that most of them are settings of.
+second_order
+    FedNL, Newton-3PC, Basis Learn, Newton-Learn and their kin: typed functions that set the round.
+first_order
+    The EF21 family, AdaCGD, MARINA, DIANA and theirs.
+standalone
+    Methods that are no settings of the round: DINGO, GIANT, FIB-IOS, BL3, ADIANA.
+
+A lower-case function makes a method; what it is made of are classes of the districts below.
+
+May be imported by: solver, registry, estimators, checks, experiments, cli.
+"""
 
 from newtonfl.components.participation import All, Independent, Participation, Trace, Uniform
-from newtonfl.components.protocol import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
 from newtonfl.methods.first_order.dore import dore
@@ -39,8 +53,8 @@ from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
 
 __all__ = [
-    "All", "Announcement", "Descent", "Exchange", "Facts", "Independent", "Method", "Participation", "Replies",
-    "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana", "artemis", "bl1", "bl2", "bl3", "clag",
+    "All", "Announcement", "Descent", "Exchange", "Independent", "Method", "Participation", "ProblemConstants",
+    "Replies", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana", "artemis", "bl1", "bl2", "bl3", "clag",
     "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd",
     "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
     "fib_ios", "gd", "giant", "lag", "m_fac", "marina", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",

@@ -44,7 +44,7 @@ def check_sockets(
             f"{name}: {away} needs gradients that stay true while a client is away: with a learned Hessian the "
             "invariant, of first order a mechanism that does not compare with the last round, such as ef21"
         )
-    if step.searches and "anchor" in gradient.chances:
+    if step.searches and "anchor" in gradient.bernoulli_probabilities:
         raise ValueError(
             f"{name}: a line search needs gradient_p=1, given {gradient.p:g}: its trial points begin where the last "
             "gradient was told, which the clients do not keep"
@@ -73,7 +73,7 @@ def check_model(
     if not participation.partial or gradient.invariant or isinstance(model, ExactModel):
         return
     rounds = isinstance(model, TrackedModel) and model.mechanism == EF21(Rounded(Identity(), wire))
-    forgets = isinstance(model, ReplayedModel) and not model.mechanism.rates(np.ones(1, np.int64)).any()
+    forgets = isinstance(model, ReplayedModel) and not model.mechanism.memory_rates(np.ones(1, np.int64)).any()
     if not rounds and not forgets:
         raise ValueError(
             f"{name}: participation={participation.text} with {model.text} downwards: who was away would hold another "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from newtonfl.components.protocol import Facts
+from newtonfl.components.protocol import ProblemConstants
 from newtonfl.core.backend import Array
 
 
@@ -25,7 +25,7 @@ class ServerState:
         The curvature socket's own state.
     step : object
         The step socket's own state.
-    facts : Facts
+    facts : ProblemConstants
     """
 
     x: Array
@@ -33,7 +33,7 @@ class ServerState:
     gradient: Any
     curvature: Any
     step: Any
-    facts: Facts
+    facts: ProblemConstants
 
 
 @dataclass

@@ -2,6 +2,9 @@
 
 E. Frantar, E. Kurtic, D. Alistarh, M-FAC: Efficient Matrix-Free Approximations of Second-Order Information
 (arXiv 2107.03356): the dynamic algorithm for a sliding window of gradients, and the static one for gradients that stay.
+Linear algebra alone, which knows neither clients nor messages.
+
+May be imported by: components.
 """
 
 from newtonfl.mfac.dynamic import MFAC

@@ -1,1 +1,15 @@
-""""""
+"""Objectives: what is minimised, and what clients know of it at a point.
+
+base, point
+    ``Problem``, a finite sum over clients, and ``Point``, its values, gradients and Hessians at x, each computed once.
+functions
+    Problems of Python functions.
+row_problem, glm, multinomial, rows
+    Problems of data rows: generalised linear models and multinomial regression over dense or sparse rows.
+losses, regularisers
+    φ with its first two derivatives; the penalties.
+smoothness
+    Constants L_i of rows.
+
+May be imported by: datasets, bases, components, methods, solver, estimators, checks, experiments, cli.
+"""

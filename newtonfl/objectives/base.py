@@ -114,7 +114,7 @@ class Problem(ABC):
             self._points[key] = self._at(x + 0.0)  # a copy: the caller may change its own
         return self._points[key]
 
-    def afresh(self, x: Array) -> Point:
+    def at_uncached(self, x: Array) -> Point:
         """What is known at `x`, computed anew: a count of Hessians must not depend on what others remembered."""
         return self._at(x + 0.0)
 

@@ -5,17 +5,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
 from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.regularisers import NonConvex
 
-if TYPE_CHECKING:
-    from newtonfl.core.random import Key
-    from newtonfl.objectives.base import Problem
+
+class Owner(Protocol):
+    """What a point asks of its problem."""
+
+    dim: int
+    clients: Array
+    objective: str
+    local_ridge: Array | None
+    regulariser: NonConvex | None
+
+    def check_rows(self) -> None:
+        """Refuse minibatches where there are no rows to draw from."""
+
+    def count_hessians(self) -> None:
+        """Every client held here computes one."""
+
+    def _at(self, x: Array) -> Point: ...
 
 
 class Point(ABC):
@@ -23,11 +39,12 @@ class Point(ABC):
 
     Parameters
     ----------
-    problem : Problem
+    problem : Owner
+        The problem; each kind of point has its own.
     x : array, shape (d,), or (n, d) with one point a client
     """
 
-    def __init__(self, problem: Problem, x: Array) -> None:
+    def __init__(self, problem: Owner, x: Array) -> None:
         self.problem, self.x = problem, x
         self._on_support: dict[bool, Blocks] = {}
         self._in: tuple[Sequence[Array], Blocks] | None = None

@@ -12,16 +12,16 @@ from newtonfl.mechanisms import (
     CLAG,
     EF21,
     EFBV,
-    V1,
-    V2,
-    V3,
-    V4,
-    V5,
     AdaCGD,
     AdaptiveTopK,
     Diana,
     Marina,
     Mechanism,
+    ThreePCv1,
+    ThreePCv2,
+    ThreePCv3,
+    ThreePCv4,
+    ThreePCv5,
     bag,
     lag,
 )
@@ -49,13 +49,13 @@ MECHANISMS: dict[str, str] = {
 }
 """Mechanisms by name, with what stands behind the colon."""
 
-_WITHOUT: dict[str, Maker] = {"ef21": EF21, "3pc-v1": V1, "adaptive-topk": AdaptiveTopK}
+_WITHOUT: dict[str, Maker] = {"ef21": EF21, "3pc-v1": ThreePCv1, "adaptive-topk": AdaptiveTopK}
 _NUMBER: dict[str, Callable[[float], Maker | Mechanism]] = {
     "lag": lag,
     "bag": bag,
     "clag": lambda zeta: partial(CLAG, zeta=zeta),
     "cbag": lambda p: partial(CBAG, p=p),
-    "3pc-v5": lambda p: partial(V5, p=p),
+    "3pc-v5": lambda p: partial(ThreePCv5, p=p),
     "marina": lambda p: partial(Marina, p=p),
 }
 
@@ -111,11 +111,11 @@ def mechanism(text: str, compressor: Callable[[str], Compressor]) -> Maker | Mec
             alone = own if isinstance(own, Mechanism) else EF21(own) if isinstance(own, Compressor) else None
             if alone is None:
                 raise wrong
-            return lambda last: V3(last, alone)
+            return lambda last: ThreePCv3(last, alone)
         inner = mechanism(setting, compressor)
-        return lambda last: V3(last, inner if isinstance(inner, Mechanism) else inner(last))
+        return lambda last: ThreePCv3(last, inner if isinstance(inner, Mechanism) else inner(last))
     other = compressor(setting)
-    return lambda last: V2(last, other) if name == "3pc-v2" else V4(last, other)
+    return lambda last: ThreePCv2(last, other) if name == "3pc-v2" else ThreePCv4(last, other)
 
 
 def spoken(text: str, compressor: Callable[[str], Compressor]) -> Compressor | Mechanism | str:

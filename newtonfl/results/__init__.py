@@ -1,1 +1,14 @@
-""""""
+"""Results: what a solve leaves behind, counted, written and drawn.
+
+history
+    A Record a round, as JSON lines, CSV and data frames.
+costs, network
+    What an accuracy cost in rounds, bytes and seconds on a stated network.
+run_folder, progress
+    The files of a run; the line on the terminal.
+figures, plots, label_placement
+    Which pictures there are, how they are drawn, and where their labels go. plots is the only file that may name
+    Matplotlib.
+
+May be imported by: solver, estimators, experiments, cli.
+"""

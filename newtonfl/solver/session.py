@@ -95,11 +95,11 @@ class Session:
             self.transport.broadcast(pack({}, call="fault", told=told.hex()))
             self.transport.raise_fault(told, self.failure or error)
 
-    def join(self, x0: Array) -> list[Parts]:
+    def init_clients(self, x0: Array) -> list[Parts]:
         """Send x⁰ to every client, and hear their greetings: the set-up."""
         told: Message = Dense(to_host(x0), formula_bits=0) if to_host(x0).any() else Nothing()
         announcement = Announcement(0, {"model": told})
-        return self._converse("join", announcement, self.method.greeting_sizes(self.problem.dim)).parts
+        return self._converse("join", announcement, self.method.setup_sizes(self.problem.dim)).parts
 
     def exchange(self, announcement: Announcement, sizes: Sizes) -> Replies:
         """Carry an announcement to the clients and their replies back."""
@@ -129,34 +129,34 @@ class Session:
 
     def _converse(self, call: str, announcement: Announcement, sizes: Sizes) -> Replies:
         setup, everyone = call == "join", np.arange(self.problem.n_clients)
-        hears = everyone if announcement.hears is None else announcement.hears
-        speaks = everyone if announcement.speaks is None else announcement.speaks
+        recipients = everyone if announcement.recipients is None else announcement.recipients
+        participants = everyone if announcement.participants is None else announcement.participants
         to_all = Packet(Kind.ANNOUNCEMENT, announcement.round, EVERYONE, announcement.coins, announcement.to_all)
         packets = [encode(to_all)]
-        self.ledger.down.count(hears, len(packets[0]), to_all.formula_bits, setup)
+        self.ledger.down.count(recipients, len(packets[0]), to_all.formula_bits, setup)
         self.ledger.count_levels("down", announcement.to_all)
         for client, parts in announcement.to_one.items():
             self.ledger.count_levels("down", parts)
             own = replace(to_all, client=client, parts=parts)
             packets.append(encode(own))
             self.ledger.down.count(np.array([client]), len(packets[-1]), own.formula_bits, setup)
-        arrays = {"packets": np.frombuffer(b"".join(packets), np.uint8), "hears": hears, "speaks": speaks}
+        arrays = {"packets": np.frombuffer(b"".join(packets), np.uint8), "hears": recipients, "speaks": participants}
         replies: dict[int, Parts] = {}
         for answer in self._call(pack(arrays, call=call)):
             told = unpack(answer)[0]
             view, formula_bits = memoryview(told["packets"]), told["formula_bits"]
             for bits in formula_bits:
                 packet, length = decode(view, sizes)
-                if packet.round != announcement.round or packet.client in replies or packet.client not in speaks:
+                if packet.round != announcement.round or packet.client in replies or packet.client not in participants:
                     raise WireError(f"round {packet.round}, client {packet.client}: this packet was not asked for")
                 self.ledger.up.count(np.array([packet.client]), length, int(bits), setup)
                 self.ledger.count_levels("up", packet.parts)
                 replies[packet.client] = packet.parts
                 view = view[length:]
-        missing = set(speaks.tolist()) - set(replies)
+        missing = set(participants.tolist()) - set(replies)
         if missing:
             raise WireError(f"round {announcement.round}, client {min(missing)}: no reply came")
-        return Replies(speaks, [replies[int(client)] for client in speaks])
+        return Replies(participants, [replies[int(client)] for client in participants])
 
     # -- every rank
 
@@ -189,8 +189,8 @@ class Session:
             key = Key(self.seed, -1 if call == "join" else announcement.round)
             if call == "join":
                 x0 = self._first(announcement.to_all["model"])
-                replies, self.clients = self.method.join(self.problem, x0, key)
-                kind = Kind.GREETING
+                replies, self.clients = self.method.init_clients(self.problem, x0, key)
+                kind = Kind.SETUP
             else:
                 replies, self.clients = self.method.respond(self.clients, announcement, self.problem, key)
                 kind = Kind.REPLY

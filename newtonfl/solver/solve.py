@@ -21,7 +21,7 @@ from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods import Facts, Method
+from newtonfl.methods import Method, ProblemConstants
 from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History, Record
 from newtonfl.solver import constants
@@ -205,8 +205,8 @@ class _Loop:
     def run(self, x: Array) -> Result:
         begun = time.perf_counter()
         try:
-            greetings = self.session.join(x)
-            server = self.method.start(self._facts(), x, greetings)
+            setup_messages = self.session.init_clients(x)
+            server = self.method.init_server(self._facts(), x, setup_messages)
         except NotFinite:
             self._record(0, x, 0.0)
             return self._result(x, Reason.NOT_FINITE)
@@ -231,9 +231,9 @@ class _Loop:
             reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(server.x - before))))
         return self._result(server.x, reason or Reason.ROUND_LIMIT)
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> ProblemConstants:
         problem = self.problem
-        return Facts(
+        return ProblemConstants(
             problem.n_clients, problem.dim, problem.ridge,
             cache(self._untimed(constants.largest_curvature)), problem.like,
             client_smoothness=cache(self._untimed(constants.client_smoothness)),
@@ -292,10 +292,14 @@ class _Loop:
         self.seen[name] = self.seen.get(name, 0) + 1
         # A learned Hessian can still move while x stands, so one return is no cycle; nor is a plateau that is short
         # beside the rounds before it.
-        hush = self.method.hush(self.problem.n_clients)
-        cycles = self.seen[name] > 5 * (1.0 + 2.0 * hush)
+        expected_silent_rounds = self.method.expected_silent_rounds(self.problem.n_clients)
+        cycles = self.seen[name] > 5 * (1.0 + 2.0 * expected_silent_rounds)
         waited = record.round - self.best_round
-        return Reason.STALLED if cycles or waited > max(_PATIENCE * (1.0 + hush), record.round // 2) else None
+        return (
+            Reason.STALLED
+            if cycles or waited > max(_PATIENCE * (1.0 + expected_silent_rounds), record.round // 2)
+            else None
+        )
 
     def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
         """`find`, off the clock: theory takes its constants as known."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.packets import Parts
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Point, Problem
@@ -21,7 +21,7 @@ ErrorNorm: TypeAlias = Literal["frobenius", "spectral"]
 
 
 @dataclass(frozen=True)
-class Operator:
+class HessianEstimate:
     """What the curvature socket hands the step.
 
     Attributes
@@ -37,7 +37,7 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Inverse:
+class Preconditioner:
     """A curvature that hands the step P⁻¹ itself.
 
     Attributes
@@ -50,7 +50,7 @@ class Inverse:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ErrorRequest:
     """What the step wants to know of l_i = ‖H_i - ∇²f_i‖: in which norm (None: nothing), and whether in every round."""
 
     norm: ErrorNorm | None
@@ -69,7 +69,7 @@ class Curvature(ABC):
     needs_convexity: ClassVar[bool] = True
 
     @property
-    def chances(self) -> dict[str, float]:
+    def bernoulli_probabilities(self) -> dict[str, float]:
         """The server's coins by name, and how likely heads are."""
         return {}
 
@@ -81,7 +81,7 @@ class Curvature(ABC):
         """The coordinates in which the clients held here tell their gradients."""
         return Coordinates(np.full(len(problem.clients), problem.dim))
 
-    def gradients_heard(self, state: Any, facts: Facts) -> Coordinates:
+    def server_gradient_coordinates(self, state: Any, facts: ProblemConstants) -> Coordinates:
         """The same for all clients, on the server."""
         return Coordinates(np.full(facts.n_clients, facts.dim))
 
@@ -89,28 +89,30 @@ class Curvature(ABC):
     def settings(self) -> dict[str, str | float]: ...
 
     @abstractmethod
-    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int: ...
+    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int: ...
 
     @abstractmethod
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
         """The greetings and the first state of the clients held here."""
 
     @abstractmethod
-    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> Any:
+    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> Any:
         """The server's first state."""
 
     @abstractmethod
-    def tell(
-        self, state: Any, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+    def encode(
+        self, state: Any, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
         coins: dict[str, bool], key: Key,
     ) -> tuple[list[Parts], Any]:  # fmt: skip
         """The parts of the clients at `point`: all held here, or those at the positions `chosen` of the `whole`."""
 
     @abstractmethod
-    def hear(self, state: Any, replies: Replies, weights: Array) -> tuple[Any, Operator | None]:
+    def aggregate(self, state: Any, replies: Replies, weights: Array) -> tuple[Any, HessianEstimate | None]:
         """The server's state after the replies, and what the step shall use."""
 
-    def follow(self, state: Any, operator: Operator | None, anchor: Anchor) -> tuple[Any, Operator | Inverse | None]:
+    def precondition(
+        self, state: Any, operator: HessianEstimate | None, anchor: GradientEstimate
+    ) -> tuple[Any, HessianEstimate | Preconditioner | None]:
         """The state and what the step shall use, once the round's gradients are known too."""
         return state, operator
 
@@ -127,22 +129,22 @@ class NoCurvature(Curvature):
     def settings(self) -> dict[str, str | float]:
         return {}
 
-    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
         return 0
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
         return [{} for _ in problem.clients], None
 
-    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> Any:
+    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> Any:
         return None
 
-    def tell(
-        self, state: Any, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+    def encode(
+        self, state: Any, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
         coins: dict[str, bool], key: Key,
     ) -> tuple[list[Parts], Any]:  # fmt: skip
         return [{} for _ in point.problem.clients], None
 
-    def hear(self, state: Any, replies: Replies, weights: Array) -> tuple[Any, Operator | None]:
+    def aggregate(self, state: Any, replies: Replies, weights: Array) -> tuple[Any, HessianEstimate | None]:
         return state, None
 
     def reply_size(self, state: Any, part: str, client: int) -> int:

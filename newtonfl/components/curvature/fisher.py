@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from newtonfl.comm.packets import Parts
-from newtonfl.components.curvature.base import Curvature, Inverse, Operator, Wanted
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.curvature.base import Curvature, ErrorRequest, HessianEstimate, Preconditioner
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.components.step.base import SingularStep
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import is_number
@@ -64,25 +64,27 @@ class FisherWindow(Curvature):
             "window": self.window, "dampening": self.dampening, "over": self.over, "algorithm": self.algorithm,
         }  # fmt: skip
 
-    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
         return 0
 
-    def join(self, problem: Problem, x0: Any, key: Key) -> tuple[list[Parts], Any]:
+    def init_clients(self, problem: Problem, x0: Any, key: Key) -> tuple[list[Parts], Any]:
         return [{} for _ in problem.clients], None
 
-    def start(self, facts: Facts, greetings: list[Parts], weights: Any) -> MFAC:
+    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Any) -> MFAC:
         return MFAC(facts.dim, int(self.window), float(self.dampening), facts.like)
 
-    def tell(
-        self, state: Any, point: Point, whole: Problem, chosen: Any, round: int, wanted: Wanted,
+    def encode(
+        self, state: Any, point: Point, whole: Problem, chosen: Any, round: int, wanted: ErrorRequest,
         coins: dict[str, bool], key: Key,
     ) -> tuple[list[Parts], Any]:  # fmt: skip
         return [{} for _ in point.problem.clients], None
 
-    def hear(self, state: MFAC, replies: Replies, weights: Any) -> tuple[MFAC, Operator | None]:
+    def aggregate(self, state: MFAC, replies: Replies, weights: Any) -> tuple[MFAC, HessianEstimate | None]:
         return state, None
 
-    def follow(self, state: MFAC, operator: Operator | None, anchor: Anchor) -> tuple[MFAC, Inverse]:
+    def precondition(
+        self, state: MFAC, operator: HessianEstimate | None, anchor: GradientEstimate
+    ) -> tuple[MFAC, Preconditioner]:
         try:
             if self.over == "clients":
                 assert anchor.each is not None
@@ -90,7 +92,9 @@ class FisherWindow(Curvature):
             else:
                 state.insert(anchor.gradient)
             static = self.algorithm == "static"
-            return state, Inverse(StaticMFAC(state.gradients, self.dampening).product if static else state.product)
+            return state, Preconditioner(
+                StaticMFAC(state.gradients, self.dampening).product if static else state.product
+            )
         except ValueError as error:  # λ is lost beside such gradients: the run's failure, not the user's mistake
             raise SingularStep(str(error)) from None
 

@@ -11,8 +11,8 @@ from newtonfl.bases import Basis, Coordinates, Support, Symmetric, TriangleCoord
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense, Message
 from newtonfl.comm.packets import Parts
-from newtonfl.components.curvature.base import Curvature, Operator, Wanted
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.curvature.base import Curvature, ErrorRequest, HessianEstimate
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
@@ -23,7 +23,7 @@ Init: TypeAlias = Literal["hessian", "zero", "zero-total", "optimum"]
 
 
 @dataclass
-class Learner:
+class ClientHessianState:
     """The clients' side of a learned Hessian; every field has the clients' axis first.
 
     Attributes
@@ -39,7 +39,7 @@ class Learner:
 
 
 @dataclass
-class LearnedState:
+class ServerHessianState:
     """The server's side of a learned Hessian.
 
     Attributes
@@ -90,7 +90,7 @@ class LearnedHessian(Curvature):
             raise ValueError(f"init: given {self.init!r}, allowed are {', '.join(get_args(Init))}")
 
     @property
-    def chances(self) -> dict[str, float]:
+    def bernoulli_probabilities(self) -> dict[str, float]:
         return {} if self.mechanism.coin is None else {"curvature": self.mechanism.coin}
 
     def resolved(self, problem: Problem) -> Self:
@@ -119,15 +119,15 @@ class LearnedHessian(Curvature):
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
         return coordinates.gradients()
 
-    def gradients_heard(self, state: LearnedState, facts: Facts) -> Coordinates:
+    def server_gradient_coordinates(self, state: ServerHessianState, facts: ProblemConstants) -> Coordinates:
         return state.coordinates.gradients()
 
-    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
         return self._basis.sizes(dim, part, heard)
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Learner]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], ClientHessianState]:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
-        greetings = [coordinates.greeting(i) for i in range(len(problem.clients))]
+        setup_messages = [coordinates.setup_message(i) for i in range(len(problem.clients))]
         if self.init in ("hessian", "optimum"):
             start = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
             first = coordinates.coefficients(problem.at(start))
@@ -137,12 +137,15 @@ class LearnedHessian(Curvature):
                 coordinates.counted(Dense(values)).to_precision(first_precision)
                 for values in Blocks(to_host(first.values), first.offsets)
             ]
-            greetings = [{**greeting, "initial": message} for greeting, message in zip(greetings, told, strict=True)]
+            setup_messages = [
+                {**setup_message, "initial": message}
+                for setup_message, message in zip(setup_messages, told, strict=True)
+            ]
             arrived = np.concatenate([message.coordinates()[1] for message in told])
             first = first.replaced(to_device(arrived, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
-        return greetings, Learner(Memory(first), np.zeros(len(problem.clients)))
+        return setup_messages, ClientHessianState(Memory(first), np.zeros(len(problem.clients)))
 
     def _zero(self, coordinates: TriangleCoordinates, ridge: Array, ridge_inside: bool, like: Array) -> Blocks:
         """The first estimate that nobody has to send."""
@@ -151,78 +154,84 @@ class LearnedHessian(Curvature):
             -ridge if self.init == "zero-total" and not ridge_inside else 0 * ridge, like
         )
 
-    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedState:
-        coordinates = self._basis.heard(facts.dim, greetings)
+    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerHessianState:
+        coordinates = self._basis.from_setup(facts.dim, setup_messages)
         mean = zeros(coordinates.total_size, facts.like)
         if self.init in ("hessian", "optimum"):
-            told = [greeting["initial"] for greeting in greetings]
+            told = [setup_message["initial"] for setup_message in setup_messages]
         else:
             blocks = self._zero(coordinates, facts.ridge, facts.ridge_inside, np.zeros(0))
             told = [Dense(values) for values in blocks]
         mean = coordinates.accumulate(mean, told, weights)
-        return LearnedState(mean, np.zeros(facts.n_clients), coordinates)
+        return ServerHessianState(mean, np.zeros(facts.n_clients), coordinates)
 
     def coordinates(self, whole: Problem, chosen: Array | None) -> TriangleCoordinates:
         """The coordinates of the clients held here, or of those at the positions `chosen`."""
         prepared: TriangleCoordinates = whole.prepare(self._basis)
         return prepared if chosen is None else prepared.take(chosen)
 
-    def tell(
-        self, state: Learner, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
-        coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], Learner]:  # fmt: skip
+    def encode(
+        self, state: ClientHessianState, point: Point, whole: Problem, chosen: Array | None, round: int,
+        wanted: ErrorRequest, coins: dict[str, bool], key: Key,
+    ) -> tuple[list[Parts], ClientHessianState]:  # fmt: skip
         coordinates, clients = self.coordinates(whole, chosen), point.problem.clients
         coin = coins.get("curvature", True)
         # Newton-3PC takes its first step with H⁰ itself (arXiv 2206.03588, Algorithm 1): no message yet.
-        first = round == 0 and bool(self.mechanism.gains(coordinates.sizes).any())
-        silent = first or self.mechanism.rests(coin)
+        first = round == 0 and bool(self.mechanism.estimate_rates(coordinates.sizes).any())
+        silent = first or self.mechanism.skips(coin)
         measured = wanted.norm is not None and (wanted.fresh or not silent or round == 0)
         if silent and not measured and not (first and self.mechanism.needs_previous):
             return [{} for _ in clients], state
         target = coordinates.coefficients(point)
         if silent:
             parts: list[Parts] = [{} for _ in clients]
-            residual = target - state.memory.told
+            residual = target - state.memory.estimate
             memory = replace(state.memory, target=target if self.mechanism.needs_previous else None)
         else:
             sent = self.mechanism.send(state.memory, target, coordinates, clients, key, coin)
             parts = [{"curvature": message} for message in sent.messages]
             memory, residual = sent.memory, sent.residual
         if not measured:
-            return parts, Learner(memory, state.errors)
+            return parts, ClientHessianState(memory, state.errors)
         norms = coordinates.spectral_norms(residual) if wanted.norm == "spectral" else coordinates.norms(residual)
         errors = to_host(norms)
         # The papers do not count l_i.
         scalars = [Dense(error, formula_bits=0) for error in errors[:, None]]
-        return [{**part, "error": s} for part, s in zip(parts, scalars, strict=True)], Learner(memory, errors)
+        return [{**part, "error": s} for part, s in zip(parts, scalars, strict=True)], ClientHessianState(
+            memory, errors
+        )
 
-    def hear(self, state: LearnedState, replies: Replies, weights: Array) -> tuple[LearnedState, Operator]:
+    def aggregate(
+        self, state: ServerHessianState, replies: Replies, weights: Array
+    ) -> tuple[ServerHessianState, HessianEstimate]:
         mean = estimate = state.mean
         errors = state.errors
         if replies.parts and "curvature" in replies.parts[0]:
-            told = replies.told("curvature")
+            told = replies.messages("curvature")
             mean, estimate = self.mechanism.receive(mean, told, state.coordinates, weights, replies.clients)
         if replies.parts and "error" in replies.parts[0]:
             errors = errors.copy()
             errors[replies.clients] = replies.scalars("error")
         everyone = np.full(len(errors), 1.0 / len(errors))
-        operator = Operator(state.coordinates.square(estimate), float(np.sum(everyone * errors)))
-        return LearnedState(mean, errors, state.coordinates), operator
+        operator = HessianEstimate(state.coordinates.square(estimate), float(np.sum(everyone * errors)))
+        return ServerHessianState(mean, errors, state.coordinates), operator
 
-    def applied(self, learner: Learner, coordinates: TriangleCoordinates, i: int, v: Array) -> Array:
+    def hessian_product(self, learner: ClientHessianState, coordinates: TriangleCoordinates, i: int, v: Array) -> Array:
         """(H_i + l_i I) v of the i-th of some clients, shape (d,)."""
-        return coordinates.apply(i, learner.memory.told[i], v) + float(learner.errors[i]) * v
+        return coordinates.apply(i, learner.memory.estimate[i], v) + float(learner.errors[i]) * v
 
-    def moved(self, coordinates: TriangleCoordinates, i: int, message: Message | None, error: float, v: Array) -> Array:
+    def hessian_product_change(
+        self, coordinates: TriangleCoordinates, i: int, message: Message | None, error: float, v: Array
+    ) -> Array:
         """What a message and l_i's change `error` add to (H_i + l_i I) v: both ends work it out alike."""
         change = error * v
         if message is None:
             return change
-        indices, values = coordinates.told(message)
-        rate = float(self.mechanism.rates(coordinates.sizes[i : i + 1])[0])
+        indices, values = coordinates.decode(message)
+        rate = float(self.mechanism.memory_rates(coordinates.sizes[i : i + 1])[0])
         whole = np.zeros(int(coordinates.sizes[i]))
         whole[slice(None) if indices is None else indices] = rate * values
         return change + coordinates.apply(i, to_device(whole, v), v)
 
-    def reply_size(self, state: LearnedState, part: str, client: int) -> int:
+    def reply_size(self, state: ServerHessianState, part: str, client: int) -> int:
         return 1 if part == "error" else int(state.coordinates.sizes[client])

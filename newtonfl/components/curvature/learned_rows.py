@@ -10,8 +10,8 @@ import numpy as np
 from newtonfl.bases import Coordinates, Symmetric, TriangleCoordinates
 from newtonfl.comm.messages import FLOAT_BITS, Dense, LowRank, Message
 from newtonfl.comm.packets import Parts
-from newtonfl.components.curvature.base import Curvature, Operator, Wanted
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.curvature.base import Curvature, ErrorRequest, HessianEstimate
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
@@ -19,11 +19,12 @@ from newtonfl.core.symmetric import triangle
 from newtonfl.mechanisms import Mechanism, Memory
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.point import Owner
 from newtonfl.objectives.rows import DenseRows, SparseRows
 
 
 @dataclass
-class LearnedRows:
+class ServerRowsState:
     """The server's side of learned rows; arrays of shape (d(d + 1)/2,), packed triangles.
 
     Attributes
@@ -76,20 +77,20 @@ class NewtonLearn(Curvature):
 
     # -- clients
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
         point = problem.at(x0)
-        greetings: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
-        return greetings, Memory(_curvatures(point))
+        setup_messages: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
+        return setup_messages, Memory(_curvatures(point))
 
-    def tell(
-        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+    def encode(
+        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
         coins: dict[str, bool], key: Key,
     ) -> tuple[list[Parts], Memory]:  # fmt: skip
         problem = _rows_and_loss(point.problem)
-        before, space = state.told, Coordinates(state.told.sizes)
+        before, space = state.estimate, Coordinates(state.estimate.sizes)
         copy = Memory(before.replaced(before.values + 0.0))
         sent = self.mechanism.send(copy, _curvatures(point), space, problem.clients, key)
-        after = before.replaced(self._kept(sent.memory.told.values, problem))
+        after = before.replaced(self._kept(sent.memory.estimate.values, problem))
         # After the positive part: what the server adds is what h_i has moved by.
         change = Blocks(to_host((after - before).values), before.offsets)
         parts: list[Parts] = [
@@ -100,24 +101,26 @@ class NewtonLearn(Curvature):
 
     # -- the server
 
-    def greeting_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
         return triangle(dim).size
 
-    def reply_size(self, state: LearnedRows, part: str, client: int) -> int:
+    def reply_size(self, state: ServerRowsState, part: str, client: int) -> int:
         return 1 if part == "bound" else state.coordinates.total_size
 
-    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedRows:
-        coordinates = Symmetric(isometric=False).heard(facts.dim, greetings)
+    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
+        coordinates = Symmetric(isometric=False).from_setup(facts.dim, setup_messages)
         nothing = zeros(coordinates.total_size, facts.like)
-        mean = coordinates.accumulate(nothing, [greeting["initial"] for greeting in greetings], weights)
-        return LearnedRows(mean, nothing, coordinates)
+        mean = coordinates.accumulate(nothing, [setup_message["initial"] for setup_message in setup_messages], weights)
+        return ServerRowsState(mean, nothing, coordinates)
 
-    def hear(self, state: LearnedRows, replies: Replies, weights: Array) -> tuple[LearnedRows, Operator]:
-        operator = Operator(state.coordinates.square(self._estimate(state, replies)), 0.0)
-        mean = state.coordinates.accumulate(state.mean + 0.0, replies.told("curvature"), weights)
+    def aggregate(
+        self, state: ServerRowsState, replies: Replies, weights: Array
+    ) -> tuple[ServerRowsState, HessianEstimate]:
+        operator = HessianEstimate(state.coordinates.square(self._estimate(state, replies)), 0.0)
+        mean = state.coordinates.accumulate(state.mean + 0.0, replies.messages("curvature"), weights)
         return replace(state, mean=mean), operator
 
-    def _estimate(self, state: LearnedRows, replies: Replies) -> Array:
+    def _estimate(self, state: ServerRowsState, replies: Replies) -> Array:
         """The step's matrix, packed."""
         return state.mean
 
@@ -149,18 +152,20 @@ class Majorised(NewtonLearn):
         most = self.gamma * problem.row_weights
         return namespace(h).clip(h, -most, most)
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
-        greetings, state = super().join(problem, x0, key)
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
+        setup_messages, state = super().init_clients(problem, x0, key)
         glm = _rows_and_loss(problem)
         grams = _each(glm.rows.grams(glm.row_weights))
-        return [{**greeting, "gram": gram} for greeting, gram in zip(greetings, grams, strict=True)], state
+        return [
+            {**setup_message, "gram": gram} for setup_message, gram in zip(setup_messages, grams, strict=True)
+        ], state
 
-    def tell(
-        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: Wanted,
+    def encode(
+        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
         coins: dict[str, bool], key: Key,
     ) -> tuple[list[Parts], Memory]:  # fmt: skip
-        bounds = [Dense(bound) for bound in to_host(self._bounds(state.told, point))[:, None]]
-        parts, state = super().tell(state, point, whole, chosen, round, wanted, coins, key)
+        bounds = [Dense(bound) for bound in to_host(self._bounds(state.estimate, point))[:, None]]
+        parts, state = super().encode(state, point, whole, chosen, round, wanted, coins, key)
         return [{**part, "bound": bound} for part, bound in zip(parts, bounds, strict=True)], state
 
     def _bounds(self, h: Blocks, point: Point) -> Array:
@@ -171,17 +176,17 @@ class Majorised(NewtonLearn):
         ratios = xp.where(counts, (_curvatures(point).values + 2.0 * self.gamma * weights) / least, 0.0)
         return xp.stack([xp.max(xp.concat([block, zeros(1, block)])) for block in h.replaced(ratios)])
 
-    def start(self, facts: Facts, greetings: list[Parts], weights: Array) -> LearnedRows:
-        state = super().start(facts, greetings, weights)
-        told = [greeting["gram"] for greeting in greetings]
+    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
+        state = super().init_server(facts, setup_messages, weights)
+        told = [setup_message["gram"] for setup_message in setup_messages]
         return replace(state, gram=state.coordinates.accumulate(state.gram, told, weights))
 
-    def _estimate(self, state: LearnedRows, replies: Replies) -> Array:
+    def _estimate(self, state: ServerRowsState, replies: Replies) -> Array:
         beta = float(replies.scalars("bound").max())
         return beta * state.mean + 2.0 * self.gamma * (beta - 1.0) * state.gram  # = βA - 2γS
 
 
-def _rows_and_loss(problem: Problem) -> GLM:
+def _rows_and_loss(problem: Owner) -> GLM:
     """The problem, if it has rows."""
     if not isinstance(problem, GLM):
         raise ValueError(

@@ -11,9 +11,9 @@ from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Dense, Message
 from newtonfl.comm.packets import Parts
 from newtonfl.components.client_state import put_clients, take_clients
-from newtonfl.components.gradient.base import Anchor, Gradient, Scene, with_ridge
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext, with_ridge
 from newtonfl.components.gradient.oracle import Full, Source
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks
@@ -25,7 +25,7 @@ Init = Literal["zero", "gradient"]
 
 
 @dataclass
-class Tracking:
+class ClientGradientState:
     """What the clients remember of the gradients that they have told.
 
     Attributes
@@ -46,14 +46,14 @@ class Tracking:
 
 
 @dataclass
-class Told:
+class ServerGradientState:
     """The server's side of gradients that are told.
 
     Attributes
     ----------
     mean : array, shape (d,)
         Σ weight_i h_i.
-    anchor : Anchor or None
+    anchor : GradientEstimate or None
     weights : numpy.ndarray, shape (n,)
         w_i, of the sum 1.
     copies : Blocks or None
@@ -61,7 +61,7 @@ class Told:
     """
 
     mean: Array
-    anchor: Anchor | None
+    anchor: GradientEstimate | None
     weights: Array
     copies: Blocks | None
 
@@ -111,7 +111,7 @@ class AnchoredGradient(Gradient):
         return self.mechanism is not None and not self.mechanism.needs_previous and self.p == 1.0
 
     @property
-    def chances(self) -> dict[str, float]:
+    def bernoulli_probabilities(self) -> dict[str, float]:
         mechanism = self.mechanism and self.mechanism.coin
         return ({"anchor": self.p} if self.p < 1 else {}) | ({"gradient": mechanism} if mechanism else {})
 
@@ -125,19 +125,21 @@ class AnchoredGradient(Gradient):
         mechanism = self.mechanism and self.mechanism.for_dimension(problem.dim).for_clients(problem.n_clients)
         return replace(self, mechanism=mechanism.contracted() if mechanism and self.errors else mechanism)
 
-    def join(self, x0: Array, space: Coordinates) -> Tracking:
+    def init_clients(self, x0: Array, space: Coordinates) -> ClientGradientState:
         n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
         errors = nothing.replaced(nothing.values + 0.0) if self.errors else None
         scale = None if self.weigh == "equal" else zeros(n, x0)
-        return Tracking(Memory(nothing), self.source.join(x0, n), errors, scale)
+        return ClientGradientState(Memory(nothing), self.source.init_clients(x0, n), errors, scale)
 
-    def tell(self, state: Tracking, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Tracking]:
+    def encode(
+        self, state: ClientGradientState, point: Point, scene: RoundContext, round: int
+    ) -> tuple[list[Parts], ClientGradientState]:
         clients, coin = point.problem.clients, scene.coins.get("gradient", True)
-        rests = not self._begins(round) and self.mechanism is not None and self.mechanism.rests(coin)
-        if not scene.coins.get("anchor", True) or (rests and not self.source.remembers):
+        skips = not self._begins(round) and self.mechanism is not None and self.mechanism.skips(coin)
+        if not scene.coins.get("anchor", True) or (skips and not self.source.remembers):
             return [{} for _ in clients], state
         gradient, source = self.source.draw(state.source, point, scene.key, round)
-        if rests:
+        if skips:
             return [{} for _ in clients], replace(state, source=source)
         scale = state.scale
         if scale is not None:
@@ -153,7 +155,7 @@ class AnchoredGradient(Gradient):
             memory, errors = state.memory, state.errors
         elif self._begins(round):
             messages = self._whole(scene, target, clients)
-            nothing = state.memory.told.replaced(0.0 * state.memory.told.values)
+            nothing = state.memory.estimate.replaced(0.0 * state.memory.estimate.values)
             begun = scene.space.add(nothing, messages, np.ones(len(messages)))
             memory = Memory(begun, target if self.mechanism.needs_previous else None)
             errors = state.errors and target - begun
@@ -161,30 +163,32 @@ class AnchoredGradient(Gradient):
             sent = self.mechanism.send(state.memory, target, scene.space, clients, scene.key, coin)
             messages, memory = sent.messages, sent.memory
             errors = state.errors and sent.residual
-        return [{"gradient": message} for message in messages], Tracking(memory, source, errors, scale)
+        return [{"gradient": message} for message in messages], ClientGradientState(memory, source, errors, scale)
 
     def _begins(self, round: int) -> bool:
         return round == 0 and self.init == "gradient"
 
-    def _whole(self, scene: Scene, target: Blocks, clients: Array) -> list[Message]:
+    def _whole(self, scene: RoundContext, target: Blocks, clients: Array) -> list[Message]:
         return scene.space.compress(self.whole, target, clients, scene.key)
 
-    def start(self, facts: Facts, x0: Array) -> Told:
+    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerGradientState:
         weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
         if self.weigh == "smoothness":
             each = facts.client_smoothness() + (float(facts.ridge.max()) if facts.ridge_inside else 0.0)
             weights = each / each.sum() if each.any() else weights
         copies = Blocks.of([zeros(facts.dim, facts.like) for _ in weights]) if self.copies else None
-        return Told(zeros(facts.dim, facts.like), None, weights, copies)
+        return ServerGradientState(zeros(facts.dim, facts.like), None, weights, copies)
 
-    def announce(self, state: Told, facts: Facts, round: int) -> dict[int, Parts]:
+    def announce(self, state: ServerGradientState, facts: ProblemConstants, round: int) -> dict[int, Parts]:
         if self.weigh == "equal" or round > 0:
             return {}
         # A client without curvature has a gradient that does not change, and no say: any scale will do.
         scales = np.where(state.weights > 0, facts.n_clients * state.weights, 1.0)
         return {i: {"scale": Dense(scale[None])} for i, scale in enumerate(scales)}
 
-    def hear(self, state: Told, replies: Replies, scene: Scene, facts: Facts) -> tuple[Told, Anchor]:
+    def aggregate(
+        self, state: ServerGradientState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+    ) -> tuple[ServerGradientState, GradientEstimate]:
         if not scene.coins.get("anchor", True) and state.anchor is not None:
             return state, state.anchor
         mean = estimate = state.mean
@@ -195,8 +199,8 @@ class AnchoredGradient(Gradient):
             mean = estimate = scene.space.accumulate(zeros(facts.dim, facts.like), told, weights)
         elif told:
             assert self.mechanism is not None
-            boost = 1.0 / scene.share if self.mechanism.stands_for_all else 1.0
-            mean, estimate = self.mechanism.receive(mean, told, scene.space, weights, replies.clients, boost)
+            sampling_scale = 1.0 / scene.share if self.mechanism.averages_over_sample else 1.0
+            mean, estimate = self.mechanism.receive(mean, told, scene.space, weights, replies.clients, sampling_scale)
         if copies is not None and told:
             copies = self._copied(copies, told, replies.clients, scene.space, begins)
         z = scene.point
@@ -205,24 +209,24 @@ class AnchoredGradient(Gradient):
         if copies is not None:
             rows = namespace(copies.values).reshape(copies.values, (facts.n_clients, facts.dim))
             each = with_ridge(rows, z, facts)
-        anchor = Anchor(z, with_ridge(estimate, z, facts), each)
-        return Told(mean, anchor, state.weights, copies), anchor
+        anchor = GradientEstimate(z, with_ridge(estimate, z, facts), each)
+        return ServerGradientState(mean, anchor, state.weights, copies), anchor
 
     def _copied(self, copies: Blocks, told: list[Message], clients: Array, space: Coordinates, begins: bool) -> Blocks:
         of_these, heard = space.take(clients), take_clients(copies, clients)
-        rates = np.ones(len(told))
+        memory_rates = np.ones(len(told))
         if begins:
             heard = heard.replaced(0.0 * heard.values)
         elif self.mechanism is not None:
-            rates = self.mechanism.rates(of_these.sizes)
-        moved: Blocks = put_clients(copies, clients, of_these.add(heard, told, rates))
+            memory_rates = self.mechanism.memory_rates(of_these.sizes)
+        moved: Blocks = put_clients(copies, clients, of_these.add(heard, told, memory_rates))
         return moved
 
     def settings(self) -> dict[str, str | float]:
         told = self.mechanism.spoken if self.mechanism else "exact"
         return {"gradient": told, "gradient_p": self.p}
 
-    def constants(self, facts: Facts, share: float) -> tuple[float, float]:
+    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         if self.mechanism is None:
             return 1.0, 0.0
         a, b = self.mechanism.constants(facts.dim)

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.packets import Parts
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Point, Problem
 
 
 @dataclass(frozen=True)
-class Anchor:
+class GradientEstimate:
     """What the gradient socket hands the step: x⁺ = point - P⁻¹ gradient.
 
     Attributes
@@ -32,7 +32,7 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Scene:
+class RoundContext:
     """What the gradient socket may look at in a round.
 
     Attributes
@@ -46,7 +46,7 @@ class Scene:
     key : Key
     applied : callable
         Clients' side: i → (H_i + l_i I) v for the estimate that the step uses. Not for all sockets.
-    moved : callable
+    hessian_product_change : callable
         (j, v) → what this round's curvature message and l of the j-th client (reply) have added to (H + l I) v.
     told : dict of int to Parts
         Clients' side: what the server told single clients.
@@ -60,8 +60,8 @@ class Scene:
     seen: Array
     coins: dict[str, bool]
     key: Key
-    applied: Callable[[int, Array], Array]
-    moved: Callable[[int, Array], Array]
+    hessian_product: Callable[[int, Array], Array]
+    hessian_product_change: Callable[[int, Array], Array]
     told: dict[int, Parts] = field(default_factory=dict)
     point: Array | None = None
     share: float = 1.0
@@ -84,15 +84,15 @@ class Gradient(ABC):
 
     partial: bool = False
     invariant: ClassVar[bool] = False
-    hears_all: ClassVar[bool] = False
+    reaches_all: ClassVar[bool] = False
     p: float = 1.0
 
     @property
-    def chances(self) -> dict[str, float]:
+    def bernoulli_probabilities(self) -> dict[str, float]:
         """The server's coins by name, and how likely heads are."""
         return {}
 
-    def calls_all(self, coins: dict[str, bool]) -> bool:
+    def requires_all(self, coins: dict[str, bool]) -> bool:
         """Whether these coins ask every client to speak, whoever else would take part."""
         return False
 
@@ -101,29 +101,31 @@ class Gradient(ABC):
         return self
 
     @abstractmethod
-    def join(self, x0: Array, space: Coordinates) -> Any:
+    def init_clients(self, x0: Array, space: Coordinates) -> Any:
         """The clients' first state; every field has the clients' axis first."""
 
     @abstractmethod
-    def tell(self, state: Any, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Any]:
+    def encode(self, state: Any, point: Point, scene: RoundContext, round: int) -> tuple[list[Parts], Any]:
         """The clients' parts of this round's replies."""
 
     @abstractmethod
-    def start(self, facts: Facts, x0: Array) -> Any:
+    def init_server(self, facts: ProblemConstants, x0: Array) -> Any:
         """The server's first state."""
 
-    def announce(self, state: Any, facts: Facts, round: int) -> dict[int, Parts]:
+    def announce(self, state: Any, facts: ProblemConstants, round: int) -> dict[int, Parts]:
         """What the server tells single clients at the beginning of a round."""
         return {}
 
     @abstractmethod
-    def hear(self, state: Any, replies: Replies, scene: Scene, facts: Facts) -> tuple[Any, Anchor]:
+    def aggregate(
+        self, state: Any, replies: Replies, scene: RoundContext, facts: ProblemConstants
+    ) -> tuple[Any, GradientEstimate]:
         """The server's state after the replies, and the anchor of its step."""
 
     @abstractmethod
     def settings(self) -> dict[str, str | float]: ...
 
-    def constants(self, facts: Facts, share: float) -> tuple[float, float]:
+    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         """(A, B) of the estimate that the step uses, a client taking part with probability `share`.
 
         Raises
@@ -137,6 +139,6 @@ class Gradient(ABC):
         """Refuse coordinates that this socket cannot serve, with a ValueError that says why."""
 
 
-def with_ridge(estimate: Array, point: Array, facts: Facts) -> Array:
+def with_ridge(estimate: Array, point: Array, facts: ProblemConstants) -> Array:
     """The gradient at `point` with the server's part of the ridge; `estimate` has shape (d,) or (n, d)."""
     return estimate if facts.ridge_inside else estimate + to_device(facts.ridge, point) * point

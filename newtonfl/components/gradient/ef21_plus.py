@@ -10,14 +10,14 @@ import numpy as np
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Message
 from newtonfl.comm.packets import Parts
-from newtonfl.components.gradient.anchored import Init, Told, Tracking
-from newtonfl.components.gradient.base import Anchor, Gradient, Scene, with_ridge
+from newtonfl.components.gradient.anchored import ClientGradientState, Init, ServerGradientState
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext, with_ridge
 from newtonfl.components.gradient.oracle import Full, Source
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks
-from newtonfl.mechanisms import Memory, Triple, Voice
+from newtonfl.mechanisms import Encoder, Memory, ThreePoints
 from newtonfl.mechanisms.constants import a_compressor, contraction, made_contractive, of_contraction
 from newtonfl.objectives.base import Point, Problem
 
@@ -53,23 +53,25 @@ class ChosenGradient(Gradient):
         self.source.check(problem)
         return replace(self, compressor=made_contractive(self.compressor.for_dimension(problem.dim)))
 
-    def join(self, x0: Array, space: Coordinates) -> Tracking:
+    def init_clients(self, x0: Array, space: Coordinates) -> ClientGradientState:
         n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
-        return Tracking(Memory(nothing), self.source.join(x0, n), None, None)
+        return ClientGradientState(Memory(nothing), self.source.init_clients(x0, n), None, None)
 
-    def tell(self, state: Tracking, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Tracking]:
+    def encode(
+        self, state: ClientGradientState, point: Point, scene: RoundContext, round: int
+    ) -> tuple[list[Parts], ClientGradientState]:
         clients, space = point.problem.clients, scene.space
         gradient, source = self.source.draw(state.source, point, scene.key, round)
-        target, voice = space.of_gradients(gradient), Voice(space, clients, scene.key)
-        told = state.memory.told
+        target, encoder = space.of_gradients(gradient), Encoder(space, clients, scene.key)
+        told = state.memory.estimate
         if self._begins(round):
-            messages = voice.say(self.whole, target)
+            messages = encoder.compress(self.whole, target)
             anew = np.ones(len(clients), dtype=bool)
         else:
-            increments = voice.say(self.compressor, Triple(told, target, target).error)
-            fresh = voice.say(self.compressor, target)
-            kept = voice.squares(voice.less(target - told, increments))
-            anew = voice.squares(voice.less(target, fresh)) < kept
+            increments = encoder.compress(self.compressor, ThreePoints(told, target, target).error)
+            fresh = encoder.compress(self.compressor, target)
+            kept = encoder.squares(encoder.less(target - told, increments))
+            anew = encoder.squares(encoder.less(target, fresh)) < kept
             messages = [new if chosen else old for new, old, chosen in zip(fresh, increments, anew, strict=True)]
         moved = space.add(_forgotten(told, anew), messages, np.ones(len(messages)))
         parts: list[Parts] = [{"anew" if chosen else "gradient": m} for m, chosen in zip(messages, anew, strict=True)]
@@ -78,11 +80,15 @@ class ChosenGradient(Gradient):
     def _begins(self, round: int) -> bool:
         return round == 0 and self.init == "gradient"
 
-    def start(self, facts: Facts, x0: Array) -> Told:
+    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerGradientState:
         weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
-        return Told(zeros(facts.dim, x0), None, weights, Blocks.of([zeros(facts.dim, x0) for _ in weights]))
+        return ServerGradientState(
+            zeros(facts.dim, x0), None, weights, Blocks.of([zeros(facts.dim, x0) for _ in weights])
+        )
 
-    def hear(self, state: Told, replies: Replies, scene: Scene, facts: Facts) -> tuple[Told, Anchor]:
+    def aggregate(
+        self, state: ServerGradientState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+    ) -> tuple[ServerGradientState, GradientEstimate]:
         copies = state.copies
         assert copies is not None and scene.point is not None
         if len(replies.clients):
@@ -94,13 +100,15 @@ class ChosenGradient(Gradient):
         rows = namespace(copies.values).reshape(copies.values, (facts.n_clients, facts.dim))
         # From the copies and not by increments, which a replacement would have to know anyway.
         mean = namespace(rows).sum(rows, axis=0) / facts.n_clients
-        anchor = Anchor(scene.point, with_ridge(mean, scene.point, facts), with_ridge(rows, scene.point, facts))
-        return Told(mean, anchor, state.weights, copies), anchor
+        anchor = GradientEstimate(
+            scene.point, with_ridge(mean, scene.point, facts), with_ridge(rows, scene.point, facts)
+        )
+        return ServerGradientState(mean, anchor, state.weights, copies), anchor
 
     def settings(self) -> dict[str, str | float]:
         return {"compressor": self.compressor.text, "init": self.init, **self.source.settings()}
 
-    def constants(self, facts: Facts, share: float) -> tuple[float, float]:
+    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         if share < 1.0:
             return super().constants(facts, share)
         return of_contraction(contraction(self.compressor, facts.dim))

@@ -8,8 +8,8 @@ import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.packets import Parts
-from newtonfl.components.gradient.base import Anchor, Gradient, Scene
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks
@@ -20,7 +20,7 @@ from newtonfl.objectives.base import Point
 
 
 @dataclass
-class Invariants:
+class ClientInvariantState:
     """What clients that may be missing remember; each array has shape (n, d).
 
     Attributes
@@ -29,17 +29,17 @@ class Invariants:
         w_i.
     gradient : array
         ∇f_i(w_i).
-    told : Memory
+    memory : Memory
         g_i = (H_i + l_i I) w_i - ∇f_i(w_i), as the server knows it.
     """
 
     anchor: Array
     gradient: Array
-    told: Memory
+    memory: Memory
 
 
 @dataclass
-class Sums:
+class ServerInvariantState:
     """The server's side of the invariants: b = (1/n) Σ g_i, and its table of w_i, shape (n, d)."""
 
     b: Array
@@ -70,34 +70,40 @@ class InvariantGradient(Gradient):
     def __post_init__(self) -> None:
         a_probability("gradient_p", self.p)
 
-    def join(self, x0: Array, space: Coordinates) -> Invariants:
+    def init_clients(self, x0: Array, space: Coordinates) -> ClientInvariantState:
         n, d = len(space.sizes), x0.shape[0]
         nothing = zeros((n, d), x0)
-        return Invariants(namespace(x0).broadcast_to(x0, (n, d)) + 0.0, nothing, Memory(equal_blocks(nothing)))
+        return ClientInvariantState(
+            namespace(x0).broadcast_to(x0, (n, d)) + 0.0, nothing, Memory(equal_blocks(nothing))
+        )
 
-    def tell(self, state: Invariants, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Invariants]:
+    def encode(
+        self, state: ClientInvariantState, point: Point, scene: RoundContext, round: int
+    ) -> tuple[list[Parts], ClientInvariantState]:
         xp, clients = namespace(point.x), point.problem.clients
         heads = np.array([round == 0 or own_coin(scene.key.of(client), self.p) for client in clients], dtype=bool)
         moved = to_device(heads[:, None], point.x)
         anchor = xp.where(moved, scene.seen, state.anchor)
         gradient = xp.where(moved, point.gradient, state.gradient) if heads.any() else state.gradient
-        g = [scene.applied(i, anchor[i, :]) - gradient[i, :] for i in range(len(clients))]
+        g = [scene.hessian_product(i, anchor[i, :]) - gradient[i, :] for i in range(len(clients))]
         # Who keeps w_i moves g_i as the server will: by the message.
         told = [
-            block if head else block + scene.moved(i, anchor[i, :])
-            for i, (block, head) in enumerate(zip(state.told.told, heads, strict=True))
+            block if head else block + scene.hessian_product_change(i, anchor[i, :])
+            for i, (block, head) in enumerate(zip(state.memory.estimate, heads, strict=True))
         ]
         target = [goal if head else block for goal, block, head in zip(g, told, heads, strict=True)]
-        space = Coordinates(state.told.told.sizes)
+        space = Coordinates(state.memory.estimate.sizes)
         sent = self.mechanism.send(Memory(Blocks.of(told)), Blocks.of(target), space, clients, scene.key)
         parts = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
-        return parts, Invariants(anchor, gradient, sent.memory)
+        return parts, ClientInvariantState(anchor, gradient, sent.memory)
 
-    def start(self, facts: Facts, x0: Array) -> Sums:
+    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerInvariantState:
         rows = namespace(x0).broadcast_to(x0, (facts.n_clients, facts.dim))
-        return Sums(zeros(facts.dim, facts.like), rows + 0.0)
+        return ServerInvariantState(zeros(facts.dim, facts.like), rows + 0.0)
 
-    def hear(self, state: Sums, replies: Replies, scene: Scene, facts: Facts) -> tuple[Sums, Anchor]:
+    def aggregate(
+        self, state: ServerInvariantState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+    ) -> tuple[ServerInvariantState, GradientEstimate]:
         weights = np.full(len(replies.clients), 1.0 / facts.n_clients)
         b, anchors = state.b, [state.anchors[i, :] for i in range(facts.n_clients)]
         space = Coordinates(np.full(facts.n_clients, facts.dim))
@@ -107,9 +113,9 @@ class InvariantGradient(Gradient):
                 anchors[client] = scene.seen[j, :]
                 b, _ = self.mechanism.receive(b, [parts["gradient"]], space, weights[j : j + 1], one)
             else:
-                b = b + float(weights[j]) * scene.moved(j, anchors[client])
+                b = b + float(weights[j]) * scene.hessian_product_change(j, anchors[client])
         origin = zeros(facts.dim, facts.like)
-        return Sums(b, namespace(b).stack(anchors)), Anchor(origin, -b)
+        return ServerInvariantState(b, namespace(b).stack(anchors)), GradientEstimate(origin, -b)
 
     def settings(self) -> dict[str, str | float]:
         return {"gradient": "invariant", "gradient_p": self.p}

@@ -25,7 +25,7 @@ class Source(ABC):
 
     remembers: ClassVar[bool] = False
 
-    def join(self, x0: Array, n: int) -> Any:
+    def init_clients(self, x0: Array, n: int) -> Any:
         """The first state of n clients; every field has the clients' axis first."""
         return None
 
@@ -96,7 +96,7 @@ class Momentum(Source):
         if not is_number(self.eta) or not 0 < self.eta <= 1:
             raise ValueError(f"eta: given {self.eta!r}, must be a number above 0 and at most 1")
 
-    def join(self, x0: Array, n: int) -> Any:
+    def init_clients(self, x0: Array, n: int) -> Any:
         return zeros((n, x0.shape[0]), x0)
 
     def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:

@@ -9,24 +9,24 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.packets import Parts
-from newtonfl.components.gradient.base import Anchor, Gradient, Scene, with_ridge
-from newtonfl.components.protocol import Facts, Replies
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext, with_ridge
+from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, zeros
-from newtonfl.mechanisms import Voice
+from newtonfl.mechanisms import Encoder
 from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
 from newtonfl.objectives.base import Point, Problem
 
 
 @dataclass
-class Mean:
+class ServerMeanState:
     """The server's side: g, shape (d,)."""
 
     mean: Array
 
 
 @dataclass
-class Last:
+class ClientMeanState:
     """The clients' side: ∇f_i at the last x, shape (n, d)."""
 
     gradient: Array
@@ -53,17 +53,17 @@ class SharedGradient(Gradient):
     p: float = 0.1
     whole: Compressor = field(default_factory=Identity)
     partial = True
-    hears_all: ClassVar[bool] = True
+    reaches_all: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
         a_probability("p", self.p)
 
     @property
-    def chances(self) -> dict[str, float]:
+    def bernoulli_probabilities(self) -> dict[str, float]:
         return {"gradient": self.p}
 
-    def calls_all(self, coins: dict[str, bool]) -> bool:
+    def requires_all(self, coins: dict[str, bool]) -> bool:
         return coins["gradient"]
 
     def resolved(self, problem: Problem) -> Self:
@@ -71,32 +71,36 @@ class SharedGradient(Gradient):
         omega(made, problem.dim)  # says so where it is biased
         return replace(self, compressor=made)
 
-    def join(self, x0: Array, space: Coordinates) -> Last:
-        return Last(zeros((len(space.sizes), x0.shape[0]), x0))
+    def init_clients(self, x0: Array, space: Coordinates) -> ClientMeanState:
+        return ClientMeanState(zeros((len(space.sizes), x0.shape[0]), x0))
 
-    def tell(self, state: Last, point: Point, scene: Scene, round: int) -> tuple[list[Parts], Last]:
-        gradient, voice = point.gradient, Voice(scene.space, point.problem.clients, scene.key)
+    def encode(
+        self, state: ClientMeanState, point: Point, scene: RoundContext, round: int
+    ) -> tuple[list[Parts], ClientMeanState]:
+        gradient, encoder = point.gradient, Encoder(scene.space, point.problem.clients, scene.key)
         if scene.coins["gradient"]:
-            messages = voice.say(self.whole, scene.space.of_gradients(gradient))
+            messages = encoder.compress(self.whole, scene.space.of_gradients(gradient))
         else:
-            messages = voice.say(self.compressor, scene.space.of_gradients(gradient - state.gradient))
-        return [{"gradient": message} for message in messages], Last(gradient)
+            messages = encoder.compress(self.compressor, scene.space.of_gradients(gradient - state.gradient))
+        return [{"gradient": message} for message in messages], ClientMeanState(gradient)
 
-    def start(self, facts: Facts, x0: Array) -> Mean:
-        return Mean(zeros(facts.dim, x0))
+    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerMeanState:
+        return ServerMeanState(zeros(facts.dim, x0))
 
-    def hear(self, state: Mean, replies: Replies, scene: Scene, facts: Facts) -> tuple[Mean, Anchor]:
+    def aggregate(
+        self, state: ServerMeanState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+    ) -> tuple[ServerMeanState, GradientEstimate]:
         base = zeros(facts.dim, facts.like) if scene.coins["gradient"] else state.mean
         count = max(len(replies.clients), 1)
         each = np.full(len(replies.clients), 1.0 / count)
-        mean = scene.space.accumulate(base, replies.told("gradient"), each, replies.clients)
+        mean = scene.space.accumulate(base, replies.messages("gradient"), each, replies.clients)
         assert scene.point is not None
-        return Mean(mean), Anchor(scene.point, with_ridge(mean, scene.point, facts))
+        return ServerMeanState(mean), GradientEstimate(scene.point, with_ridge(mean, scene.point, facts))
 
     def settings(self) -> dict[str, str | float]:
         return {"compressor": self.compressor.text, "p": self.p}
 
-    def constants(self, facts: Facts, share: float) -> tuple[float, float]:
+    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         return self.p, (1.0 - self.p) * variance(omega(self.compressor, facts.dim), facts.n_clients, share)
 
     def check(self, space: Coordinates) -> None:

@@ -12,10 +12,10 @@ from newtonfl.comm.messages import Dense, Message, Nothing, Several
 from newtonfl.comm.messages.message import nest
 from newtonfl.comm.packets import Parts
 from newtonfl.components.gradient.anchored import Init
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.model.base import ToldModel
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.model.base import MechanismModel
 from newtonfl.components.protocol import Announcement
-from newtonfl.components.step.pace import Pace
+from newtonfl.components.step.pace import StepSize
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
@@ -24,7 +24,7 @@ from newtonfl.mechanisms import Memory
 
 
 @dataclass
-class Replay:
+class ServerReplayState:
     """The server's account of clients that step themselves.
 
     Attributes
@@ -49,7 +49,7 @@ class Replay:
 
 
 @dataclass
-class Follower:
+class ClientReplayState:
     """The clients' side; every field has the clients' axis first.
 
     Attributes
@@ -67,7 +67,7 @@ class Follower:
 
 
 @dataclass(frozen=True)
-class ReplayedModel(ToldModel):
+class ReplayedModel(MechanismModel):
     """A mechanism tells of the direction g that the server steps along, and everybody steps: x⁺ = x - γ g.
 
     EF21-BC (Fatkhullin et al., arXiv 2110.03294), bidirectional AdaCGD (arXiv 2211.00188), Artemis (arXiv 2006.14591).
@@ -87,37 +87,39 @@ class ReplayedModel(ToldModel):
     whole: Compressor = field(default_factory=Identity)
     replays: ClassVar[bool] = True
 
-    def join(self, x0: Array, n: int) -> Follower:
+    def init_clients(self, x0: Array, n: int) -> ClientReplayState:
         x = namespace(x0).broadcast_to(x0, (n, x0.shape[0])) + 0.0
-        return Follower(x, equal_blocks(0.0 * x), zeros(n, x0))
+        return ClientReplayState(x, equal_blocks(0.0 * x), zeros(n, x0))
 
-    def start(self, x0: Array, apart: int, pace: Pace | None) -> Replay:
+    def init_server(self, x0: Array, apart: int, pace: StepSize | None) -> ServerReplayState:
         assert pace is not None
-        return Replay(x0, Memory(equal_blocks(0.0 * x0[None, :])), [], np.full(apart, -1), pace.stepsize)
+        return ServerReplayState(x0, Memory(equal_blocks(0.0 * x0[None, :])), [], np.full(apart, -1), pace.stepsize)
 
-    def steered(self, views: Replay, anchor: Anchor, key: Key) -> tuple[Replay, Anchor]:
-        target, space = equal_blocks(anchor.gradient[None, :] + 0.0), self._space(views.memory.told)
+    def finalize(
+        self, views: ServerReplayState, anchor: GradientEstimate, key: Key
+    ) -> tuple[ServerReplayState, GradientEstimate]:
+        target, space = equal_blocks(anchor.gradient[None, :] + 0.0), self._space(views.memory.estimate)
         # In round 0 the direction is told whatever the coin says, as gradients are.
         heads = self.mechanism.coin is None or bool(key.to("coin").generator().random() < self.mechanism.coin)
         coin = heads or key.round == 0
         server, begins = np.array([key.client]), self._begins(key.round)
         if begins:
             message = space.compress(self.whole, target, server, key)[0]
-        elif self.mechanism.rests(coin):
+        elif self.mechanism.skips(coin):
             message = Nothing()
         else:
             # On a copy, which sending moves on: below both ends move h alike.
-            told = views.memory.told
+            told = views.memory.estimate
             spare = Memory(told.replaced(told.values + 0.0), views.memory.target)
             message = self.mechanism.send(spare, target, space, server, key, coin).messages[0]
-        told, estimate = self._moved(views.memory.told, [message], begins)
+        told, estimate = self._moved(views.memory.estimate, [message], begins)
         memory = Memory(told, target if self.mechanism.needs_previous else None)
         after = replace(views, memory=memory, log=[*views.log, (key.round, message)])
-        return after, Anchor(anchor.point, estimate[0], anchor.each)
+        return after, GradientEstimate(anchor.point, estimate[0], anchor.each)
 
     def announce(
-        self, views: Replay, x: Array, hears: Array | None, key: Key
-    ) -> tuple[Parts, dict[int, Parts], Replay]:
+        self, views: ServerReplayState, x: Array, recipients: Array | None, key: Key
+    ) -> tuple[Parts, dict[int, Parts], ServerReplayState]:
         if not views.log:
             return {"stepsize": Dense(np.array([views.stepsize]))}, {}, replace(views, x=x)
         last = views.log[-1][0]
@@ -133,17 +135,19 @@ class ReplayedModel(ToldModel):
                 break
             fresh.insert(0, (round, message))
         to_one: dict[int, Parts] = {}
-        for i in range(len(views.heard)) if hears is None else hears:
+        for i in range(len(views.heard)) if recipients is None else recipients:
             missed = [message for round, message in fresh if round > views.heard[i]]
             complete = len(missed) == last - views.heard[i]
             to_one[int(i)] = {"missed": Several(missed)} if complete and len(missed) > 1 else {"model": whole}
             if complete and len(missed) == 1:
                 to_one[int(i)] = {"change": missed[0]}
         heard = views.heard.copy()
-        heard[slice(None) if hears is None else hears] = last
+        heard[slice(None) if recipients is None else recipients] = last
         return {}, to_one, replace(views, x=x, log=fresh, heard=heard)
 
-    def receive(self, state: Follower, announcement: Announcement, clients: Array) -> tuple[Follower, Array]:
+    def receive(
+        self, state: ClientReplayState, announcement: Announcement, clients: Array
+    ) -> tuple[ClientReplayState, Array]:
         if announcement.round == 0:
             told = announcement.to_all["stepsize"].coordinates()[1]
             after = replace(state, stepsize=state.stepsize + to_device(told, state.stepsize))
@@ -151,9 +155,11 @@ class ReplayedModel(ToldModel):
         if "change" in announcement.to_all:
             after = self._stepped(state, [announcement.to_all["change"]] * len(clients), announcement.round == 1)
             return after, after.x[0, :]
-        rows: list[Follower] = []
+        rows: list[ClientReplayState] = []
         for i, client in enumerate(clients):
-            one = Follower(state.x[i : i + 1, :], state.direction.take(np.array([i])), state.stepsize[i : i + 1])
+            one = ClientReplayState(
+                state.x[i : i + 1, :], state.direction.take(np.array([i])), state.stepsize[i : i + 1]
+            )
             parts = announcement.to_one[int(client)]
             if "model" in parts:
                 x = to_device(parts["model"].coordinates()[1], state.x)
@@ -165,15 +171,15 @@ class ReplayedModel(ToldModel):
                 one = self._stepped(one, [message], number == 0)
             rows.append(one)
         x = namespace(state.x).concat([one.x for one in rows])
-        return Follower(x, Blocks.of([one.direction[0] for one in rows]), state.stepsize), x[0, :]
+        return ClientReplayState(x, Blocks.of([one.direction[0] for one in rows]), state.stepsize), x[0, :]
 
-    def held(self, state: Follower) -> Array:
+    def held(self, state: ClientReplayState) -> Array:
         return state.x
 
-    def point(self, views: Replay) -> Array:
+    def point(self, views: ServerReplayState) -> Array:
         return views.x
 
-    def seen(self, views: Replay, clients: Array) -> Array:
+    def seen(self, views: ServerReplayState, clients: Array) -> Array:
         return namespace(views.x).broadcast_to(views.x, (len(clients), views.x.shape[0]))
 
     def _begins(self, round: int) -> bool:
@@ -185,15 +191,21 @@ class ReplayedModel(ToldModel):
     def _moved(self, told: Blocks, messages: list[Message], begins: bool) -> tuple[Blocks, Blocks]:
         """(h, estimate) after the messages: both ends come here, and so have the same bits."""
         space, copy = self._space(told), told.replaced(told.values + 0.0)
-        rates, gains = self.mechanism.rates(space.sizes), self.mechanism.gains(space.sizes)
+        memory_rates, estimate_rates = (
+            self.mechanism.memory_rates(space.sizes),
+            self.mechanism.estimate_rates(space.sizes),
+        )
         if begins:
-            rates, gains = np.where(rates > 0, 1.0, 0.0), np.ones(len(messages))  # who forgets, forgets this too
-        estimate = space.add(copy, messages, gains)
-        if np.array_equal(rates, gains):
+            memory_rates, estimate_rates = (
+                np.where(memory_rates > 0, 1.0, 0.0),
+                np.ones(len(messages)),
+            )  # who forgets, forgets this too
+        estimate = space.add(copy, messages, estimate_rates)
+        if np.array_equal(memory_rates, estimate_rates):
             return estimate, estimate
-        return space.add(told.replaced(told.values + 0.0), messages, rates), estimate
+        return space.add(told.replaced(told.values + 0.0), messages, memory_rates), estimate
 
-    def _stepped(self, state: Follower, messages: list[Message], first: bool) -> Follower:
+    def _stepped(self, state: ClientReplayState, messages: list[Message], first: bool) -> ClientReplayState:
         told, estimate = self._moved(state.direction, messages, first and self.init == "gradient")
         rows = namespace(state.x).reshape(estimate.values, state.x.shape)
         return replace(state, x=state.x - state.stepsize[:, None] * rows, direction=told)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from newtonfl.components.curvature.base import ErrorNorm, Inverse, Operator
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.protocol import Facts
-from newtonfl.components.step.stepsizes import Sockets
+from newtonfl.components.curvature.base import ErrorNorm, HessianEstimate, Preconditioner
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.protocol import ProblemConstants
+from newtonfl.components.step.stepsizes import StepContext
 from newtonfl.core.backend import Array, eye, namespace, to_device, to_host, zeros
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.objectives.base import Problem
@@ -65,11 +65,11 @@ class Step(ABC):
     @abstractmethod
     def settings(self) -> dict[str, str | float]: ...
 
-    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Any:
+    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> Any:
         """What the step remembers, at the start."""
         return None
 
-    def asked(self, state: Any, x: Array) -> Array:
+    def query_point(self, state: Any, x: Array) -> Array:
         """Where the clients shall look next, given the iterate x: at x itself, or ahead of it."""
         return x
 
@@ -78,8 +78,13 @@ class Step(ABC):
         return np.zeros(1)
 
     @abstractmethod
-    def take(
-        self, state: Any, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    def update(
+        self,
+        state: Any,
+        anchor: GradientEstimate,
+        operator: HessianEstimate | Preconditioner | None,
+        facts: ProblemConstants,
+        probe: Probe,
     ) -> tuple[Array, Any]:
         """The next iterate, shape (d,), and what the step remembers after it.
 
@@ -93,17 +98,22 @@ class Step(ABC):
 class Stateless(Step):
     """A step that remembers nothing."""
 
-    def take(
-        self, state: Any, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    def update(
+        self,
+        state: Any,
+        anchor: GradientEstimate,
+        operator: HessianEstimate | Preconditioner | None,
+        facts: ProblemConstants,
+        probe: Probe,
     ) -> tuple[Array, Any]:
-        assert isinstance(operator, Operator)
+        assert isinstance(operator, HessianEstimate)
         return self.next(anchor, operator, facts, probe), state
 
     @abstractmethod
-    def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+    def next(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
         """The next iterate, shape (d,)."""
 
-    def downhill(self, anchor: Anchor, operator: Operator, facts: Facts) -> Array:
+    def fallback_direction(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants) -> Array:
         """A point down the slope where :meth:`next` found its matrix singular: for a line search, which checks it."""
         raise SingularStep("the matrix of the step is not positive definite")
 
@@ -117,13 +127,13 @@ class Plain(Stateless):
     def settings(self) -> dict[str, str | float]:
         return {"step": self.name}
 
-    def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+    def next(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
         factor = cholesky(self.matrix(operator, facts))
         if factor is None:
             raise SingularStep("the matrix of the step is not positive definite")
         return anchor.point - cholesky_solve(factor, anchor.gradient)
 
-    def downhill(self, anchor: Anchor, operator: Operator, facts: Facts) -> Array:
+    def fallback_direction(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants) -> Array:
         # A hair on the diagonal makes the step run far along the directions without curvature, and the search says how
         # far. Where losses are flat or straight (Huber's far from the data) no other step leaves the place.
         matrix = self.matrix(operator, facts)
@@ -132,9 +142,9 @@ class Plain(Stateless):
             factor = cholesky(matrix + diagonal(10.0**-digits * (largest or 1.0), facts))
             if factor is not None:
                 return anchor.point - cholesky_solve(factor, anchor.gradient)
-        return super().downhill(anchor, operator, facts)
+        return super().fallback_direction(anchor, operator, facts)
 
-    def matrix(self, operator: Operator, facts: Facts) -> Array:
+    def matrix(self, operator: HessianEstimate, facts: ProblemConstants) -> Array:
         """P, shape (d, d)."""
         return operator.hessian + diagonal(0.0 if facts.ridge_inside else facts.ridge, facts)
 
@@ -175,7 +185,7 @@ class Shift(Plain):
     def settings(self) -> dict[str, str | float]:
         return {"step": self.name, "shift_norm": self.norm, "l": self.l}
 
-    def matrix(self, operator: Operator, facts: Facts) -> Array:
+    def matrix(self, operator: HessianEstimate, facts: ProblemConstants) -> Array:
         return super().matrix(operator, facts) + diagonal(operator.error, facts)
 
 
@@ -196,7 +206,7 @@ class Project(Plain):
                 "Give --l2, or use step=shift"
             )
 
-    def matrix(self, operator: Operator, facts: Facts) -> Array:
+    def matrix(self, operator: HessianEstimate, facts: ProblemConstants) -> Array:
         xp = namespace(operator.hessian)
         ridge = diagonal(facts.ridge, facts)
         data = operator.hessian - ridge if facts.ridge_inside else operator.hessian
@@ -208,7 +218,7 @@ class Project(Plain):
         return data + ridge
 
 
-def diagonal(entries: Array | float, facts: Facts) -> Array:
+def diagonal(entries: Array | float, facts: ProblemConstants) -> Array:
     """The matrix with `entries` on its diagonal, shape (d, d)."""
     like = facts.like
     each = to_device(np.broadcast_to(np.asarray(entries, np.float64), (facts.dim,)), like)

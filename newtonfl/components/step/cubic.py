@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from newtonfl.components.curvature.base import Operator
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.protocol import Facts
+from newtonfl.components.curvature.base import HessianEstimate
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe, Shift, SingularStep
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.mechanisms.constants import is_number
@@ -45,7 +45,7 @@ class Cubic(Shift):
         elif not is_number(self.lipschitz) or not 0 <= self.lipschitz < np.inf:
             raise ValueError(f"lipschitz: given {self.lipschitz!r}, must be a number of at least 0 or 'theory'")
 
-    def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+    def next(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
         m = facts.hessian_lipschitz if isinstance(self.lipschitz, str) else self.lipschitz
         matrix = self.matrix(operator, facts)
         values, vectors = namespace(matrix).linalg.eigh(matrix)

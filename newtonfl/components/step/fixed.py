@@ -6,31 +6,31 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from newtonfl.components.curvature.base import Inverse, Operator
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.protocol import Facts
+from newtonfl.components.curvature.base import HessianEstimate, Preconditioner
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe, Step
-from newtonfl.components.step.pace import Pace
-from newtonfl.components.step.stepsizes import Smooth, Sockets, StepRule, Stepsize
+from newtonfl.components.step.pace import StepSize
+from newtonfl.components.step.stepsizes import GivenStepSize, Smooth, StepContext, StepSizeRule
 from newtonfl.core.backend import Array, zeros
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 
 @dataclass
-class Moving:
+class FixedStepState:
     """What a step of fixed size remembers.
 
     Attributes
     ----------
-    pace : Pace
+    pace : StepSize
     vector : array, shape (d,), or None
         The momentum v, or the point q at which gradients are asked for.
     last : array, shape (d,), or None
         The iterate before.
     """
 
-    pace: Pace
+    pace: StepSize
     vector: Array | None = None
     last: Array | None = None
 
@@ -43,34 +43,39 @@ class Fixed(Step):
     ----------
     stepsize : float or str
         γ, or ``"theory"``, ``"theory-pl"`` or a multiple of one such as ``"theory*16"``.
-    rule : StepRule
+    rule : StepSizeRule
         What theory allows.
     """
 
     stepsize: float | str = "theory"
-    rule: StepRule = field(default_factory=Smooth)
+    rule: StepSizeRule = field(default_factory=Smooth)
     needs_hessian: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        Stepsize.of(self.stepsize)
+        GivenStepSize.of(self.stepsize)
 
     def settings(self) -> dict[str, str | float]:
         return {"stepsize": self.stepsize}
 
     def check(self, problem: Problem) -> None:
-        Stepsize.of(self.stepsize).check(problem, self.rule)
+        GivenStepSize.of(self.stepsize).check(problem, self.rule)
 
-    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Moving:
-        return Moving(Stepsize.of(self.stepsize).begin(self.rule, sockets))
+    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> FixedStepState:
+        return FixedStepState(GivenStepSize.of(self.stepsize).init(self.rule, sockets))
 
-    def take(
-        self, state: Moving, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    def update(
+        self,
+        state: FixedStepState,
+        anchor: GradientEstimate,
+        operator: HessianEstimate | Preconditioner | None,
+        facts: ProblemConstants,
+        probe: Probe,
     ) -> tuple[Array, Any]:
         return anchor.point - state.pace.stepsize * _direction(anchor, operator), state
 
 
-def _direction(anchor: Anchor, operator: Operator | Inverse | None) -> Array:
-    return operator.product(anchor.gradient) if isinstance(operator, Inverse) else anchor.gradient
+def _direction(anchor: GradientEstimate, operator: HessianEstimate | Preconditioner | None) -> Array:
+    return operator.product(anchor.gradient) if isinstance(operator, Preconditioner) else anchor.gradient
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,20 @@ class HeavyBall(Fixed):
     def settings(self) -> dict[str, str | float]:
         return {**super().settings(), "eta": self.eta}
 
-    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Moving:
-        return Moving(super().begin(facts, sockets, x0).pace, zeros(facts.dim, facts.like))
+    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> FixedStepState:
+        return FixedStepState(super().init(facts, sockets, x0).pace, zeros(facts.dim, facts.like))
 
-    def take(
-        self, state: Moving, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    def update(
+        self,
+        state: FixedStepState,
+        anchor: GradientEstimate,
+        operator: HessianEstimate | Preconditioner | None,
+        facts: ProblemConstants,
+        probe: Probe,
     ) -> tuple[Array, Any]:
         assert state.vector is not None
         v = self.eta * state.vector + _direction(anchor, operator)
-        return anchor.point - state.pace.stepsize * v, Moving(state.pace, v)
+        return anchor.point - state.pace.stepsize * v, FixedStepState(state.pace, v)
 
 
 @dataclass(frozen=True)
@@ -131,18 +141,23 @@ class Accelerated(Fixed):
     def settings(self) -> dict[str, str | float]:
         return {**super().settings(), "mu": self.mu}
 
-    def begin(self, facts: Facts, sockets: Sockets, x0: Array) -> Moving:
-        return Moving(super().begin(facts, sockets, x0).pace, x0, x0)
+    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> FixedStepState:
+        return FixedStepState(super().init(facts, sockets, x0).pace, x0, x0)
 
-    def asked(self, state: Moving, x: Array) -> Array:
+    def query_point(self, state: FixedStepState, x: Array) -> Array:
         assert state.vector is not None
         return state.vector
 
-    def take(
-        self, state: Moving, anchor: Anchor, operator: Operator | Inverse | None, facts: Facts, probe: Probe
+    def update(
+        self,
+        state: FixedStepState,
+        anchor: GradientEstimate,
+        operator: HessianEstimate | Preconditioner | None,
+        facts: ProblemConstants,
+        probe: Probe,
     ) -> tuple[Array, Any]:
         gamma = state.pace.stepsize
         mu = facts.strong_convexity if isinstance(self.mu, str) else self.mu
         root = math.sqrt(gamma * mu)
         y = anchor.point - gamma * _direction(anchor, operator)
-        return y, Moving(state.pace, y + (1.0 - root) / (1.0 + root) * (y - state.last), y)
+        return y, FixedStepState(state.pace, y + (1.0 - root) / (1.0 + root) * (y - state.last), y)

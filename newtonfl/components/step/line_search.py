@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from newtonfl.components.curvature.base import ErrorNorm, Operator
-from newtonfl.components.gradient.base import Anchor
-from newtonfl.components.protocol import Facts
+from newtonfl.components.curvature.base import ErrorNorm, HessianEstimate
+from newtonfl.components.gradient.base import GradientEstimate
+from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import NoStep, Probe, SingularStep, Stateless
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array, to_host
@@ -69,16 +69,16 @@ class LineSearch(Stateless):
         own = {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
         return {**self.inner.settings(), **own}
 
-    def _aim(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+    def _aim(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
         try:
             return self.inner.next(anchor, operator, facts, probe)
         except SingularStep:
-            return self.inner.downhill(anchor, operator, facts)
+            return self.inner.fallback_direction(anchor, operator, facts)
 
     def trial_steps(self, first: int) -> Array:
         return np.concatenate(([0.0], self.gamma ** np.arange(first, first + self.trials, dtype=float)))
 
-    def next(self, anchor: Anchor, operator: Operator, facts: Facts, probe: Probe) -> Array:
+    def next(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
         direction = self._aim(anchor, operator, facts, probe) - anchor.point
         slope = float(to_host(anchor.gradient) @ to_host(direction))
         first = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepSize:
     """A step size in use.
 
     Attributes

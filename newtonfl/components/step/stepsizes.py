@@ -15,18 +15,18 @@ from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.replayed import ReplayedModel
 from newtonfl.components.participation import Participation
-from newtonfl.components.protocol import Facts
-from newtonfl.components.step.pace import Pace
+from newtonfl.components.protocol import ProblemConstants
+from newtonfl.components.step.pace import StepSize
 from newtonfl.core.backend import Array, zeros
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 
 @dataclass(frozen=True)
-class Sockets:
+class StepContext:
     """What a rule may look at: the other sockets and the problem's constants."""
 
-    facts: Facts
+    facts: ProblemConstants
     gradient: Gradient
     model: Model
     participation: Participation
@@ -69,7 +69,7 @@ def _above_zero(smoothness: float) -> float:
     return smoothness
 
 
-class StepRule(ABC):
+class StepSizeRule(ABC):
     """The largest step size that a theorem allows.
 
     Attributes
@@ -89,32 +89,32 @@ class StepRule(ABC):
     linear_formula: ClassVar[str | None] = None
 
     @abstractmethod
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         """γ, and the constants that it was made of by name; ValueError where no theorem covers the sockets."""
 
-    def named(self, at: Sockets, linear: bool) -> str:
+    def named(self, at: StepContext, linear: bool) -> str:
         """The formula of these sockets."""
         return (self.linear_formula if linear else self.formula) or ""
 
 
 @dataclass(frozen=True)
-class Smooth(StepRule):
+class Smooth(StepSizeRule):
     """γ = 1/L: gradient descent."""
 
     needs_each = False
     formula = linear_formula = "1/L"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         if isinstance(at.model, ReplayedModel):
             return ThreePoint().largest(at, linear)
         return 1.0 / at.smoothness, {"L": at.smoothness}
 
-    def named(self, at: Sockets, linear: bool) -> str:
+    def named(self, at: StepContext, linear: bool) -> str:
         return ThreePoint().named(at, linear) if isinstance(at.model, ReplayedModel) else self.formula
 
 
 @dataclass(frozen=True)
-class ThreePoint(StepRule):
+class ThreePoint(StepSizeRule):
     """γ = 1/(L₋ + L₊√(B/A)), and min{1/(L₋ + L₊√(2B/A)), A/(2μ)} for a linear rate (3PC, arXiv 2202.00998).
 
     L₋ is L of f, and L₊ = √(mean L_i²). With ``mean`` it is the mean of the L_i: EF21-W (arXiv 2402.10774).
@@ -134,14 +134,14 @@ class ThreePoint(StepRule):
     def linear_formula(self) -> str:  # type: ignore[override]
         return f"min{{{self.formula.replace('B/A', '2B/A')}, A/(2μ)}}"
 
-    def named(self, at: Sockets, linear: bool) -> str:
+    def named(self, at: StepContext, linear: bool) -> str:
         if not isinstance(at.model, ReplayedModel):
             return super().named(at, linear)
         theta = f"6B_M(B+1)/A_M + 2B/A·(1 + {6 if linear else 3}B_M(2-A)/A_M)"
         gamma = self.formula.replace("B/A", f"2({theta})" if linear else f"({theta})")
         return f"min{{{gamma}, min(A, A_M)/(2μ)}}" if linear else gamma
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         a, b = at.gradient.constants(at.facts, at.share)
         each = at.total if isinstance(at.model, ReplayedModel) else at.each
         spread = float(np.mean(each)) if self.mean else float(np.sqrt(np.mean(each**2)))
@@ -160,7 +160,7 @@ class ThreePoint(StepRule):
 
 
 @dataclass(frozen=True)
-class Stepsize:
+class GivenStepSize:
     """A step size as it is given: a number, or a multiple of what theory allows.
 
     Parameters
@@ -176,7 +176,7 @@ class Stepsize:
     theory: str = ""
 
     @classmethod
-    def of(cls, given: object) -> Stepsize:
+    def of(cls, given: object) -> GivenStepSize:
         """Read ``0.1``, ``"theory"``, ``"theory*16"`` or ``"theory-pl*4"``.
 
         Raises
@@ -199,7 +199,7 @@ class Stepsize:
             raise wrong
         return cls(number, word)
 
-    def check(self, problem: Problem, rule: StepRule) -> None:
+    def check(self, problem: Problem, rule: StepSizeRule) -> None:
         """Refuse a problem without the constants that theory needs, with a ValueError that says which."""
         if self.theory == "theory-pl" and rule.linear_formula is None:
             raise ValueError("stepsize: given theory-pl, and no linear rate of this method is known here: use theory")
@@ -213,10 +213,10 @@ class Stepsize:
             if rule.needs_each:
                 _ = problem.client_smoothness
 
-    def begin(self, rule: StepRule, at: Sockets) -> Pace:
+    def init(self, rule: StepSizeRule, at: StepContext) -> StepSize:
         """γ itself, and what theory says to it; the constants of theory are not asked for where they are not known."""
         if rule.needs_convexity and not at.facts.convex:
-            return Pace(self.number)
+            return StepSize(self.number)
         linear = self.theory == "theory-pl"
         try:
             largest, constants = rule.largest(at, linear)
@@ -225,10 +225,10 @@ class Stepsize:
                 raise
             if self.theory:
                 raise ValueError(f"stepsize: theory is not known here ({error}): give stepsize=NUMBER") from None
-            return Pace(self.number)
+            return StepSize(self.number)
         gamma = self.number * largest if self.theory else self.number
         formula, unsure = rule.named(at, linear), linear and at.convexity == 0
-        return Pace(gamma, largest, formula, constants, _UNSURE if unsure else "")
+        return StepSize(gamma, largest, formula, constants, _UNSURE if unsure else "")
 
 
 _UNSURE = "μ is not known to be above 0: the rate is linear where the Polyak-Łojasiewicz condition holds"

@@ -10,7 +10,7 @@ from newtonfl.components.gradient.shared_gradient import variance
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.replayed import ReplayedModel
 from newtonfl.components.participation import Trace, Uniform
-from newtonfl.components.step.stepsizes import Sockets, StepRule
+from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Dithering, Natural, RandK
 from newtonfl.mechanisms import EFBV, Diana
 from newtonfl.mechanisms.constants import bias_and_variance, omega
@@ -18,7 +18,7 @@ from newtonfl.methods.first_order.preset import Given, anchored, downward, first
 from newtonfl.methods.second_order.preset import on_wire
 
 
-def _upward(at: Sockets) -> EFBV:
+def _upward(at: StepContext) -> EFBV:
     """The mechanism of the clients' messages."""
     assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EFBV)
     return at.gradient.mechanism
@@ -31,7 +31,7 @@ def within_theory(key: str, rate: float, omega: float) -> None:
 
 
 @dataclass(frozen=True)
-class DianaRule(StepRule):
+class DianaRule(StepSizeRule):
     """γ = 1/((1 + ω_down)(1 + 6v) L_max), v = ω/n where all take part (Gorbunov, Hanzely, Richtárik, arXiv 1905.11261).
 
     For convex f_i and μ-strongly convex f, E‖x^k - x*‖² + Mγ²mean ‖h_i - ∇f_i(x*)‖² shrinks by max{1 - γμ, 1 - pα/2} a
@@ -43,14 +43,14 @@ class DianaRule(StepRule):
     needs_convexity = True
     formula = linear_formula = "1/((1 + ω_down)(1 + 6v)·max(L_i))"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         n, dim = at.facts.n_clients, at.facts.dim
         up = omega(_upward(at).compressor, dim)
         down = omega(at.model.mechanism.compressors()[0], dim) if isinstance(at.model, ReplayedModel) else 0.0
         drawn = isinstance(at.participation, Uniform) or at.share == 1.0
         v = variance(up, n, at.share) if drawn else (up + 1.0 - at.share) / (n * at.share)
         most = at.most
-        within_theory("alpha", float(_upward(at).rates([dim])[0]), up)
+        within_theory("alpha", float(_upward(at).memory_rates([dim])[0]), up)
         constants = {"L_max": most, "omega": up, "v": v, "omega_down": down}
         return 1.0 / ((1.0 + down) * (1.0 + 6.0 * v) * most), constants
 
@@ -73,7 +73,7 @@ diana = first_order(
 
 
 @dataclass(frozen=True)
-class EFBVRule(StepRule):
+class EFBVRule(StepSizeRule):
     """γ = 1/(L + L̃√(r_av/r)/s) with s = √((1+r)/(2r)) - 1 (EF-BV, arXiv 2205.04180).
 
     r = (1-λ+λη)² + λ²ω and r_av = (1-ν+νη)² + ν²ω/n; f - f* shrinks by max{1 - γμ, (r+1)/2} a round under the PŁ
@@ -82,10 +82,10 @@ class EFBVRule(StepRule):
 
     formula = linear_formula = "1/(L + √mean(L_i²)·√(r_av/r)/s)"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         n, dim, up = at.facts.n_clients, at.facts.dim, _upward(at)
         bias, spread = bias_and_variance(up.compressor, dim)
-        lam, nu = float(up.rates([dim])[0]), float(up.gains([dim])[0])
+        lam, nu = float(up.memory_rates([dim])[0]), float(up.estimate_rates([dim])[0])
         r = (1.0 - lam + lam * bias) ** 2 + lam**2 * spread
         averaged = (1.0 - nu + nu * bias) ** 2 + nu**2 * spread / n
         plus = math.sqrt(float((at.each**2).mean()))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from newtonfl.components.gradient.anchored import AnchoredGradient
-from newtonfl.components.model.base import TrackedModel, Views
-from newtonfl.components.step.pace import Pace
-from newtonfl.components.step.stepsizes import Sockets, StepRule
+from newtonfl.components.model.base import ServerModelState, TrackedModel
+from newtonfl.components.step.pace import StepSize
+from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Dithering
 from newtonfl.core.backend import Array
 from newtonfl.mechanisms import EFBV, Diana
@@ -40,7 +40,7 @@ class ResidualModel(TrackedModel):
 
     eta: float | Literal["theory"] = "theory"
 
-    def start(self, x0: Array, apart: int, pace: Pace | None) -> Views:
+    def init_server(self, x0: Array, apart: int, pace: StepSize | None) -> ServerModelState:
         eta = self.eta
         if isinstance(eta, str):
             if pace is None or "eta" not in pace.constants:
@@ -48,10 +48,10 @@ class ResidualModel(TrackedModel):
                     "eta: theory has none for these rates, or without the clients' own L_i: give eta=NUMBER"
                 )
             eta = pace.constants["eta"]
-        return replace(super().start(x0, apart, pace), errors=0.0 * x0, eta=eta)
+        return replace(super().init_server(x0, apart, pace), errors=0.0 * x0, eta=eta)
 
 
-def residual_share(at: Sockets) -> tuple[float, float, float]:
+def residual_share(at: StepContext) -> tuple[float, float, float]:
     """(η, low, high): η of the server's memory, and the interval of γ (DORE, arXiv 1910.07561).
 
     With α, β the rates, ω, ω' the variances up and down and c = 4ω(ω+1)/n the rate is ρ = max{ω'(η² + η)/(1 - (ω'+1)β),
@@ -63,7 +63,7 @@ def residual_share(at: Sockets) -> tuple[float, float, float]:
     assert isinstance(at.model, ResidualModel) and isinstance(at.model.mechanism, EFBV)
     dim, up, down = at.facts.dim, at.gradient.mechanism, at.model.mechanism
     w, v = omega(up.compressor, dim), omega(down.compressor, dim)
-    alpha, beta = float(up.rates([dim])[0]), float(down.rates([dim])[0])
+    alpha, beta = float(up.memory_rates([dim])[0]), float(down.memory_rates([dim])[0])
     mu, smooth = at.convexity, at.most
     within_theory("alpha", alpha, w)
     if v and (v + 1.0) * beta >= 1.0:
@@ -84,13 +84,13 @@ def residual_share(at: Sockets) -> tuple[float, float, float]:
 
 
 @dataclass(frozen=True)
-class DoreRule(StepRule):
+class DoreRule(StepSizeRule):
     """γ in the middle of theory's interval: see :func:`newtonfl.methods.first_order.dore.residual_share`."""
 
     needs_convexity = True
     formula = linear_formula = "the middle of [η(μ+L)/(2(1+η)μL), 2/((1+cα)(μ+L))]"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         eta, low, high = residual_share(at)
         if low > high * (1.0 + 1e-12):
             raise ValueError(f"dore's theorem has no stepsize for these rates and η = {eta:g}")

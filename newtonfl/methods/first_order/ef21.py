@@ -10,7 +10,7 @@ from newtonfl.components.gradient.ef21_plus import ChosenGradient
 from newtonfl.components.gradient.oracle import Momentum
 from newtonfl.components.participation import Uniform
 from newtonfl.components.step.fixed import HeavyBall
-from newtonfl.components.step.stepsizes import Sockets, StepRule, ThreePoint
+from newtonfl.components.step.stepsizes import StepContext, StepSizeRule, ThreePoint
 from newtonfl.compressors import Identity, TopK
 from newtonfl.mechanisms import EF21, EFBV
 from newtonfl.mechanisms.constants import contraction
@@ -96,7 +96,7 @@ ef21_bc = first_order(
 
 
 @dataclass(frozen=True)
-class HeavyBallRule(StepRule):
+class HeavyBallRule(StepSizeRule):
     """γ = (1-η)/(L + √(2M)) with M = (Lη/(1-η))² + L₊²B/A.
 
     Derived here as EF21's: with z^t = x^t + η/(1-η)(x^t - x^{t-1}), f(z) falls by (γ/(1-η))/2·‖∇f(z)‖² a round up to
@@ -111,7 +111,7 @@ class HeavyBallRule(StepRule):
     eta: float
     formula = "(1 - η)/(L + √(2(Lη/(1-η))² + 2 mean(L_i²)·B/A))"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         a, b = at.gradient.constants(at.facts, at.share)
         square, keep = float((at.each**2).mean()), 1.0 - self.eta
         m = (at.smoothness * self.eta / keep) ** 2 + square * b / a
@@ -145,12 +145,12 @@ ef21_sgd = first_order(
 
 
 @dataclass(frozen=True)
-class MomentumRule(StepRule):
+class MomentumRule(StepSizeRule):
     """γ = min{δ/(20 L̃), η/(7L)} (EF21-SGDM, arXiv 2305.15155)."""
 
     formula = "min{δ/(20·√mean(L_i²)), η/(7L)}"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EF21)
         assert isinstance(at.gradient.source, Momentum)
         delta, eta = contraction(at.gradient.mechanism.compressor, at.facts.dim), at.gradient.source.eta
@@ -179,7 +179,7 @@ ef21_sgdm = first_order(
 
 
 @dataclass(frozen=True)
-class ErrorFeedbackRule(StepRule):
+class ErrorFeedbackRule(StepSizeRule):
     """γ = δ/(4L).
 
     Derived here: for γ ≤ 1/(2L), mean ‖∇f(x^t)‖² ≤ 4(f(x⁰) - f*)/(γT) + 8(1-δ)(γL/δ)² max_t mean_i‖∇f_i(x^t)‖²: the
@@ -189,7 +189,7 @@ class ErrorFeedbackRule(StepRule):
     needs_each = False
     formula = "δ/(4L)"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EFBV)
         delta = contraction(at.gradient.mechanism.compressor, at.facts.dim)
         return delta / (4.0 * at.smoothness), {"L": at.smoothness, "delta": delta}

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from newtonfl.components.curvature.fisher import FisherWindow
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.step.fixed import Fixed
-from newtonfl.components.step.stepsizes import Sockets, StepRule
+from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Identity
 from newtonfl.mechanisms import EF21
 from newtonfl.methods.first_order.preset import TRACKED, Given, anchored, first_order
 
 
 @dataclass(frozen=True)
-class DampedRule(StepRule):
+class DampedRule(StepSizeRule):
     """γ = λ/L: P ⪰ λI, so that γP⁻¹ is never more than 1/L.
 
     Parameters
@@ -27,7 +27,7 @@ class DampedRule(StepRule):
     needs_each = False
     formula = "dampening/L"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         return self.dampening / at.smoothness, {"L": at.smoothness, "dampening": self.dampening}
 
 

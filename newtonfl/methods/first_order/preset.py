@@ -15,11 +15,18 @@ from newtonfl.components.model.replayed import ReplayedModel
 from newtonfl.components.participation import All, Participation
 from newtonfl.components.step.base import Step
 from newtonfl.components.step.fixed import Fixed
-from newtonfl.components.step.stepsizes import StepRule, ThreePoint
+from newtonfl.components.step.stepsizes import StepSizeRule, ThreePoint
 from newtonfl.compressors import Compressor, Identity, Rounded, TopK
 from newtonfl.mechanisms import EF21, Mechanism
 from newtonfl.methods.round import Descent
-from newtonfl.methods.second_order.preset import noted, offer, on_wire, one_of, tells, vectors_on_wire
+from newtonfl.methods.second_order.preset import (
+    check_choice,
+    make_preset,
+    on_wire,
+    vector_mechanism,
+    vectors_on_wire,
+    with_settings_note,
+)
 
 Given = Mapping[str, Any]
 
@@ -63,9 +70,9 @@ def first_order(
     mechanism: Callable[[Given], Mechanism] | None = None,
     gradient: Callable[[Given], Gradient] | None = None,
     model: Callable[[Given], Model] | None = None,
-    step: Callable[[Given, StepRule], Step] | None = None,
+    step: Callable[[Given, StepSizeRule], Step] | None = None,
     curvature: Callable[[Given], Curvature] | None = None,
-    rule: StepRule | None = None,
+    rule: StepSizeRule | None = None,
     **own: Any,
 ) -> Callable[..., Descent]:
     """A function that makes the first-order method `name`.
@@ -77,7 +84,7 @@ def first_order(
         Its docstring: the paper, its equations and its theory's conditions.
     mechanism, gradient, model, step, curvature : callable or None
         Sockets made of the settings; `mechanism` serves where the gradient socket is :class:`AnchoredGradient`.
-    rule : StepRule or None
+    rule : StepSizeRule or None
         What theory allows; None is 3PC's.
     own : settings
         With their defaults, beside :data:`COMMON`.
@@ -85,8 +92,8 @@ def first_order(
     allowed = rule or ThreePoint()
 
     def assemble(given: Given) -> Descent:
-        one_of("wire", given["wire"], PRECISIONS)
-        one_of("ridge", given["ridge"], ("server", "clients"))
+        check_choice("wire", given["wire"], PRECISIONS)
+        check_choice("ridge", given["ridge"], ("server", "clients"))
         participation = given.get("participation", All())
         if not isinstance(participation, Participation):
             raise TypeError(f"participation: given {participation!r}, must be a Participation such as Uniform(8)")
@@ -102,14 +109,14 @@ def first_order(
         )  # fmt: skip
 
     tables = ":data:`newtonfl.methods.first_order.preset.COMMON`, TRACKED and EVERYWHERE beside it"
-    return offer(name, noted(doc, tables), {**COMMON, **own}, assemble)
+    return make_preset(name, with_settings_note(doc, tables), {**COMMON, **own}, assemble)
 
 
 def anchored(given: Given, mechanism: Mechanism | None, **more: Any) -> AnchoredGradient:
     """The gradient socket that tells by a `mechanism` (None: whole)."""
     wire, init = given["wire"], given.get("init", "zero")
-    one_of("init", init, ("gradient", "zero"))
-    told = tells("gradient", "exact" if mechanism is None else mechanism, "auto", wire)
+    check_choice("init", init, ("gradient", "zero"))
+    told = vector_mechanism("gradient", "exact" if mechanism is None else mechanism, "auto", wire)
     return AnchoredGradient(told, source=source_of(given), init=init, whole=rounded(Identity(), wire), **more)
 
 
@@ -128,7 +135,7 @@ def downward(given: Given) -> Model:
     """How the iterate reaches the clients."""
     down, wire = given.get("down", "exact"), given["wire"]
     if isinstance(down, str):
-        one_of("down", down, ("exact",))
+        check_choice("down", down, ("exact",))
         return vectors_on_wire(wire)[1]
     mechanism = EF21(down) if isinstance(down, Compressor) else down
     if not isinstance(mechanism, Mechanism):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from newtonfl.compressors import RandK, TopK
-from newtonfl.mechanisms import CLAG, V1, V2, V3, V4, V5
+from newtonfl.mechanisms import CLAG, ThreePCv1, ThreePCv2, ThreePCv3, ThreePCv4, ThreePCv5
 from newtonfl.mechanisms import lag as lag_mechanism
 from newtonfl.methods.first_order.preset import EVERYWHERE, TRACKED, first_order
 
@@ -41,7 +41,7 @@ v1 = first_order(
     "3pc-v1",
     "3PCv1: g_i ← ∇f_i(x) + C(∇f_i(x⁺) - ∇f_i(x)). As many numbers are sent as x has: of theoretical interest."
     + _THEORY,
-    mechanism=lambda given: V1(given["compressor"]),
+    mechanism=lambda given: ThreePCv1(given["compressor"]),
     **TRACKED,
     **_DOWN,
 )
@@ -49,7 +49,7 @@ v1 = first_order(
 v2 = first_order(
     "3pc-v2",
     "3PCv2: g_i ← b + C(∇f_i(x⁺) - b) with b = g_i + Q(∇f_i(x⁺) - ∇f_i(x)), Q the unbiased `first`." + _THEORY,
-    mechanism=lambda given: V2(given["compressor"], given["first"]),
+    mechanism=lambda given: ThreePCv2(given["compressor"], given["first"]),
     **TRACKED,
     **_DOWN,
     first=RandK("0.1d"),
@@ -58,7 +58,7 @@ v2 = first_order(
 v3 = first_order(
     "3pc-v3",
     "3PCv3: g_i ← b + C(∇f_i(x⁺) - b) with b what the `inner` mechanism makes of g_i." + _THEORY,
-    mechanism=lambda given: V3(given["compressor"], given["inner"]),
+    mechanism=lambda given: ThreePCv3(given["compressor"], given["inner"]),
     **TRACKED,
     **_DOWN,
     inner=CLAG(TopK("0.1d"), 2.0),
@@ -67,7 +67,7 @@ v3 = first_order(
 v4 = first_order(
     "3pc-v4",
     "3PCv4: g_i ← b + C₁(∇f_i(x⁺) - b) with b = g_i + C₂(∇f_i(x⁺) - g_i), C₂ the `first`." + _THEORY,
-    mechanism=lambda given: V4(given["compressor"], given["first"]),
+    mechanism=lambda given: ThreePCv4(given["compressor"], given["first"]),
     **{**TRACKED, "compressor": TopK("0.05d")},
     **EVERYWHERE,
     first=TopK("0.05d"),
@@ -78,7 +78,7 @@ v5 = first_order(
     "3PCv5: g_i ← ∇f_i(x⁺) with probability p, else g_i + C(∇f_i(x⁺) - ∇f_i(x)); one coin for all."
     + _THEORY
     + " ``p`` is p in (0, 1].",
-    mechanism=lambda given: V5(given["compressor"], given["p"]),
+    mechanism=lambda given: ThreePCv5(given["compressor"], given["p"]),
     **TRACKED,
     **_DOWN,
     p=0.1,

@@ -1,1 +1,1 @@
-""""""
+"""Second-order presets of the round: typed functions, one file a paper."""

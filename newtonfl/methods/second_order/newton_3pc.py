@@ -6,7 +6,7 @@ from functools import partial
 
 from newtonfl.components.participation import Uniform
 from newtonfl.compressors import RankR, TopK
-from newtonfl.mechanisms import CBAG, V4
+from newtonfl.mechanisms import CBAG, ThreePCv4
 from newtonfl.methods.second_order.preset import preset
 
 newton_3pc = preset(
@@ -45,7 +45,7 @@ newton_3pc_bc = preset(
     mechanism=partial(CBAG, p=0.75),
     step="project",
     gradient_p=0.75,
-    model=V4(TopK("0.25d"), TopK("0.25d")),
+    model=ThreePCv4(TopK("0.25d"), TopK("0.25d")),
 )
 
 newton_3pc_bc_pp = preset(

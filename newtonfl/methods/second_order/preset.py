@@ -101,7 +101,7 @@ MOST_TRIALS = 1000
 """γˢ has long vanished by then."""
 
 
-def one_of(key: str, given: object, allowed: tuple[str, ...]) -> None:
+def check_choice(key: str, given: object, allowed: tuple[str, ...]) -> None:
     """Refuse a setting that is none of the `allowed` words."""
     if given not in allowed:
         raise ValueError(f"{key}: given {given!r}, allowed are {', '.join(allowed)}")
@@ -129,17 +129,21 @@ def preset(name: str, doc: str, *, without: tuple[str, ...] = (), **own: Any) ->
         return assemble(name, {**everything, **given})
 
     offered = {key: value for key, value in everything.items() if key not in without}
-    return offer(name, noted(doc, ":data:`newtonfl.methods.second_order.preset.DEFAULTS`"), offered, make)
+    return make_preset(
+        name, with_settings_note(doc, ":data:`newtonfl.methods.second_order.preset.DEFAULTS`"), offered, make
+    )
 
 
-def noted(doc: str, tables: str) -> str:
+def with_settings_note(doc: str, tables: str) -> str:
     """A preset's docstring that says, before its examples, which `tables` explain its settings."""
     text, heading, examples = inspect.cleandoc(doc).partition("\n\nExamples\n")
     note = f"Settings: see {tables}.\nWhat is not allowed raises ValueError or TypeError."
     return f"{text}\n\n{note}{heading}{examples}\n"
 
 
-def offer(name: str, doc: str, offered: Mapping[str, Any], make: Callable[[Mapping[str, Any]], M]) -> Callable[..., M]:
+def make_preset(
+    name: str, doc: str, offered: Mapping[str, Any], make: Callable[[Mapping[str, Any]], M]
+) -> Callable[..., M]:
     """A function with the settings `offered` as keyword arguments that makes a method of them all."""
 
     def preset(**settings: Any) -> M:
@@ -177,10 +181,10 @@ def _unused(given: Mapping[str, Any], preset: Mapping[str, Any]) -> str:
 def assemble(name: str, given: Mapping[str, Any]) -> Descent:
     """The round with these settings, all of :data:`DEFAULTS` among them."""
     wire = given["wire"]
-    one_of("wire", wire, PRECISIONS)
-    one_of("ridge", given["ridge"], ("server", "clients"))
+    check_choice("wire", wire, PRECISIONS)
+    check_choice("ridge", given["ridge"], ("server", "clients"))
     if "optimum" not in given:
-        one_of("init", given["init"], ("hessian", "zero", "zero-total"))
+        check_choice("init", given["init"], ("hessian", "zero", "zero-total"))
     curvature = LearnedHessian(
         on_wire(_mechanism(given), wire), basis_of(given["basis"]), given["init"], wire, _optimum(given)
     )
@@ -191,7 +195,7 @@ def assemble(name: str, given: Mapping[str, Any]) -> Descent:
 
 
 def _mechanism(given: Mapping[str, Any]) -> Mechanism:
-    one_of("step_uses", given["step_uses"], ("after", "before"))
+    check_choice("step_uses", given["step_uses"], ("after", "before"))
     mechanism = given["mechanism"]
     if mechanism is None or mechanism is EF21:
         return EF21(given["compressor"], given["alpha"], step_uses=given["step_uses"])
@@ -223,9 +227,9 @@ def _optimum(given: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 def step_of(given: Mapping[str, Any]) -> Step:
     """The step socket."""
-    one_of("step", given["step"], ("shift", "project", "plain", "cubic"))
-    one_of("shift_norm", given["shift_norm"], ("frobenius", "spectral"))
-    one_of("l", given["l"], ("fresh", "last"))
+    check_choice("step", given["step"], ("shift", "project", "plain", "cubic"))
+    check_choice("shift_norm", given["shift_norm"], ("frobenius", "spectral"))
+    check_choice("l", given["l"], ("fresh", "last"))
     inner: Step
     if given["step"] == "cubic":
         inner = Cubic(given["shift_norm"], given["l"], given["lipschitz"])
@@ -247,7 +251,7 @@ def basis_of(basis: str | Basis) -> Basis | None:
     """The basis by its name; None leaves the choice to the problem."""
     if isinstance(basis, Basis):
         return basis
-    one_of("basis", basis, tuple(BASES))
+    check_choice("basis", basis, tuple(BASES))
     return BASES[basis]
 
 
@@ -256,15 +260,15 @@ def on_wire(mechanism: Mechanism, wire: Precision) -> Mechanism:
     return mechanism if wire == "float64" else mechanism.on_wire(lambda compressor: Rounded(compressor, wire))
 
 
-def tells(key: str, given: Any, alpha: Any, wire: Precision) -> Mechanism | None:
+def vector_mechanism(key: str, given: Any, alpha: Any, wire: Precision) -> Mechanism | None:
     """How a vector is told; None tells it whole.
 
     Exact values would stop a float32 run at a gradient norm of 5e-10. Differences do not: so below float64 what is
     exact becomes EF21 with a rounding compressor.
     """
-    one_of("wire", wire, PRECISIONS)
+    check_choice("wire", wire, PRECISIONS)
     if isinstance(given, str):
-        one_of(key, given, ("exact",))
+        check_choice(key, given, ("exact",))
         return None if wire == "float64" else on_wire(EF21(Identity()), wire)
     if isinstance(given, Compressor):
         return on_wire(EF21(given, alpha), wire)
@@ -280,11 +284,11 @@ def _gradient(given: Mapping[str, Any], wire: Precision) -> Gradient:
         if wire == "natural":
             raise ValueError("wire=natural: an invariant holds H_i w_i, which bears no powers of two: use float32")
         return InvariantGradient(on_wire(EF21(Identity()), wire), given["gradient_p"])
-    return AnchoredGradient(tells("gradient", given["gradient"], "auto", wire), given["gradient_p"])
+    return AnchoredGradient(vector_mechanism("gradient", given["gradient"], "auto", wire), given["gradient_p"])
 
 
 def _model(given: Mapping[str, Any], wire: Precision) -> Model:
-    mechanism = tells("model", given["model"], given["model_rate"], wire)
+    mechanism = vector_mechanism("model", given["model"], given["model_rate"], wire)
     return ExactModel() if mechanism is None else TrackedModel(mechanism)
 
 
@@ -297,5 +301,5 @@ def _participation(given: Mapping[str, Any]) -> Participation:
 
 def vectors_on_wire(wire: Precision) -> tuple[Gradient, Model]:
     """The exact gradient and model sockets at the wire's precision."""
-    mechanism = tells("model", "exact", "auto", wire)
+    mechanism = vector_mechanism("model", "exact", "auto", wire)
     return AnchoredGradient(mechanism), ExactModel() if mechanism is None else TrackedModel(mechanism)

@@ -1,1 +1,1 @@
-""""""
+"""Methods that are no settings of the round: one file a paper."""

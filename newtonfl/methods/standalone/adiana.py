@@ -15,22 +15,22 @@ from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import with_ridge
 from newtonfl.components.model.base import ExactModel
 from newtonfl.components.participation import All
-from newtonfl.components.protocol import Announcement, Exchange, Facts, Method
-from newtonfl.components.step.pace import Pace
-from newtonfl.components.step.stepsizes import Sockets, StepRule, Stepsize
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.components.step.pace import StepSize
+from newtonfl.components.step.stepsizes import GivenStepSize, StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, RandK
 from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
 from newtonfl.methods.first_order.preset import as_text
-from newtonfl.methods.second_order.preset import offer, one_of
+from newtonfl.methods.second_order.preset import check_choice, make_preset
 from newtonfl.methods.standalone.exact import for_each, heard
 from newtonfl.objectives.base import Problem
 
 
 @dataclass(frozen=True)
-class AdianaRule(StepRule):
+class AdianaRule(StepSizeRule):
     """η = min{1/(2L), n/(64ωL(2p(ω+1)+1)²)} with L the largest L_i (arXiv 2002.11364).
 
     Parameters
@@ -43,7 +43,7 @@ class AdianaRule(StepRule):
     p: float
     formula = linear_formula = "min{1/(2L), n/(64ωL(2p(ω+1)+1)²)}"
 
-    def largest(self, at: Sockets, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         most, w = at.most, self.omega
         noise = 64.0 * w * most * (2.0 * self.p * (w + 1.0) + 1.0) ** 2
         eta = min(1.0 / (2.0 * most), at.facts.n_clients / noise if noise else math.inf)
@@ -70,9 +70,9 @@ class AdianaServer:
         Whether the clients know w.
     mean : array
         h = mean h_i.
-    pace : Pace
+    pace : StepSize
         η.
-    facts : Facts
+    facts : ProblemConstants
     """
 
     x: Array
@@ -80,8 +80,8 @@ class AdianaServer:
     w: Array
     told: bool
     mean: Array
-    pace: Pace
-    facts: Facts
+    pace: StepSize
+    facts: ProblemConstants
 
 
 @dataclass
@@ -105,10 +105,10 @@ class Adiana(Method):
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
-        one_of("ridge", self.ridge, ("server", "clients"))
-        Stepsize.of(self.stepsize)
+        check_choice("ridge", self.ridge, ("server", "clients"))
+        GivenStepSize.of(self.stepsize)
         if isinstance(self.p, str):
-            one_of("p", self.p, ("theory",))
+            check_choice("p", self.p, ("theory",))
         else:
             a_probability("p", self.p)
 
@@ -123,10 +123,10 @@ class Adiana(Method):
         made = replace(self, compressor=self.compressor.for_dimension(problem.dim))
         _space(problem.n_clients, problem.dim).check(made.compressor)
         rule = made._rule(problem.n_clients, problem.dim)
-        Stepsize.of(self.stepsize).check(problem, rule)
+        GivenStepSize.of(self.stepsize).check(problem, rule)
         return replace(made, moves=rule.p)
 
-    def hush(self, n_clients: int) -> float:
+    def expected_silent_rounds(self, n_clients: int) -> float:
         # The sequences swing about the solution with the pace at which w moves.
         return 1.0 / self.moves - 1.0
 
@@ -134,17 +134,17 @@ class Adiana(Method):
         w = omega(self.compressor, dim)
         return AdianaRule(w, move_chance(w, n) if isinstance(self.p, str) else self.p)
 
-    def greeting_sizes(self, dim: int) -> Sizes:
+    def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, client, heard: dim
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], AdianaClients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], AdianaClients]:
         rows = for_each(x0, problem)
         return [{} for _ in problem.clients], AdianaClients(rows, equal_blocks(0.0 * rows))
 
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> AdianaServer:
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> AdianaServer:
         facts = replace(facts, ridge_inside=self.ridge == "clients")
-        at = Sockets(facts, AnchoredGradient(), ExactModel(), All())
-        pace = Stepsize.of(self.stepsize).begin(self._rule(facts.n_clients, facts.dim), at)
+        at = StepContext(facts, AnchoredGradient(), ExactModel(), All())
+        pace = GivenStepSize.of(self.stepsize).init(self._rule(facts.n_clients, facts.dim), at)
         return AdianaServer(x0, x0, x0, True, zeros(facts.dim, facts.like), pace, facts)
 
     def theory(self, server: AdianaServer) -> list[str]:
@@ -163,8 +163,8 @@ class Adiana(Method):
             parts["anchor"] = Dense(to_host(server.w))
         replies = exchange(Announcement(key.round, parts), lambda part, client, heard: facts.dim)
         weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
-        g = with_ridge(space.accumulate(server.mean + 0.0, replies.told("gradient"), weights), x, facts)
-        mean = space.accumulate(server.mean, replies.told("change"), self._rate(facts.dim) * weights)
+        g = with_ridge(space.accumulate(server.mean + 0.0, replies.messages("gradient"), weights), x, facts)
+        mean = space.accumulate(server.mean, replies.messages("change"), self._rate(facts.dim) * weights)
 
         y = x - eta * g
         z = beta * server.z + (1.0 - beta) * x + (gamma / eta) * (y - x)
@@ -198,7 +198,7 @@ def _space(n: int, dim: int) -> Coordinates:
     return Coordinates(np.full(n, dim))
 
 
-adiana = offer(
+adiana = make_preset(
     "adiana",
     """ADIANA (Li, Kovalev, Qian, Richtárik, arXiv 2002.11364): accelerated DIANA, Q unbiased; three sequences.
 

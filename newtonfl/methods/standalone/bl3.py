@@ -13,12 +13,12 @@ from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.packets import Parts, Sizes
 from newtonfl.components.client_state import put_clients, take_clients
-from newtonfl.components.curvature.base import Wanted
-from newtonfl.components.curvature.learned import LearnedHessian, LearnedState, Learner
+from newtonfl.components.curvature.base import ErrorRequest
+from newtonfl.components.curvature.learned import ClientHessianState, LearnedHessian, ServerHessianState
 from newtonfl.components.gradient.invariant import InvariantGradient, own_coin
-from newtonfl.components.model.base import Model, Views
+from newtonfl.components.model.base import Model, ServerModelState
 from newtonfl.components.participation import Participation, Uniform
-from newtonfl.components.protocol import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.components.step.base import SingularStep, diagonal
 from newtonfl.compressors import TopK
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
@@ -39,9 +39,9 @@ class BL3Server:
     Attributes
     ----------
     x : array, shape (d,)
-    views : Views
+    views : ServerModelState
         z_i, the clients' views of x.
-    learned : LearnedState
+    learned : ServerHessianState
         The mean of the L_i.
     gamma, beta : numpy.ndarray, shape (n,)
         γ_i and β_i as they were told last.
@@ -49,17 +49,17 @@ class BL3Server:
         g_1 = (1/n) Σ A_i w_i, and behind it g_2 = (1/n) Σ C_i w_i + ∇f_i(w_i).
     anchors : array, shape (n, d)
         w_i.
-    facts : Facts
+    facts : ProblemConstants
     """
 
     x: Array
-    views: Views
-    learned: LearnedState
+    views: ServerModelState
+    learned: ServerHessianState
     gamma: Array
     beta: Array
     g: Array
     anchors: Array
-    facts: Facts
+    facts: ProblemConstants
 
 
 @dataclass
@@ -70,7 +70,7 @@ class BL3Clients:
     ----------
     model, anchor, gradient : arrays, shape (n, d)
         z_i, w_i and ∇f_i(w_i).
-    learner : Learner
+    learner : ClientHessianState
         L_i.
     gamma : numpy.ndarray, shape (n,)
         γ_i.
@@ -81,7 +81,7 @@ class BL3Clients:
     model: Array
     anchor: Array
     gradient: Array
-    learner: Learner
+    learner: ClientHessianState
     gamma: Array
     g: Memory
 
@@ -116,22 +116,22 @@ class BL3(Method):
             "curvature": f"βA - C of {self.curvature!r}",
         }
 
-    def greeting_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: self.curvature.greeting_sizes(dim, part, heard)
+    def setup_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, heard: self.curvature.setup_sizes(dim, part, heard)
 
     # -- set-up
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], BL3Clients]:
-        greetings, learner = self.curvature.join(problem, x0, key)
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], BL3Clients]:
+        setup_messages, learner = self.curvature.init_clients(problem, x0, key)
         n = len(problem.clients)
         model = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
         g = Memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
-        return greetings, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
+        return setup_messages, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
 
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> BL3Server:
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> BL3Server:
         n, d = facts.n_clients, facts.dim
-        learned = self.curvature.start(facts, greetings, np.full(n, 1.0 / n))
-        views = self.model.start(x0, n if self.participation.partial else 0, None)
+        learned = self.curvature.init_server(facts, setup_messages, np.full(n, 1.0 / n))
+        views = self.model.init_server(x0, n if self.participation.partial else 0, None)
         anchors = namespace(x0).broadcast_to(x0, (n, d)) + 0.0
         return BL3Server(x0, views, learned, np.zeros(n), np.zeros(n), zeros(2 * d, facts.like), anchors, facts)
 
@@ -157,7 +157,7 @@ class BL3(Method):
     def _hear(self, server: BL3Server, replies: Replies) -> BL3Server:
         n, d = server.facts.n_clients, server.facts.dim
         weights, space = np.full(len(replies.clients), 1.0 / n), Coordinates(np.full(n, 2 * d))
-        learned, _ = self.curvature.hear(server.learned, replies, weights)
+        learned, _ = self.curvature.aggregate(server.learned, replies, weights)
         g, gamma, beta = server.g, server.gamma.copy(), server.beta.copy()
         anchors = [server.anchors[i, :] for i in range(n)]
         seen, scales = self.model.seen(server.views, replies.clients), replies.scalars("scale")
@@ -176,7 +176,7 @@ class BL3(Method):
     def _moved(self, coordinates: TriangleCoordinates, i: int, parts: Parts, gamma: float, w: Array) -> Array:
         """What a round adds to A_i w and C_i w, `gamma` being γ_i's change: both ends work it out alike."""
         ones = 2.0 * gamma * _ones(w)
-        learned = self.curvature.moved(coordinates, i, parts.get("curvature"), 0.0, w)
+        learned = self.curvature.hessian_product_change(coordinates, i, parts.get("curvature"), 0.0, w)
         return namespace(w).concat([learned + ones, ones])
 
     def _reply_sizes(self, server: BL3Server) -> Sizes:
@@ -190,9 +190,9 @@ class BL3(Method):
     def respond(
         self, clients: BL3Clients, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[list[Parts], BL3Clients]:
-        if announcement.hears is None:
+        if announcement.recipients is None:
             return self._reply(clients, announcement, problem, problem, None, key)
-        chosen = np.flatnonzero(np.isin(problem.clients, announcement.hears))
+        chosen = np.flatnonzero(np.isin(problem.clients, announcement.recipients))
         if len(chosen) == 0:
             return [], clients
         part = take_clients(clients, chosen)
@@ -206,12 +206,12 @@ class BL3(Method):
         xp = namespace(problem.like)
         model, z = self.model.receive(clients.model, announcement, problem.clients)
         # Who takes part computes anew, whoever else is in the process.
-        point = problem.afresh(z) if announcement.round > 0 else problem.at(z)
-        no_error = Wanted(None, False)
-        parts, learner = self.curvature.tell(
+        point = problem.at_uncached(z) if announcement.round > 0 else problem.at(z)
+        no_error = ErrorRequest(None, False)
+        parts, learner = self.curvature.encode(
             clients.learner, point, whole, chosen, announcement.round, no_error, {}, key.to("curvature")
         )
-        coordinates, told = self.curvature.coordinates(whole, chosen), learner.memory.told
+        coordinates, told = self.curvature.coordinates(whole, chosen), learner.memory.estimate
         gamma, beta = self._bounds(told, coordinates, point)
         heads = [
             announcement.round == 0 or own_coin(key.to("gradient").of(client), self.gradient.p)
@@ -221,7 +221,7 @@ class BL3(Method):
         anchor = xp.where(moves, model, clients.anchor)
         gradient = xp.where(moves, point.gradient, clients.gradient) if any(heads) else clients.gradient
         # Who keeps w_i moves its g_i as the server will: by the message.
-        known, goals = list(clients.g.told), []
+        known, goals = list(clients.g.estimate), []
         for i, head in enumerate(heads):
             w = anchor[i, :]
             if head:
@@ -232,7 +232,11 @@ class BL3(Method):
                 known[i] = known[i] + self._moved(coordinates, i, parts[i], change, w)
                 goals.append(known[i])
         sent = self.gradient.mechanism.send(
-            Memory(Blocks.of(known)), Blocks.of(goals), Coordinates(clients.g.told.sizes), problem.clients, key.to("g")
+            Memory(Blocks.of(known)),
+            Blocks.of(goals),
+            Coordinates(clients.g.estimate.sizes),
+            problem.clients,
+            key.to("g"),
         )
         for i, part in enumerate(parts):
             part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}

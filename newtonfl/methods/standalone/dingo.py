@@ -9,12 +9,12 @@ import numpy as np
 
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.packets import Parts, Sizes
-from newtonfl.components.protocol import Announcement, Exchange, Facts, Method
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import finite
 from newtonfl.core.backend import Array, namespace, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.second_order.preset import one_of
+from newtonfl.methods.second_order.preset import check_choice
 from newtonfl.methods.standalone.exact import for_each, heard, mean, told, within
 from newtonfl.objectives.base import Point, Problem
 
@@ -69,7 +69,7 @@ def dingo(
         If a setting is not allowed.
     """
     quirks = quirks or "none"
-    one_of("quirks", quirks, ("none", "authors"))
+    check_choice("quirks", quirks, ("none", "authors"))
     least, most = within("theta", theta, 0.0, np.inf), within("rho", rho, 0.0, 1.0)
     return Dingo(least, within("phi", phi, 0.0, np.inf), most, quirks)
 
@@ -110,13 +110,13 @@ class Dingo(Method):
     def sockets(self) -> dict[str, str]:
         return {"exchanges": "∇f_i; H_i g, H_i†g and H̃_i†g̃; p_i in case 3; ∇f_i at a trial, each", "ridge": "clients"}
 
-    def greeting_sizes(self, dim: int) -> Sizes:
+    def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, client, heard: dim
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], DingoClients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], DingoClients]:
         return [{} for _ in problem.clients], DingoClients(for_each(x0, problem), for_each(0.0 * x0, problem))
 
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> DingoServer:
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> DingoServer:
         return DingoServer(to_host(x0), None)
 
     def round(self, server: DingoServer, exchange: Exchange, key: Key) -> DingoServer:

@@ -14,7 +14,7 @@ from newtonfl.objectives.base import Problem
 
 def mean(replies: Replies, part: str) -> Array:
     """(1/n) Σ of what the clients told about `part`, added in client order, on the host."""
-    told = np.stack([message.coordinates()[1] for message in replies.told(part)])
+    told = np.stack([message.coordinates()[1] for message in replies.messages(part)])
     average: Array = np.sum(told, axis=0) / len(told)
     return average
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from newtonfl.comm.messages import Dense, Nothing
 from newtonfl.comm.packets import Parts, Sizes
-from newtonfl.components.protocol import Announcement, Exchange, Facts, Method, Replies
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
@@ -69,14 +69,14 @@ class FibIOSServer:
         The iterate and every client's ρ_i.
     values, vectors : arrays, shapes (n, q) and (n, q, d)
         The eigenpairs that each client has told since its renewal, where the problem's data is.
-    facts : Facts
+    facts : ProblemConstants
     """
 
     x: Array
     rho: Array
     values: Array
     vectors: Array
-    facts: Facts
+    facts: ProblemConstants
 
 
 @dataclass
@@ -122,16 +122,16 @@ class FibIOS(Method):
     def sockets(self) -> dict[str, str]:
         return {"exchanges": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
 
-    def greeting_sizes(self, dim: int) -> Sizes:
+    def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, client, heard: dim
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], FibIOSClients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], FibIOSClients]:
         n, dim, x = len(problem.clients), problem.dim, for_each(x0, problem)
         none = np.zeros(n, np.int64)
         pairs = zeros((n, dim), problem.like), zeros((n, dim, dim), problem.like)
         return [{} for _ in range(n)], FibIOSClients(x, 0.0 * x, none, *pairs, none)
 
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> FibIOSServer:
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> FibIOSServer:
         n, dim = facts.n_clients, facts.dim
         return FibIOSServer(to_host(x0), np.zeros(n), *_no_pairs(n, dim, facts.like), facts)
 
@@ -172,7 +172,7 @@ class FibIOS(Method):
         if "constant" not in replies.parts[0]:
             return server
         xp, like, dim = namespace(server.values), server.facts.like, server.facts.dim
-        news = np.stack([message.coordinates()[1] for message in replies.told("eigenpairs")])
+        news = np.stack([message.coordinates()[1] for message in replies.messages("eigenpairs")])
         pairs = news.reshape(len(news), more, dim + 1)
         return replace(
             server,

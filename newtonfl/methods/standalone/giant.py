@@ -9,7 +9,7 @@ import numpy as np
 
 from newtonfl.comm.messages import Dense, Message, Nothing
 from newtonfl.comm.packets import Parts, Sizes
-from newtonfl.components.protocol import Announcement, Exchange, Facts, Method
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite, slack
 from newtonfl.core.backend import Array, to_host
@@ -86,33 +86,33 @@ class Giant(Method):
     def sockets(self) -> dict[str, str]:
         return {"exchanges": "f_i and ∇f_i; the local direction; f_i at all trials", "ridge": "clients"}
 
-    def greeting_sizes(self, dim: int) -> Sizes:
+    def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, client, heard: dim
 
-    def join(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], GiantClients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], GiantClients]:
         return [{} for _ in problem.clients], GiantClients(for_each(x0, problem))
 
-    def start(self, facts: Facts, x0: Array, greetings: list[Parts]) -> GiantServer:
+    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> GiantServer:
         return GiantServer(to_host(x0), np.array(1.0))
 
     def round(self, server: GiantServer, exchange: Exchange, key: Key) -> GiantServer:
         x = server.x
         size = {"value": 1, "trials": self.trials}
 
-        def tell(part: str, vector: Array) -> Announcement:
+        def send(part: str, vector: Array) -> Announcement:
             return Announcement(key.round, {part: Dense(vector)})
 
         def sizes(part: str, client: int, heard: Parts) -> int:
             return size.get(part, len(x))
 
-        replies = exchange(tell("model", x), sizes)
+        replies = exchange(send("model", x), sizes)
         f, g = float(mean(replies, "value")[0]), mean(replies, "gradient")
-        replies = exchange(tell("gradient", g), sizes)
-        for client, message in zip(replies.clients, replies.told("direction"), strict=True):
+        replies = exchange(send("gradient", g), sizes)
+        for client, message in zip(replies.clients, replies.messages("direction"), strict=True):
             if isinstance(message, Nothing):
                 raise SingularStep(f"client {client}: its Hessian is not positive definite; give an l2 > 0")
         p = -mean(replies, "direction")
-        values = mean(exchange(tell("direction", p), sizes), "trials")
+        values = mean(exchange(send("direction", p), sizes), "trials")
         change = self.armijo * float(g @ p)
         if -change < slack(f):
             return GiantServer(x + server.step * p, server.step)
