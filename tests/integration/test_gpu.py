@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy
 import strict_device
+from strict_device import problem
 
 import newtonfl as nf
 from newtonfl import registry
@@ -22,17 +23,6 @@ from newtonfl.kernels.select import SELECT, largest
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 from newtonfl.objectives.multinomial import Multinomial
-
-
-def problem(like, loss=None, l2=1e-2):
-    draw = np.random.Generator(np.random.Philox(11))
-    rows = draw.standard_normal((60, 6))
-    labels = np.where(rows @ np.arange(6) + draw.standard_normal(60) > 0, 1.0, -1.0)
-    if isinstance(loss, Poisson):
-        labels = np.abs(labels) + 1
-    sizes = [13, 20, 7, 20]
-    return GLM(rows, labels, sizes, loss or Logistic(), 60, like=like, n_clients=4, ridge=l2, objective="test")
-
 
 METHODS = {name: make for name, make in registry.METHODS.items() if name != "newton-star"} | {
     "newton-star": lambda: nf.newton_star(optimum=nf.optimum(problem(np.zeros(0)))[0]),

@@ -14,7 +14,7 @@ import pytest
 from mpi_launch import launch, processes_with
 from reference_data import need
 
-PROGRAMS = Path(__file__).parent / "mpi_programs"
+PROGRAMS = Path(__file__).parents[1] / "support" / "mpi_programs"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

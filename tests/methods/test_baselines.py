@@ -7,7 +7,7 @@ import pytest
 import strict_device
 from cases import dense_glm, functions_problem
 from reference_data import logistic, recorded
-from test_gpu import problem as device_problem
+from strict_device import problem as device_problem
 
 import newtonfl as nf
 from newtonfl import registry

@@ -1,6 +1,6 @@
 """Packets: every form comes back, nothing corrupt gets through, and the bytes are those that were once agreed.
 
-``python tests/test_wire.py`` writes the golden packets anew: for a new form, or a new version of the protocol.
+``python tests/unit/test_wire.py`` writes the golden packets anew: for a new form, or a new version of the protocol.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from newtonfl.comm.coding import PRECISIONS, WireError
 from newtonfl.comm.messages import Dense, Indices, Message, Nothing, Sparse
 from newtonfl.comm.packets import EVERYONE, PARTS, VERSION, Kind, Packet, decode, encode, pack, unpack
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "support" / "golden"
 HEADER, SECTION = struct.Struct("<2sBBIIHHQI"), struct.Struct("<BBBBQ")
 
 

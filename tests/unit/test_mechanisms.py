@@ -395,7 +395,7 @@ def test_constants(vector_mechanism, a, b):
 
 
 @pytest.mark.parametrize(
-    "compressor, alpha, sizes, rates",
+    "compressor, alpha, sizes, memory_rates",
     [
         (TopK(5), "auto", [20, 4], [1, 1]),
         (TopK(5), "theory", [20, 5, 4], [1 - np.sqrt(0.75), 1, 1]),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from cases import dense_glm, glm, points, sparse_glm
-from test_coding import peak_of, read
+from decoding import peak_of, read
 
 from newtonfl.bases import Support
 from newtonfl.comm.coding import WireError, _to_bits, decode_indices

@@ -28,7 +28,7 @@ from newtonfl.datasets.fetch import KNOWN
 from newtonfl.objectives import losses
 from newtonfl.registry import METHODS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MODULES = [
     importlib.import_module(each.name)
     for each in pkgutil.walk_packages(nf.__path__, "newtonfl.")

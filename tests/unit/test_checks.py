@@ -23,7 +23,7 @@ from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import CBAG, CLAG, EF21, Marina, Mechanism, Memory
 from newtonfl.methods import Announcement, Method
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_readmes_own_compressor():

@@ -16,7 +16,7 @@ from reference_data import need
 
 from newtonfl.datasets.fetch import KNOWN
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 SECONDS = 120.0
 """What all notebooks may take together, on two cores."""

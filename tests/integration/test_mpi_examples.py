@@ -17,10 +17,10 @@ from mpi_launch import launch, mpiexec
 
 import newtonfl as nf
 
-FOLDER = Path(__file__).parents[1] / "mpi_examples"
+FOLDER = Path(__file__).parents[2] / "mpi_examples"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
 BATCH = FOLDER / "07_slurm.sbatch"
-RUNNER = Path(__file__).parent / "mpi_programs" / "examples.py"
+RUNNER = Path(__file__).parents[1] / "support" / "mpi_programs" / "examples.py"
 
 
 def test_they_are_numbered_short_and_listed():

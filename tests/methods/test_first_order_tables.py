@@ -15,7 +15,7 @@ import newtonfl as nf
 
 @pytest.fixture(scope="module")
 def tables():
-    path = Path(__file__).parent.parent / "benchmarks" / "first_order_tables.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "first_order_tables.py"
     spec = spec_from_file_location("first_order_tables", path)
     module = module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look there

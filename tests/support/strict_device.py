@@ -6,6 +6,8 @@ import array_api_strict as xp
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.losses import Logistic, Poisson
 
 HOST = xp.Device("CPU_DEVICE")
 DEVICE = xp.Device("device1")
@@ -42,3 +44,14 @@ def install(monkeypatch) -> None:
 def on_device() -> Array:
     """An empty array that names the library and the device."""
     return xp.asarray(np.zeros(0), device=DEVICE)
+
+
+def problem(like, loss=None, l2=1e-2):
+    """Sixty dense rows on four clients, held where `like` is."""
+    draw = np.random.Generator(np.random.Philox(11))
+    rows = draw.standard_normal((60, 6))
+    labels = np.where(rows @ np.arange(6) + draw.standard_normal(60) > 0, 1.0, -1.0)
+    if isinstance(loss, Poisson):
+        labels = np.abs(labels) + 1
+    sizes = [13, 20, 7, 20]
+    return GLM(rows, labels, sizes, loss or Logistic(), 60, like=like, n_clients=4, ridge=l2, objective="test")

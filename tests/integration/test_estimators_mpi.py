@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mpi_launch import launch
 
-PROGRAM = Path(__file__).parent / "mpi_programs" / "estimators.py"
+PROGRAM = Path(__file__).parents[1] / "support" / "mpi_programs" / "estimators.py"
 
 
 @pytest.fixture(scope="module")
