@@ -232,9 +232,9 @@ def _methods(args: argparse.Namespace) -> None:
         raise nearest("method", args.name, registry.METHODS)
     told = (inspect.getdoc(registry.METHODS[args.name]) or "").partition("\n\nExamples\n")[0]  # those are Python's
     print(f"{args.name}\n\n{told}\n")
-    print("Sockets:")
-    for socket, setting in registry.method(args.name).sockets().items():
-        print(f"  {socket:14}{setting}")
+    print("Components:")
+    for component, setting in registry.method(args.name).components().items():
+        print(f"  {component:14}{setting}")
     print("\nSettings (--set KEY=VALUE) and their defaults:")
     offered = registry.defaults(args.name)
     for key, value in offered.items():

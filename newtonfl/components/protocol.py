@@ -128,7 +128,7 @@ class Method(ABC):
     def settings(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
-    def sockets(self) -> dict[str, str]:
+    def components(self) -> dict[str, str]:
         """What the method is made of, for people."""
         return {}
 
@@ -157,7 +157,7 @@ class Method(ABC):
         """The clients' greetings, the set-up that is counted, and their first state."""
 
     @abstractmethod
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
         """The server's first state; it has a field ``x``."""
 
     @abstractmethod

@@ -20,7 +20,7 @@ from reference_data import logistic
 
 from newtonfl import registry
 from newtonfl.comm.messages import Choice, Dense, Levels, Message, Nothing, Sparse
-from newtonfl.components.model.base import ExactModel
+from newtonfl.components.model.sent import ExactModel
 from newtonfl.compressors import (
     BiasedRounding,
     Compressor,

@@ -20,7 +20,7 @@ from newtonfl.cli.main import main
 from newtonfl.comm.packets import Kind, Packet, encode
 from newtonfl.components.curvature.learned_rows import NewtonLearn
 from newtonfl.components.gradient.invariant import InvariantGradient
-from newtonfl.components.step.base import Plain
+from newtonfl.components.step.newton import Plain
 from newtonfl.core.random import SERVER, Key
 from newtonfl.methods import Descent, Method, ProblemConstants
 from newtonfl.objectives.base import Problem

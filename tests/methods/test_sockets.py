@@ -10,8 +10,9 @@ import newtonfl as nf
 from newtonfl import registry
 from newtonfl.components.curvature.learned_rows import NewtonLearn
 from newtonfl.components.participation import Participation
-from newtonfl.components.step.base import Shift, SingularStep
+from newtonfl.components.step.base import SingularStep
 from newtonfl.components.step.cubic import cubic_minimiser
+from newtonfl.components.step.newton import Shift
 from newtonfl.core.random import Key
 from newtonfl.methods.round import Descent
 

@@ -1,11 +1,11 @@
-"""The curvature socket: what is told of ∇²f_i."""
+"""The curvature component's interface: what clients send of ∇²f_i, and what the step gets of it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,27 +18,29 @@ from newtonfl.core.random import Key
 from newtonfl.objectives.base import Point, Problem
 
 ErrorNorm: TypeAlias = Literal["frobenius", "spectral"]
+Server = TypeVar("Server")
+Client = TypeVar("Client")
 
 
 @dataclass(frozen=True)
 class HessianEstimate:
-    """What the curvature socket hands the step.
+    """H and l, as the step gets them.
 
     Attributes
     ----------
-    hessian : array, shape (d, d)
-        The server's estimate of ∇²f, less the part of the ridge that the server adds.
+    matrix : array, shape (d, d)
+        H, the server's estimate of ∇²f, less the part of the ridge that the server adds.
     error : float
         l = (1/n) Σ l_i, where the step asked for it; else 0.
     """
 
-    hessian: Array
+    matrix: Array
     error: float
 
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """A curvature that hands the step P⁻¹ itself.
+    """P⁻¹ itself, as the step gets it from a curvature that forms no matrix.
 
     Attributes
     ----------
@@ -49,24 +51,91 @@ class Preconditioner:
     product: Callable[[Array], Array]
 
 
+StepMatrix: TypeAlias = HessianEstimate | Preconditioner | None
+"""What a curvature component gives the step; None where it has nothing to give."""
+
+
 @dataclass(frozen=True)
 class ErrorRequest:
-    """What the step wants to know of l_i = ‖H_i - ∇²f_i‖: in which norm (None: nothing), and whether in every round."""
+    """What the step asks of l_i = ‖H_i - ∇²f_i‖.
+
+    Attributes
+    ----------
+    norm : {"frobenius", "spectral"} or None
+        In which norm; None asks for nothing.
+    fresh : bool
+        Whether l_i must be of this round even where no Hessian is sent.
+    """
 
     norm: ErrorNorm | None
     fresh: bool
 
 
-class Curvature(ABC):
+@dataclass(frozen=True)
+class CurvatureRound:
+    """What the clients at hand know in a round when they encode their curvature.
+
+    Attributes
+    ----------
+    round : int
+        k.
+    point : Point
+        What they know at z; its problem holds these clients alone.
+    problem : Problem
+        Of all clients that this process holds.
+    chosen : numpy.ndarray of int64, or None
+        The positions of the clients at hand among those; None means all.
+    request : ErrorRequest
+        What the step asks of l_i.
+    coins : dict of str to bool
+        ξ^k.
+    key : Key
+        The round's random stream.
+    """
+
+    round: int
+    point: Point
+    problem: Problem
+    chosen: Array | None
+    request: ErrorRequest
+    coins: dict[str, bool]
+    key: Key
+
+
+class Curvature(ABC, Generic[Server, Client]):
     """How curvature reaches the server. Subclasses are frozen dataclasses.
+
+    `Server` and `Client` are the types of what the two sides remember; every field of a client's state has the clients'
+    axis first.
 
     Attributes
     ----------
     needs_convexity : bool
         Whether the f_i must be convex.
+    sends_hessians : bool
+        Whether the step gets a matrix that clients have sent of: what a Newton step needs.
+    preconditions : bool
+        Whether the step's direction is another than ∇f's.
+    measures_error : bool
+        Whether clients can send l_i = ‖H_i - ∇²f_i‖, for H + l·I.
+    keeps_matrices : bool
+        Whether each end can work out (H_i + l_i I)v of a client after its message: what invariants need.
+    starts_at_zero : bool
+        Whether H⁰ is 0, so that the first step's matrix may be singular.
     """
 
     needs_convexity: ClassVar[bool] = True
+    sends_hessians: ClassVar[bool] = True
+    preconditions: ClassVar[bool] = True
+    measures_error: ClassVar[bool] = False
+
+    @property
+    def keeps_matrices(self) -> bool:
+        return False
+
+    @property
+    def starts_at_zero(self) -> bool:
+        return False
 
     @property
     def bernoulli_probabilities(self) -> dict[str, float]:
@@ -74,78 +143,107 @@ class Curvature(ABC):
         return {}
 
     def resolved(self, problem: Problem) -> Self:
-        """This socket with every setting made definite; ValueError where one does not go with the problem."""
+        """This component with every setting made definite; ValueError where one does not go with the problem."""
         return self
 
     def gradients(self, problem: Problem) -> Coordinates:
-        """The coordinates in which the clients held here tell their gradients."""
+        """The coordinates in which the clients that `problem` holds send their gradients."""
         return Coordinates(np.full(len(problem.clients), problem.dim))
 
-    def server_gradient_coordinates(self, state: Any, facts: ProblemConstants) -> Coordinates:
-        """The same for all clients, on the server."""
-        return Coordinates(np.full(facts.n_clients, facts.dim))
+    def server_gradients(self, state: Server, constants: ProblemConstants) -> Coordinates:
+        """The same of all clients, on the server."""
+        return Coordinates(np.full(constants.n_clients, constants.dim))
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]: ...
+    def settings(self) -> dict[str, str | float]:
+        """Every setting by the name that the command line gives it."""
 
     @abstractmethod
-    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int: ...
+    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
+        """How many coordinates the `part` of a set-up message has, after the parts that are `decoded`; `dim` is d."""
 
     @abstractmethod
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
-        """The greetings and the first state of the clients held here."""
+    def reply_size(self, state: Server, part: str, client: int) -> int:
+        """How many coordinates the `part` of a reply of `client` has."""
 
     @abstractmethod
-    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> Any:
-        """The server's first state."""
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Client]:
+        """The set-up messages and the first state of the clients that `problem` holds, at `x0` (d,)."""
 
     @abstractmethod
-    def encode(
-        self, state: Any, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
-        coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], Any]:  # fmt: skip
-        """The parts of the clients at `point`: all held here, or those at the positions `chosen` of the `whole`."""
+    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> Server:
+        """The server's first state, from all set-up messages in client order and the clients' `weights` (n,)."""
 
     @abstractmethod
-    def aggregate(self, state: Any, replies: Replies, weights: Array) -> tuple[Any, HessianEstimate | None]:
-        """The server's state after the replies, and what the step shall use."""
-
-    def precondition(
-        self, state: Any, operator: HessianEstimate | None, anchor: GradientEstimate
-    ) -> tuple[Any, HessianEstimate | Preconditioner | None]:
-        """The state and what the step shall use, once the round's gradients are known too."""
-        return state, operator
+    def encode(self, state: Client, context: CurvatureRound) -> tuple[list[Parts], Client]:
+        """The replies' parts of the clients at hand, and their state after them."""
 
     @abstractmethod
-    def reply_size(self, state: Any, part: str, client: int) -> int: ...
+    def aggregate(self, state: Server, replies: Replies, weights: Array) -> tuple[Server, StepMatrix]:
+        """The server's state after the replies, whose `weights` have shape (replies,), and what the step shall use."""
+
+    def precondition(self, state: Server, hessian: StepMatrix, g: GradientEstimate) -> tuple[Server, StepMatrix]:
+        """The state and what the step shall use, once the round's gradient `g` is known too."""
+        return state, hessian
+
+    def hessian_product(self, state: Client, context: CurvatureRound, i: int, v: Array) -> Array:
+        """(H_i + l_i I)v, shape (d,), of the i-th client at hand.
+
+        Raises
+        ------
+        ValueError
+            Where no such matrix is kept.
+        """
+        raise ValueError(f"{type(self).__name__} keeps no matrix of a client")
+
+    def hessian_product_change(
+        self, before: Client, after: Client, context: CurvatureRound, parts: Parts, i: int, v: Array
+    ) -> Array:
+        """What the reply's `parts` have added to (H_i + l_i I)v of the i-th client at hand, on its side.
+
+        Raises
+        ------
+        ValueError
+            Where no such matrix is kept.
+        """
+        raise ValueError(f"{type(self).__name__} keeps no matrix of a client")
+
+    def server_product_change(self, before: Server, after: Server, replies: Replies, j: int, v: Array) -> Array:
+        """The same on the server's side, of the client that sent the j-th of the `replies`: the same bits.
+
+        Raises
+        ------
+        ValueError
+            Where no such matrix is kept.
+        """
+        raise ValueError(f"{type(self).__name__} keeps no matrix of a client")
 
 
 @dataclass(frozen=True)
-class NoCurvature(Curvature):
-    """Nothing is told of ∇²f: first-order methods."""
+class NoCurvature(Curvature[None, None]):
+    """Nothing is sent of ∇²f: first-order methods."""
 
-    needs_convexity = False
+    needs_convexity: ClassVar[bool] = False
+    sends_hessians: ClassVar[bool] = False
+    preconditions: ClassVar[bool] = False
 
     def settings(self) -> dict[str, str | float]:
         return {}
 
-    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
         return 0
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+    def reply_size(self, state: None, part: str, client: int) -> int:
+        return 0
+
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], None]:
         return [{} for _ in problem.clients], None
 
-    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> Any:
+    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> None:
         return None
 
-    def encode(
-        self, state: Any, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
-        coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], Any]:  # fmt: skip
-        return [{} for _ in point.problem.clients], None
+    def encode(self, state: None, context: CurvatureRound) -> tuple[list[Parts], None]:
+        return [{} for _ in context.point.problem.clients], None
 
-    def aggregate(self, state: Any, replies: Replies, weights: Array) -> tuple[Any, HessianEstimate | None]:
-        return state, None
-
-    def reply_size(self, state: Any, part: str, client: int) -> int:
-        return 0
+    def aggregate(self, state: None, replies: Replies, weights: Array) -> tuple[None, StepMatrix]:
+        return None, None

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from newtonfl.comm.packets import Parts
-from newtonfl.components.curvature.base import Curvature, ErrorRequest, HessianEstimate, Preconditioner
+from newtonfl.components.curvature.base import Curvature, CurvatureRound, Preconditioner, StepMatrix
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.components.step.base import SingularStep
+from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.mfac import MFAC, StaticMFAC
-from newtonfl.objectives.base import Point, Problem
+from newtonfl.objectives.base import Problem
 
 Over = Literal["aggregate", "clients"]
 Algorithm = Literal["dynamic", "static"]
 
 
 @dataclass(frozen=True)
-class FisherWindow(Curvature):
+class FisherWindow(Curvature[MFAC, None]):
     """P = λI + (1/m) Σ g_j g_jᵀ over the last m gradients that the server has (M-FAC, Frantar, Kurtic, Alistarh,
     arXiv 2107.03356). Nothing is sent for it, no Hessian is computed, and P is never formed.
 
@@ -37,7 +38,7 @@ class FisherWindow(Curvature):
     over : {"aggregate", "clients"}
         Whether ∇f as the server estimates it enters, one a round, as in the paper; or every client's own gradient as
         the server knows it, n a round in client order. The second is this library's own: it sends what the gradient
-        socket sends, and the server keeps the clients' gradients apart (n·d numbers).
+        component sends, and the server keeps the clients' gradients apart (n·d numbers).
     algorithm : {"dynamic", "static"}
         The paper's two: the window's products are kept and one row of them renewed, or all is worked out anew from the
         window's rows. The same numbers up to rounding, at other costs.
@@ -48,6 +49,7 @@ class FisherWindow(Curvature):
     over: Over = "aggregate"
     algorithm: Algorithm = "dynamic"
     needs_convexity: ClassVar[bool] = False
+    sends_hessians: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if isinstance(self.window, bool) or not isinstance(self.window, (int, np.integer)) or self.window < 1:
@@ -64,39 +66,33 @@ class FisherWindow(Curvature):
             "window": self.window, "dampening": self.dampening, "over": self.over, "algorithm": self.algorithm,
         }  # fmt: skip
 
-    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
         return 0
 
-    def init_clients(self, problem: Problem, x0: Any, key: Key) -> tuple[list[Parts], Any]:
+    def reply_size(self, state: MFAC, part: str, client: int) -> int:
+        return 0
+
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], None]:
         return [{} for _ in problem.clients], None
 
-    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Any) -> MFAC:
-        return MFAC(facts.dim, int(self.window), float(self.dampening), facts.like)
+    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> MFAC:
+        return MFAC(constants.dim, int(self.window), float(self.dampening), constants.like)
 
-    def encode(
-        self, state: Any, point: Point, whole: Problem, chosen: Any, round: int, wanted: ErrorRequest,
-        coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], Any]:  # fmt: skip
-        return [{} for _ in point.problem.clients], None
+    def encode(self, state: None, context: CurvatureRound) -> tuple[list[Parts], None]:
+        return [{} for _ in context.point.problem.clients], None
 
-    def aggregate(self, state: MFAC, replies: Replies, weights: Any) -> tuple[MFAC, HessianEstimate | None]:
+    def aggregate(self, state: MFAC, replies: Replies, weights: Array) -> tuple[MFAC, StepMatrix]:
         return state, None
 
-    def precondition(
-        self, state: MFAC, operator: HessianEstimate | None, anchor: GradientEstimate
-    ) -> tuple[MFAC, Preconditioner]:
+    def precondition(self, state: MFAC, hessian: StepMatrix, g: GradientEstimate) -> tuple[MFAC, Preconditioner]:
         try:
             if self.over == "clients":
-                assert anchor.each is not None
-                state.insert_all(anchor.each)
+                assert g.by_client is not None
+                state.insert_all(g.by_client)
             else:
-                state.insert(anchor.gradient)
+                state.insert(g.gradient)
             static = self.algorithm == "static"
-            return state, Preconditioner(
-                StaticMFAC(state.gradients, self.dampening).product if static else state.product
-            )
+            product = StaticMFAC(state.gradients, self.dampening).product if static else state.product
+            return state, Preconditioner(product)
         except ValueError as error:  # λ is lost beside such gradients: the run's failure, not the user's mistake
             raise SingularStep(str(error)) from None
-
-    def reply_size(self, state: Any, part: str, client: int) -> int:
-        return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias, get_args
+from typing import ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
@@ -11,13 +11,13 @@ from newtonfl.bases import Basis, Coordinates, Support, Symmetric, TriangleCoord
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense, Message
 from newtonfl.comm.packets import Parts
-from newtonfl.components.curvature.base import Curvature, ErrorRequest, HessianEstimate
+from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.mechanisms import Mechanism, Memory
-from newtonfl.objectives.base import Point, Problem
+from newtonfl.objectives.base import Problem
 
 Init: TypeAlias = Literal["hessian", "zero", "zero-total", "optimum"]
 
@@ -31,7 +31,7 @@ class ClientHessianState:
     memory : Memory
         H_i in the basis's coordinates, and the last target where the mechanism needs it.
     errors : numpy.ndarray, shape (n,)
-        l_i as it was told last.
+        l_i as it was sent last.
     """
 
     memory: Memory
@@ -47,9 +47,9 @@ class ServerHessianState:
     mean : array, shape (d(d + 1)/2,)
         Σ weight_i h_i in the basis's whole triangle.
     errors : numpy.ndarray, shape (n,)
-        l_i as it was told last.
+        l_i as it was sent last.
     coordinates : TriangleCoordinates
-        Of all clients, as their greetings told.
+        Of all clients, from their set-up messages.
     """
 
     mean: Array
@@ -58,8 +58,8 @@ class ServerHessianState:
 
 
 @dataclass(frozen=True)
-class LearnedHessian(Curvature):
-    """∇²f_i is learned in a basis by a mechanism: H_i ← what the mechanism told so far.
+class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
+    """∇²f_i is learned in a basis by a mechanism: H_i ← what the mechanism has sent so far.
 
     Parameters
     ----------
@@ -80,6 +80,7 @@ class LearnedHessian(Curvature):
     init: Init = "hessian"
     precision: Precision = "float64"
     optimum: tuple[float, ...] | None = None
+    measures_error: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.mechanism, Mechanism) or not isinstance(self.basis, Basis | None):
@@ -88,6 +89,14 @@ class LearnedHessian(Curvature):
             )
         if self.init not in get_args(Init):
             raise ValueError(f"init: given {self.init!r}, allowed are {', '.join(get_args(Init))}")
+
+    @property
+    def keeps_matrices(self) -> bool:
+        return self.mechanism.step_uses == "after"
+
+    @property
+    def starts_at_zero(self) -> bool:
+        return self.init in ("zero", "zero-total")
 
     @property
     def bernoulli_probabilities(self) -> dict[str, float]:
@@ -119,11 +128,11 @@ class LearnedHessian(Curvature):
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
         return coordinates.gradients()
 
-    def server_gradient_coordinates(self, state: ServerHessianState, facts: ProblemConstants) -> Coordinates:
+    def server_gradients(self, state: ServerHessianState, constants: ProblemConstants) -> Coordinates:
         return state.coordinates.gradients()
 
-    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
-        return self._basis.sizes(dim, part, heard)
+    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
+        return self._basis.sizes(dim, part, decoded)
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], ClientHessianState]:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
@@ -133,15 +142,12 @@ class LearnedHessian(Curvature):
             first = coordinates.coefficients(problem.at(start))
             # Powers of two would be a Hessian of their own; differences from then on bear them.
             first_precision: Precision = "float32" if self.precision == "natural" else self.precision
-            told = [
+            messages = [
                 coordinates.counted(Dense(values)).to_precision(first_precision)
                 for values in Blocks(to_host(first.values), first.offsets)
             ]
-            setup_messages = [
-                {**setup_message, "initial": message}
-                for setup_message, message in zip(setup_messages, told, strict=True)
-            ]
-            arrived = np.concatenate([message.coordinates()[1] for message in told])
+            setup_messages = [{**parts, "initial": m} for parts, m in zip(setup_messages, messages, strict=True)]
+            arrived = np.concatenate([message.coordinates()[1] for message in messages])
             first = first.replaced(to_device(arrived, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
@@ -154,52 +160,49 @@ class LearnedHessian(Curvature):
             -ridge if self.init == "zero-total" and not ridge_inside else 0 * ridge, like
         )
 
-    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerHessianState:
-        coordinates = self._basis.from_setup(facts.dim, setup_messages)
-        mean = zeros(coordinates.total_size, facts.like)
+    def init_server(
+        self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array
+    ) -> ServerHessianState:
+        coordinates = self._basis.from_setup(constants.dim, setup_messages)
+        mean = zeros(coordinates.total_size, constants.like)
         if self.init in ("hessian", "optimum"):
-            told = [setup_message["initial"] for setup_message in setup_messages]
+            first = [parts["initial"] for parts in setup_messages]
         else:
-            blocks = self._zero(coordinates, facts.ridge, facts.ridge_inside, np.zeros(0))
-            told = [Dense(values) for values in blocks]
-        mean = coordinates.accumulate(mean, told, weights)
-        return ServerHessianState(mean, np.zeros(facts.n_clients), coordinates)
+            blocks = self._zero(coordinates, constants.ridge, constants.ridge_inside, np.zeros(0))
+            first = [Dense(values) for values in blocks]
+        mean = coordinates.accumulate(mean, first, weights)
+        return ServerHessianState(mean, np.zeros(constants.n_clients), coordinates)
 
     def coordinates(self, whole: Problem, chosen: Array | None) -> TriangleCoordinates:
         """The coordinates of the clients held here, or of those at the positions `chosen`."""
         prepared: TriangleCoordinates = whole.prepare(self._basis)
         return prepared if chosen is None else prepared.take(chosen)
 
-    def encode(
-        self, state: ClientHessianState, point: Point, whole: Problem, chosen: Array | None, round: int,
-        wanted: ErrorRequest, coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], ClientHessianState]:  # fmt: skip
-        coordinates, clients = self.coordinates(whole, chosen), point.problem.clients
-        coin = coins.get("curvature", True)
+    def encode(self, state: ClientHessianState, context: CurvatureRound) -> tuple[list[Parts], ClientHessianState]:
+        coordinates, clients = self.coordinates(context.problem, context.chosen), context.point.problem.clients
+        coin, request, mechanism = context.coins.get("curvature", True), context.request, self.mechanism
         # Newton-3PC takes its first step with H⁰ itself (arXiv 2206.03588, Algorithm 1): no message yet.
-        first = round == 0 and bool(self.mechanism.estimate_rates(coordinates.sizes).any())
-        silent = first or self.mechanism.skips(coin)
-        measured = wanted.norm is not None and (wanted.fresh or not silent or round == 0)
-        if silent and not measured and not (first and self.mechanism.needs_previous):
+        first = context.round == 0 and bool(mechanism.estimate_rates(coordinates.sizes).any())
+        silent = first or mechanism.skips(coin)
+        measured = request.norm is not None and (request.fresh or not silent or context.round == 0)
+        if silent and not measured and not (first and mechanism.needs_previous):
             return [{} for _ in clients], state
-        target = coordinates.coefficients(point)
+        target = coordinates.coefficients(context.point)
         if silent:
             parts: list[Parts] = [{} for _ in clients]
             residual = target - state.memory.estimate
-            memory = replace(state.memory, target=target if self.mechanism.needs_previous else None)
+            memory = replace(state.memory, target=target if mechanism.needs_previous else None)
         else:
-            sent = self.mechanism.send(state.memory, target, coordinates, clients, key, coin)
+            sent = mechanism.send(state.memory, target, coordinates, clients, context.key, coin)
             parts = [{"curvature": message} for message in sent.messages]
             memory, residual = sent.memory, sent.residual
         if not measured:
             return parts, ClientHessianState(memory, state.errors)
-        norms = coordinates.spectral_norms(residual) if wanted.norm == "spectral" else coordinates.norms(residual)
+        norms = coordinates.spectral_norms(residual) if request.norm == "spectral" else coordinates.norms(residual)
         errors = to_host(norms)
         # The papers do not count l_i.
-        scalars = [Dense(error, formula_bits=0) for error in errors[:, None]]
-        return [{**part, "error": s} for part, s in zip(parts, scalars, strict=True)], ClientHessianState(
-            memory, errors
-        )
+        l = [Dense(error, formula_bits=0) for error in errors[:, None]]  # noqa: E741 - the papers' letter
+        return [{**p, "error": e} for p, e in zip(parts, l, strict=True)], ClientHessianState(memory, errors)
 
     def aggregate(
         self, state: ServerHessianState, replies: Replies, weights: Array
@@ -207,30 +210,45 @@ class LearnedHessian(Curvature):
         mean = estimate = state.mean
         errors = state.errors
         if replies.parts and "curvature" in replies.parts[0]:
-            told = replies.messages("curvature")
-            mean, estimate = self.mechanism.receive(mean, told, state.coordinates, weights, replies.clients)
+            messages = replies.messages("curvature")
+            mean, estimate = self.mechanism.receive(mean, messages, state.coordinates, weights, replies.clients)
         if replies.parts and "error" in replies.parts[0]:
             errors = errors.copy()
             errors[replies.clients] = replies.scalars("error")
         everyone = np.full(len(errors), 1.0 / len(errors))
-        operator = HessianEstimate(state.coordinates.square(estimate), float(np.sum(everyone * errors)))
-        return ServerHessianState(mean, errors, state.coordinates), operator
+        hessian = HessianEstimate(state.coordinates.square(estimate), float(np.sum(everyone * errors)))
+        return ServerHessianState(mean, errors, state.coordinates), hessian
 
-    def hessian_product(self, learner: ClientHessianState, coordinates: TriangleCoordinates, i: int, v: Array) -> Array:
-        """(H_i + l_i I) v of the i-th of some clients, shape (d,)."""
-        return coordinates.apply(i, learner.memory.estimate[i], v) + float(learner.errors[i]) * v
+    def hessian_product(self, state: ClientHessianState, context: CurvatureRound, i: int, v: Array) -> Array:
+        coordinates = self.coordinates(context.problem, context.chosen)
+        return coordinates.apply(i, state.memory.estimate[i], v) + float(state.errors[i]) * v
 
     def hessian_product_change(
+        self, before: ClientHessianState, after: ClientHessianState, context: CurvatureRound, parts: Parts, i: int,
+        v: Array,
+    ) -> Array:  # fmt: skip
+        coordinates = self.coordinates(context.problem, context.chosen)
+        error = float(after.errors[i] - before.errors[i])
+        return self.message_product(coordinates, i, parts.get("curvature"), error, v)
+
+    def server_product_change(
+        self, before: ServerHessianState, after: ServerHessianState, replies: Replies, j: int, v: Array
+    ) -> Array:
+        client = int(replies.clients[j])
+        error = float(after.errors[client] - before.errors[client])
+        return self.message_product(after.coordinates, client, replies.parts[j].get("curvature"), error, v)
+
+    def message_product(
         self, coordinates: TriangleCoordinates, i: int, message: Message | None, error: float, v: Array
     ) -> Array:
-        """What a message and l_i's change `error` add to (H_i + l_i I) v: both ends work it out alike."""
+        """What a `message` and l_i's change `error` add to (H_i + l_i I)v: both ends work it out alike."""
         change = error * v
         if message is None:
             return change
         indices, values = coordinates.decode(message)
-        rate = float(self.mechanism.memory_rates(coordinates.sizes[i : i + 1])[0])
+        memory_rate = float(self.mechanism.memory_rates(coordinates.sizes[i : i + 1])[0])
         whole = np.zeros(int(coordinates.sizes[i]))
-        whole[slice(None) if indices is None else indices] = rate * values
+        whole[slice(None) if indices is None else indices] = memory_rate * values
         return change + coordinates.apply(i, to_device(whole, v), v)
 
     def reply_size(self, state: ServerHessianState, part: str, client: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from newtonfl.bases import Coordinates, Symmetric, TriangleCoordinates
 from newtonfl.comm.messages import FLOAT_BITS, Dense, LowRank, Message
 from newtonfl.comm.packets import Parts
-from newtonfl.components.curvature.base import Curvature, ErrorRequest, HessianEstimate
+from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
@@ -42,12 +42,12 @@ class ServerRowsState:
 
 
 @dataclass(frozen=True)
-class NewtonLearn(Curvature):
+class NewtonLearn(Curvature[ServerRowsState, Memory]):
     """H_i = Σ_j h_ij a_ij a_ijᵀ with h_i ← [h_i + η C(h_i(z) - h_i)]₊: NL1's curvature (Algorithm 1).
 
     h_ij(z) = w_ij φ″(a_ijᵀz), w_ij the row's weight in f_i: 1/m on the papers' equal blocks. The clients keep h_i; the
-    server hears the rows whose h_ij moved and by how much, and keeps H alone. H is used before this round's message.
-    Nobody may be missing from a round.
+    server receives the rows whose h_ij moved and by how much, and keeps H alone. H is used before this round's message.
+    Nobody may be away in a round.
 
     Parameters
     ----------
@@ -82,43 +82,40 @@ class NewtonLearn(Curvature):
         setup_messages: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
         return setup_messages, Memory(_curvatures(point))
 
-    def encode(
-        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
-        coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], Memory]:  # fmt: skip
-        problem = _rows_and_loss(point.problem)
+    def encode(self, state: Memory, context: CurvatureRound) -> tuple[list[Parts], Memory]:
+        problem = _rows_and_loss(context.point.problem)
         before, space = state.estimate, Coordinates(state.estimate.sizes)
         copy = Memory(before.replaced(before.values + 0.0))
-        sent = self.mechanism.send(copy, _curvatures(point), space, problem.clients, key)
+        sent = self.mechanism.send(copy, _curvatures(context.point), space, problem.clients, context.key)
         after = before.replaced(self._kept(sent.memory.estimate.values, problem))
         # After the positive part: what the server adds is what h_i has moved by.
-        change = Blocks(to_host((after - before).values), before.offsets)
+        changes = Blocks(to_host((after - before).values), before.offsets)
         parts: list[Parts] = [
-            {"curvature": _told(problem, i, moved, message)}
-            for i, (moved, message) in enumerate(zip(change, sent.messages, strict=True))
+            {"curvature": _rows_message(problem, i, change, message)}
+            for i, (change, message) in enumerate(zip(changes, sent.messages, strict=True))
         ]
         return parts, Memory(after)
 
     # -- the server
 
-    def setup_sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
         return triangle(dim).size
 
     def reply_size(self, state: ServerRowsState, part: str, client: int) -> int:
         return 1 if part == "bound" else state.coordinates.total_size
 
-    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
-        coordinates = Symmetric(isometric=False).from_setup(facts.dim, setup_messages)
-        nothing = zeros(coordinates.total_size, facts.like)
-        mean = coordinates.accumulate(nothing, [setup_message["initial"] for setup_message in setup_messages], weights)
+    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
+        coordinates = Symmetric(isometric=False).from_setup(constants.dim, setup_messages)
+        nothing = zeros(coordinates.total_size, constants.like)
+        mean = coordinates.accumulate(nothing, [parts["initial"] for parts in setup_messages], weights)
         return ServerRowsState(mean, nothing, coordinates)
 
     def aggregate(
         self, state: ServerRowsState, replies: Replies, weights: Array
     ) -> tuple[ServerRowsState, HessianEstimate]:
-        operator = HessianEstimate(state.coordinates.square(self._estimate(state, replies)), 0.0)
+        hessian = HessianEstimate(state.coordinates.square(self._estimate(state, replies)), 0.0)
         mean = state.coordinates.accumulate(state.mean + 0.0, replies.messages("curvature"), weights)
-        return replace(state, mean=mean), operator
+        return replace(state, mean=mean), hessian
 
     def _estimate(self, state: ServerRowsState, replies: Replies) -> Array:
         """The step's matrix, packed."""
@@ -129,9 +126,9 @@ class NewtonLearn(Curvature):
 class Majorised(NewtonLearn):
     """βA - 2γS ⪰ ∇²f(z), A = H + 2γS: the curvature of NL2 and CNL (Algorithms 2 and 3).
 
-    β = max_ij (h_ij(z) + 2γw_ij)/(h_ij + 2γw_ij), of which client i tells its β_i; h_i moves without a positive part.
+    β = max_ij (h_ij(z) + 2γw_ij)/(h_ij + 2γw_ij), of which client i sends its β_i; h_i moves without a positive part.
     The papers suppose abs(h_ij) ≤ γw_ij, which holds by itself for Rand-K and Top-K; h_ij is clipped there where
-    another compressor overshoots, so that the bound always holds. S is told once, when the clients join.
+    another compressor overshoots, so that the bound always holds. S is sent once, at the set-up.
 
     Parameters
     ----------
@@ -156,16 +153,11 @@ class Majorised(NewtonLearn):
         setup_messages, state = super().init_clients(problem, x0, key)
         glm = _rows_and_loss(problem)
         grams = _each(glm.rows.grams(glm.row_weights))
-        return [
-            {**setup_message, "gram": gram} for setup_message, gram in zip(setup_messages, grams, strict=True)
-        ], state
+        return [{**message, "gram": gram} for message, gram in zip(setup_messages, grams, strict=True)], state
 
-    def encode(
-        self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
-        coins: dict[str, bool], key: Key,
-    ) -> tuple[list[Parts], Memory]:  # fmt: skip
-        bounds = [Dense(bound) for bound in to_host(self._bounds(state.estimate, point))[:, None]]
-        parts, state = super().encode(state, point, whole, chosen, round, wanted, coins, key)
+    def encode(self, state: Memory, context: CurvatureRound) -> tuple[list[Parts], Memory]:
+        bounds = [Dense(bound) for bound in to_host(self._bounds(state.estimate, context.point))[:, None]]
+        parts, state = super().encode(state, context)
         return [{**part, "bound": bound} for part, bound in zip(parts, bounds, strict=True)], state
 
     def _bounds(self, h: Blocks, point: Point) -> Array:
@@ -176,10 +168,10 @@ class Majorised(NewtonLearn):
         ratios = xp.where(counts, (_curvatures(point).values + 2.0 * self.gamma * weights) / least, 0.0)
         return xp.stack([xp.max(xp.concat([block, zeros(1, block)])) for block in h.replaced(ratios)])
 
-    def init_server(self, facts: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
-        state = super().init_server(facts, setup_messages, weights)
-        told = [setup_message["gram"] for setup_message in setup_messages]
-        return replace(state, gram=state.coordinates.accumulate(state.gram, told, weights))
+    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
+        state = super().init_server(constants, setup_messages, weights)
+        grams = [parts["gram"] for parts in setup_messages]
+        return replace(state, gram=state.coordinates.accumulate(state.gram, grams, weights))
 
     def _estimate(self, state: ServerRowsState, replies: Replies) -> Array:
         beta = float(replies.scalars("bound").max())
@@ -205,8 +197,8 @@ def _each(packed: Blocks) -> list[Message]:
     return [Dense(values) for values in Blocks(to_host(packed.values), packed.offsets)]
 
 
-def _told(problem: GLM, i: int, change: Array, sent: Message) -> Message:
-    """Σ_j change_j a_ij a_ijᵀ of the i-th client held here, of whose rows the compressor `sent` word.
+def _rows_message(problem: GLM, i: int, change: Array, sent: Message) -> Message:
+    """Σ_j change_j a_ij a_ijᵀ of the i-th client held here, of whose rows the compressor has `sent` some.
 
     The rows that moved, each times √abs(change_j), where they are no more numbers than the matrix; else the matrix.
     The papers count the compressor's bits, and d numbers for each row that it chose, moved or not.

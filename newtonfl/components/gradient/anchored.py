@@ -1,4 +1,4 @@
-"""Gradients told whole, lazily or by a mechanism: the socket of FedNL and Newton-3PC, and of the EF21 family."""
+"""Gradients sent whole, lazily or by a mechanism: the component of FedNL and Newton-3PC, and of the EF21 family."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Dense, Message
 from newtonfl.comm.packets import Parts
 from newtonfl.components.client_state import put_clients, take_clients
-from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext, with_ridge
-from newtonfl.components.gradient.oracle import Full, Source
+from newtonfl.components.context import ClientRound, ServerRound
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
+from newtonfl.components.gradient.oracle import Full, Oracle
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
@@ -26,13 +27,14 @@ Init = Literal["zero", "gradient"]
 
 @dataclass
 class ClientGradientState:
-    """What the clients remember of the gradients that they have told.
+    """What the clients remember of the gradients that they have sent.
 
     Attributes
     ----------
     memory : Memory
-    source : object
-        The source's own state.
+        h_i, and what else the mechanism remembers.
+    oracle : state of the oracle
+        What the oracle remembers; its own type, which this component does not look into.
     errors : Blocks or None
         e_i: what compression has left out so far.
     scale : array, shape (n,), or None
@@ -40,20 +42,21 @@ class ClientGradientState:
     """
 
     memory: Memory
-    source: Any
+    oracle: object
     errors: Blocks | None
     scale: Array | None
 
 
 @dataclass
 class ServerGradientState:
-    """The server's side of gradients that are told.
+    """The server's side of gradients that are sent.
 
     Attributes
     ----------
     mean : array, shape (d,)
         Σ weight_i h_i.
-    anchor : GradientEstimate or None
+    estimate : GradientEstimate or None
+        (w, ∇f(w)) of the last round; None before the first.
     weights : numpy.ndarray, shape (n,)
         w_i, of the sum 1.
     copies : Blocks or None
@@ -61,32 +64,32 @@ class ServerGradientState:
     """
 
     mean: Array
-    anchor: GradientEstimate | None
+    estimate: GradientEstimate | None
     weights: Array
     copies: Blocks | None
 
 
 @dataclass(frozen=True)
-class AnchoredGradient(Gradient):
+class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
     """∇f_i at the last z at which the server's coin ξ fell on heads: there w = z; x⁺ = w - P⁻¹∇f(w).
 
-    On tails nothing is told. The papers write g = P(z - w) + ∇f(w) and x⁺ = z - P⁻¹g, which is the same point
+    On tails nothing is sent. The papers write g = P(z - w) + ∇f(w) and x⁺ = z - P⁻¹g, which is the same point
     (FedNL-BC, arXiv 2106.02969, Algorithm 5; BL1, arXiv 2111.01847; Newton-3PC-BC, arXiv 2206.03588).
 
     Parameters
     ----------
     mechanism : Mechanism or None
-        How ∇f_i is told; None sends it whole.
+        How ∇f_i is sent; None sends it whole.
     p : float
         How likely heads are; 1 sends every gradient. Round 0 always does.
-    source : Source
+    oracle : Oracle
         What a client takes for its gradient.
     init : {"zero", "gradient"}
-        Where the mechanism begins: h_i = 0, or h_i = ∇f_i(x⁰), told whole in round 0.
+        Where the mechanism begins: h_i = 0, or h_i = ∇f_i(x⁰), sent whole in round 0.
     errors : bool
         Whether what a message leaves out is added to the next target: classical error feedback, e_i.
     weigh : {"equal", "smoothness"}
-        Whether client i counts 1/n, or w_i = L_i/ΣL_j and tells of ∇f_i/(n w_i); round 0 tells it n·w_i.
+        Whether client i counts 1/n, or w_i = L_i/ΣL_j and sends ∇f_i/(n w_i); round 0 tells it n·w_i.
     copies : bool
         Whether the server keeps every h_i (n·d numbers).
     whole : Compressor
@@ -95,7 +98,7 @@ class AnchoredGradient(Gradient):
 
     mechanism: Mechanism | None = None
     p: float = 1.0
-    source: Source = field(default_factory=Full)
+    oracle: Oracle[Any] = field(default_factory=Full)
     init: Init = "zero"
     errors: bool = False
     weigh: Literal["equal", "smoothness"] = "equal"
@@ -107,7 +110,7 @@ class AnchoredGradient(Gradient):
 
     @property
     def partial(self) -> bool:  # type: ignore[override]
-        """What h_i was told stays true while client i is away, unless its mechanism compares with the last round."""
+        """h_i stays true while client i is away, unless its mechanism compares with the last round."""
         return self.mechanism is not None and not self.mechanism.needs_previous and self.p == 1.0
 
     @property
@@ -116,7 +119,7 @@ class AnchoredGradient(Gradient):
         return ({"anchor": self.p} if self.p < 1 else {}) | ({"gradient": mechanism} if mechanism else {})
 
     def resolved(self, problem: Problem) -> Self:
-        self.source.check(problem)
+        self.oracle.check(problem)
         if self.weigh == "smoothness":
             try:
                 _ = problem.client_smoothness
@@ -129,107 +132,110 @@ class AnchoredGradient(Gradient):
         n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
         errors = nothing.replaced(nothing.values + 0.0) if self.errors else None
         scale = None if self.weigh == "equal" else zeros(n, x0)
-        return ClientGradientState(Memory(nothing), self.source.init_clients(x0, n), errors, scale)
+        return ClientGradientState(Memory(nothing), self.oracle.init_clients(x0, n), errors, scale)
 
     def encode(
-        self, state: ClientGradientState, point: Point, scene: RoundContext, round: int
+        self, state: ClientGradientState, point: Point, context: ClientRound
     ) -> tuple[list[Parts], ClientGradientState]:
-        clients, coin = point.problem.clients, scene.coins.get("gradient", True)
-        skips = not self._begins(round) and self.mechanism is not None and self.mechanism.skips(coin)
-        if not scene.coins.get("anchor", True) or (skips and not self.source.remembers):
+        clients, coin = point.problem.clients, context.coins.get("gradient", True)
+        first = self._is_first(context.round)
+        skips = not first and self.mechanism is not None and self.mechanism.skips(coin)
+        if not context.coins.get("anchor", True) or (skips and not self.oracle.remembers):
             return [{} for _ in clients], state
-        gradient, source = self.source.draw(state.source, point, scene.key, round)
+        gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
         if skips:
-            return [{} for _ in clients], replace(state, source=source)
+            return [{} for _ in clients], replace(state, oracle=oracle)
         scale = state.scale
         if scale is not None:
-            if round == 0:
-                told = [scene.told[int(i)]["scale"].coordinates()[1] for i in clients]
-                scale = to_device(np.concatenate([np.zeros(0), *told]), scale)
+            if context.round == 0:
+                numbers = [context.to_one[int(i)]["scale"].coordinates()[1] for i in clients]
+                scale = to_device(np.concatenate([np.zeros(0), *numbers]), scale)
             gradient = gradient / scale[:, None]
-        target = scene.space.of_gradients(gradient)
+        target = context.space.of_gradients(gradient)
         if state.errors is not None:
             target = target.replaced(target.values + state.errors.values)
         if self.mechanism is None:
-            messages = self._whole(scene, target, clients)
+            messages = self._whole(context, target, clients)
             memory, errors = state.memory, state.errors
-        elif self._begins(round):
-            messages = self._whole(scene, target, clients)
+        elif first:
+            messages = self._whole(context, target, clients)
             nothing = state.memory.estimate.replaced(0.0 * state.memory.estimate.values)
-            begun = scene.space.add(nothing, messages, np.ones(len(messages)))
-            memory = Memory(begun, target if self.mechanism.needs_previous else None)
-            errors = state.errors and target - begun
+            estimate = context.space.add(nothing, messages, np.ones(len(messages)))
+            last = target if self.mechanism.needs_previous else None
+            memory = replace(state.memory, estimate=estimate, target=last)
+            errors = state.errors and target - estimate
         else:
-            sent = self.mechanism.send(state.memory, target, scene.space, clients, scene.key, coin)
+            sent = self.mechanism.send(state.memory, target, context.space, clients, context.key, coin)
             messages, memory = sent.messages, sent.memory
             errors = state.errors and sent.residual
-        return [{"gradient": message} for message in messages], ClientGradientState(memory, source, errors, scale)
+        return [{"gradient": message} for message in messages], ClientGradientState(memory, oracle, errors, scale)
 
-    def _begins(self, round: int) -> bool:
+    def _is_first(self, round: int) -> bool:
         return round == 0 and self.init == "gradient"
 
-    def _whole(self, scene: RoundContext, target: Blocks, clients: Array) -> list[Message]:
-        return scene.space.compress(self.whole, target, clients, scene.key)
+    def _whole(self, context: ClientRound, target: Blocks, clients: Array) -> list[Message]:
+        return context.space.compress(self.whole, target, clients, context.key)
 
-    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerGradientState:
-        weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
+    def init_server(self, constants: ProblemConstants, x0: Array) -> ServerGradientState:
+        weights = np.full(constants.n_clients, 1.0 / constants.n_clients)
         if self.weigh == "smoothness":
-            each = facts.client_smoothness() + (float(facts.ridge.max()) if facts.ridge_inside else 0.0)
-            weights = each / each.sum() if each.any() else weights
-        copies = Blocks.of([zeros(facts.dim, facts.like) for _ in weights]) if self.copies else None
-        return ServerGradientState(zeros(facts.dim, facts.like), None, weights, copies)
+            inside = float(constants.ridge.max()) if constants.ridge_inside else 0.0
+            smoothness = constants.client_smoothness() + inside
+            weights = smoothness / smoothness.sum() if smoothness.any() else weights
+        copies = Blocks.of([zeros(constants.dim, constants.like) for _ in weights]) if self.copies else None
+        return ServerGradientState(zeros(constants.dim, constants.like), None, weights, copies)
 
-    def announce(self, state: ServerGradientState, facts: ProblemConstants, round: int) -> dict[int, Parts]:
+    def announce(self, state: ServerGradientState, constants: ProblemConstants, round: int) -> dict[int, Parts]:
         if self.weigh == "equal" or round > 0:
             return {}
-        # A client without curvature has a gradient that does not change, and no say: any scale will do.
-        scales = np.where(state.weights > 0, facts.n_clients * state.weights, 1.0)
+        # A client without curvature has a gradient that does not change, and no weight: any scale will do.
+        scales = np.where(state.weights > 0, constants.n_clients * state.weights, 1.0)
         return {i: {"scale": Dense(scale[None])} for i, scale in enumerate(scales)}
 
     def aggregate(
-        self, state: ServerGradientState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+        self, state: ServerGradientState, replies: Replies, context: ServerRound, constants: ProblemConstants
     ) -> tuple[ServerGradientState, GradientEstimate]:
-        if not scene.coins.get("anchor", True) and state.anchor is not None:
-            return state, state.anchor
+        if not context.coins.get("anchor", True) and state.estimate is not None:
+            return state, state.estimate
         mean = estimate = state.mean
         copies, weights = state.copies, state.weights[replies.clients]
-        told = [parts["gradient"] for parts in replies.parts if "gradient" in parts]  # all tell, or none
-        begins = self.mechanism is None or self._begins(scene.key.round)
-        if begins:
-            mean = estimate = scene.space.accumulate(zeros(facts.dim, facts.like), told, weights)
-        elif told:
+        messages = [parts["gradient"] for parts in replies.parts if "gradient" in parts]  # all send, or none
+        first = self.mechanism is None or self._is_first(context.round)
+        if first:
+            mean = estimate = context.space.accumulate(zeros(constants.dim, constants.like), messages, weights)
+        elif messages:
             assert self.mechanism is not None
-            sampling_scale = 1.0 / scene.share if self.mechanism.averages_over_sample else 1.0
-            mean, estimate = self.mechanism.receive(mean, told, scene.space, weights, replies.clients, sampling_scale)
-        if copies is not None and told:
-            copies = self._copied(copies, told, replies.clients, scene.space, begins)
-        z = scene.point
-        assert z is not None
-        each = None
+            scale = 1.0 / context.share if self.mechanism.averages_over_sample else 1.0
+            mean, estimate = self.mechanism.receive(mean, messages, context.space, weights, replies.clients, scale)
+        if copies is not None and messages:
+            copies = self._copied(copies, messages, replies.clients, context.space, first)
+        z, by_client = context.point, None
         if copies is not None:
-            rows = namespace(copies.values).reshape(copies.values, (facts.n_clients, facts.dim))
-            each = with_ridge(rows, z, facts)
-        anchor = GradientEstimate(z, with_ridge(estimate, z, facts), each)
-        return ServerGradientState(mean, anchor, state.weights, copies), anchor
+            rows = namespace(copies.values).reshape(copies.values, (constants.n_clients, constants.dim))
+            by_client = with_ridge(rows, z, constants)
+        g = GradientEstimate(z, with_ridge(estimate, z, constants), by_client)
+        return ServerGradientState(mean, g, state.weights, copies), g
 
-    def _copied(self, copies: Blocks, told: list[Message], clients: Array, space: Coordinates, begins: bool) -> Blocks:
-        of_these, heard = space.take(clients), take_clients(copies, clients)
-        memory_rates = np.ones(len(told))
-        if begins:
-            heard = heard.replaced(0.0 * heard.values)
+    def _copied(
+        self, copies: Blocks, messages: list[Message], clients: Array, space: Coordinates, first: bool
+    ) -> Blocks:
+        """Every h_i after the messages of the `clients`."""
+        of_these, before = space.take(clients), take_clients(copies, clients)
+        memory_rates = np.ones(len(messages))
+        if first:
+            before = before.replaced(0.0 * before.values)
         elif self.mechanism is not None:
             memory_rates = self.mechanism.memory_rates(of_these.sizes)
-        moved: Blocks = put_clients(copies, clients, of_these.add(heard, told, memory_rates))
-        return moved
+        after: Blocks = put_clients(copies, clients, of_these.add(before, messages, memory_rates))
+        return after
 
     def settings(self) -> dict[str, str | float]:
-        told = self.mechanism.spoken if self.mechanism else "exact"
-        return {"gradient": told, "gradient_p": self.p}
+        return {"gradient": self.mechanism.spoken if self.mechanism else "exact", "gradient_p": self.p}
 
-    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
+    def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         if self.mechanism is None:
             return 1.0, 0.0
-        a, b = self.mechanism.constants(facts.dim)
+        a, b = self.mechanism.constants(constants.dim)
         if share == 1.0:
             return a, b
         # Who is away keeps h_i: ‖h - x‖² ≤ (1 + ρ)‖h - y‖² + (1 + 1/ρ)‖x - y‖², with the ρ that makes B/A least.

@@ -1,85 +1,57 @@
-"""The gradient socket: what is told of ∇f_i, and the anchor from which the server steps."""
+"""The gradient component's interface: what clients send of ∇f_i, and the point from which the server steps."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Self, TypeVar
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.packets import Parts
+from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device
-from newtonfl.core.random import Key
 from newtonfl.objectives.base import Point, Problem
+
+Server = TypeVar("Server")
+Client = TypeVar("Client")
 
 
 @dataclass(frozen=True)
 class GradientEstimate:
-    """What the gradient socket hands the step: x⁺ = point - P⁻¹ gradient.
+    """(w, ∇f(w)), as the step gets it: x⁺ = w - P⁻¹∇f(w).
 
     Attributes
     ----------
-    point, gradient : array, shape (d,)
-    each : array, shape (n, d), or None
+    point : array, shape (d,)
+        w.
+    gradient : array, shape (d,)
+        ∇f(w), or an estimate of it, the ridge included.
+    by_client : array, shape (n, d), or None
         Every client's own gradient, where the server keeps them apart.
     """
 
     point: Array
     gradient: Array
-    each: Array | None = None
+    by_client: Array | None = None
 
 
-@dataclass(frozen=True)
-class RoundContext:
-    """What the gradient socket may look at in a round.
-
-    Attributes
-    ----------
-    space : Coordinates
-        In which gradients are told: of the clients at hand (clients' side), of all (server's side).
-    seen : array
-        z: (d,), or on the server's side (replies, d).
-    coins : dict of str to bool
-        The server's coins of this round.
-    key : Key
-    applied : callable
-        Clients' side: i → (H_i + l_i I) v for the estimate that the step uses. Not for all sockets.
-    hessian_product_change : callable
-        (j, v) → what this round's curvature message and l of the j-th client (reply) have added to (H + l I) v.
-    told : dict of int to Parts
-        Clients' side: what the server told single clients.
-    point : array, shape (d,), or None
-        Server's side: where the step begins.
-    share : float
-        Server's side: how likely a client is to take part in this round.
-    """
-
-    space: Coordinates
-    seen: Array
-    coins: dict[str, bool]
-    key: Key
-    hessian_product: Callable[[int, Array], Array]
-    hessian_product_change: Callable[[int, Array], Array]
-    told: dict[int, Parts] = field(default_factory=dict)
-    point: Array | None = None
-    share: float = 1.0
-
-
-class Gradient(ABC):
+class Gradient(ABC, Generic[Server, Client]):
     """How gradients reach the server. Subclasses are frozen dataclasses.
+
+    `Server` and `Client` are the types of what the two sides remember; every field of a client's state has the clients'
+    axis first.
 
     Attributes
     ----------
     partial : bool
         Whether clients may be missing from a round.
     invariant : bool
-        Whether it hands on an invariant of a learned Hessian, and so needs step=shift.
-    hears_all : bool
-        Whether clients that do not speak hear all the same.
+        Whether it sends an invariant of a learned Hessian, and so needs step=shift.
+    reaches_all : bool
+        Whether clients that do not reply receive the announcement all the same.
     p : float
-        How likely a round tells a client's gradient.
+        How likely a round sends a client's gradient.
     """
 
     partial: bool = False
@@ -93,39 +65,40 @@ class Gradient(ABC):
         return {}
 
     def requires_all(self, coins: dict[str, bool]) -> bool:
-        """Whether these coins ask every client to speak, whoever else would take part."""
+        """Whether these coins ask every client to reply, whoever else would take part."""
         return False
 
     def resolved(self, problem: Problem) -> Self:
-        """This socket with every setting made definite; ValueError where one does not go with the problem."""
+        """This component with every setting made definite; ValueError where one does not go with the problem."""
         return self
 
     @abstractmethod
-    def init_clients(self, x0: Array, space: Coordinates) -> Any:
-        """The clients' first state; every field has the clients' axis first."""
+    def settings(self) -> dict[str, str | float]:
+        """Every setting by the name that the command line gives it."""
 
     @abstractmethod
-    def encode(self, state: Any, point: Point, scene: RoundContext, round: int) -> tuple[list[Parts], Any]:
-        """The clients' parts of this round's replies."""
+    def init_clients(self, x0: Array, space: Coordinates) -> Client:
+        """The first state of clients at `x0` (d,) that send their gradients in `space`."""
 
     @abstractmethod
-    def init_server(self, facts: ProblemConstants, x0: Array) -> Any:
-        """The server's first state."""
+    def init_server(self, constants: ProblemConstants, x0: Array) -> Server:
+        """The server's first state, at `x0` (d,)."""
 
-    def announce(self, state: Any, facts: ProblemConstants, round: int) -> dict[int, Parts]:
-        """What the server tells single clients at the beginning of a round."""
+    def announce(self, state: Server, constants: ProblemConstants, round: int) -> dict[int, Parts]:
+        """What the server sends to single clients at the beginning of a round, by client."""
         return {}
 
     @abstractmethod
-    def aggregate(
-        self, state: Any, replies: Replies, scene: RoundContext, facts: ProblemConstants
-    ) -> tuple[Any, GradientEstimate]:
-        """The server's state after the replies, and the anchor of its step."""
+    def encode(self, state: Client, point: Point, context: ClientRound) -> tuple[list[Parts], Client]:
+        """The replies' parts of the clients that know `point`, and their state after them."""
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]: ...
+    def aggregate(
+        self, state: Server, replies: Replies, context: ServerRound, constants: ProblemConstants
+    ) -> tuple[Server, GradientEstimate]:
+        """The server's state after the replies, and w with ∇f(w)."""
 
-    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
+    def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         """(A, B) of the estimate that the step uses, a client taking part with probability `share`.
 
         Raises
@@ -135,10 +108,10 @@ class Gradient(ABC):
         """
         raise ValueError(f"no constants (A, B) are known for {type(self).__name__}: give stepsize=NUMBER")
 
-    def check(self, space: Coordinates) -> None:  # noqa: B027 - most sockets serve all coordinates
-        """Refuse coordinates that this socket cannot serve, with a ValueError that says why."""
+    def check(self, space: Coordinates) -> None:
+        """Refuse coordinates that this component cannot serve, with a ValueError that says why."""
 
 
-def with_ridge(estimate: Array, point: Array, facts: ProblemConstants) -> Array:
+def with_ridge(estimate: Array, point: Array, constants: ProblemConstants) -> Array:
     """The gradient at `point` with the server's part of the ridge; `estimate` has shape (d,) or (n, d)."""
-    return estimate if facts.ridge_inside else estimate + to_device(facts.ridge, point) * point
+    return estimate if constants.ridge_inside else estimate + to_device(constants.ridge, point) * point

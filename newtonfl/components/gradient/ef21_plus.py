@@ -1,18 +1,19 @@
-"""EF21+'s gradient socket: the increment or the gradient itself, whichever is nearer when compressed."""
+"""EF21+'s gradient: the increment or the gradient itself, whichever is nearer when compressed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Message
 from newtonfl.comm.packets import Parts
+from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.anchored import ClientGradientState, Init, ServerGradientState
-from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext, with_ridge
-from newtonfl.components.gradient.oracle import Full, Source
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
+from newtonfl.components.gradient.oracle import Full, Oracle
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
@@ -23,7 +24,7 @@ from newtonfl.objectives.base import Point, Problem
 
 
 @dataclass(frozen=True)
-class ChosenGradient(Gradient):
+class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
     """g_i ← g_i + C(∇f_i - g_i) or g_i ← C(∇f_i), whichever is nearer to ∇f_i (EF21+, arXiv 2106.05203).
 
     The second replaces what the server has, so the server keeps every g_i (n·d numbers). The reply's part says which:
@@ -33,15 +34,16 @@ class ChosenGradient(Gradient):
     ----------
     compressor : Compressor
         C, contractive.
-    source : Source
+    oracle : Oracle
+        What a client takes for its gradient.
     init : {"zero", "gradient"}
-        g_i begins at 0, or at ∇f_i(x⁰), told whole.
+        g_i begins at 0, or at ∇f_i(x⁰), sent whole.
     whole : Compressor
         How a gradient is sent whole.
     """
 
     compressor: Compressor
-    source: Source = field(default_factory=Full)
+    oracle: Oracle[Any] = field(default_factory=Full)
     init: Init = "gradient"
     whole: Compressor = field(default_factory=Identity)
     partial = True
@@ -50,74 +52,69 @@ class ChosenGradient(Gradient):
         a_compressor("compressor", self.compressor)
 
     def resolved(self, problem: Problem) -> Self:
-        self.source.check(problem)
+        self.oracle.check(problem)
         return replace(self, compressor=made_contractive(self.compressor.for_dimension(problem.dim)))
 
     def init_clients(self, x0: Array, space: Coordinates) -> ClientGradientState:
         n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
-        return ClientGradientState(Memory(nothing), self.source.init_clients(x0, n), None, None)
+        return ClientGradientState(Memory(nothing), self.oracle.init_clients(x0, n), None, None)
 
     def encode(
-        self, state: ClientGradientState, point: Point, scene: RoundContext, round: int
+        self, state: ClientGradientState, point: Point, context: ClientRound
     ) -> tuple[list[Parts], ClientGradientState]:
-        clients, space = point.problem.clients, scene.space
-        gradient, source = self.source.draw(state.source, point, scene.key, round)
-        target, encoder = space.of_gradients(gradient), Encoder(space, clients, scene.key)
-        told = state.memory.estimate
-        if self._begins(round):
+        clients, space = point.problem.clients, context.space
+        gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
+        target, encoder = space.of_gradients(gradient), Encoder(space, clients, context.key)
+        before = state.memory.estimate
+        if context.round == 0 and self.init == "gradient":
             messages = encoder.compress(self.whole, target)
             anew = np.ones(len(clients), dtype=bool)
         else:
-            increments = encoder.compress(self.compressor, ThreePoints(told, target, target).error)
+            increments = encoder.compress(self.compressor, ThreePoints(before, target, target).error)
             fresh = encoder.compress(self.compressor, target)
-            kept = encoder.squares(encoder.less(target - told, increments))
+            kept = encoder.squares(encoder.less(target - before, increments))
             anew = encoder.squares(encoder.less(target, fresh)) < kept
             messages = [new if chosen else old for new, old, chosen in zip(fresh, increments, anew, strict=True)]
-        moved = space.add(_forgotten(told, anew), messages, np.ones(len(messages)))
+        after = space.add(_forgotten(before, anew), messages, np.ones(len(messages)))
         parts: list[Parts] = [{"anew" if chosen else "gradient": m} for m, chosen in zip(messages, anew, strict=True)]
-        return parts, replace(state, memory=Memory(moved), source=source)
+        return parts, replace(state, memory=Memory(after), oracle=oracle)
 
-    def _begins(self, round: int) -> bool:
-        return round == 0 and self.init == "gradient"
-
-    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerGradientState:
-        weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
+    def init_server(self, constants: ProblemConstants, x0: Array) -> ServerGradientState:
+        weights = np.full(constants.n_clients, 1.0 / constants.n_clients)
         return ServerGradientState(
-            zeros(facts.dim, x0), None, weights, Blocks.of([zeros(facts.dim, x0) for _ in weights])
+            zeros(constants.dim, x0), None, weights, Blocks.of([zeros(constants.dim, x0) for _ in weights])
         )
 
     def aggregate(
-        self, state: ServerGradientState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+        self, state: ServerGradientState, replies: Replies, context: ServerRound, constants: ProblemConstants
     ) -> tuple[ServerGradientState, GradientEstimate]:
         copies = state.copies
-        assert copies is not None and scene.point is not None
+        assert copies is not None
         if len(replies.clients):
-            told: list[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
+            messages: list[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
             anew = np.array(["anew" in parts for parts in replies.parts])
             before = _forgotten(copies.take(replies.clients), anew)
-            moved = scene.space.take(replies.clients).add(before, told, np.ones(len(told)))
-            copies = copies.put(replies.clients, moved)
-        rows = namespace(copies.values).reshape(copies.values, (facts.n_clients, facts.dim))
+            after = context.space.take(replies.clients).add(before, messages, np.ones(len(messages)))
+            copies = copies.put(replies.clients, after)
+        rows = namespace(copies.values).reshape(copies.values, (constants.n_clients, constants.dim))
         # From the copies and not by increments, which a replacement would have to know anyway.
-        mean = namespace(rows).sum(rows, axis=0) / facts.n_clients
-        anchor = GradientEstimate(
-            scene.point, with_ridge(mean, scene.point, facts), with_ridge(rows, scene.point, facts)
-        )
-        return ServerGradientState(mean, anchor, state.weights, copies), anchor
+        mean, w = namespace(rows).sum(rows, axis=0) / constants.n_clients, context.point
+        g = GradientEstimate(w, with_ridge(mean, w, constants), with_ridge(rows, w, constants))
+        return ServerGradientState(mean, g, state.weights, copies), g
 
     def settings(self) -> dict[str, str | float]:
-        return {"compressor": self.compressor.text, "init": self.init, **self.source.settings()}
+        return {"compressor": self.compressor.text, "init": self.init, **self.oracle.settings()}
 
-    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
+    def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         if share < 1.0:
-            return super().constants(facts, share)
-        return of_contraction(contraction(self.compressor, facts.dim))
+            return super().constants(constants, share)
+        return of_contraction(contraction(self.compressor, constants.dim))
 
     def check(self, space: Coordinates) -> None:
         space.check(self.compressor)
 
 
-def _forgotten(told: Blocks, anew: Array) -> Blocks:
-    """A copy of `told` that is zero for the clients that begin anew."""
-    keep = np.repeat(np.where(anew, 0.0, 1.0), told.sizes)
-    return told.replaced(told.values * to_device(keep, told.values))
+def _forgotten(estimates: Blocks, anew: Array) -> Blocks:
+    """A copy of the `estimates` that is zero for the clients that begin anew."""
+    keep = np.repeat(np.where(anew, 0.0, 1.0), estimates.sizes)
+    return estimates.replaced(estimates.values * to_device(keep, estimates.values))

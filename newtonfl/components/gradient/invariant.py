@@ -8,7 +8,8 @@ import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.packets import Parts
-from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext
+from newtonfl.components.context import ClientRound, ServerRound
+from newtonfl.components.gradient.base import Gradient, GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
@@ -21,34 +22,42 @@ from newtonfl.objectives.base import Point
 
 @dataclass
 class ClientInvariantState:
-    """What clients that may be missing remember; each array has shape (n, d).
+    """What clients that may be away remember; each array has shape (n, d).
 
     Attributes
     ----------
-    anchor : array
+    points : array
         w_i.
     gradient : array
         ∇f_i(w_i).
     memory : Memory
-        g_i = (H_i + l_i I) w_i - ∇f_i(w_i), as the server knows it.
+        g_i = (H_i + l_i I)w_i - ∇f_i(w_i), as the server knows it.
     """
 
-    anchor: Array
+    points: Array
     gradient: Array
     memory: Memory
 
 
 @dataclass
 class ServerInvariantState:
-    """The server's side of the invariants: b = (1/n) Σ g_i, and its table of w_i, shape (n, d)."""
+    """The server's side of the invariants.
+
+    Attributes
+    ----------
+    b : array, shape (d,)
+        (1/n) Σ g_i.
+    points : array, shape (n, d)
+        w_i.
+    """
 
     b: Array
-    anchors: Array
+    points: Array
 
 
 @dataclass(frozen=True)
-class InvariantGradient(Gradient):
-    """g_i = (H_i + l_i I) w_i - ∇f_i(w_i) is told, which stays true while client i is away: x⁺ = (H + l I + D)⁻¹ b.
+class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
+    """g_i = (H_i + l_i I)w_i - ∇f_i(w_i) is sent, which stays true while client i is away: x⁺ = (H + l·I + D)⁻¹b.
 
     FedNL-PP (arXiv 2106.02969, Algorithm 2), BL2 (arXiv 2111.01847), Newton-3PC-BC-PP (arXiv 2206.03588). The ridge
     cancels in g_i. With its own coin ξ_i a client moves w_i to z_i and sends g_i's change; else w_i stays, and the
@@ -57,7 +66,7 @@ class InvariantGradient(Gradient):
     Parameters
     ----------
     mechanism : Mechanism
-        How g_i's change is told: whole, at the wire's precision.
+        How g_i's change is sent: whole, at the wire's precision.
     p : float
         How likely ξ_i = 1 is; 1 moves w_i every time. Round 0 always does.
     """
@@ -70,55 +79,54 @@ class InvariantGradient(Gradient):
     def __post_init__(self) -> None:
         a_probability("gradient_p", self.p)
 
+    def settings(self) -> dict[str, str | float]:
+        return {"gradient": "invariant", "gradient_p": self.p}
+
     def init_clients(self, x0: Array, space: Coordinates) -> ClientInvariantState:
         n, d = len(space.sizes), x0.shape[0]
         nothing = zeros((n, d), x0)
-        return ClientInvariantState(
-            namespace(x0).broadcast_to(x0, (n, d)) + 0.0, nothing, Memory(equal_blocks(nothing))
-        )
+        points = namespace(x0).broadcast_to(x0, (n, d)) + 0.0
+        return ClientInvariantState(points, nothing, Memory(equal_blocks(nothing)))
 
     def encode(
-        self, state: ClientInvariantState, point: Point, scene: RoundContext, round: int
+        self, state: ClientInvariantState, point: Point, context: ClientRound
     ) -> tuple[list[Parts], ClientInvariantState]:
         xp, clients = namespace(point.x), point.problem.clients
-        heads = np.array([round == 0 or own_coin(scene.key.of(client), self.p) for client in clients], dtype=bool)
-        moved = to_device(heads[:, None], point.x)
-        anchor = xp.where(moved, scene.seen, state.anchor)
-        gradient = xp.where(moved, point.gradient, state.gradient) if heads.any() else state.gradient
-        g = [scene.hessian_product(i, anchor[i, :]) - gradient[i, :] for i in range(len(clients))]
+        heads = [context.round == 0 or own_coin(context.key.of(client), self.p) for client in clients]
+        moves = to_device(np.array(heads, dtype=bool)[:, None], point.x)
+        w = xp.where(moves, context.z, state.points)
+        gradient = xp.where(moves, point.gradient, state.gradient) if any(heads) else state.gradient
+        g = [context.hessian_product(i, w[i, :]) - gradient[i, :] for i in range(len(clients))]
         # Who keeps w_i moves g_i as the server will: by the message.
-        told = [
-            block if head else block + scene.hessian_product_change(i, anchor[i, :])
+        estimates = [
+            block if head else block + context.hessian_product_change(i, w[i, :])
             for i, (block, head) in enumerate(zip(state.memory.estimate, heads, strict=True))
         ]
-        target = [goal if head else block for goal, block, head in zip(g, told, heads, strict=True)]
-        space = Coordinates(state.memory.estimate.sizes)
-        sent = self.mechanism.send(Memory(Blocks.of(told)), Blocks.of(target), space, clients, scene.key)
-        parts = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
-        return parts, ClientInvariantState(anchor, gradient, sent.memory)
+        target = [goal if head else block for goal, block, head in zip(g, estimates, heads, strict=True)]
+        space, memory = Coordinates(state.memory.estimate.sizes), Memory(Blocks.of(estimates))
+        sent = self.mechanism.send(memory, Blocks.of(target), space, clients, context.key)
+        parts: list[Parts] = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
+        return parts, ClientInvariantState(w, gradient, sent.memory)
 
-    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerInvariantState:
-        rows = namespace(x0).broadcast_to(x0, (facts.n_clients, facts.dim))
-        return ServerInvariantState(zeros(facts.dim, facts.like), rows + 0.0)
+    def init_server(self, constants: ProblemConstants, x0: Array) -> ServerInvariantState:
+        rows = namespace(x0).broadcast_to(x0, (constants.n_clients, constants.dim))
+        return ServerInvariantState(zeros(constants.dim, constants.like), rows + 0.0)
 
     def aggregate(
-        self, state: ServerInvariantState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+        self, state: ServerInvariantState, replies: Replies, context: ServerRound, constants: ProblemConstants
     ) -> tuple[ServerInvariantState, GradientEstimate]:
-        weights = np.full(len(replies.clients), 1.0 / facts.n_clients)
-        b, anchors = state.b, [state.anchors[i, :] for i in range(facts.n_clients)]
-        space = Coordinates(np.full(facts.n_clients, facts.dim))
+        weights = np.full(len(replies.clients), 1.0 / constants.n_clients)
+        b, points = state.b, [state.points[i, :] for i in range(constants.n_clients)]
+        space = Coordinates(np.full(constants.n_clients, constants.dim))
         for j, (client, parts) in enumerate(zip(replies.clients, replies.parts, strict=True)):
-            one = np.array([client])
             if "gradient" in parts:
-                anchors[client] = scene.seen[j, :]
+                points[client] = context.z[j, :]
+                one = np.array([client])
                 b, _ = self.mechanism.receive(b, [parts["gradient"]], space, weights[j : j + 1], one)
             else:
-                b = b + float(weights[j]) * scene.hessian_product_change(j, anchors[client])
-        origin = zeros(facts.dim, facts.like)
-        return ServerInvariantState(b, namespace(b).stack(anchors)), GradientEstimate(origin, -b)
-
-    def settings(self) -> dict[str, str | float]:
-        return {"gradient": "invariant", "gradient_p": self.p}
+                b = b + float(weights[j]) * context.hessian_product_change(j, points[client])
+        origin = zeros(constants.dim, constants.like)
+        return ServerInvariantState(b, namespace(b).stack(points)), GradientEstimate(origin, -b)
 
 
 def own_coin(key: Key, p: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -13,38 +13,48 @@ from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Point, Problem
 
+State = TypeVar("State")
 
-class Source(ABC):
-    """What a client takes for its gradient. Subclasses are frozen dataclasses.
+
+class Oracle(ABC, Generic[State]):
+    """What a client takes for its gradient. Subclasses are frozen dataclasses; `State` is what its clients remember.
 
     Attributes
     ----------
     remembers : bool
-        Whether it must look in every round, also in those in which nothing is told.
+        Whether it must look in every round, also in those in which nothing is sent.
     """
 
     remembers: ClassVar[bool] = False
 
-    def init_clients(self, x0: Array, n: int) -> Any:
-        """The first state of n clients; every field has the clients' axis first."""
-        return None
+    @abstractmethod
+    def init_clients(self, x0: Array, n: int) -> State:
+        """The first state of n clients at `x0` (d,); every field has the clients' axis first."""
 
     @abstractmethod
-    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+    def draw(self, state: State, point: Point, key: Key, round: int) -> tuple[Array, State]:
         """The clients' gradients (n, d), and the state after them."""
 
-    def check(self, problem: Problem) -> None:  # noqa: B027 - full gradients suit all problems
+    def check(self, problem: Problem) -> None:
         """Refuse a problem that cannot serve, with a ValueError that says why."""
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]: ...
+    def settings(self) -> dict[str, str | float]:
+        """Every setting by the name that the command line gives it."""
+
+
+class Memoryless(Oracle[None]):
+    """An oracle whose clients remember nothing."""
+
+    def init_clients(self, x0: Array, n: int) -> None:
+        return None
 
 
 @dataclass(frozen=True)
-class Full(Source):
+class Full(Memoryless):
     """∇f_i itself."""
 
-    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+    def draw(self, state: None, point: Point, key: Key, round: int) -> tuple[Array, None]:
         return point.gradient, state
 
     def settings(self) -> dict[str, str | float]:
@@ -52,7 +62,7 @@ class Full(Source):
 
 
 @dataclass(frozen=True)
-class Minibatch(Source):
+class Minibatch(Memoryless):
     """An unbiased estimate from `batch` of the client's rows, drawn anew each round without replacement.
 
     Parameters
@@ -67,7 +77,7 @@ class Minibatch(Source):
         if isinstance(self.batch, bool) or not isinstance(self.batch, (int, np.integer)) or self.batch < 1:
             raise ValueError(f"batch: given {self.batch!r}, must be 'full' or a whole number of rows of at least 1")
 
-    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
+    def draw(self, state: None, point: Point, key: Key, round: int) -> tuple[Array, None]:
         return point.sampled_gradient(int(self.batch), key.to("batch")), state
 
     def check(self, problem: Problem) -> None:
@@ -78,34 +88,35 @@ class Minibatch(Source):
 
 
 @dataclass(frozen=True)
-class Momentum(Source):
-    """v ← (1 - η)v + η·(another source's gradient), begun with its first (EF21-SGDM, arXiv 2305.15155).
+class Momentum(Oracle[Array]):
+    """v ← (1 - η)v + η·(another oracle's gradient), begun with its first (EF21-SGDM, arXiv 2305.15155).
 
     Parameters
     ----------
     eta : float
         η in (0, 1].
-    source : Source
+    oracle : Oracle
+        That other oracle, which remembers nothing.
     """
 
     eta: float
-    source: Source = field(default_factory=Full)
+    oracle: Oracle[None] = field(default_factory=Full)
     remembers = True
 
     def __post_init__(self) -> None:
         if not is_number(self.eta) or not 0 < self.eta <= 1:
             raise ValueError(f"eta: given {self.eta!r}, must be a number above 0 and at most 1")
 
-    def init_clients(self, x0: Array, n: int) -> Any:
+    def init_clients(self, x0: Array, n: int) -> Array:
         return zeros((n, x0.shape[0]), x0)
 
-    def draw(self, state: Any, point: Point, key: Key, round: int) -> tuple[Array, Any]:
-        gradient, _ = self.source.draw(None, point, key, round)
+    def draw(self, state: Array, point: Point, key: Key, round: int) -> tuple[Array, Array]:
+        gradient, _ = self.oracle.draw(None, point, key, round)
         v = gradient if round == 0 else (1.0 - self.eta) * state + self.eta * gradient
         return v, v
 
     def check(self, problem: Problem) -> None:
-        self.source.check(problem)
+        self.oracle.check(problem)
 
     def settings(self) -> dict[str, str | float]:
-        return {**self.source.settings(), "eta": self.eta}
+        return {**self.oracle.settings(), "eta": self.eta}

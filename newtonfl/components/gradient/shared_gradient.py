@@ -1,4 +1,4 @@
-"""MARINA's gradient socket: one estimate of the mean, moved by compressed changes, and now and then told whole."""
+"""MARINA's gradient: one estimate of the mean, moved by compressed changes, and now and then sent whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.packets import Parts
-from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext, with_ridge
+from newtonfl.components.context import ClientRound, ServerRound
+from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, zeros
@@ -33,11 +34,11 @@ class ClientMeanState:
 
 
 @dataclass(frozen=True)
-class SharedGradient(Gradient):
+class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
     """g ← mean ∇f_i(x⁺) with probability p, else g + mean Q(∇f_i(x⁺) - ∇f_i(x)) (MARINA, arXiv 2102.07845).
 
     On heads of the server's coin all clients send their gradients, on tails those that take part send the compressed
-    change, and the mean is over them (PP-MARINA). All hear, in every round: they need the last gradient.
+    change, and the mean is over them (PP-MARINA). All receive the model, in every round: they need the last gradient.
 
     Parameters
     ----------
@@ -74,34 +75,30 @@ class SharedGradient(Gradient):
     def init_clients(self, x0: Array, space: Coordinates) -> ClientMeanState:
         return ClientMeanState(zeros((len(space.sizes), x0.shape[0]), x0))
 
-    def encode(
-        self, state: ClientMeanState, point: Point, scene: RoundContext, round: int
-    ) -> tuple[list[Parts], ClientMeanState]:
-        gradient, encoder = point.gradient, Encoder(scene.space, point.problem.clients, scene.key)
-        if scene.coins["gradient"]:
-            messages = encoder.compress(self.whole, scene.space.of_gradients(gradient))
+    def encode(self, state: ClientMeanState, point: Point, context: ClientRound) -> tuple[list[Parts], ClientMeanState]:
+        gradient, encoder = point.gradient, Encoder(context.space, point.problem.clients, context.key)
+        if context.coins["gradient"]:
+            messages = encoder.compress(self.whole, context.space.of_gradients(gradient))
         else:
-            messages = encoder.compress(self.compressor, scene.space.of_gradients(gradient - state.gradient))
+            messages = encoder.compress(self.compressor, context.space.of_gradients(gradient - state.gradient))
         return [{"gradient": message} for message in messages], ClientMeanState(gradient)
 
-    def init_server(self, facts: ProblemConstants, x0: Array) -> ServerMeanState:
-        return ServerMeanState(zeros(facts.dim, x0))
+    def init_server(self, constants: ProblemConstants, x0: Array) -> ServerMeanState:
+        return ServerMeanState(zeros(constants.dim, x0))
 
     def aggregate(
-        self, state: ServerMeanState, replies: Replies, scene: RoundContext, facts: ProblemConstants
+        self, state: ServerMeanState, replies: Replies, context: ServerRound, constants: ProblemConstants
     ) -> tuple[ServerMeanState, GradientEstimate]:
-        base = zeros(facts.dim, facts.like) if scene.coins["gradient"] else state.mean
-        count = max(len(replies.clients), 1)
-        each = np.full(len(replies.clients), 1.0 / count)
-        mean = scene.space.accumulate(base, replies.messages("gradient"), each, replies.clients)
-        assert scene.point is not None
-        return ServerMeanState(mean), GradientEstimate(scene.point, with_ridge(mean, scene.point, facts))
+        base = zeros(constants.dim, constants.like) if context.coins["gradient"] else state.mean
+        weights = np.full(len(replies.clients), 1.0 / max(len(replies.clients), 1))
+        mean = context.space.accumulate(base, replies.messages("gradient"), weights, replies.clients)
+        return ServerMeanState(mean), GradientEstimate(context.point, with_ridge(mean, context.point, constants))
 
     def settings(self) -> dict[str, str | float]:
         return {"compressor": self.compressor.text, "p": self.p}
 
-    def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
-        return self.p, (1.0 - self.p) * variance(omega(self.compressor, facts.dim), facts.n_clients, share)
+    def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
+        return self.p, (1.0 - self.p) * variance(omega(self.compressor, constants.dim), constants.n_clients, share)
 
     def check(self, space: Coordinates) -> None:
         space.check(self.compressor)

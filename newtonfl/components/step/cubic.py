@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy
@@ -11,7 +11,8 @@ import scipy
 from newtonfl.components.curvature.base import HessianEstimate
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
-from newtonfl.components.step.base import Probe, Shift, SingularStep
+from newtonfl.components.step.base import Probe, SingularStep
+from newtonfl.components.step.newton import Shift
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
@@ -26,11 +27,13 @@ class Cubic(Shift):
     Parameters
     ----------
     lipschitz : float or "theory"
-        M; ``theory`` is the mean of the clients' L_*i, bounds of the Lipschitz constants of ∇²f_i, told when they join.
+        M; ``theory`` is the mean of the clients' L_*i, bounds of the Lipschitz constants of ∇²f_i, sent at the set-up.
     """
 
     lipschitz: float | Literal["theory"] = "theory"
-    name = "cubic"
+    name: ClassVar[str] = "cubic"
+    needs_error: ClassVar[bool] = False
+    serves_invariants: ClassVar[bool] = False
 
     @property
     def needs_lipschitz(self) -> bool:  # type: ignore[override]
@@ -45,12 +48,12 @@ class Cubic(Shift):
         elif not is_number(self.lipschitz) or not 0 <= self.lipschitz < np.inf:
             raise ValueError(f"lipschitz: given {self.lipschitz!r}, must be a number of at least 0 or 'theory'")
 
-    def next(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
-        m = facts.hessian_lipschitz if isinstance(self.lipschitz, str) else self.lipschitz
-        matrix = self.matrix(operator, facts)
+    def next(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
+        m = constants.hessian_lipschitz if isinstance(self.lipschitz, str) else self.lipschitz
+        matrix = self.matrix(hessian, constants)
         values, vectors = namespace(matrix).linalg.eigh(matrix)
-        h = cubic_minimiser(to_host(values), to_host(vectors.T @ anchor.gradient), m)
-        return anchor.point + vectors @ to_device(h, values)
+        h = cubic_minimiser(to_host(values), to_host(vectors.T @ g.gradient), m)
+        return g.point + vectors @ to_device(h, values)
 
 
 def cubic_minimiser(values: Array, gradient: Array, m: float) -> Array:

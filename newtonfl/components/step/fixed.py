@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from newtonfl.components.curvature.base import HessianEstimate, Preconditioner
+from newtonfl.components.curvature.base import Preconditioner, StepMatrix
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe, Step
-from newtonfl.components.step.pace import StepSize
+from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import GivenStepSize, Smooth, StepContext, StepSizeRule
 from newtonfl.core.backend import Array, zeros
 from newtonfl.mechanisms.constants import is_number
@@ -30,13 +30,13 @@ class FixedStepState:
         The iterate before.
     """
 
-    pace: StepSize
+    step_size: StepSize
     vector: Array | None = None
     last: Array | None = None
 
 
 @dataclass(frozen=True)
-class Fixed(Step):
+class Fixed(Step[FixedStepState]):
     """x⁺ = w - γ∇f(w), or w - γP⁻¹∇f(w) where a curvature hands on P⁻¹.
 
     Parameters
@@ -50,9 +50,13 @@ class Fixed(Step):
     stepsize: float | str = "theory"
     rule: StepSizeRule = field(default_factory=Smooth)
     needs_hessian: ClassVar[bool] = False
+    replayable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         GivenStepSize.of(self.stepsize)
+
+    def step_size(self, state: FixedStepState) -> StepSize:
+        return state.step_size
 
     def settings(self) -> dict[str, str | float]:
         return {"stepsize": self.stepsize}
@@ -60,22 +64,22 @@ class Fixed(Step):
     def check(self, problem: Problem) -> None:
         GivenStepSize.of(self.stepsize).check(problem, self.rule)
 
-    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> FixedStepState:
-        return FixedStepState(GivenStepSize.of(self.stepsize).init(self.rule, sockets))
+    def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> FixedStepState:
+        return FixedStepState(GivenStepSize.of(self.stepsize).init(self.rule, context))
 
     def update(
         self,
         state: FixedStepState,
-        anchor: GradientEstimate,
-        operator: HessianEstimate | Preconditioner | None,
-        facts: ProblemConstants,
+        g: GradientEstimate,
+        hessian: StepMatrix,
+        constants: ProblemConstants,
         probe: Probe,
-    ) -> tuple[Array, Any]:
-        return anchor.point - state.pace.stepsize * _direction(anchor, operator), state
+    ) -> tuple[Array, FixedStepState]:
+        return g.point - state.step_size.stepsize * _direction(g, hessian), state
 
 
-def _direction(anchor: GradientEstimate, operator: HessianEstimate | Preconditioner | None) -> Array:
-    return operator.product(anchor.gradient) if isinstance(operator, Preconditioner) else anchor.gradient
+def _direction(g: GradientEstimate, hessian: StepMatrix) -> Array:
+    return hessian.product(g.gradient) if isinstance(hessian, Preconditioner) else g.gradient
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class HeavyBall(Fixed):
     """
 
     eta: float = 0.5
+    replayable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,20 +103,20 @@ class HeavyBall(Fixed):
     def settings(self) -> dict[str, str | float]:
         return {**super().settings(), "eta": self.eta}
 
-    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> FixedStepState:
-        return FixedStepState(super().init(facts, sockets, x0).pace, zeros(facts.dim, facts.like))
+    def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> FixedStepState:
+        return FixedStepState(super().init(constants, context, x0).step_size, zeros(constants.dim, constants.like))
 
     def update(
         self,
         state: FixedStepState,
-        anchor: GradientEstimate,
-        operator: HessianEstimate | Preconditioner | None,
-        facts: ProblemConstants,
+        g: GradientEstimate,
+        hessian: StepMatrix,
+        constants: ProblemConstants,
         probe: Probe,
-    ) -> tuple[Array, Any]:
+    ) -> tuple[Array, FixedStepState]:
         assert state.vector is not None
-        v = self.eta * state.vector + _direction(anchor, operator)
-        return anchor.point - state.pace.stepsize * v, FixedStepState(state.pace, v)
+        v = self.eta * state.vector + _direction(g, hessian)
+        return g.point - state.step_size.stepsize * v, FixedStepState(state.step_size, v)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ class Accelerated(Fixed):
 
     mu: float | Literal["theory"] = "theory"
     needs_convexity: ClassVar[bool] = True
+    replayable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,8 +147,8 @@ class Accelerated(Fixed):
     def settings(self) -> dict[str, str | float]:
         return {**super().settings(), "mu": self.mu}
 
-    def init(self, facts: ProblemConstants, sockets: StepContext, x0: Array) -> FixedStepState:
-        return FixedStepState(super().init(facts, sockets, x0).pace, x0, x0)
+    def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> FixedStepState:
+        return FixedStepState(super().init(constants, context, x0).step_size, x0, x0)
 
     def query_point(self, state: FixedStepState, x: Array) -> Array:
         assert state.vector is not None
@@ -151,13 +157,13 @@ class Accelerated(Fixed):
     def update(
         self,
         state: FixedStepState,
-        anchor: GradientEstimate,
-        operator: HessianEstimate | Preconditioner | None,
-        facts: ProblemConstants,
+        g: GradientEstimate,
+        hessian: StepMatrix,
+        constants: ProblemConstants,
         probe: Probe,
-    ) -> tuple[Array, Any]:
-        gamma = state.pace.stepsize
-        mu = facts.strong_convexity if isinstance(self.mu, str) else self.mu
+    ) -> tuple[Array, FixedStepState]:
+        gamma = state.step_size.stepsize
+        mu = constants.strong_convexity if isinstance(self.mu, str) else self.mu
         root = math.sqrt(gamma * mu)
-        y = anchor.point - gamma * _direction(anchor, operator)
-        return y, FixedStepState(state.pace, y + (1.0 - root) / (1.0 + root) * (y - state.last), y)
+        y = g.point - gamma * _direction(g, hessian)
+        return y, FixedStepState(state.step_size, y + (1.0 - root) / (1.0 + root) * (y - state.last), y)

@@ -10,7 +10,7 @@ import numpy as np
 from newtonfl.components.curvature.base import ErrorNorm, HessianEstimate
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
-from newtonfl.components.step.base import NoStep, Probe, SingularStep, Stateless
+from newtonfl.components.step.base import NewtonStep, NoStep, Probe, SingularStep
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array, to_host
 from newtonfl.mechanisms.constants import is_number
@@ -18,7 +18,7 @@ from newtonfl.objectives.base import Problem
 
 
 @dataclass(frozen=True)
-class LineSearch(Stateless):
+class LineSearch(NewtonStep):
     """x⁺ = w + γˢd with d another step's direction and s ≥ 0 the least with f(w + γˢd) ≤ f(w) + cγˢ⟨∇f(w), d⟩.
 
     FedNL-LS (arXiv 2106.02969, Algorithm 3), Newton-3PC-LS (arXiv 2206.03588). One more exchange a round: the direction
@@ -38,7 +38,7 @@ class LineSearch(Stateless):
         How many trial steps an exchange asks for.
     """
 
-    inner: Stateless
+    inner: NewtonStep
     c: float = 0.5
     gamma: float = 0.5
     trials: int = 20
@@ -55,6 +55,10 @@ class LineSearch(Stateless):
         return self.inner.needs_lipschitz
 
     @property
+    def needs_error(self) -> bool:  # type: ignore[override]
+        return self.inner.needs_error
+
+    @property
     def error_norm(self) -> ErrorNorm | None:
         return self.inner.error_norm
 
@@ -69,23 +73,23 @@ class LineSearch(Stateless):
         own = {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
         return {**self.inner.settings(), **own}
 
-    def _aim(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
+    def _aim(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
         try:
-            return self.inner.next(anchor, operator, facts, probe)
+            return self.inner.next(g, hessian, constants, probe)
         except SingularStep:
-            return self.inner.fallback_direction(anchor, operator, facts)
+            return self.inner.fallback_direction(g, hessian, constants)
 
     def trial_steps(self, first: int) -> Array:
         return np.concatenate(([0.0], self.gamma ** np.arange(first, first + self.trials, dtype=float)))
 
-    def next(self, anchor: GradientEstimate, operator: HessianEstimate, facts: ProblemConstants, probe: Probe) -> Array:
-        direction = self._aim(anchor, operator, facts, probe) - anchor.point
-        slope = float(to_host(anchor.gradient) @ to_host(direction))
+    def next(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
+        direction = self._aim(g, hessian, constants, probe) - g.point
+        slope = float(to_host(g.gradient) @ to_host(direction))
         first = 0
         while self.gamma**first > np.finfo(float).tiny:
             steps, values = self.trial_steps(first), probe(direction, first)
             good = np.flatnonzero(values[1:] <= values[0] + self.c * steps[1:] * slope + slack(float(values[0])))
             if len(good):
-                return anchor.point + float(steps[1 + good[0]]) * direction
+                return g.point + float(steps[1 + good[0]]) * direction
             first += self.trials
         raise NoStep("no trial step along the direction is good enough")

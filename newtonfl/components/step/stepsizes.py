@@ -6,17 +6,16 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from newtonfl.comm.coding import NotFinite
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
-from newtonfl.components.model.replayed import ReplayedModel
 from newtonfl.components.participation import Participation
 from newtonfl.components.protocol import ProblemConstants
-from newtonfl.components.step.pace import StepSize
+from newtonfl.components.step.step_size import StepSize
 from newtonfl.core.backend import Array, zeros
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
@@ -24,33 +23,33 @@ from newtonfl.objectives.base import Problem
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a rule may look at: the other sockets and the problem's constants."""
+    """What a rule may look at: the problem's constants and the other components."""
 
-    facts: ProblemConstants
-    gradient: Gradient
-    model: Model
+    constants: ProblemConstants
+    gradient: Gradient[Any, Any]
+    model: Model[Any, Any]
     participation: Participation
 
     @property
     def share(self) -> float:
         """How likely a client is to take part in a round."""
-        return self.participation.share(self.facts.n_clients)
+        return self.participation.share(self.constants.n_clients)
 
     @cached_property
     def smoothness(self) -> float:
         """L of f, the ridge included."""
-        return _above_zero(self.facts.smoothness())
+        return _above_zero(self.constants.smoothness())
 
     @cached_property
     def each(self) -> Array:
-        """L_i of what the clients tell gradients of."""
-        inside = float(self.facts.ridge.max()) if self.facts.ridge_inside else 0.0
-        return self.facts.client_smoothness() + inside
+        """L_i of the functions whose gradients the clients send."""
+        inside = float(self.constants.ridge.max()) if self.constants.ridge_inside else 0.0
+        return self.constants.client_smoothness() + inside
 
     @property
     def total(self) -> Array:
         """L_i with the ridge, wherever it is added."""
-        return self.each + (0.0 if self.facts.ridge_inside else float(self.facts.ridge.max()))
+        return self.each + (0.0 if self.constants.ridge_inside else float(self.constants.ridge.max()))
 
     @property
     def most(self) -> float:
@@ -60,7 +59,7 @@ class StepContext:
     @property
     def convexity(self) -> float:
         """μ."""
-        return self.facts.strong_convexity
+        return self.constants.strong_convexity
 
 
 def _above_zero(smoothness: float) -> float:
@@ -90,10 +89,10 @@ class StepSizeRule(ABC):
 
     @abstractmethod
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
-        """γ, and the constants that it was made of by name; ValueError where no theorem covers the sockets."""
+        """γ, and the constants that it was made of by name; ValueError where no theorem covers the components."""
 
     def named(self, at: StepContext, linear: bool) -> str:
-        """The formula of these sockets."""
+        """The formula for these components."""
         return (self.linear_formula if linear else self.formula) or ""
 
 
@@ -105,12 +104,12 @@ class Smooth(StepSizeRule):
     formula = linear_formula = "1/L"
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
-        if isinstance(at.model, ReplayedModel):
+        if at.model.replays:
             return ThreePoint().largest(at, linear)
         return 1.0 / at.smoothness, {"L": at.smoothness}
 
     def named(self, at: StepContext, linear: bool) -> str:
-        return ThreePoint().named(at, linear) if isinstance(at.model, ReplayedModel) else self.formula
+        return ThreePoint().named(at, linear) if at.model.replays else self.formula
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class ThreePoint(StepSizeRule):
 
     L₋ is L of f, and L₊ = √(mean L_i²). With ``mean`` it is the mean of the L_i: EF21-W (arXiv 2402.10774).
 
-    Where clients replay directions that the master's mechanism tells, with (A_M, B_M), AdaCGD's theorem (arXiv
+    Where clients replay directions that the server's mechanism sends, with (A_M, B_M), AdaCGD's theorem (arXiv
     2211.00188) takes 6 B_M(B_W + 1)/A_M + (2 B_W/A_W)(1 + 3 B_M(2 - A_W)/A_M) in the place of B/A; its second
     denominator is printed A_M, where its proof has A_W. Twice that, with 6 for 3, serves the linear rate.
     """
@@ -135,21 +134,22 @@ class ThreePoint(StepSizeRule):
         return f"min{{{self.formula.replace('B/A', '2B/A')}, A/(2μ)}}"
 
     def named(self, at: StepContext, linear: bool) -> str:
-        if not isinstance(at.model, ReplayedModel):
+        if not at.model.replays:
             return super().named(at, linear)
         theta = f"6B_M(B+1)/A_M + 2B/A·(1 + {6 if linear else 3}B_M(2-A)/A_M)"
         gamma = self.formula.replace("B/A", f"2({theta})" if linear else f"({theta})")
         return f"min{{{gamma}, min(A, A_M)/(2μ)}}" if linear else gamma
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
-        a, b = at.gradient.constants(at.facts, at.share)
-        each = at.total if isinstance(at.model, ReplayedModel) else at.each
+        a, b = at.gradient.constants(at.constants, at.share)
+        each = at.total if at.model.replays else at.each
         spread = float(np.mean(each)) if self.mean else float(np.sqrt(np.mean(each**2)))
         constants = {"L": at.smoothness, "L_plus": spread, "A": a, "B": b}
         twice = 2.0 if linear else 1.0
         ratio, least = twice * b / a, a
-        if isinstance(at.model, ReplayedModel):
-            am, bm = at.model.mechanism.constants(at.facts.dim)
+        directions = at.model.direction_constants(at.constants.dim)
+        if directions is not None:
+            am, bm = directions
             constants |= {"A_M": am, "B_M": bm}
             inner = 1.0 + twice * 3.0 * bm * (2.0 - a) / am
             ratio, least = twice * (6.0 * bm * (b + 1.0) / am + 2.0 * b / a * inner), min(a, am)
@@ -215,7 +215,7 @@ class GivenStepSize:
 
     def init(self, rule: StepSizeRule, at: StepContext) -> StepSize:
         """γ itself, and what theory says to it; the constants of theory are not asked for where they are not known."""
-        if rule.needs_convexity and not at.facts.convex:
+        if rule.needs_convexity and not at.constants.convex:
             return StepSize(self.number)
         linear = self.theory == "theory-pl"
         try:

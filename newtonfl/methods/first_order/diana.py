@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.shared_gradient import variance
@@ -44,7 +45,7 @@ class DianaRule(StepSizeRule):
     formula = linear_formula = "1/((1 + ω_down)(1 + 6v)·max(L_i))"
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
-        n, dim = at.facts.n_clients, at.facts.dim
+        n, dim = at.constants.n_clients, at.constants.dim
         up = omega(_upward(at).compressor, dim)
         down = omega(at.model.mechanism.compressors()[0], dim) if isinstance(at.model, ReplayedModel) else 0.0
         drawn = isinstance(at.participation, Uniform) or at.share == 1.0
@@ -83,7 +84,7 @@ class EFBVRule(StepSizeRule):
     formula = linear_formula = "1/(L + √mean(L_i²)·√(r_av/r)/s)"
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
-        n, dim, up = at.facts.n_clients, at.facts.dim, _upward(at)
+        n, dim, up = at.constants.n_clients, at.constants.dim, _upward(at)
         bias, spread = bias_and_variance(up.compressor, dim)
         lam, nu = float(up.memory_rates([dim])[0]), float(up.estimate_rates([dim])[0])
         r = (1.0 - lam + lam * bias) ** 2 + lam**2 * spread
@@ -113,7 +114,7 @@ ef_bv = first_order(
 )
 
 
-def _replayed(given: Given) -> Model:
+def _replayed(given: Given) -> Model[Any, Any]:
     down, part = given["down"], given["participation"]
     if isinstance(part, Trace):
         raise ValueError(f"participation: given {part!r}, and artemis needs clients drawn at random: use uniform:8")

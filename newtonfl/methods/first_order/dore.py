@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from newtonfl.components.gradient.anchored import AnchoredGradient
-from newtonfl.components.model.base import ServerModelState, TrackedModel
-from newtonfl.components.step.pace import StepSize
+from newtonfl.components.model.sent import ServerModelState, TrackedModel
+from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Dithering
 from newtonfl.core.backend import Array
@@ -40,15 +40,15 @@ class ResidualModel(TrackedModel):
 
     eta: float | Literal["theory"] = "theory"
 
-    def init_server(self, x0: Array, apart: int, pace: StepSize | None) -> ServerModelState:
+    def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
         eta = self.eta
         if isinstance(eta, str):
-            if pace is None or "eta" not in pace.constants:
+            if step_size is None or "eta" not in step_size.constants:
                 raise ValueError(
                     "eta: theory has none for these rates, or without the clients' own L_i: give eta=NUMBER"
                 )
-            eta = pace.constants["eta"]
-        return replace(super().init_server(x0, apart, pace), errors=0.0 * x0, eta=eta)
+            eta = step_size.constants["eta"]
+        return replace(super().init_server(x0, apart, step_size), errors=0.0 * x0, eta=eta)
 
 
 def residual_share(at: StepContext) -> tuple[float, float, float]:
@@ -61,7 +61,7 @@ def residual_share(at: StepContext) -> tuple[float, float, float]:
     """
     assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EFBV)
     assert isinstance(at.model, ResidualModel) and isinstance(at.model.mechanism, EFBV)
-    dim, up, down = at.facts.dim, at.gradient.mechanism, at.model.mechanism
+    dim, up, down = at.constants.dim, at.gradient.mechanism, at.model.mechanism
     w, v = omega(up.compressor, dim), omega(down.compressor, dim)
     alpha, beta = float(up.memory_rates([dim])[0]), float(down.memory_rates([dim])[0])
     mu, smooth = at.convexity, at.most
@@ -70,7 +70,7 @@ def residual_share(at: StepContext) -> tuple[float, float, float]:
         raise ValueError(f"beta: given {beta:g}, and theory needs less than 1/(1+ω') = {1.0 / (1.0 + v):g}")
     if not isinstance(at.model.eta, str) and v * (at.model.eta**2 + at.model.eta) >= 1.0 - (v + 1.0) * beta:
         raise ValueError(f"eta: given {at.model.eta:g}, and theory needs ω'(η² + η) < 1 - (ω'+1)β")
-    spread = 1.0 + 4.0 * w * (w + 1.0) / at.facts.n_clients * alpha
+    spread = 1.0 + 4.0 * w * (w + 1.0) / at.constants.n_clients * alpha
     product = 4.0 * mu * smooth
     if isinstance(at.model.eta, str):
         left = max(1.0 - (v + 1.0) * beta, 0.0)

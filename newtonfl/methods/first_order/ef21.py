@@ -112,7 +112,7 @@ class HeavyBallRule(StepSizeRule):
     formula = "(1 - η)/(L + √(2(Lη/(1-η))² + 2 mean(L_i²)·B/A))"
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
-        a, b = at.gradient.constants(at.facts, at.share)
+        a, b = at.gradient.constants(at.constants, at.share)
         square, keep = float((at.each**2).mean()), 1.0 - self.eta
         m = (at.smoothness * self.eta / keep) ** 2 + square * b / a
         constants = {"L": at.smoothness, "L_plus": math.sqrt(square), "A": a, "B": b, "eta": self.eta}
@@ -152,8 +152,8 @@ class MomentumRule(StepSizeRule):
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EF21)
-        assert isinstance(at.gradient.source, Momentum)
-        delta, eta = contraction(at.gradient.mechanism.compressor, at.facts.dim), at.gradient.source.eta
+        assert isinstance(at.gradient.oracle, Momentum)
+        delta, eta = contraction(at.gradient.mechanism.compressor, at.constants.dim), at.gradient.oracle.eta
         spread = math.sqrt(float((at.each**2).mean()))
         gamma = min(delta / (20.0 * spread), eta / (7.0 * at.smoothness))
         return gamma, {"L": at.smoothness, "L_plus": spread, "delta": delta, "eta": eta}
@@ -162,7 +162,7 @@ class MomentumRule(StepSizeRule):
 def _momentum(given: Given) -> AnchoredGradient:
     made = anchored(given, _ef21(given))
     return AnchoredGradient(
-        made.mechanism, source=Momentum(given["eta"], made.source), init=made.init, whole=made.whole
+        made.mechanism, oracle=Momentum(given["eta"], made.oracle), init=made.init, whole=made.whole
     )
 
 
@@ -191,7 +191,7 @@ class ErrorFeedbackRule(StepSizeRule):
 
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         assert isinstance(at.gradient, AnchoredGradient) and isinstance(at.gradient.mechanism, EFBV)
-        delta = contraction(at.gradient.mechanism.compressor, at.facts.dim)
+        delta = contraction(at.gradient.mechanism.compressor, at.constants.dim)
         return delta / (4.0 * at.smoothness), {"L": at.smoothness, "delta": delta}
 
 

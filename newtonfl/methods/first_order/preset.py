@@ -9,7 +9,7 @@ from newtonfl.comm.coding import PRECISIONS, Precision
 from newtonfl.components.curvature.base import Curvature, NoCurvature
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
-from newtonfl.components.gradient.oracle import Full, Minibatch, Source
+from newtonfl.components.gradient.oracle import Full, Memoryless, Minibatch
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.replayed import ReplayedModel
 from newtonfl.components.participation import All, Participation
@@ -68,10 +68,10 @@ def first_order(
     doc: str,
     *,
     mechanism: Callable[[Given], Mechanism] | None = None,
-    gradient: Callable[[Given], Gradient] | None = None,
-    model: Callable[[Given], Model] | None = None,
-    step: Callable[[Given, StepSizeRule], Step] | None = None,
-    curvature: Callable[[Given], Curvature] | None = None,
+    gradient: Callable[[Given], Gradient[Any, Any]] | None = None,
+    model: Callable[[Given], Model[Any, Any]] | None = None,
+    step: Callable[[Given, StepSizeRule], Step[Any]] | None = None,
+    curvature: Callable[[Given], Curvature[Any, Any]] | None = None,
     rule: StepSizeRule | None = None,
     **own: Any,
 ) -> Callable[..., Descent]:
@@ -117,10 +117,10 @@ def anchored(given: Given, mechanism: Mechanism | None, **more: Any) -> Anchored
     wire, init = given["wire"], given.get("init", "zero")
     check_choice("init", init, ("gradient", "zero"))
     told = vector_mechanism("gradient", "exact" if mechanism is None else mechanism, "auto", wire)
-    return AnchoredGradient(told, source=source_of(given), init=init, whole=rounded(Identity(), wire), **more)
+    return AnchoredGradient(told, oracle=source_of(given), init=init, whole=rounded(Identity(), wire), **more)
 
 
-def source_of(given: Given) -> Source:
+def source_of(given: Given) -> Memoryless:
     """All rows, or a minibatch of them."""
     batch = given.get("batch", "full")
     return Full() if batch == "full" else Minibatch(batch)
@@ -131,7 +131,7 @@ def rounded(compressor: Compressor, wire: Precision) -> Compressor:
     return compressor if wire == "float64" else Rounded(compressor, wire)
 
 
-def downward(given: Given) -> Model:
+def downward(given: Given) -> Model[Any, Any]:
     """How the iterate reaches the clients."""
     down, wire = given.get("down", "exact"), given["wire"]
     if isinstance(down, str):

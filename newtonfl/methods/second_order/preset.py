@@ -15,12 +15,14 @@ from newtonfl.components.curvature.learned import LearnedHessian
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.gradient.invariant import InvariantGradient
-from newtonfl.components.model.base import ExactModel, Model, TrackedModel
+from newtonfl.components.model.base import Model
+from newtonfl.components.model.sent import ExactModel, TrackedModel
 from newtonfl.components.participation import All, Participation
 from newtonfl.components.protocol import Method
-from newtonfl.components.step.base import Plain, Project, Shift, Step
+from newtonfl.components.step.base import NewtonStep, Step
 from newtonfl.components.step.cubic import Cubic
 from newtonfl.components.step.line_search import LineSearch
+from newtonfl.components.step.newton import Plain, Project, Shift
 from newtonfl.compressors import Compressor, Identity, Rounded, TopK
 from newtonfl.mechanisms import EF21, Mechanism
 from newtonfl.methods.round import Descent
@@ -225,12 +227,12 @@ def _optimum(given: Mapping[str, Any]) -> tuple[float, ...] | None:
     return tuple(found.tolist())
 
 
-def step_of(given: Mapping[str, Any]) -> Step:
+def step_of(given: Mapping[str, Any]) -> Step[Any]:
     """The step socket."""
     check_choice("step", given["step"], ("shift", "project", "plain", "cubic"))
     check_choice("shift_norm", given["shift_norm"], ("frobenius", "spectral"))
     check_choice("l", given["l"], ("fresh", "last"))
-    inner: Step
+    inner: NewtonStep
     if given["step"] == "cubic":
         inner = Cubic(given["shift_norm"], given["l"], given["lipschitz"])
     elif given["step"] == "shift":
@@ -277,7 +279,7 @@ def vector_mechanism(key: str, given: Any, alpha: Any, wire: Precision) -> Mecha
     return on_wire(given, wire)
 
 
-def _gradient(given: Mapping[str, Any], wire: Precision) -> Gradient:
+def _gradient(given: Mapping[str, Any], wire: Precision) -> Gradient[Any, Any]:
     if _participation(given).partial or given["gradient"] == "invariant":
         if given["gradient"] not in ("exact", "invariant"):
             raise ValueError("gradient: under partial participation invariants are told, whole: use gradient=exact")
@@ -287,7 +289,7 @@ def _gradient(given: Mapping[str, Any], wire: Precision) -> Gradient:
     return AnchoredGradient(vector_mechanism("gradient", given["gradient"], "auto", wire), given["gradient_p"])
 
 
-def _model(given: Mapping[str, Any], wire: Precision) -> Model:
+def _model(given: Mapping[str, Any], wire: Precision) -> Model[Any, Any]:
     mechanism = vector_mechanism("model", given["model"], given["model_rate"], wire)
     return ExactModel() if mechanism is None else TrackedModel(mechanism)
 
@@ -299,7 +301,7 @@ def _participation(given: Mapping[str, Any]) -> Participation:
     return participation
 
 
-def vectors_on_wire(wire: Precision) -> tuple[Gradient, Model]:
+def vectors_on_wire(wire: Precision) -> tuple[Gradient[Any, Any], Model[Any, Any]]:
     """The exact gradient and model sockets at the wire's precision."""
     mechanism = vector_mechanism("model", "exact", "auto", wire)
     return AnchoredGradient(mechanism), ExactModel() if mechanism is None else TrackedModel(mechanism)

@@ -13,10 +13,10 @@ from newtonfl.comm.messages import Dense
 from newtonfl.comm.packets import Parts, Sizes
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import with_ridge
-from newtonfl.components.model.base import ExactModel
+from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
-from newtonfl.components.step.pace import StepSize
+from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import GivenStepSize, StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, RandK
 from newtonfl.core.backend import Array, to_host, zeros
@@ -46,7 +46,7 @@ class AdianaRule(StepSizeRule):
     def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
         most, w = at.most, self.omega
         noise = 64.0 * w * most * (2.0 * self.p * (w + 1.0) + 1.0) ** 2
-        eta = min(1.0 / (2.0 * most), at.facts.n_clients / noise if noise else math.inf)
+        eta = min(1.0 / (2.0 * most), at.constants.n_clients / noise if noise else math.inf)
         return eta, {"L_max": most, "omega": w, "p": self.p}
 
 
@@ -80,8 +80,8 @@ class AdianaServer:
     w: Array
     told: bool
     mean: Array
-    pace: StepSize
-    facts: ProblemConstants
+    step_size: StepSize
+    constants: ProblemConstants
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Adiana(Method):
     def settings(self) -> dict[str, str | float]:
         return {"compressor": as_text(self.compressor), "stepsize": self.stepsize, "p": self.p, "ridge": self.ridge}
 
-    def sockets(self) -> dict[str, str]:
+    def components(self) -> dict[str, str]:
         return {"exchanges": "x, and w where it has moved, down; Q(∇f_i(x) - h_i) and Q(∇f_i(w) - h_i) up"}
 
     def resolved(self, problem: Problem) -> Self:
@@ -141,18 +141,22 @@ class Adiana(Method):
         rows = for_each(x0, problem)
         return [{} for _ in problem.clients], AdianaClients(rows, equal_blocks(0.0 * rows))
 
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> AdianaServer:
-        facts = replace(facts, ridge_inside=self.ridge == "clients")
-        at = StepContext(facts, AnchoredGradient(), ExactModel(), All())
-        pace = GivenStepSize.of(self.stepsize).init(self._rule(facts.n_clients, facts.dim), at)
-        return AdianaServer(x0, x0, x0, True, zeros(facts.dim, facts.like), pace, facts)
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> AdianaServer:
+        constants = replace(constants, ridge_inside=self.ridge == "clients")
+        at = StepContext(constants, AnchoredGradient(), ExactModel(), All())
+        step_size = GivenStepSize.of(self.stepsize).init(self._rule(constants.n_clients, constants.dim), at)
+        return AdianaServer(x0, x0, x0, True, zeros(constants.dim, constants.like), step_size, constants)
 
     def theory(self, server: AdianaServer) -> list[str]:
-        return server.pace.notes()
+        return server.step_size.notes()
 
     def round(self, server: AdianaServer, exchange: Exchange, key: Key) -> AdianaServer:
-        facts, space = server.facts, _space(server.facts.n_clients, server.facts.dim)
-        p, eta, mu = self._rule(facts.n_clients, facts.dim).p, server.pace.stepsize, facts.strong_convexity
+        constants, space = server.constants, _space(server.constants.n_clients, server.constants.dim)
+        p, eta, mu = (
+            self._rule(constants.n_clients, constants.dim).p,
+            server.step_size.stepsize,
+            constants.strong_convexity,
+        )
         theta1 = min(0.25, math.sqrt(eta * mu / p))
         gamma = eta / (2.0 * (theta1 + eta * mu)) if mu > 0 else 0.0
         beta = 1.0 - gamma * mu
@@ -161,16 +165,16 @@ class Adiana(Method):
         parts: Parts = {"model": Dense(to_host(x))}
         if not server.told:
             parts["anchor"] = Dense(to_host(server.w))
-        replies = exchange(Announcement(key.round, parts), lambda part, client, heard: facts.dim)
-        weights = np.full(facts.n_clients, 1.0 / facts.n_clients)
-        g = with_ridge(space.accumulate(server.mean + 0.0, replies.messages("gradient"), weights), x, facts)
-        mean = space.accumulate(server.mean, replies.messages("change"), self._rate(facts.dim) * weights)
+        replies = exchange(Announcement(key.round, parts), lambda part, client, heard: constants.dim)
+        weights = np.full(constants.n_clients, 1.0 / constants.n_clients)
+        g = with_ridge(space.accumulate(server.mean + 0.0, replies.messages("gradient"), weights), x, constants)
+        mean = space.accumulate(server.mean, replies.messages("change"), self._rate(constants.dim) * weights)
 
         y = x - eta * g
         z = beta * server.z + (1.0 - beta) * x + (gamma / eta) * (y - x)
         moves = bool(key.of(SERVER).to("anchor coin").generator().random() < p)
         # w moves to the y from before this step.
-        return AdianaServer(y, z, server.x if moves else server.w, not moves, mean, server.pace, facts)
+        return AdianaServer(y, z, server.x if moves else server.w, not moves, mean, server.step_size, constants)
 
     def _rate(self, dim: int) -> float:
         """α."""

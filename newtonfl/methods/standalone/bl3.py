@@ -13,13 +13,15 @@ from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.packets import Parts, Sizes
 from newtonfl.components.client_state import put_clients, take_clients
-from newtonfl.components.curvature.base import ErrorRequest
+from newtonfl.components.curvature.base import CurvatureRound, ErrorRequest
 from newtonfl.components.curvature.learned import ClientHessianState, LearnedHessian, ServerHessianState
 from newtonfl.components.gradient.invariant import InvariantGradient, own_coin
-from newtonfl.components.model.base import Model, ServerModelState
+from newtonfl.components.model.base import Model
+from newtonfl.components.model.sent import ServerModelState
 from newtonfl.components.participation import Participation, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
-from newtonfl.components.step.base import SingularStep, diagonal
+from newtonfl.components.step.base import SingularStep
+from newtonfl.components.step.newton import diagonal
 from newtonfl.compressors import TopK
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
@@ -39,27 +41,27 @@ class BL3Server:
     Attributes
     ----------
     x : array, shape (d,)
-    views : ServerModelState
-        z_i, the clients' views of x.
+    model : ServerModelState
+        z_i, what the clients see of x.
     learned : ServerHessianState
         The mean of the L_i.
     gamma, beta : numpy.ndarray, shape (n,)
-        γ_i and β_i as they were told last.
+        γ_i and β_i as they were sent last.
     g : array, shape (2d,)
         g_1 = (1/n) Σ A_i w_i, and behind it g_2 = (1/n) Σ C_i w_i + ∇f_i(w_i).
-    anchors : array, shape (n, d)
+    points : array, shape (n, d)
         w_i.
-    facts : ProblemConstants
+    constants : ProblemConstants
     """
 
     x: Array
-    views: ServerModelState
+    model: ServerModelState
     learned: ServerHessianState
     gamma: Array
     beta: Array
     g: Array
-    anchors: Array
-    facts: ProblemConstants
+    points: Array
+    constants: ProblemConstants
 
 
 @dataclass
@@ -68,7 +70,7 @@ class BL3Clients:
 
     Attributes
     ----------
-    model, anchor, gradient : arrays, shape (n, d)
+    model, points, gradient : arrays, shape (n, d)
         z_i, w_i and ∇f_i(w_i).
     learner : ClientHessianState
         L_i.
@@ -79,7 +81,7 @@ class BL3Clients:
     """
 
     model: Array
-    anchor: Array
+    points: Array
     gradient: Array
     learner: ClientHessianState
     gamma: Array
@@ -92,7 +94,7 @@ class BL3(Method):
 
     curvature: LearnedHessian
     gradient: InvariantGradient
-    model: Model
+    model: Model[ServerModelState, Array]
     participation: Participation
     c: float
     wire: Precision
@@ -108,7 +110,7 @@ class BL3(Method):
         sockets = {**self.curvature.settings(), **self.gradient.settings(), **self.model.settings()}
         return {**sockets, "c": self.c, "participation": self.participation.text, "wire": self.wire}
 
-    def sockets(self) -> dict[str, str]:
+    def components(self) -> dict[str, str]:
         return {
             "model": repr(self.model),
             "participation": repr(self.participation),
@@ -128,60 +130,58 @@ class BL3(Method):
         g = Memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
         return setup_messages, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
 
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> BL3Server:
-        n, d = facts.n_clients, facts.dim
-        learned = self.curvature.init_server(facts, setup_messages, np.full(n, 1.0 / n))
-        views = self.model.init_server(x0, n if self.participation.partial else 0, None)
-        anchors = namespace(x0).broadcast_to(x0, (n, d)) + 0.0
-        return BL3Server(x0, views, learned, np.zeros(n), np.zeros(n), zeros(2 * d, facts.like), anchors, facts)
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> BL3Server:
+        n, d = constants.n_clients, constants.dim
+        learned = self.curvature.init_server(constants, setup_messages, np.full(n, 1.0 / n))
+        model = self.model.init_server(x0, n if self.participation.partial else 0, None)
+        points = namespace(x0).broadcast_to(x0, (n, d)) + 0.0
+        return BL3Server(x0, model, learned, np.zeros(n), np.zeros(n), zeros(2 * d, constants.like), points, constants)
 
     # -- the server's side
 
     def round(self, server: BL3Server, exchange: Exchange, key: Key) -> BL3Server:
-        facts, mine = server.facts, key.of(SERVER)
+        constants, mine = server.constants, key.of(SERVER)
         # Round 0 tells the server where everyone stands.
-        part = None if key.round == 0 else self.participation.drawn(facts.n_clients, mine.to("participation"))
-        to_all, to_one, views = self.model.announce(server.views, server.x, part, mine.to("model"))
+        part = None if key.round == 0 else self.participation.drawn(constants.n_clients, mine.to("participation"))
+        model, to_all, to_one = self.model.announce(server.model, server.x, part, mine.to("model"))
         replies = exchange(Announcement(key.round, to_all, to_one, part, part), self._reply_sizes(server))
-        server = self._hear(replace(server, views=views), replies)
-        beta, gamma = float(server.beta.max()), float(np.sum(server.gamma) / facts.n_clients)
+        server = self._aggregate(replace(server, model=model), replies)
+        beta, gamma = float(server.beta.max()), float(np.sum(server.gamma) / constants.n_clients)
         coordinates = server.learned.coordinates
         # βA - C with A = L + 2γΣB and C = 2γΣB.
         h = coordinates.square(beta * server.learned.mean + 2.0 * gamma * (beta - 1.0))
-        factor = cholesky(h + diagonal(facts.ridge, facts))
+        factor = cholesky(h + diagonal(constants.ridge, constants))
         if factor is None:
             raise SingularStep("the matrix of the step is not positive definite")
-        x = cholesky_solve(factor, beta * server.g[: facts.dim] - server.g[facts.dim :])
+        x = cholesky_solve(factor, beta * server.g[: constants.dim] - server.g[constants.dim :])
         return replace(server, x=x)
 
-    def _hear(self, server: BL3Server, replies: Replies) -> BL3Server:
-        n, d = server.facts.n_clients, server.facts.dim
+    def _aggregate(self, server: BL3Server, replies: Replies) -> BL3Server:
+        n, d = server.constants.n_clients, server.constants.dim
         weights, space = np.full(len(replies.clients), 1.0 / n), Coordinates(np.full(n, 2 * d))
         learned, _ = self.curvature.aggregate(server.learned, replies, weights)
         g, gamma, beta = server.g, server.gamma.copy(), server.beta.copy()
-        anchors = [server.anchors[i, :] for i in range(n)]
-        seen, scales = self.model.seen(server.views, replies.clients), replies.scalars("scale")
+        points = [server.points[i, :] for i in range(n)]
+        z, scales = self.model.points(server.model, replies.clients), replies.scalars("scale")
         for j, (client, parts) in enumerate(zip(replies.clients, replies.parts, strict=True)):
             if "gradient" in parts:
-                anchors[client], one = seen[j, :], np.array([client])
+                points[client], one = z[j, :], np.array([client])
                 g, _ = self.gradient.mechanism.receive(g, [parts["gradient"]], space, weights[j : j + 1], one)
             else:
-                change = float(scales[j] - gamma[client])
-                g = g + float(weights[j]) * self._moved(
-                    server.learned.coordinates, int(client), parts, change, anchors[client]
-                )
+                change, w = float(scales[j] - gamma[client]), points[client]
+                g = g + float(weights[j]) * self._change(server.learned.coordinates, int(client), parts, change, w)
         gamma[replies.clients], beta[replies.clients] = scales, replies.scalars("bound")
-        return replace(server, learned=learned, gamma=gamma, beta=beta, g=g, anchors=namespace(server.x).stack(anchors))
+        return replace(server, learned=learned, gamma=gamma, beta=beta, g=g, points=namespace(server.x).stack(points))
 
-    def _moved(self, coordinates: TriangleCoordinates, i: int, parts: Parts, gamma: float, w: Array) -> Array:
+    def _change(self, coordinates: TriangleCoordinates, i: int, parts: Parts, gamma: float, w: Array) -> Array:
         """What a round adds to A_i w and C_i w, `gamma` being γ_i's change: both ends work it out alike."""
         ones = 2.0 * gamma * _ones(w)
-        learned = self.curvature.hessian_product_change(coordinates, i, parts.get("curvature"), 0.0, w)
+        learned = self.curvature.message_product(coordinates, i, parts.get("curvature"), 0.0, w)
         return namespace(w).concat([learned + ones, ones])
 
     def _reply_sizes(self, server: BL3Server) -> Sizes:
-        own = {"scale": 1, "bound": 1, "gradient": 2 * server.facts.dim}
-        return lambda part, client, heard: (
+        own = {"scale": 1, "bound": 1, "gradient": 2 * server.constants.dim}
+        return lambda part, client, decoded: (
             own[part] if part in own else self.curvature.reply_size(server.learned, part, client)
         )
 
@@ -207,48 +207,42 @@ class BL3(Method):
         model, z = self.model.receive(clients.model, announcement, problem.clients)
         # Who takes part computes anew, whoever else is in the process.
         point = problem.at_uncached(z) if announcement.round > 0 else problem.at(z)
-        no_error = ErrorRequest(None, False)
-        parts, learner = self.curvature.encode(
-            clients.learner, point, whole, chosen, announcement.round, no_error, {}, key.to("curvature")
-        )
-        coordinates, told = self.curvature.coordinates(whole, chosen), learner.memory.estimate
-        gamma, beta = self._bounds(told, coordinates, point)
+        about = CurvatureRound(
+            announcement.round, point, whole, chosen, ErrorRequest(None, False), {}, key.to("curvature")
+        )  # fmt: skip
+        parts, learner = self.curvature.encode(clients.learner, about)
+        coordinates, learned = self.curvature.coordinates(whole, chosen), learner.memory.estimate
+        gamma, beta = self._bounds(learned, coordinates, point)
         heads = [
             announcement.round == 0 or own_coin(key.to("gradient").of(client), self.gradient.p)
             for client in problem.clients
         ]
         moves = to_device(np.array(heads)[:, None], model)
-        anchor = xp.where(moves, model, clients.anchor)
+        points = xp.where(moves, model, clients.points)
         gradient = xp.where(moves, point.gradient, clients.gradient) if any(heads) else clients.gradient
         # Who keeps w_i moves its g_i as the server will: by the message.
         known, goals = list(clients.g.estimate), []
         for i, head in enumerate(heads):
-            w = anchor[i, :]
+            w = points[i, :]
             if head:
                 ones = 2.0 * float(gamma[i]) * _ones(w)
-                goals.append(xp.concat([coordinates.apply(i, told[i], w) + ones, ones + gradient[i, :]]))
+                goals.append(xp.concat([coordinates.apply(i, learned[i], w) + ones, ones + gradient[i, :]]))
             else:
-                change = float(gamma[i] - clients.gamma[i])
-                known[i] = known[i] + self._moved(coordinates, i, parts[i], change, w)
+                known[i] = known[i] + self._change(coordinates, i, parts[i], float(gamma[i] - clients.gamma[i]), w)
                 goals.append(known[i])
-        sent = self.gradient.mechanism.send(
-            Memory(Blocks.of(known)),
-            Blocks.of(goals),
-            Coordinates(clients.g.estimate.sizes),
-            problem.clients,
-            key.to("g"),
-        )
+        space, before = Coordinates(clients.g.estimate.sizes), Memory(Blocks.of(known))
+        sent = self.gradient.mechanism.send(before, Blocks.of(goals), space, problem.clients, key.to("g"))
         for i, part in enumerate(parts):
             part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
             part |= {"gradient": sent.messages[i]} if heads[i] else {}
-        return parts, BL3Clients(model, anchor, gradient, learner, gamma, sent.memory)
+        return parts, BL3Clients(model, points, gradient, learner, gamma, sent.memory)
 
-    def _bounds(self, told: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
+    def _bounds(self, learned: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
         """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""
-        xp = namespace(told.values)
-        floor = zeros(1, told.values) + self.c
-        gamma = [xp.max(xp.concat([floor, xp.abs(block)])) for block in told]
-        pairs = zip(gamma, told, coordinates.coefficients(point), strict=True)
+        xp = namespace(learned.values)
+        floor = zeros(1, learned.values) + self.c
+        gamma = [xp.max(xp.concat([floor, xp.abs(block)])) for block in learned]
+        pairs = zip(gamma, learned, coordinates.coefficients(point), strict=True)
         beta = [xp.max((h + 2.0 * g) / (block + 2.0 * g)) for g, block, h in pairs]
         return to_host(xp.stack(gamma)), to_host(xp.stack(beta))
 

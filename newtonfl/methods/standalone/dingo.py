@@ -107,7 +107,7 @@ class Dingo(Method):
     def settings(self) -> dict[str, str | float]:
         return {"theta": self.theta, "phi": self.phi, "rho": self.rho, "quirks": self.quirks}
 
-    def sockets(self) -> dict[str, str]:
+    def components(self) -> dict[str, str]:
         return {"exchanges": "∇f_i; H_i g, H_i†g and H̃_i†g̃; p_i in case 3; ∇f_i at a trial, each", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
@@ -116,7 +116,7 @@ class Dingo(Method):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], DingoClients]:
         return [{} for _ in problem.clients], DingoClients(for_each(x0, problem), for_each(0.0 * x0, problem))
 
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> DingoServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> DingoServer:
         return DingoServer(to_host(x0), None)
 
     def round(self, server: DingoServer, exchange: Exchange, key: Key) -> DingoServer:

@@ -76,7 +76,7 @@ class FibIOSServer:
     rho: Array
     values: Array
     vectors: Array
-    facts: ProblemConstants
+    constants: ProblemConstants
 
 
 @dataclass
@@ -119,7 +119,7 @@ class FibIOS(Method):
     def settings(self) -> dict[str, str | float]:
         return {"eigenvectors": self.eigenvectors, "alpha": self.alpha, "beta": self.beta}
 
-    def sockets(self) -> dict[str, str]:
+    def components(self) -> dict[str, str]:
         return {"exchanges": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
 
     def setup_sizes(self, dim: int) -> Sizes:
@@ -131,32 +131,32 @@ class FibIOS(Method):
         pairs = zeros((n, dim), problem.like), zeros((n, dim, dim), problem.like)
         return [{} for _ in range(n)], FibIOSClients(x, 0.0 * x, none, *pairs, none)
 
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> FibIOSServer:
-        n, dim = facts.n_clients, facts.dim
-        return FibIOSServer(to_host(x0), np.zeros(n), *_no_pairs(n, dim, facts.like), facts)
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> FibIOSServer:
+        n, dim = constants.n_clients, constants.dim
+        return FibIOSServer(to_host(x0), np.zeros(n), *_no_pairs(n, dim, constants.like), constants)
 
     def round(self, server: FibIOSServer, exchange: Exchange, key: Key) -> FibIOSServer:
-        facts, x = server.facts, server.x
+        constants, x = server.constants, server.x
         if renews(key.round):
-            empty = _no_pairs(facts.n_clients, facts.dim, facts.like)
+            empty = _no_pairs(constants.n_clients, constants.dim, constants.like)
             server = replace(server, values=empty[0], vectors=empty[1])
-        more = self._more(server.values.shape[1], facts.dim)
-        size = {"value": 1, "constant": 1, "eigenpairs": more * (facts.dim + 1)}
+        more = self._more(server.values.shape[1], constants.dim)
+        size = {"value": 1, "constant": 1, "eigenpairs": more * (constants.dim + 1)}
 
         def sizes(part: str, client: int, heard: Parts) -> int:
-            return size.get(part, facts.dim)
+            return size.get(part, constants.dim)
 
         replies = exchange(Announcement(key.round, {"model": Dense(x)}), sizes)
         server = self._learn(server, replies, more)
-        g = mean(replies, "gradient") + facts.ridge * x
+        g = mean(replies, "gradient") + constants.ridge * x
         factor = cholesky(self._matrix(server))
         if factor is None:
             raise SingularStep("the mean of the clients' Ĥ_i is not positive definite")
-        p = -to_host(cholesky_solve(factor, to_device(g, facts.like)))
+        p = -to_host(cholesky_solve(factor, to_device(g, constants.like)))
         slope = float(g @ p)
 
         def whole_value(replies: Replies, x: Array) -> float:
-            return float(mean(replies, "value")[0]) + 0.5 * float(facts.ridge @ x**2)
+            return float(mean(replies, "value")[0]) + 0.5 * float(constants.ridge @ x**2)
 
         f, step = whole_value(replies, x), 1.0
         replies = exchange(Announcement(key.round, {"direction": Dense(p)}), sizes)
@@ -171,7 +171,7 @@ class FibIOS(Method):
         """The server after `more` eigenpairs of each client and its new ρ_i."""
         if "constant" not in replies.parts[0]:
             return server
-        xp, like, dim = namespace(server.values), server.facts.like, server.facts.dim
+        xp, like, dim = namespace(server.values), server.constants.like, server.constants.dim
         news = np.stack([message.coordinates()[1] for message in replies.messages("eigenpairs")])
         pairs = news.reshape(len(news), more, dim + 1)
         return replace(
@@ -183,10 +183,10 @@ class FibIOS(Method):
 
     def _matrix(self, server: FibIOSServer) -> Array:
         """(1/n) Σ Ĥ_i and the ridge, shape (d, d)."""
-        xp, (n, q, dim), like = namespace(server.vectors), server.vectors.shape, server.facts.like
+        xp, (n, q, dim), like = namespace(server.vectors), server.vectors.shape, server.constants.like
         rows = xp.reshape(server.vectors, (n * q, dim))
         weights = xp.reshape(server.values - to_device(server.rho, like)[:, None], (n * q, 1)) / n
-        return (weights * rows).T @ rows + to_device(np.diag(server.rho.mean() + server.facts.ridge), like)
+        return (weights * rows).T @ rows + to_device(np.diag(server.rho.mean() + server.constants.ridge), like)
 
     def respond(
         self, clients: FibIOSClients, announcement: Announcement, problem: Problem, key: Key

@@ -83,7 +83,7 @@ class Giant(Method):
     def settings(self) -> dict[str, str | float]:
         return {"armijo": self.armijo, "trials": self.trials}
 
-    def sockets(self) -> dict[str, str]:
+    def components(self) -> dict[str, str]:
         return {"exchanges": "f_i and ∇f_i; the local direction; f_i at all trials", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
@@ -92,7 +92,7 @@ class Giant(Method):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], GiantClients]:
         return [{} for _ in problem.clients], GiantClients(for_each(x0, problem))
 
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> GiantServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> GiantServer:
         return GiantServer(to_host(x0), np.array(1.0))
 
     def round(self, server: GiantServer, exchange: Exchange, key: Key) -> GiantServer:

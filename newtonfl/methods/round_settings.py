@@ -1,0 +1,128 @@
+"""The round's settings: which components it is made of, and whether they go together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+from newtonfl.comm.coding import PRECISIONS, Precision
+from newtonfl.comm.packets import Sizes
+from newtonfl.components.curvature.base import Curvature, ErrorRequest, NoCurvature
+from newtonfl.components.gradient.anchored import AnchoredGradient
+from newtonfl.components.gradient.base import Gradient
+from newtonfl.components.model.base import Model
+from newtonfl.components.model.sent import ExactModel
+from newtonfl.components.participation import All, Participation
+from newtonfl.components.protocol import Method
+from newtonfl.components.step.base import Step
+from newtonfl.methods.combinations import check_components, check_model, check_problem
+from newtonfl.objectives.base import Problem
+
+COINS = ("curvature", "anchor", "gradient")
+"""What the server draws coins for; coin j is bit j of the announcement's."""
+
+
+@dataclass(frozen=True)
+class RoundSettings(Method):
+    """The five components of a round. What each of them remembers is its own: the round does not look into it.
+
+    Parameters
+    ----------
+    step : Step
+        From the server's estimates to x⁺.
+    curvature : Curvature
+        How ∇²f_i reaches the server.
+    gradient : Gradient
+        How ∇f_i reaches the server.
+    model : Model
+        What clients see of x.
+    participation : Participation
+        Who takes part.
+    ridge : {"server", "clients"}
+        Where λ/2‖x‖² is added: exactly by the server, or in every client's function and so in what is learned.
+    wire : {"float64", "float32", "natural"}
+        The precision that the components were made for.
+    name : str
+        The preset's name.
+    given : tuple of (str, str or float)
+        Settings by the names that the preset gives them, where the components have others.
+    """
+
+    step: Step[Any]
+    curvature: Curvature[Any, Any] = field(default_factory=NoCurvature)
+    gradient: Gradient[Any, Any] = field(default_factory=AnchoredGradient)
+    model: Model[Any, Any] = field(default_factory=ExactModel)
+    participation: Participation = field(default_factory=All)
+    ridge: Literal["server", "clients"] = "server"
+    wire: Precision = "float64"
+    name: str = "descent"
+    given: tuple[tuple[str, str | float], ...] = ()
+
+    def __post_init__(self) -> None:
+        components = {
+            "step": Step, "curvature": Curvature, "gradient": Gradient, "model": Model, "participation": Participation,
+        }  # fmt: skip
+        for name, kind in components.items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name}: given {getattr(self, name)!r}, must be a {kind.__name__}")
+        if self.ridge not in ("server", "clients") or self.wire not in PRECISIONS:
+            raise ValueError(f"ridge, wire: given {self.ridge!r}, {self.wire!r}, no such words")
+
+    def resolved(self, problem: Problem) -> Self:
+        problem = self._view(problem)
+        check_problem(self.name, self.step, self.curvature, problem)
+        self.step.check(problem)
+        self.participation.check(problem.n_clients)
+        check_components(self.name, self.step, self.curvature, self.gradient, self.participation)
+        model = self.model.for_dimension(problem.dim)
+        check_model(self.name, self.step, self.curvature, self.gradient, self.participation, model)
+        curvature, gradient = self.curvature.resolved(problem), self.gradient.resolved(problem)
+        gradient.check(curvature.gradients(problem))
+        return replace(self, curvature=curvature, gradient=gradient, model=model)
+
+    def settings(self) -> dict[str, str | float]:
+        own = {"participation": self.participation.text, "ridge": self.ridge, "wire": self.wire}
+        components = (self.gradient, self.curvature, self.model, self.step)
+        return {key: value for part in components for key, value in part.settings().items()} | own | dict(self.given)
+
+    def components(self) -> dict[str, str]:
+        return {
+            "model": repr(self.model),
+            "participation": repr(self.participation),
+            "gradient": repr(self.gradient),
+            "curvature": repr(self.curvature),
+            "step": repr(self.step),
+        }
+
+    def notes(self) -> list[str]:
+        lazy = self.curvature.bernoulli_probabilities.get("curvature", 1.0) < 1.0
+        if lazy and self._error_request.norm is not None and self._error_request.fresh:
+            return [
+                "a fresh l needs every Hessian, also in the rounds in which none is sent: "
+                "l=last or step=project computes none there"
+            ]
+        return []
+
+    def expected_silent_rounds(self, n_clients: int) -> float:
+        # The coins are drawn apart, and x may wait for all of them.
+        chances = {"anchor": self.gradient.p, **self._probabilities}.values()
+        return 1.0 / (self.participation.share(n_clients) * self.model.chance * math.prod(chances)) - 1.0
+
+    @property
+    def _probabilities(self) -> dict[str, float]:
+        return {**self.curvature.bernoulli_probabilities, **self.gradient.bernoulli_probabilities}
+
+    @property
+    def _error_request(self) -> ErrorRequest:
+        return ErrorRequest(self.step.error_norm, self.step.fresh_error)
+
+    def setup_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, decoded: 1 if part == "constant" else self.curvature.setup_sizes(dim, part, decoded)
+
+    def announcement_sizes(self, dim: int) -> Sizes:
+        return lambda part, client, decoded: 1 if part in ("trials", "scale", "stepsize") else dim
+
+    def _view(self, problem: Problem) -> Problem:
+        """The problem with the ridge where the method has it."""
+        return problem.with_local_ridge() if self.ridge == "clients" else problem
