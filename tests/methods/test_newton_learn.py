@@ -165,12 +165,12 @@ OVERSHOOTING = [nf.RandK(1), nf.TopK(3), nf.Natural(), nf.Dithering(1), nf.Ident
 @pytest.mark.parametrize("make", NL[1:], ids=["nl2", "cubic-newton-learn"])
 def test_nl2s_matrix_is_above_the_hessian(make, compressor, monkeypatch):
     problem = dense_glm("logistic", ridge=0.01)
-    steps, hear = [], NewtonLearn.aggregate
+    steps, aggregate = [], NewtonLearn.aggregate
 
     def spy(self, state, replies, weights):
-        state, operator = hear(self, state, replies, weights)
-        steps.append(operator.hessian)
-        return state, operator
+        state, hessian = aggregate(self, state, replies, weights)
+        steps.append(hessian.matrix)
+        return state, hessian
 
     monkeypatch.setattr(NewtonLearn, "aggregate", spy)
     told = states(problem, make(compressor=compressor), np.full(problem.dim, 1.5), 12)
@@ -209,8 +209,8 @@ def test_bl3s_matrix_is_above_the_hessian(settings, compressor, init):
     for _, after, clients in states(problem, nf.bl3(**settings, compressor=compressor, init=init), np.ones(7), 12):
         beta, gamma = after.beta.max(), after.gamma.mean()
         matrix = after.learned.coordinates.square(beta * after.learned.mean + 2 * gamma * (beta - 1))
-        assert np.array_equal(after.anchors, clients.model)
-        truth = np.mean([problem.at(z).hessian(i) for i, z in enumerate(after.anchors)], axis=0)
+        assert np.array_equal(after.points, clients.model)
+        truth = np.mean([problem.at(z).hessian(i) for i, z in enumerate(after.points)], axis=0)
         assert lowest(matrix - truth) >= -1e-13
         above.append(np.linalg.norm(matrix - truth))
     assert max(above) > 1e-6
@@ -223,8 +223,8 @@ def test_bl3s_two_ends_agree():
     for _, after, clients in states(problem, method, np.ones(7), 20):
         space = after.learned.coordinates
         assert np.abs(after.learned.mean - np.mean(list(clients.learner.memory.estimate), axis=0)).max() <= 1e-14
-        assert np.array_equal(after.gamma, clients.gamma) and np.array_equal(after.anchors, clients.anchor)
-        for i, w in enumerate(clients.anchor):
+        assert np.array_equal(after.gamma, clients.gamma) and np.array_equal(after.points, clients.points)
+        for i, w in enumerate(clients.points):
             ones = 2 * clients.gamma[i] * T.psd_expand(np.ones((7, 7))) @ w
             told = space.apply(i, clients.learner.memory.estimate[i], w) + ones, ones + problem.at(w).gradient[i]
             assert np.abs(clients.g.estimate[i] - np.concatenate(told)).max() <= 1e-12
