@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
-from cases import (
-    BASES,
-    COMPRESSORS,
-    DIM,
-    as_dense,
-    carried,
-    dense_glm,
-    functions_problem,
-    glm,
-    points,
-    sparse_glm,
-    vectors,
-)
+from basis_cases import EACH, FULL, PLAIN, RANKS, WHOLE, Projected, greeted, hessians
+from cases import BASES, COMPRESSORS, DIM, as_dense, carried, dense_glm, points, sparse_glm, vectors
 
-from newtonfl.bases import PSD, Coordinates, DataSubspace, Support, Symmetric, TriangleCoordinates, equal_blocks
-from newtonfl.comm.coding import WireError
+from newtonfl.bases import PSD, Coordinates, Support, Symmetric, equal_blocks
 from newtonfl.comm.messages import Dense, LowRank, Nothing, Run, Several, Sparse
-from newtonfl.comm.packets import Kind, Packet, decode, encode
-from newtonfl.compressors import Compressor, Identity, RankR, TopK
+from newtonfl.compressors import Identity, RankR, TopK
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
-from newtonfl.core.symmetric import triangle
-from newtonfl.objectives.losses import Logistic
-
-FULL = triangle(DIM).size
-EACH = pytest.mark.parametrize("name", BASES)
-WHOLE = pytest.mark.parametrize("name", ["symmetric", "symmetric-plain", "psd"])
-RANKS = [np.linalg.matrix_rank(sparse_glm().client_rows(i)) for i in range(4)]  # client 1 has none
-PLAIN = ("symmetric-plain", "psd")  # their coordinates are not isometric
-
-
-def hessians(problem, x) -> np.ndarray:
-    """Every client's dense Hessian, shape (n, d, d)."""
-    return np.stack([problem.at(x).hessian(i) for i in range(problem.n_clients)])
-
-
-def greeted(name: str, problem) -> TriangleCoordinates:
-    """The server's coordinates, from greetings that went over the wire."""
-    basis, ours = BASES[name], BASES[name].of(problem)
-    heard = []
-    for i in range(problem.n_clients):
-        sent = encode(Packet(Kind.SETUP, 0, i, 0, ours.setup_message(i)))
-        packet, _ = decode(memoryview(sent), lambda part, client, before: basis.sizes(problem.dim, part, before))
-        heard.append(packet.parts)
-    return basis.from_setup(problem.dim, heard)
 
 
 @EACH
@@ -188,19 +149,6 @@ def test_a_rank_message_tells_its_matrix(name):
         np.testing.assert_allclose(step, weights[i] * message.matrix(), atol=1e-14)
 
 
-@dataclass(frozen=True)
-class Projected(Compressor):
-    """A matrix compressor that draws: X q qᵀ X for a random q."""
-
-    acts_on = "symmetric"
-
-    def contract(self, size):
-        raise NotImplementedError
-
-    def compress(self, v, key):
-        return LowRank((v @ key.generator().standard_normal(len(v)))[None, :], np.ones(1))
-
-
 @WHOLE
 @pytest.mark.parametrize("compressor", [RankR(2), Projected()], ids=["rank", "random"])
 def test_a_matrix_compressor_sees_the_matrix(name, compressor):
@@ -271,9 +219,6 @@ def test_dense_rows_refuse_the_support():
     """In words, when the basis is laid out."""
     with pytest.raises(ValueError, match=r"basis=support needs sparse rows"):
         Support().of(dense_glm())
-
-
-# --- some of the clients
 
 
 CHOSEN = [[2], [0, 3], [1, 2, 3], [0, 1, 2, 3], []]
@@ -351,9 +296,6 @@ def test_the_server_adds_the_clients_gradients(name, every):
         np.testing.assert_allclose(total, expected, atol=1e-14)
 
 
-# --- several messages
-
-
 def test_several_messages_tell_their_sum():
     """On the union of their coordinates; everywhere where one of them is; terms added in their order."""
     space = Coordinates(np.array([6]))
@@ -384,130 +326,6 @@ def test_several_messages_with_a_matrix(name):
     moved = coordinates.add(start.replaced(start.values.copy()), [message], np.ones(1))
     total = coordinates.accumulate(start.values.copy(), [carried(message, FULL)], np.ones(1))
     np.testing.assert_array_equal(moved.values, total)
-
-
-# --- the span of the data
-
-
-def deficient(m: int, rank: int, seed: int = 0):
-    """One client with `m` dense rows of the given rank in dimension 9."""
-    draw = np.random.default_rng(seed)
-    rows = draw.standard_normal((m, rank)) @ draw.standard_normal((rank, 9))
-    return glm(rows, np.sign(draw.standard_normal(m)), [m], Logistic())
-
-
-@pytest.mark.parametrize("m, rank", [(4, 4), (4, 2), (30, 5), (30, 9), (1, 1), (3, 0)])
-def test_the_span_of_the_rows_is_found(m, rank):
-    """Orthonormal vectors, as many as the rank: the rows' right singular vectors, which make AᵀA diagonal."""
-    problem = deficient(m, rank)
-    v = DataSubspace().of(problem).vectors[0]
-    assert v.shape == (rank, 9)
-    np.testing.assert_allclose(v @ v.T, np.eye(rank), atol=1e-14)
-    rows = problem.client_rows(0)
-    np.testing.assert_allclose(rows @ v.T @ v, rows, atol=1e-13)
-    if rank:
-        energy = np.linalg.svd(rows)[1][:rank] ** 2
-        np.testing.assert_allclose(v @ rows.T @ rows @ v.T, np.diag(energy), atol=1e-13 * energy[0])
-        assert (v[np.arange(rank), np.argmax(np.abs(v), axis=1)] > 0).all()
-
-
-@pytest.mark.parametrize("make", [sparse_glm, dense_glm])
-def test_the_small_matrix_is_that_of_the_hessian(make, monkeypatch):
-    """Λ_i = V_iᵀ∇²f_i V_i, from curvatures alone: the Hessian itself is not formed, and one is counted."""
-    problem = make()
-    coordinates, x = DataSubspace().of(problem), points(problem, 1)[0]
-    whole = hessians(problem, x)
-    problem.forget()
-    point = problem.at(x)
-    monkeypatch.setattr(type(point), "hessians", property(lambda point: 1 / 0))
-    told = coordinates.coefficients(point)
-    assert problem.hessian_counts.tolist() == [1] * 4
-    assert np.array_equal(coordinates.coefficients(point).values, told.values)
-    assert problem.hessian_counts.tolist() == [1] * 4
-    for i, v in enumerate(coordinates.vectors):
-        np.testing.assert_allclose(coordinates.core(i, told[i]), v @ whole[i] @ v.T, atol=1e-14)
-    assert DataSubspace().sizes(DIM, "initial", coordinates.setup_message(0)) == len(told[0])
-
-
-@pytest.mark.parametrize("name", ["data", "rotation"])
-@pytest.mark.parametrize("r", [1, 4])
-def test_matrix_compressors_see_the_small_matrix(name, r):
-    """Rank-R of Λ_i: what it tells is the best rank R of the Hessian; a client without rows tells nothing."""
-    problem = sparse_glm()
-    coordinates, theirs, x = BASES[name].of(problem), greeted(name, problem), points(problem, 1)[0]
-    told = coordinates.coefficients(problem.at(x))
-    messages = coordinates.compress(RankR(r), told, np.arange(4), Key(0))
-    for i, message in enumerate(messages):
-        values, u = np.linalg.eigh(problem.at(x).hessian(i))
-        expected = (u[:, DIM - r :] * values[DIM - r :]) @ u[:, DIM - r :].T
-        arrived = carried(message, int(coordinates.sizes[i]))
-        zero = told.replaced(0 * told.values).take(np.array([i]))
-        moved = coordinates.take(np.array([i])).add(zero, [arrived], np.ones(1))
-        np.testing.assert_allclose(coordinates.matrix(i, moved[0]), expected, atol=1e-13)
-        total = theirs.accumulate(np.zeros(FULL), [arrived], np.ones(1), np.array([i]))
-        np.testing.assert_allclose(theirs.square(total), expected, atol=1e-13)
-    if name == "data":
-        assert isinstance(coordinates.compress(Projected(), told, np.arange(4), Key(0))[1], Nothing)
-        assert messages[2].formula_bits == 32 * r * RANKS[2]
-
-
-def test_a_rotation_is_the_data_basis_with_exact_zeros():
-    """Q_i is orthogonal, the coefficients outside the span are zero in every bit, and Top-K tells the same matrix."""
-    problem = sparse_glm()
-    data, rotation, x = DataSubspace().of(problem), DataSubspace(complete=True).of(problem), points(problem, 1)[0]
-    for q, v in zip(rotation.vectors, data.vectors, strict=True):
-        np.testing.assert_allclose(q @ q.T, np.eye(DIM), atol=1e-14)
-        np.testing.assert_array_equal(q[: len(v)], v)
-    small, whole = data.coefficients(problem.at(x)), rotation.coefficients(problem.at(x))
-    for i, rank in enumerate(RANKS):
-        expected = np.zeros((DIM, DIM))
-        expected[:rank, :rank] = data.core(i, small[i])
-        np.testing.assert_array_equal(rotation.core(i, whole[i]), expected)
-    for k in (1, 5, 20):
-        ours = data.compress(TopK(k), small, np.arange(4), Key(0))
-        theirs = rotation.compress(TopK(k), whole, np.arange(4), Key(0))
-        for a, b in zip(ours, theirs, strict=True):
-            np.testing.assert_array_equal(a.values, b.values)
-        weights = np.full(4, 0.25)
-        one, other = (c.accumulate(np.zeros(FULL), m, weights) for c, m in ((data, ours), (rotation, theirs)))
-        np.testing.assert_allclose(one, other, atol=1e-15)
-
-
-@pytest.mark.parametrize("ridge", [0.3, np.linspace(0.0, 0.6, DIM)], ids=["scalar", "diagonal"])
-def test_a_rotation_holds_the_ridge_of_the_clients(ridge):
-    problem = sparse_glm(ridge=ridge).with_local_ridge()
-    coordinates, x = DataSubspace(complete=True).of(problem), points(problem, 1)[0]
-    for chosen in (np.arange(4), np.array([1, 2])):
-        some, told = coordinates.take(chosen), coordinates.take(chosen).coefficients(problem.take(chosen).at(x))
-        for j, i in enumerate(chosen):
-            np.testing.assert_allclose(some.matrix(j, told[j]), problem.at(x).hessian(i), atol=1e-14)
-
-
-def test_the_data_basis_refuses_in_words():
-    """What has no rows, what is not in their span, and greetings that tell of no vectors."""
-    for basis in (DataSubspace(), DataSubspace(complete=True)):
-        with pytest.raises(ValueError, match=r"basis=data needs data rows.*use basis=symmetric"):
-            basis.of(functions_problem()[0])
-    with pytest.raises(ValueError, match=r"basis=data learns what lies in the span.*ridge=server"):
-        DataSubspace().of(sparse_glm().with_local_ridge())
-    with pytest.raises(ValueError, match=r"basis=data learns what lies in the span"):
-        DataSubspace().with_diagonal()
-    assert DataSubspace(complete=True).with_diagonal() == DataSubspace(complete=True)
-    with pytest.raises(ValueError, match=r"basis=data: a diagonal matrix does not lie"):
-        DataSubspace().of(sparse_glm()).diagonal_blocks(np.ones(DIM), np.zeros(0))
-    assert not DataSubspace().of(sparse_glm()).diagonal_blocks(np.zeros(DIM), np.zeros(0)).values.any()
-    good = {"subspace": Run(0, np.zeros(2 * DIM), DIM**2)}
-    wrong = [{}, {"subspace": Dense(np.zeros(DIM**2))}, {"subspace": Run(0, np.zeros(DIM + 1), DIM**2)}]
-    for setup_message in [*wrong, {"subspace": Run(1, np.zeros(DIM), DIM**2)}]:
-        with pytest.raises(WireError, match=r"join, client 1, subspace"):
-            DataSubspace().from_setup(DIM, [good, setup_message])
-    for setup_message in ({}, good, {"subspace": Dense(np.zeros(DIM))}):
-        with pytest.raises(WireError, match=r"join, client 0, subspace"):
-            DataSubspace(complete=True).from_setup(DIM, [setup_message])
-    assert DataSubspace(complete=True).sizes(DIM, "initial", {"subspace": Dense(np.zeros(DIM**2))}) == FULL
-
-
-# --- matrices that are positive semidefinite
 
 
 def test_the_coefficients_of_the_positive_semidefinite_basis():
