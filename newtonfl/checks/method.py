@@ -241,7 +241,7 @@ class _Watched(Method):
         replies: dict[int, Parts] = {}
         after = []
         for g, group in enumerate(self.groups):
-            part = self.parts.setdefault(g, problem.take(group))
+            part = self.parts.setdefault(g, problem.select(group))
             told, state = act(part, states[g] if states else None)
             _check_state(state, len(group), f"{self.name}, {when}: the clients' state")
             asked = group if participants is None else group[np.isin(group, participants)]

@@ -262,7 +262,9 @@ class Descent(Method):
             return self._reply(clients, announcement, whole, whole, None, key)
         if len(chosen) == 0:
             return [], clients
-        replies, part = self._reply(take_clients(clients, chosen), announcement, whole.take(chosen), whole, chosen, key)
+        replies, part = self._reply(
+            take_clients(clients, chosen), announcement, whole.select(chosen), whole, chosen, key
+        )
         return replies, put_clients(clients, chosen, part)
 
     def _reply(
@@ -281,7 +283,7 @@ class Descent(Method):
         rows = namespace(z).broadcast_to(z, (len(problem.clients), problem.dim))
         gradients = self.curvature.gradients(whole)
         scene = RoundContext(
-            gradients if chosen is None else gradients.take(chosen),
+            gradients if chosen is None else gradients.select(chosen),
             rows, coins, key.to("gradient"),
             *self._looks(clients.curvature, curvature, curvature_parts, whole, chosen), announcement.to_one,
         )  # fmt: skip

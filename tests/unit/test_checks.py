@@ -311,7 +311,7 @@ BROKEN: dict[str, type] = {
     "other matrix": breaking(matrix=lambda self, i, v: 2 * TriangleCoordinates.matrix(self, i, v)),
     "accumulate": breaking(accumulate=forgetting),
     "gradients": breaking(gradients=lambda self: LossyGradients(np.full(len(self.sizes), self.dim))),
-    "take": breaking(_take=lambda self, chosen: replace(self, sizes=self.sizes[np.sort(chosen)] + 1)),
+    "select": breaking(_select=lambda self, chosen: replace(self, sizes=self.sizes[np.sort(chosen)] + 1)),
     "sizes": breaking(__init__=lambda self, sizes, dim, iso: TriangleCoordinates.__init__(self, sizes + 1, dim, iso)),
     "greeting": breaking(setup_message=lambda self, i: {"subspace": nf.Dense(np.zeros(3))}),
     "total": breaking(total_size=5),
@@ -329,7 +329,7 @@ BROKEN: dict[str, type] = {
         ("other matrix", "server", "must be the same matrix for client and server"),
         ("accumulate", "server", "must add Σ weight_i H_i"),
         ("gradients", "client", "gradients must tell Σ weight_i ∇f_i without loss"),
-        ("take", "both", r"take\(\[3, 1\]\) must give these clients' sizes"),
+        ("select", "both", r"select\(\[3, 1\]\) must give these clients' sizes"),
         ("sizes", "server", "the server understood"),
         ("greeting", "client", "greetings must survive the wire"),
         ("total", "server", "sum has 5 coordinates"),
@@ -684,4 +684,4 @@ def test_settings_that_do_not_come_back_are_found(monkeypatch):
 def test_a_problem_spread_over_processes_is_refused():
     for check, part in ((check_method, Own()), (check_basis, nf.Symmetric())):
         with pytest.raises(AssertionError, match="must be in this process"):
-            check(part, dense_glm(n=4).take(np.array([1, 2])))
+            check(part, dense_glm(n=4).select(np.array([1, 2])))

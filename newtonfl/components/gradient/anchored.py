@@ -213,7 +213,7 @@ class AnchoredGradient(Gradient):
         return ServerGradientState(mean, anchor, state.weights, copies), anchor
 
     def _copied(self, copies: Blocks, told: list[Message], clients: Array, space: Coordinates, begins: bool) -> Blocks:
-        of_these, heard = space.take(clients), take_clients(copies, clients)
+        of_these, heard = space.select(clients), take_clients(copies, clients)
         memory_rates = np.ones(len(told))
         if begins:
             heard = heard.replaced(0.0 * heard.values)

@@ -94,8 +94,8 @@ class ChosenGradient(Gradient):
         if len(replies.clients):
             told: list[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
             anew = np.array(["anew" in parts for parts in replies.parts])
-            before = _forgotten(copies.take(replies.clients), anew)
-            moved = scene.space.take(replies.clients).add(before, told, np.ones(len(told)))
+            before = _forgotten(copies.select(replies.clients), anew)
+            moved = scene.space.select(replies.clients).add(before, told, np.ones(len(told)))
             copies = copies.put(replies.clients, moved)
         rows = namespace(copies.values).reshape(copies.values, (facts.n_clients, facts.dim))
         # From the copies and not by increments, which a replacement would have to know anyway.

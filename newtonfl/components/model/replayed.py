@@ -158,7 +158,7 @@ class ReplayedModel(MechanismModel):
         rows: list[ClientReplayState] = []
         for i, client in enumerate(clients):
             one = ClientReplayState(
-                state.x[i : i + 1, :], state.direction.take(np.array([i])), state.stepsize[i : i + 1]
+                state.x[i : i + 1, :], state.direction.select(np.array([i])), state.stepsize[i : i + 1]
             )
             parts = announcement.to_one[int(client)]
             if "model" in parts:
