@@ -40,7 +40,8 @@ from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD, Diana, ThreePCv3, lag
 from newtonfl.methods import All, Independent, Method, Trace, Uniform
 from newtonfl.objectives.glm import GLM
 from newtonfl.registry import METHODS
-from newtonfl.solver.solve import Result, solve
+from newtonfl.solver.result import Result
+from newtonfl.solver.solve import solve
 
 ROUNDS = 30
 N, D, M = 20, 40, 50

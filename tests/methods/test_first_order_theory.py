@@ -23,7 +23,7 @@ from newtonfl.mechanisms import CLAG, EF21
 from newtonfl.mechanisms import AdaCGD as Ladder
 from newtonfl.methods import ProblemConstants
 from newtonfl.methods.first_order import three_point
-from newtonfl.solver.solve import Reason
+from newtonfl.solver.result import Reason
 
 N, DIM, MU, SEEDS = 4, 10, 0.5, 20
 BROKEN = {Reason.DIVERGED, Reason.NOT_FINITE}

@@ -59,7 +59,8 @@ from newtonfl.methods import (
     newton_zero,
 )
 from newtonfl.objectives.glm import GLM
-from newtonfl.solver.solve import Reason, solve
+from newtonfl.solver.result import Reason
+from newtonfl.solver.solve import solve
 
 ROUNDS = 15
 N, D = 20, 40
