@@ -94,10 +94,8 @@ def each(
                 callback(label, record)
             return costs.reached(record, costs.ACCURACIES[-1], solution.measure)
 
-        yield (
-            label,
-            solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f),
-        )
+        result = solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f)
+        yield label, result
 
 
 def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
