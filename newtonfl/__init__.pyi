@@ -121,7 +121,8 @@ from .results.history import History, Record
 from .results.network import Network
 from .results.progress import Progress
 from .solver.optimum import optimum
-from .solver.solve import Reason, Result, solve
+from .solver.result import Reason, Result
+from .solver.solve import solve
 
 __version__: str
 

@@ -122,8 +122,8 @@ class TriangleCoordinates(Coordinates):
                 "use basis=symmetric"
             )
 
-    def _take(self, chosen: Array) -> Self:
-        supports = None if self.supports is None else self.supports.take(chosen)
+    def _select(self, chosen: Array) -> Self:
+        supports = None if self.supports is None else self.supports.select(chosen)
         return replace(self, sizes=self.sizes[chosen], supports=supports)
 
     def gradients(self) -> Coordinates:

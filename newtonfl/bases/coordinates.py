@@ -28,12 +28,12 @@ class Coordinates:
 
     sizes: Array
 
-    def take(self, chosen: Array) -> Self:
+    def select(self, chosen: Array) -> Self:
         """The coordinates of some clients: `chosen` are distinct positions in these, on the host, perhaps none."""
         chosen = np.asarray(chosen, dtype=np.int64)
-        return self if np.array_equal(chosen, np.arange(len(self.sizes))) else self._take(chosen)
+        return self if np.array_equal(chosen, np.arange(len(self.sizes))) else self._select(chosen)
 
-    def _take(self, chosen: Array) -> Self:
+    def _select(self, chosen: Array) -> Self:
         return replace(self, sizes=self.sizes[chosen])
 
     def check(self, compressor: Compressor) -> None:

@@ -113,7 +113,7 @@ class SubspaceCoordinates(TriangleCoordinates):
     rows: tuple[Array, ...] = ()
     ridge: Array | None = None
 
-    def _take(self, chosen: Array) -> Self:
+    def _select(self, chosen: Array) -> Self:
         vectors = tuple(self.vectors[i] for i in chosen)
         rows = tuple(self.rows[i] for i in chosen) if self.rows else ()
         return replace(self, sizes=self.sizes[chosen], vectors=vectors, rows=rows)
@@ -209,7 +209,7 @@ class SubspaceVectors(Coordinates):
     dim: int
     vectors: tuple[Array, ...]
 
-    def _take(self, chosen: Array) -> Self:
+    def _select(self, chosen: Array) -> Self:
         return replace(self, sizes=self.sizes[chosen], vectors=tuple(self.vectors[i] for i in chosen))
 
     def of_gradients(self, gradients: Array) -> Blocks:

@@ -24,7 +24,7 @@ def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
       ``spectral_norms`` their largest eigenvalues in magnitude, and ``apply(i, v, x)`` is the matrix times x.
     - ``accumulate`` adds up Σ weight_i H_i, of all clients and of some, in whatever form their messages are.
     - ``gradients()`` tells gradients without loss.
-    - ``take`` gives some clients' coordinates, in the same bits.
+    - ``select`` gives some clients' coordinates, in the same bits.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
     for _ in range(2):
         _check_problem(ours, server, problem, 0.5 * draw.standard_normal(problem.dim), weights, name)
     chosen = np.arange(n)[:: -2 if n > 2 else -1]
-    _check_take(ours, server, problem, vectors, chosen, 0.5 * draw.standard_normal(problem.dim), name)
+    _check_select(ours, server, problem, vectors, chosen, 0.5 * draw.standard_normal(problem.dim), name)
 
 
 def _heard(basis: Basis, ours: TriangleCoordinates, problem: Problem) -> TriangleCoordinates:
@@ -125,7 +125,7 @@ def _check_sums(
     for clients in (None, np.arange(n)[::-2]):
         for sparse in (False, True):
             who = np.arange(n) if clients is None else clients
-            messages = _messages(vectors.take(who), sparse)
+            messages = _messages(vectors.select(who), sparse)
             total = server.accumulate(start.copy(), messages, weights[who], clients)
             expected = server.square(start)
             for i, message, weight in zip(who, messages, weights[who], strict=True):
@@ -165,7 +165,7 @@ def _check_problem(
     close(total, weights @ to_host(point.gradient), f"{name}.gradients must tell Σ weight_i ∇f_i without loss")
 
 
-def _check_take(
+def _check_select(
     ours: TriangleCoordinates,
     server: TriangleCoordinates,
     problem: Problem,
@@ -175,11 +175,11 @@ def _check_take(
     name: str,
 ) -> None:
     """Some of the clients, in another order."""
-    some, heard, part = ours.take(chosen), server.take(chosen), vectors.take(chosen)
-    words = f"{name}.take({chosen.tolist()}) must give these clients'"
+    some, heard, part = ours.select(chosen), server.select(chosen), vectors.select(chosen)
+    words = f"{name}.select({chosen.tolist()}) must give these clients'"
     promise(np.array_equal(some.sizes, ours.sizes[chosen]), f"{words} sizes: {some.sizes}")
-    whole, own = ours.coefficients(problem.at(x)), some.coefficients(problem.take(chosen).at(x))
-    promise(np.array_equal(own.values, whole.take(chosen).values), f"{words} coefficients in the same bits")
+    whole, own = ours.coefficients(problem.at(x)), some.coefficients(problem.select(chosen).at(x))
+    promise(np.array_equal(own.values, whole.select(chosen).values), f"{words} coefficients in the same bits")
     promise(np.array_equal(some.norms(part), ours.norms(vectors)[chosen]), f"{words} norms in the same bits")
     for j, i in enumerate(chosen):
         for taken, full in ((some, ours), (heard, server)):
@@ -193,6 +193,6 @@ def _check_take(
 def _check_taken_gradients(
     some: Coordinates, ours: Coordinates, problem: Problem, chosen: Array, x: Array, words: str
 ) -> None:
-    whole = ours.of_gradients(problem.at(x).gradient).take(chosen)
-    own = some.of_gradients(problem.take(chosen).at(x).gradient)
+    whole = ours.of_gradients(problem.at(x).gradient).select(chosen)
+    own = some.of_gradients(problem.select(chosen).at(x).gradient)
     promise(np.array_equal(own.values, whole.values), f"{words} gradients in the same bits")

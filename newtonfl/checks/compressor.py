@@ -195,7 +195,7 @@ def _check_together(compressor: Compressor, name: str, dim: int, draw: np.random
         every = compressor.compress_all(together, keys)
         alone = [compressor.compress(v.copy(), own) for v, own in zip(together, keys, strict=True)]
         groups = [np.array([5, 0, 3]), np.array([1, 2, 4, 6])]
-        parts = [compressor.compress_all(together.take(group), [keys[i] for i in group]) for group in groups]
+        parts = [compressor.compress_all(together.select(group), [keys[i] for i in group]) for group in groups]
     promise(np.array_equal(together.values, before), f"{name}.compress_all must leave the vectors as they were")
     promise(
         all_same(every, alone), f"{name}.compress_all: clients together must get the very messages that they get alone"

@@ -97,7 +97,7 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
         used = sent.memory.estimate if estimate_rates.any() else before
         for i in range(n):
             words = f"{made.text}, round {k}, client {i}: both ends must hold the same bits"
-            held[i], estimate = made.receive(held[i], [arrived[i]], space.take(np.array([i])), np.ones(1))
+            held[i], estimate = made.receive(held[i], [arrived[i]], space.select(np.array([i])), np.ones(1))
             promise(np.array_equal(held[i], sent.memory.estimate[i]), f"{words} of h")
             if not estimate_rates.any() or np.array_equal(estimate_rates, made.memory_rates(space.sizes)):
                 promise(np.array_equal(estimate, used[i]), f"{words} of the estimate in use")
@@ -122,11 +122,11 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
             continue
 
         def send(previous: Blocks | None, chosen: Array, coin: bool = coin) -> tuple[list[Message], Memory]:
-            memory = Memory(told.take(chosen), None if previous is None else previous.take(chosen))
-            goal = target.take(chosen)
-            sent = made.send(memory, goal, space.take(chosen), clients[chosen], key, coin)
+            memory = Memory(told.select(chosen), None if previous is None else previous.select(chosen))
+            goal = target.select(chosen)
+            sent = made.send(memory, goal, space.select(chosen), clients[chosen], key, coin)
             promise(
-                np.array_equal(goal.values, target.take(chosen).values),
+                np.array_equal(goal.values, target.select(chosen).values),
                 f"{made.text}: the target must stay as it was, and was changed",
             )
             return sent.messages, sent.memory

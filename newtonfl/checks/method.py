@@ -21,7 +21,8 @@ from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Descent, Exchange, Method, ProblemConstants
 from newtonfl.objectives.base import Problem
-from newtonfl.solver.solve import Reason, Result, solve
+from newtonfl.solver.result import Reason, Result
+from newtonfl.solver.solve import solve
 
 _TOLERANCE = 1e-12  # nothing is learned where the iterates move by rounding alone
 
@@ -166,10 +167,10 @@ class _Counting(InProcess):
         self._setup = None
         if buffer[8:9] == b"{":
             arrays, facts = unpack(buffer)
-            if facts.get("call") in ("join", "round"):
-                self._setup = "setup " if facts["call"] == "join" else ""
+            if facts.get("call") in ("setup", "round"):
+                self._setup = "setup " if facts["call"] == "setup" else ""
                 for client, length in _packets(arrays["packets"]):
-                    who = arrays["hears"] if client == EVERYONE else client
+                    who = arrays["recipients"] if client == EVERYONE else client
                     self.counted[f"{self._setup}down"][who] += length
         return buffer
 
@@ -241,7 +242,7 @@ class _Watched(Method):
         replies: dict[int, Parts] = {}
         after = []
         for g, group in enumerate(self.groups):
-            part = self.parts.setdefault(g, problem.take(group))
+            part = self.parts.setdefault(g, problem.select(group))
             told, state = act(part, states[g] if states else None)
             _check_state(state, len(group), f"{self.name}, {when}: the clients' state")
             asked = group if participants is None else group[np.isin(group, participants)]

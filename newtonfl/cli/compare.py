@@ -17,7 +17,7 @@ from newtonfl.results.history import Record
 from newtonfl.results.network import Network
 from newtonfl.results.progress import Progress
 from newtonfl.results.run_folder import RunFolder, keep
-from newtonfl.solver.solve import Result
+from newtonfl.solver.result import Result
 
 
 @dataclass

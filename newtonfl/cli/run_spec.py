@@ -20,7 +20,7 @@ from newtonfl.datasets.load import build, open_problem
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
 from newtonfl.results.run_folder import RunFolder, to_toml
-from newtonfl.solver.solve import Result
+from newtonfl.solver.result import Result
 
 if TYPE_CHECKING:
     from newtonfl.datasets.problem_file import ProblemFile, PythonRun

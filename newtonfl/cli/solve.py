@@ -13,7 +13,8 @@ from newtonfl.experiments.run_methods import Solution
 from newtonfl.results.history import Record
 from newtonfl.results.progress import Progress
 from newtonfl.results.run_folder import RunFolder
-from newtonfl.solver.solve import Reason, Result, solve
+from newtonfl.solver.result import Reason, Result
+from newtonfl.solver.solve import solve
 
 _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
 

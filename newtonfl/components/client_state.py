@@ -16,7 +16,7 @@ def take_clients(state: Any, chosen: Array) -> Any:
     if state is None:
         return None
     if isinstance(state, Blocks):
-        return state.take(chosen)
+        return state.select(chosen)
     if is_dataclass(state) and not isinstance(state, type):
         return type(state)(**{f.name: take_clients(getattr(state, f.name), chosen) for f in fields(state)})
     return namespace(state).take(state, to_device(chosen, state), axis=0)

@@ -64,7 +64,7 @@ class Blocks:
         """Other `values` on the same offsets."""
         return Blocks(values, self.offsets)
 
-    def take(self, chosen: Array) -> Blocks:
+    def select(self, chosen: Array) -> Blocks:
         """The vectors of some clients, as a copy: `chosen` are positions, on the host, perhaps none."""
         if not len(chosen):
             return Blocks(self.values[:0], offsets_of([]))

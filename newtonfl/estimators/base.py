@@ -29,7 +29,8 @@ from newtonfl.methods import Method
 from newtonfl.objectives.losses import Loss
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
-from newtonfl.solver.solve import Reason, Result, solve
+from newtonfl.solver.result import Reason, Result
+from newtonfl.solver.solve import solve
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
 _ADVICE = {

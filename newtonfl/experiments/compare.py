@@ -12,7 +12,7 @@ from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
-from newtonfl.solver.solve import Reason, Result
+from newtonfl.solver.result import Reason, Result
 
 if TYPE_CHECKING:
     from newtonfl.results.plots import Figure

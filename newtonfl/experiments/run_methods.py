@@ -14,7 +14,8 @@ from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.history import Record
 from newtonfl.solver.optimum import optimum
-from newtonfl.solver.solve import Result, solve
+from newtonfl.solver.result import Result
+from newtonfl.solver.solve import solve
 
 MethodSpecs = Sequence[str | Method] | Mapping[str, str | Method]
 """Methods as a user names them: texts or Methods, with labels of their own or without."""
@@ -86,7 +87,6 @@ def each(
     callback: Callable[[str, Record], object] | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Run one method after the other, and yield each result with its label; ``callback(label, record)`` hears all."""
-    known, f_star = problem.f_star, solution.f
     for label, method in entries.items():
 
         def enough(record: Record, label: str = label) -> bool:
@@ -94,11 +94,7 @@ def each(
                 callback(label, record)
             return costs.reached(record, costs.ACCURACIES[-1], solution.measure)
 
-        problem.f_star = f_star  # for the records' gaps
-        try:
-            result = solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough)
-        finally:
-            problem.f_star = known
+        result = solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f)
         yield label, result
 
 

@@ -48,7 +48,7 @@ class ClientSide(RoundSettings):
         if len(chosen) == 0:
             return [], clients
         some = take_clients(clients, chosen)
-        replies, some = self._reply(some, announcement, whole.take(chosen), whole, chosen, key)
+        replies, some = self._reply(some, announcement, whole.select(chosen), whole, chosen, key)
         return replies, put_clients(clients, chosen, some)
 
     def _reply(
@@ -67,7 +67,7 @@ class ClientSide(RoundSettings):
         curvature_parts, curvature = self.curvature.encode(clients.curvature, about)
         gradients = self.curvature.gradients(whole)
         context = ClientRound(
-            announcement.round, gradients if chosen is None else gradients.take(chosen),
+            announcement.round, gradients if chosen is None else gradients.select(chosen),
             namespace(z).broadcast_to(z, (len(problem.clients), problem.dim)), coins, key.to("gradient"),
             announcement.to_one, partial(self.curvature.hessian_product, curvature, about),
             lambda i, v: self.curvature.hessian_product_change(

@@ -118,7 +118,7 @@ class Problem(ABC):
         """What is known at `x`, computed anew: a count of Hessians must not depend on what others remembered."""
         return self._at(x + 0.0)
 
-    def take(self, chosen: Array) -> Self:
+    def select(self, chosen: Array) -> Self:
         """The problem of some of the clients held here, in the same bits and at the cost of their data.
 
         Its Hessians count in this problem's :attr:`hessian_counts` too.
@@ -140,10 +140,10 @@ class Problem(ABC):
         part.clients, part._positions = self.clients[chosen], self._positions[chosen]
         part._points, part._prepared = {}, {}
         part._smoothness = None if self._smoothness is None else self._smoothness[chosen]
-        self._take(part, chosen)
+        self._select(part, chosen)
         return part
 
-    def _take(self, part: Self, chosen: Array) -> None:  # noqa: B027 - functions hold nothing per client
+    def _select(self, part: Self, chosen: Array) -> None:  # noqa: B027 - functions hold nothing per client
         """Lay out the clients' own data in `part`."""
 
     @property

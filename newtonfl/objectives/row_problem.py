@@ -80,10 +80,10 @@ class RowProblem(Problem):
         rows, labels, weights = self._host
         return rows[self._held], labels[self._held], None if weights is None else weights[self._held]
 
-    def _take(self, part: Self, chosen: Array) -> None:
+    def _select(self, part: Self, chosen: Array) -> None:
         edges = self.rows.offsets
         index = ranges(edges[chosen], edges[chosen + 1] - edges[chosen])
-        part.rows = self.rows.take(chosen)
+        part.rows = self.rows.select(chosen)
         on_device, xp = to_device(index, self.like), namespace(self.labels)
         part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
         part._held = index if isinstance(self._held, slice) else self._held[index]

@@ -34,7 +34,7 @@ class Rows(ABC):
         return len(self.offsets) - 1
 
     @abstractmethod
-    def take(self, chosen: Array) -> Rows:
+    def select(self, chosen: Array) -> Rows:
         """The rows of some clients, `chosen` by position, at the cost of reading them."""
 
     @abstractmethod
@@ -74,7 +74,7 @@ class DenseRows(Rows):
         """All clients' rows from one (N, d) array."""
         return cls([array[int(a) : int(b), :] for a, b in pairwise(offsets)], array.shape[1], array)
 
-    def take(self, chosen: Array) -> DenseRows:
+    def select(self, chosen: Array) -> DenseRows:
         return DenseRows([self.blocks[int(i)] for i in chosen], self.dim, self.like)
 
     def margins(self, x: Array) -> Array:
@@ -118,7 +118,7 @@ class SparseRows(Rows):
         spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr), shape=(csr.shape[0], n * dim))
         return cls(BlockDiagonal(spread, offsets, np.arange(n + 1) * dim, like), dim, like)
 
-    def take(self, chosen: Array) -> SparseRows:
+    def select(self, chosen: Array) -> SparseRows:
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
     @cached_property
@@ -190,16 +190,16 @@ class _SomeSparseRows(SparseRows):
     """Those of some clients: what has been computed for the whole is taken from it, never computed again."""
 
     def __init__(self, whole: SparseRows, chosen: Array) -> None:
-        super().__init__(whole.spread.take(chosen), whole.dim, whole.like)
+        super().__init__(whole.spread.select(chosen), whole.dim, whole.like)
         self._whole, self._chosen = whole, chosen
 
     @cached_property
     def transposed(self) -> BlockDiagonal:
-        return self._whole.transposed.take(self._chosen)
+        return self._whole.transposed.select(self._chosen)
 
     def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
         supports, products = self._whole.support(diagonal)
-        return supports.take(self._chosen), products.take(self._chosen)
+        return supports.select(self._chosen), products.select(self._chosen)
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class BlockDiagonal:
             (self.matrix.data[begin:end], indices, self.matrix.indptr[a : b + 1] - begin), shape=shape
         )
 
-    def take(self, chosen: Array) -> BlockDiagonal:
+    def select(self, chosen: Array) -> BlockDiagonal:
         """The blocks of some clients: slices of the arrays laid end to end, with columns and starts moved along."""
         data, indices, starts = self.matrix.data, self.matrix.indices, self.matrix.indptr
         rows, columns = (offsets_of(np.diff(edges)[chosen]) for edges in (self.rows, self.columns))

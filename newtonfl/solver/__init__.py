@@ -1,9 +1,12 @@
 """Solver: the loop, the conversation with the clients, and when to stop.
 
-solve
-    ``nf.solve``: set up, round, record, stop. The only loop.
-session
-    One solve's conversation between the server and all clients, over any transport; failures find their way into it.
+solve, result
+    ``nf.solve``, and the Result with its Reason.
+loop, stopping
+    Set up, round, record, stop: the only loop; and when it ends.
+session, questions
+    One solve's conversation between the server and all clients, over any transport, failures included; and what may be
+    asked off the ledger.
 optimum
     ``nf.optimum``: the minimiser by Newton's method with every Hessian, off the ledger.
 constants

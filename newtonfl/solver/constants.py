@@ -19,11 +19,11 @@ def largest_curvature(session: Session) -> float:
     """
     problem = session.problem
     dim, n = problem.dim, problem.n_clients
-    problem.curvature_product(zeros(dim, problem.like))  # says here, and not on another rank, where no bound is known
+    problem.curvature_product(zeros(dim, problem.like))  # refused here, not on another rank
 
     def product(v: Array) -> Array:
-        told = session.ask("curvature", to_device(np.ravel(v), problem.like))
-        return _finite(np.sum(told, axis=0) / n)
+        products = session.ask("curvature", to_device(np.ravel(v), problem.like))
+        return _finite(np.sum(products, axis=0) / n)
 
     if dim <= 16:
         matrix = np.stack([product(column) for column in np.eye(dim)])
@@ -48,7 +48,7 @@ def client_smoothness(session: Session) -> Array:
     return _finite(session.ask("smoothness", zeros(problem.dim, problem.like)))
 
 
-def _finite(told: Array) -> Array:
-    if not np.isfinite(told).all():
+def _finite(bounds: Array) -> Array:
+    if not np.isfinite(bounds).all():
         raise NotFinite("a bound of the curvature is not finite")
-    return told
+    return bounds

@@ -48,11 +48,11 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     ((30,), 0.05984)
     """
     problem.check_convex("nf.optimum")
-    # The session speaks a method's language; of this one, only its questions are used.
+    # A session needs a method; of this one nothing is used, for only questions are asked.
     with one_blas_thread(), Session(problem, newton()) as session, np.errstate(over="ignore", invalid="ignore"):
         if session.transport.rank:
-            arrays, facts = session.follow()
-            return arrays["x"], facts["f"]
+            arrays, values = session.answer_calls()
+            return arrays["x"], values["f"]
         x, f = _minimise(problem, session, rounds)
         session.end({"x": x}, f=f)
         return x, f
@@ -68,7 +68,7 @@ def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, f
 
     x = np.zeros(problem.dim)
     f, gradient = evaluate(x)
-    start = best = float(np.linalg.norm(gradient))
+    first = best = float(np.linalg.norm(gradient))
     for _ in range(rounds):
         packed = np.sum(session.ask("hessians", to_device(x, problem.like)), axis=0) / n
         matrix = packed[flat.square].reshape(problem.dim, problem.dim) + np.diag(ridge)
@@ -79,15 +79,15 @@ def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, f
         size, slope = 1.0, float(gradient @ direction)
         while True:
             trial = x + size * direction
-            value, told = evaluate(trial)
-            norm = float(np.linalg.norm(told))
-            # Near the end f cannot fall measurably any more, and the gradient speaks.
+            value, slopes = evaluate(trial)
+            norm = float(np.linalg.norm(slopes))
+            # Near the end f cannot fall measurably any more, and the gradient decides.
             if (value <= f + 1e-4 * size * slope and norm < math.inf) or norm < best or size < 1e-12:
                 break
             size /= 2.0
-        if best <= 1e-9 * start and norm >= best:
+        if best <= 1e-9 * first and norm >= best:
             break
-        x, f, gradient, best = trial, value, told, min(best, norm)
-    if best > 1e-9 * start and best > 1e-14:
+        x, f, gradient, best = trial, value, slopes, min(best, norm)
+    if best > 1e-9 * first and best > 1e-14:
         raise ValueError(f"no optimum found: the gradient norm stopped at {best:g}")
     return to_host(x), f

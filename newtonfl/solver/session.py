@@ -1,12 +1,11 @@
 """Session: one solve's conversation between the server and all clients, over any transport.
 
 Rank 0 calls, every rank handles, rank 0 gathers. Every call to the clients has this one shape, so that a failure
-anywhere finds its way into it: a client's rides with its rank's reply, the server's with its next call.
+anywhere finds its way into it: a client's travels with its rank's answer, the server's with its next call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -22,33 +21,7 @@ from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Method, Replies
 from newtonfl.objectives.base import Problem
-
-Question = Callable[[Problem, Array], Array]
-
-
-def _evaluate(problem: Problem, x: Array) -> Array:
-    """f_i, the number of Hessians computed so far and ∇f_i, a row a client."""
-    point = problem.at(x)
-    value, gradient = to_host(point.value), to_host(point.gradient)
-    return np.column_stack([value, problem.hessian_counts, gradient])
-
-
-def _curvature_product(problem: Problem, v: Array) -> Array:
-    return to_host(problem.curvature_product(v))
-
-
-def _hessians(problem: Problem, x: Array) -> Array:
-    packed = problem.at(x).hessians
-    return to_host(packed.values).reshape(len(packed), -1)
-
-
-QUESTIONS: dict[str, Question] = {
-    "evaluate": _evaluate,
-    "curvature": _curvature_product,
-    "smoothness": lambda problem, x: problem.client_smoothness,
-    "hessians": _hessians,
-}
-"""What may be asked off the ledger: diagnostics and constants that theory takes as known."""
+from newtonfl.solver.questions import QUESTIONS
 
 
 @dataclass
@@ -70,7 +43,7 @@ class Session:
     def __post_init__(self) -> None:
         self.transport: Transport = self.problem.transport or InProcess()
         self.ledger = Ledger(self.problem.n_clients)
-        self.exchanges = 0  # round trips so far, the join not among them
+        self.exchanges = 0  # round trips so far, without the set-up
         self.clients: Any = None
         self.failure: BaseException | None = None
         self.open = self.transport.rank == 0
@@ -91,15 +64,16 @@ class Session:
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False
-            told = error.args[0] if isinstance(error, _Told) else self.transport.describe("the server", error)
-            self.transport.broadcast(pack({}, call="fault", told=told.hex()))
-            self.transport.raise_fault(told, self.failure or error)
+            reported = isinstance(error, _ReportedFailure)
+            fault = error.args[0] if reported else self.transport.describe("the server", error)
+            self.transport.broadcast(pack({}, call="fault", fault=fault.hex()))
+            self.transport.raise_fault(fault, self.failure or error)
 
     def init_clients(self, x0: Array) -> list[Parts]:
-        """Send x⁰ to every client, and hear their greetings: the set-up."""
-        told: Message = Dense(to_host(x0), formula_bits=0) if to_host(x0).any() else Nothing()
-        announcement = Announcement(0, {"model": told})
-        return self._converse("join", announcement, self.method.setup_sizes(self.problem.dim)).parts
+        """Send x⁰ to every client; returns the clients' set-up messages, in client order."""
+        model: Message = Dense(to_host(x0), formula_bits=0) if to_host(x0).any() else Nothing()
+        announcement = Announcement(0, {"model": model})
+        return self._converse("setup", announcement, self.method.setup_sizes(self.problem.dim)).parts
 
     def exchange(self, announcement: Announcement, sizes: Sizes) -> Replies:
         """Carry an announcement to the clients and their replies back."""
@@ -107,28 +81,31 @@ class Session:
         return self._converse("round", announcement, sizes)
 
     def ask(self, question: str, x: Array) -> Array:
-        """Every client's answer to one of :data:`QUESTIONS`, in client order, shape (n, …). Off the ledger."""
-        told = [unpack(buffer)[0] for buffer in self._call(pack({"x": to_host(x)}, call="ask", question=question))]
-        answers = [answer for answer in told if len(answer["clients"])]
+        """Every client's answer to a question of :mod:`newtonfl.solver.questions`, in client order, shape (n, …).
+
+        Off the ledger.
+        """
+        buffers = self._call(pack({"x": to_host(x)}, call="ask", question=question))
+        answers = [answer for answer, _ in map(unpack, buffers) if len(answer["clients"])]
         clients = np.concatenate([answer["clients"] for answer in answers])
         table: Array = np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
         return table
 
-    def end(self, arrays: dict[str, Array], **facts: Any) -> None:
-        """Tell every rank the result; the conversation is over."""
+    def end(self, arrays: dict[str, Array], **values: Any) -> None:
+        """Send every rank the result; the conversation is over."""
         self.open = False
-        self.transport.broadcast(pack(arrays, call="end", **facts))
+        self.transport.broadcast(pack(arrays, call="end", **values))
 
     def _call(self, buffer: bytes) -> list[bytes]:
         answers = self.transport.gather(self._handle(self.transport.broadcast(buffer)))
         for answer in answers:
-            told = unpack(answer)[1].get("told")
-            if told is not None:
-                raise _Told(bytes.fromhex(told))
+            fault = unpack(answer)[1].get("fault")
+            if fault is not None:
+                raise _ReportedFailure(bytes.fromhex(fault))
         return answers
 
     def _converse(self, call: str, announcement: Announcement, sizes: Sizes) -> Replies:
-        setup, everyone = call == "join", np.arange(self.problem.n_clients)
+        setup, everyone = call == "setup", np.arange(self.problem.n_clients)
         recipients = everyone if announcement.recipients is None else announcement.recipients
         participants = everyone if announcement.participants is None else announcement.participants
         to_all = Packet(Kind.ANNOUNCEMENT, announcement.round, EVERYONE, announcement.coins, announcement.to_all)
@@ -140,11 +117,15 @@ class Session:
             own = replace(to_all, client=client, parts=parts)
             packets.append(encode(own))
             self.ledger.down.count(np.array([client]), len(packets[-1]), own.formula_bits, setup)
-        arrays = {"packets": np.frombuffer(b"".join(packets), np.uint8), "hears": recipients, "speaks": participants}
+        arrays = {
+            "packets": np.frombuffer(b"".join(packets), np.uint8),
+            "recipients": recipients,
+            "participants": participants,
+        }
         replies: dict[int, Parts] = {}
         for answer in self._call(pack(arrays, call=call)):
-            told = unpack(answer)[0]
-            view, formula_bits = memoryview(told["packets"]), told["formula_bits"]
+            sent = unpack(answer)[0]
+            view, formula_bits = memoryview(sent["packets"]), sent["formula_bits"]
             for bits in formula_bits:
                 packet, length = decode(view, sizes)
                 if packet.round != announcement.round or packet.client in replies or packet.client not in participants:
@@ -160,63 +141,65 @@ class Session:
 
     # -- every rank
 
-    def follow(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Answer rank 0's calls until it ends; returns what it told at the end."""
+    def answer_calls(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Answer rank 0's calls until it ends the session; returns the arrays and values that it sends then."""
         while True:
             buffer = self.transport.broadcast(None)
-            arrays, facts = unpack(buffer)
-            if facts["call"] == "end":
-                return arrays, facts
-            if facts["call"] == "fault":
-                self.transport.raise_fault(bytes.fromhex(facts["told"]), self.failure)
+            arrays, values = unpack(buffer)
+            if values["call"] == "end":
+                return arrays, values
+            if values["call"] == "fault":
+                self.transport.raise_fault(bytes.fromhex(values["fault"]), self.failure)
             self.transport.gather(self._handle(buffer))
 
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that nobody waits for a rank that failed."""
         phase = "reading the call"
         try:
-            arrays, facts = unpack(buffer)
-            call = facts["call"]
-            if not len(self.problem.clients):  # a rank of no clients has nothing to say
+            arrays, values = unpack(buffer)
+            call = values["call"]
+            if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
                 return pack({"packets": nobody.astype(np.uint8), "formula_bits": nobody, "clients": nobody})
             if call == "ask":
-                phase = f"answering {facts['question']}"
-                answer = QUESTIONS[facts["question"]](self.problem, to_device(arrays["x"], self.problem.like))
+                phase = f"answering {values['question']}"
+                answer = QUESTIONS[values["question"]](self.problem, to_device(arrays["x"], self.problem.like))
                 return pack({"clients": self.problem.clients, "answer": answer})
             announcement = self._announcement(arrays)
-            phase = "join" if call == "join" else f"round {announcement.round}"
-            key = Key(self.seed, -1 if call == "join" else announcement.round)
-            if call == "join":
-                x0 = self._first(announcement.to_all["model"])
+            phase = "set-up" if call == "setup" else f"round {announcement.round}"
+            key = Key(self.seed, -1 if call == "setup" else announcement.round)
+            if call == "setup":
+                x0 = self._initial_point(announcement.to_all["model"])
                 replies, self.clients = self.method.init_clients(self.problem, x0, key)
                 kind = Kind.SETUP
             else:
                 replies, self.clients = self.method.respond(self.clients, announcement, self.problem, key)
                 kind = Kind.REPLY
-            speaking = [client for client in self.problem.clients.tolist() if client in arrays["speaks"]]
-            told = [Packet(kind, announcement.round, c, 0, p) for c, p in zip(speaking, replies, strict=True)]
-            packets = np.frombuffer(b"".join(encode(packet) for packet in told), np.uint8)
-            return pack({"packets": packets, "formula_bits": np.array([p.formula_bits for p in told], np.int64)})
-        except BaseException as error:  # whatever it was, the others must hear of it
+            replying = [client for client in self.problem.clients.tolist() if client in arrays["participants"]]
+            packets = [Packet(kind, announcement.round, c, 0, p) for c, p in zip(replying, replies, strict=True)]
+            buffer = b"".join(encode(packet) for packet in packets)
+            formula_bits = np.array([packet.formula_bits for packet in packets], np.int64)
+            return pack({"packets": np.frombuffer(buffer, np.uint8), "formula_bits": formula_bits})
+        except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
-            return pack({}, told=self.transport.describe(phase, error).hex())
+            return pack({}, fault=self.transport.describe(phase, error).hex())
 
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
         view, sizes = memoryview(arrays["packets"]), self.method.announcement_sizes(self.problem.dim)
-        heard: dict[int, Packet] = {}
+        packets: dict[int, Packet] = {}
         while len(view):
             packet, length = decode(view, sizes)
-            heard[packet.client] = packet
+            packets[packet.client] = packet
             view = view[length:]
-        to_all = heard.pop(EVERYONE)
-        to_one = {client: packet.parts for client, packet in heard.items()}
-        return Announcement(to_all.round, to_all.parts, to_one, arrays["hears"], arrays["speaks"], to_all.flags)
+        to_all = packets.pop(EVERYONE)
+        to_one = {client: packet.parts for client, packet in packets.items()}
+        recipients, participants = arrays["recipients"], arrays["participants"]
+        return Announcement(to_all.round, to_all.parts, to_one, recipients, participants, to_all.flags)
 
-    def _first(self, message: Message) -> Array:
-        told = np.zeros(self.problem.dim) if isinstance(message, Nothing) else message.coordinates()[1]
-        return to_device(told, self.problem.like)
+    def _initial_point(self, message: Message) -> Array:
+        x0 = np.zeros(self.problem.dim) if isinstance(message, Nothing) else message.coordinates()[1]
+        return to_device(x0, self.problem.like)
 
 
-class _Told(Exception):
-    """A rank's reply told of its failure; the argument is the transport's description."""
+class _ReportedFailure(Exception):
+    """A rank answered with its failure; the argument is the transport's description."""

@@ -12,7 +12,7 @@ from cases import dense_glm, functions_problem, sparse_glm
 
 import newtonfl as nf
 from newtonfl.solver.optimum import optimum
-from newtonfl.solver.solve import Reason
+from newtonfl.solver.result import Reason
 
 
 @pytest.fixture(scope="module")
@@ -289,3 +289,49 @@ def test_a_gradient_that_grows_while_f_falls_is_no_stall():
     result = nf.solve(problem, nf.gd(stepsize=100.0), x0=np.array([300.0]), rounds=2000, tol=1e-4)
     norms = [record.gradient_norm for record in result.history]
     assert int(np.argmax(norms)) > 200 and result.converged
+
+
+# --- the caller's problem
+
+
+def public(problem):
+    """What a caller can read of a problem: attributes by identity, arrays by their bytes."""
+    shown = {name: value for name, value in vars(problem).items() if not name.startswith("_")}
+    return {name: value.tobytes() if isinstance(value, np.ndarray) else id(value) for name, value in shown.items()}
+
+
+@pytest.mark.parametrize("f_star", [None, 0.25])
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda problem: nf.solve(problem, nf.newton(), f_star=-1.0, rounds=3),
+        lambda problem: nf.compare(problem, ["newton", "fednl"], rounds=3),
+    ],
+    ids=["solve", "compare"],
+)
+def test_the_problem_is_as_it_was_also_during_a_run_and_after_one_that_raised(run, f_star):
+    seen, most = [], math.inf
+
+    def gradient(i, x):
+        seen.append(public(problem))
+        assert len(seen) < most, "enough"
+        return x - i
+
+    problem = nf.FromFunctions(2, 3, lambda i, x: 0.5 * (x - i) @ (x - i), gradient, lambda i, x: np.eye(3))
+    problem.f_star = f_star
+    before = public(problem)
+    run(problem)
+    assert all(now == before for now in seen) and public(problem) == before
+    seen, most = [], len(seen) - 1  # so that the run raises late, within its last solve
+    with pytest.raises(AssertionError, match="enough"):
+        run(problem)
+    assert all(now == before for now in seen) and public(problem) == before
+
+
+def test_gaps_are_measured_from_the_optimal_value_that_is_given():
+    problem = dense_glm(n=4, f_star=0.25)
+    own, given = (nf.solve(problem, nf.newton(), rounds=2, f_star=value).history for value in (None, -1.0))
+    assert [record.gap for record in own] == [record.f - 0.25 for record in own]
+    assert [record.gap for record in given] == [record.f + 1.0 for record in given]
+    with pytest.raises(ValueError, match="f_star: given inf"):
+        nf.solve(problem, nf.newton(), f_star=math.inf)

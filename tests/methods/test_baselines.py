@@ -336,7 +336,7 @@ def test_bits_do_not_depend_on_who_shares_a_process(name):
     problem = dense_glm()
     method, x0 = BASELINES[name](), np.full(problem.dim, 0.1)
     together = answers(problem, method, x0, list(range(4)))
-    alone = [answers(problem.take(np.array([i])), method, x0, [i])[0] for i in range(4)]
+    alone = [answers(problem.select(np.array([i])), method, x0, [i])[0] for i in range(4)]
     assert together == alone
 
 

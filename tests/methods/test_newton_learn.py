@@ -326,7 +326,7 @@ def test_a_clients_bytes_do_not_depend_on_its_neighbours(name):
     problem = sparse_glm(n=4)
     settings = {"participation": nf.Uniform(3), "gradient_p": 0.5} if name == "bl3" else {}
     method = MAKERS[name](**settings, model=nf.TopK(3)).resolved(problem)
-    alone = [problem.take(np.array([i])) for i in range(4)]
+    alone = [problem.select(np.array([i])) for i in range(4)]
     held = [method.init_clients(p, np.ones(7), Key(SEED))[1] for p in alone]
     compared = 0
 

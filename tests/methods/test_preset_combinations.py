@@ -42,7 +42,8 @@ from newtonfl.methods import (
     newton_3pc_ls,
     newton_star,
 )
-from newtonfl.solver.solve import Reason, solve
+from newtonfl.solver.result import Reason
+from newtonfl.solver.solve import solve
 
 REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     *(

@@ -12,7 +12,7 @@ import numpy as np
 from reference_data import logistic
 
 import newtonfl as nf
-from newtonfl.solver.solve import Reason
+from newtonfl.solver.result import Reason
 
 N, DIM, MU, SEEDS = 4, 10, 0.5, 20
 BROKEN = {Reason.DIVERGED, Reason.NOT_FINITE}

@@ -18,7 +18,8 @@ from newtonfl.core.random import SERVER, Key
 from newtonfl.methods import Method
 from newtonfl.objectives.glm import GLM
 from newtonfl.registry import METHODS
-from newtonfl.solver.solve import Result, solve
+from newtonfl.solver.result import Result
+from newtonfl.solver.solve import solve
 
 ROUNDS = 30
 N, D, M = 20, 40, 50

@@ -232,14 +232,14 @@ def test_coordinates_of_some_clients_are_theirs_among_all(name, chosen):
     whole, x = BASES[name].of(problem), points(problem, 1)[0]
     blocks = whole.coefficients(problem.at(x))
     _ = whole.isometry  # a cached array of the whole must not be taken for the part's
-    some, part = whole.take(chosen), problem.take(chosen)
+    some, part = whole.select(chosen), problem.select(chosen)
     told = some.coefficients(part.at(x))
     assert some.sizes.tolist() == whole.sizes[chosen].tolist() == told.sizes.tolist()
-    np.testing.assert_array_equal(told.values, blocks.take(chosen).values)
+    np.testing.assert_array_equal(told.values, blocks.select(chosen).values)
     np.testing.assert_array_equal(some.norms(told), whole.norms(blocks)[chosen])
     np.testing.assert_array_equal(some.spectral_norms(told), whole.spectral_norms(blocks)[chosen])
     np.testing.assert_array_equal(
-        some.diagonal_blocks(np.zeros(DIM), x).offsets, whole.diagonal_blocks(np.zeros(DIM), x).take(chosen).offsets
+        some.diagonal_blocks(np.zeros(DIM), x).offsets, whole.diagonal_blocks(np.zeros(DIM), x).select(chosen).offsets
     )
     for compressor in [c for c in COMPRESSORS.values() if c.acts_on == "vector" or not name.startswith("support")]:
         messages = some.compress(compressor, told, chosen, Key(1))
@@ -249,7 +249,7 @@ def test_coordinates_of_some_clients_are_theirs_among_all(name, chosen):
                 assert np.array_equal(a, b)
         moved = some.add(told.replaced(told.values.copy()), messages, np.full(len(chosen), 0.5))
         everyone = whole.add(blocks.replaced(blocks.values.copy()), expected, np.full(4, 0.5))
-        np.testing.assert_array_equal(moved.values, everyone.take(chosen).values)
+        np.testing.assert_array_equal(moved.values, everyone.select(chosen).values)
     for j, i in enumerate(chosen):
         np.testing.assert_array_equal(some.matrix(j, told[j]), whole.matrix(i, blocks[i]))
         assert whole.setup_message(i).keys() == some.setup_message(j).keys()
@@ -259,10 +259,10 @@ def test_coordinates_of_some_clients_are_theirs_among_all(name, chosen):
                 assert np.array_equal(a, b)
     gradients = whole.gradients().of_gradients(problem.at(x).gradient)
     theirs = some.gradients().of_gradients(part.at(x).gradient)
-    np.testing.assert_array_equal(theirs.values, gradients.take(chosen).values)
-    again = whole.gradients().take(chosen)
+    np.testing.assert_array_equal(theirs.values, gradients.select(chosen).values)
+    again = whole.gradients().select(chosen)
     assert again.sizes.tolist() == some.gradients().sizes.tolist() == theirs.sizes.tolist()
-    assert whole.take(np.arange(4)) is whole
+    assert whole.select(np.arange(4)) is whole
 
 
 @EACH

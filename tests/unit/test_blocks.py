@@ -55,7 +55,7 @@ def test_a_blocks_bits_do_not_depend_on_its_neighbours():
 def test_some_blocks_are_taken_and_put_back(blocks, chosen):
     """As copies, in the given order; the others stay, and so does what they were taken from."""
     chosen = np.array(chosen, dtype=np.int64)
-    some = blocks.take(chosen)
+    some = blocks.select(chosen)
     assert some.sizes.tolist() == [SIZES[i] for i in chosen]
     for block, i in zip(some, chosen, strict=True):
         np.testing.assert_array_equal(to_host(block), vectors()[i])
@@ -71,7 +71,7 @@ def test_some_blocks_are_taken_and_put_back(blocks, chosen):
 
 def test_blocks_of_another_size_are_not_put(blocks):
     with pytest.raises(ValueError, match="given vectors of sizes"):
-        blocks.put(np.array([0, 1]), blocks.take(np.array([0, 2])))
+        blocks.put(np.array([0, 1]), blocks.select(np.array([0, 2])))
 
 
 def test_ranges():

@@ -181,4 +181,4 @@ def test_settings_that_do_not_come_back_are_found(monkeypatch):
 def test_a_problem_spread_over_processes_is_refused():
     for check, part in ((check_method, Own()), (check_basis, nf.Symmetric())):
         with pytest.raises(AssertionError, match="must be in this process"):
-            check(part, dense_glm(n=4).take(np.array([1, 2])))
+            check(part, dense_glm(n=4).select(np.array([1, 2])))

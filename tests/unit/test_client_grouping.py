@@ -41,7 +41,7 @@ def test_bits_do_not_depend_on_which_clients_share_a_process(kind, seed, ridge_i
         *([np.sort(g) for g in np.array_split(draw.permutation(16), k)] for k in (2, 5, 16)),
     ):
         for group in groups:
-            part = problem.take(group)
+            part = problem.select(group)
             assert part.clients.tolist() == group.tolist() and part.n_clients == 16
             assert all(np.array_equal(a[group], b) for a, b in zip(together, on_clients(part, x), strict=True))
             assert all(np.array_equal(a[group], b) for a, b in zip(apart, on_clients(part, each[group]), strict=True))
@@ -58,7 +58,7 @@ def test_bits_do_not_depend_on_which_clients_share_a_process(kind, seed, ridge_i
 def test_taking_clients_of_a_part_keeps_their_numbers():
     """`take` counts positions, and clients keep the numbers that they have in the whole."""
     whole = dense_glm(n=6, ridge=np.linspace(0.0, 0.6, DIM), f_star=0.25)
-    part = whole.take(np.array([1, 3, 4])).take(np.array([0, 2]))
+    part = whole.select(np.array([1, 3, 4])).select(np.array([0, 2]))
     assert part.clients.tolist() == [1, 4] and len(part.hessian_counts) == 2
     np.testing.assert_array_equal(part.ridge, whole.ridge)
     assert (part.objective, part.f_star, part.n_clients) == (whole.objective, 0.25, 6)
@@ -86,7 +86,7 @@ def test_some_of_the_clients_tell_what_they_tell_among_all(kind, chosen):
     """In the same bits, at one point and at a point of each client's own; what they compute counts in the whole."""
     whole, chosen = every_kind()[kind], np.array(chosen, dtype=np.int64)
     n, draw = len(whole.clients), np.random.default_rng(3)
-    part = whole.take(chosen)
+    part = whole.select(chosen)
     assert part.clients.tolist() == whole.clients[chosen].tolist() and part.n_clients == n
     for x in (draw.standard_normal(whole.dim), draw.standard_normal((n, whole.dim))):
         theirs = x if x.ndim == 1 else x[chosen]
@@ -100,13 +100,13 @@ def test_some_of_the_clients_tell_what_they_tell_among_all(kind, chosen):
         assert np.array_equal(ours[chosen], part.at(theirs).value_along(along, steps))
         if whole.is_sparse:
             for diagonal in (whole.local_ridge is not None, True):
-                told = whole.at(x).hessians_on_support(diagonal).take(chosen)
+                told = whole.at(x).hessians_on_support(diagonal).select(chosen)
                 assert np.array_equal(part.at(theirs).hessians_on_support(diagonal).values, told.values)
-                assert np.array_equal(part.support(diagonal).values, whole.support(diagonal).take(chosen).values)
+                assert np.array_equal(part.support(diagonal).values, whole.support(diagonal).select(chosen).values)
         if isinstance(whole, GLM):
             vectors = list(draw.standard_normal((n, 3, whole.dim)))
             rows, some = whole.projected_rows(vectors), part.projected_rows([vectors[i] for i in chosen])
-            told = whole.at(x).hessians_in(rows).take(chosen)
+            told = whole.at(x).hessians_in(rows).select(chosen)
             assert np.array_equal(part.at(theirs).hessians_in(some).values, told.values)
 
 
@@ -115,14 +115,14 @@ def test_hessians_of_some_clients_count_in_the_whole(kind):
     """Those of a part of a part too, and forgetting begins anew."""
     whole = every_kind()[kind]
     whole.forget()
-    part = whole.take(np.array([4, 1, 3]))
+    part = whole.select(np.array([4, 1, 3]))
     _ = part.at(np.zeros(whole.dim)).hessians
-    _ = part.take(np.array([2, 0])).at(np.zeros(whole.dim)).hessians
-    _ = part.with_local_ridge().take(np.array([1])).at(np.ones(whole.dim)).hessians
+    _ = part.select(np.array([2, 0])).at(np.zeros(whole.dim)).hessians
+    _ = part.with_local_ridge().select(np.array([1])).at(np.ones(whole.dim)).hessians
     assert whole.hessian_counts[:6].tolist() == [0, 2, 0, 2, 2, 0] and part.hessian_counts.tolist() == [2, 2, 2]
     whole.forget()
     assert not whole.hessian_counts.any() and not part.hessian_counts.any()
-    assert whole.take(np.arange(len(whole.clients))) is whole
+    assert whole.select(np.arange(len(whole.clients))) is whole
 
 
 def test_taking_clients_computes_nothing_again(monkeypatch):
@@ -131,12 +131,12 @@ def test_taking_clients_computes_nothing_again(monkeypatch):
     _ = whole.at(x).gradient, whole.at(x).hessians_on_support(True)
     monkeypatch.setattr(newtonfl.objectives.rows, "_cooccurrence", lambda rows, diagonal: 1 / 0)
     monkeypatch.setattr(scipy.sparse.csr_array, "transpose", lambda rows: 1 / 0)
-    point = whole.take(np.array([3, 7])).take(np.array([1])).at(x)
+    point = whole.select(np.array([3, 7])).select(np.array([1])).at(x)
     _ = point.gradient, point.hessians_on_support(True)
     dense = large("dense", 0)
     assert all(
         np.shares_memory(a, b)
-        for a, b in zip(dense.take(np.array([2])).rows.blocks, dense.rows.blocks[2:3], strict=True)
+        for a, b in zip(dense.select(np.array([2])).rows.blocks, dense.rows.blocks[2:3], strict=True)
     )
 
 

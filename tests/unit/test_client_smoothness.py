@@ -58,16 +58,16 @@ def test_bits_do_not_depend_on_who_shares_a_process(kind, monkeypatch):
     loss, labels = labelled("logistic", rows, draw)
     whole = glm(scipy.sparse.csr_array(rows) if kind == "sparse" else rows, labels, sizes, loss)
     groups = [np.sort(group) for k in (2, 5, 12) for group in np.array_split(draw.permutation(12), k)]
-    before = [whole.take(group).client_smoothness for group in groups]
+    before = [whole.select(group).client_smoothness for group in groups]
     told = whole.client_smoothness
     assert told[0] == 0.0 and (told[1:] > 0).all() and whole.client_smoothness is told
     # A part takes what is known.
     monkeypatch.setattr("newtonfl.objectives.row_problem.largest_eigenvalues", lambda rows, weights: 1 / 0)
     for group, alone in zip(groups, before, strict=True):
         np.testing.assert_array_equal(alone, told[group])
-        np.testing.assert_array_equal(whole.take(group).client_smoothness, told[group])
+        np.testing.assert_array_equal(whole.select(group).client_smoothness, told[group])
     monkeypatch.undo()
-    assert len(whole.take(np.array([], dtype=np.int64)).client_smoothness) == 0
+    assert len(whole.select(np.array([], dtype=np.int64)).client_smoothness) == 0
 
 
 def test_an_answer_is_not_to_be_written_in():
@@ -85,7 +85,7 @@ def test_functions_state_it_or_say_what_to_give():
     args = (3, 2, lambda i, x: 0.0, lambda i, x: x, lambda i, x: np.eye(2))
     assert FromFunctions(*args, client_smoothness=2.0).client_smoothness.tolist() == [2.0] * 3
     each = FromFunctions(*args, client_smoothness=[1.0, 2.0, 3.0], nonconvex=0.5)
-    assert each.take(np.array([2, 0])).client_smoothness.tolist() == [4.0, 2.0]
+    assert each.select(np.array([2, 0])).client_smoothness.tolist() == [4.0, 2.0]
     for given, aside in (({}, ""), ({"smoothness": np.eye(2)}, "its smoothness bounds the mean")):
         with pytest.raises(ValueError, match=rf"give FromFunctions its argument client_smoothness.*{aside}"):
             _ = FromFunctions(*args, **given).client_smoothness

@@ -67,8 +67,8 @@ def test_matrix_compressors_see_the_small_matrix(name, r):
         values, u = np.linalg.eigh(problem.at(x).hessian(i))
         expected = (u[:, DIM - r :] * values[DIM - r :]) @ u[:, DIM - r :].T
         arrived = carried(message, int(coordinates.sizes[i]))
-        zero = told.replaced(0 * told.values).take(np.array([i]))
-        moved = coordinates.take(np.array([i])).add(zero, [arrived], np.ones(1))
+        zero = told.replaced(0 * told.values).select(np.array([i]))
+        moved = coordinates.select(np.array([i])).add(zero, [arrived], np.ones(1))
         np.testing.assert_allclose(coordinates.matrix(i, moved[0]), expected, atol=1e-13)
         total = theirs.accumulate(np.zeros(FULL), [arrived], np.ones(1), np.array([i]))
         np.testing.assert_allclose(theirs.square(total), expected, atol=1e-13)
@@ -104,7 +104,7 @@ def test_a_rotation_holds_the_ridge_of_the_clients(ridge):
     problem = sparse_glm(ridge=ridge).with_local_ridge()
     coordinates, x = DataSubspace(complete=True).of(problem), points(problem, 1)[0]
     for chosen in (np.arange(4), np.array([1, 2])):
-        some, told = coordinates.take(chosen), coordinates.take(chosen).coefficients(problem.take(chosen).at(x))
+        some, told = coordinates.select(chosen), coordinates.select(chosen).coefficients(problem.select(chosen).at(x))
         for j, i in enumerate(chosen):
             np.testing.assert_allclose(some.matrix(j, told[j]), problem.at(x).hessian(i), atol=1e-14)
 

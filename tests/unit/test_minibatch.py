@@ -117,7 +117,7 @@ def test_bits_do_not_depend_on_who_shares_a_process(make, ridge_inside):
         assert not np.array_equal(told, problem.at(x).sampled_gradient(3, KEY.at(6)))
         for chosen in ([1], [3, 0], [2, 1, 0], []):
             index = np.array(chosen, dtype=np.int64)
-            part = problem.take(index).at(x if x.ndim == 1 else x[index])
+            part = problem.select(index).at(x if x.ndim == 1 else x[index])
             assert np.array_equal(part.sampled_gradient(3, KEY), told[index])
 
 

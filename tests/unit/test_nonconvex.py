@@ -52,7 +52,7 @@ def test_it_stands_in_every_clients_value_and_gradient(make, ridge_inside):
         added = np.broadcast_to(2 * RHO * x / (1 + x**2) ** 2, (4, DIM))
         np.testing.assert_allclose(ours.gradient - theirs.gradient, added, atol=1e-14)
         chosen = np.array([2, 0])
-        part = problem.take(chosen).at(x if x.ndim == 1 else x[chosen])
+        part = problem.select(chosen).at(x if x.ndim == 1 else x[chosen])
         assert np.array_equal(part.value, ours.value[chosen]) and np.array_equal(part.gradient, ours.gradient[chosen])
         direction, steps = np.ones_like(x), [1.0, 0.25]
         told = ours.value_along(direction, steps)
@@ -110,7 +110,7 @@ def test_what_it_refuses():
         lambda: problem.hessian_lipschitz,
         lambda: quadratics(nonconvex=0.1, hessian_lipschitz=0.0).hessian_lipschitz,
         lambda: quadratics(nonconvex=0.1).at(x).hessians,
-        lambda: problem.take(np.array([1])).with_local_ridge().at(x).hessians,
+        lambda: problem.select(np.array([1])).with_local_ridge().at(x).hessians,
         lambda: nf.optimum(problem),
     ):
         with pytest.raises(ValueError, match=said):

@@ -209,7 +209,7 @@ def test_hessians_are_as_smooth_as_stated(make, loss):
         for i, constant in enumerate(constants):
             change = np.linalg.norm(problem.at(x).hessian(i) - problem.at(y).hessian(i), 2)
             assert change <= constant * np.linalg.norm(x - y) * (1 + 1e-12)
-    np.testing.assert_array_equal(problem.take(np.array([2, 0])).hessian_lipschitz, constants[[2, 0]])
+    np.testing.assert_array_equal(problem.select(np.array([2, 0])).hessian_lipschitz, constants[[2, 0]])
     if loss == "squared":
         assert constants.tolist() == [0.0] * 4
         return
@@ -230,7 +230,7 @@ def test_functions_state_the_smoothness_of_their_hessians_or_none():
     args = (3, 2, lambda i, x: 0.0, lambda i, x: x, lambda i, x: np.eye(2))
     assert FromFunctions(*args, hessian_lipschitz=2.0).hessian_lipschitz.tolist() == [2.0] * 3
     each = FromFunctions(*args, hessian_lipschitz=[1.0, 2.0, 3.0])
-    assert each.take(np.array([2, 0])).hessian_lipschitz.tolist() == [3.0, 1.0]
+    assert each.select(np.array([2, 0])).hessian_lipschitz.tolist() == [3.0, 1.0]
     with pytest.raises(ValueError, match=r"no Lipschitz constant.*give FromFunctions its argument hessian_lipschitz"):
         _ = FromFunctions(*args).hessian_lipschitz
     for wrong in ([1.0, 2.0], -1.0, np.inf, [1.0, np.nan, 2.0]):

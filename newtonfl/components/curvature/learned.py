@@ -176,7 +176,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
     def coordinates(self, whole: Problem, chosen: Array | None) -> TriangleCoordinates:
         """The coordinates of the clients held here, or of those at the positions `chosen`."""
         prepared: TriangleCoordinates = whole.prepare(self._basis)
-        return prepared if chosen is None else prepared.take(chosen)
+        return prepared if chosen is None else prepared.select(chosen)
 
     def encode(self, state: ClientHessianState, context: CurvatureRound) -> tuple[list[Parts], ClientHessianState]:
         coordinates, clients = self.coordinates(context.problem, context.chosen), context.point.problem.clients

@@ -220,7 +220,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         self, copies: Blocks, messages: list[Message], clients: Array, space: Coordinates, first: bool
     ) -> Blocks:
         """Every h_i after the messages of the `clients`."""
-        of_these, before = space.take(clients), take_clients(copies, clients)
+        of_these, before = space.select(clients), take_clients(copies, clients)
         memory_rates = np.ones(len(messages))
         if first:
             before = before.replaced(0.0 * before.values)

@@ -93,8 +93,8 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         if len(replies.clients):
             messages: list[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
             anew = np.array(["anew" in parts for parts in replies.parts])
-            before = _forgotten(copies.take(replies.clients), anew)
-            after = context.space.take(replies.clients).add(before, messages, np.ones(len(messages)))
+            before = _forgotten(copies.select(replies.clients), anew)
+            after = context.space.select(replies.clients).add(before, messages, np.ones(len(messages)))
             copies = copies.put(replies.clients, after)
         rows = namespace(copies.values).reshape(copies.values, (constants.n_clients, constants.dim))
         # From the copies and not by increments, which a replacement would have to know anyway.

@@ -196,7 +196,7 @@ class BL3(Method):
         if len(chosen) == 0:
             return [], clients
         part = take_clients(clients, chosen)
-        replies, part = self._reply(part, announcement, problem.take(chosen), problem, chosen, key)
+        replies, part = self._reply(part, announcement, problem.select(chosen), problem, chosen, key)
         return replies, put_clients(clients, chosen, part)
 
     def _reply(

@@ -78,22 +78,22 @@ def counting(base):
             if whole[8:].startswith(b"{"):
                 arrays, facts = unpack(whole)
                 self.call = facts.get("call")
-                if self.call in ("join", "round"):
+                if self.call in ("setup", "round"):
                     # The first packet goes to all that hear, each of the others to one client.
                     packets = arrays["packets"].tobytes()
                     first = 28 + int.from_bytes(packets[16:24], "little")  # a header and the length that it tells
-                    self.counted[self.way("down")] += first * len(arrays["hears"]) + len(packets) - first
+                    self.counted[self.way("down")] += first * len(arrays["recipients"]) + len(packets) - first
             return whole
 
         def gather(self, buffer):
             parts = super().gather(buffer)
-            if self.call in ("join", "round"):
+            if self.call in ("setup", "round"):
                 self.counted[self.way("up")] += sum(unpack(part)[0]["packets"].nbytes for part in parts)
             self.call = None
             return parts
 
         def way(self, direction):
-            return f"setup_{direction}" if self.call == "join" else direction
+            return f"setup_{direction}" if self.call == "setup" else direction
 
     return Counting
 

@@ -1,0 +1,147 @@
+"""Rank 0's part of a solve: set up, round, record, stop. The only loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from newtonfl.comm.coding import NotFinite
+from newtonfl.components.step.base import NoStep, SingularStep
+from newtonfl.core.backend import Array, to_host
+from newtonfl.core.random import Key
+from newtonfl.methods import ProblemConstants
+from newtonfl.results.history import History, Record
+from newtonfl.solver import constants
+from newtonfl.solver.result import Reason, Result
+from newtonfl.solver.session import Session
+from newtonfl.solver.stopping import StoppingRule
+
+T = TypeVar("T")
+
+
+class Loop:
+    """Runs a method's rounds over an open session.
+
+    Parameters
+    ----------
+    session : Session
+        Rank 0's, entered.
+    tol : float
+        Of the true ‖∇f(x)‖₂.
+    rounds : int
+        The most rounds.
+    callback : callable or None
+        Gets every record; a true return stops.
+    f_star : float or None
+        What the records' gaps are measured from.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        tol: float,
+        rounds: int,
+        callback: Callable[[Record], object] | None,
+        f_star: float | None,
+    ) -> None:
+        self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
+        self.problem, self.method = session.problem, session.method
+        self.stopping = StoppingRule(tol, self.method.expected_silent_rounds(self.problem.n_clients))
+        self.history = History()
+        self.seconds = 0.0
+        self.detail = ""
+        self.theory: list[str] = []
+
+    def run(self, x: Array) -> Result:
+        """Solve from `x`, shape (d,), on the problem's device."""
+        clock = time.perf_counter()
+        try:
+            setup_messages = self.session.init_clients(x)
+            server = self.method.init_server(self._constants(), x, setup_messages)
+        except NotFinite:
+            self._record(0, x, 0.0)
+            return self._result(x, Reason.NOT_FINITE)
+        self.theory = self.method.theory(server)
+        self.seconds += time.perf_counter() - clock
+        reason = self._record(0, x, 0.0)
+        for k in range(self.rounds):
+            if reason is not None:
+                break
+            clock = time.perf_counter()
+            before = server.x
+            try:
+                server = self.method.round(server, self.session.exchange, Key(self.session.seed, k))
+            except NoStep as error:
+                reason = Reason.SINGULAR if isinstance(error, SingularStep) else Reason.NO_STEP
+                self.detail = "" if str(error) == reason.value else str(error)
+                break
+            except NotFinite:
+                reason = Reason.NOT_FINITE
+                break
+            self.seconds += time.perf_counter() - clock
+            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(server.x - before))))
+        return self._result(server.x, reason or Reason.ROUND_LIMIT)
+
+    def _constants(self) -> ProblemConstants:
+        problem = self.problem
+        return ProblemConstants(
+            problem.n_clients, problem.dim, problem.ridge,
+            cache(self._untimed(constants.largest_curvature)), problem.like,
+            client_smoothness=cache(self._untimed(constants.client_smoothness)),
+            strong_convexity=problem.strong_convexity, convex=not problem.nonconvex,
+        )  # fmt: skip
+
+    def _result(self, x: Array, reason: Reason) -> Result:
+        return Result(to_host(x), reason, self.history, self.session.ledger, self.method, self.detail, self.theory)
+
+    def _record(self, round: int, x: Array, step: float) -> Reason | None:
+        """Measure x off the clock and off the ledger, write the record, and say whether to stop."""
+        f, norm, hessians = self._measure(x)
+        ledger = self.session.ledger
+        up, down = ledger.up, ledger.down
+        setup: dict[str, Any] = {}
+        if round == 0:
+            setup = {
+                "setup_bytes_up": float(up.setup_bytes.mean()),
+                "setup_bytes_down": float(down.setup_bytes.mean()),
+                "setup_formula_bits_up": float(up.setup_formula_bits.mean()),
+                "setup_formula_bits_down": float(down.setup_formula_bits.mean()),
+            }
+        record = Record(
+            round, f, None if self.f_star is None else f - self.f_star, norm, step,
+            float(up.bytes.mean()), float(down.bytes.mean()),
+            float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds,
+            self.session.exchanges, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
+        )  # fmt: skip
+        self.history.append(record)
+        stopped = self.callback is not None and self.callback(record)
+        return self.stopping.reason(record, x) or (Reason.STOPPED if stopped else None)
+
+    def _measure(self, x: Array) -> tuple[float, float, float]:
+        """f(x), ‖∇f(x)‖₂ and how many Hessians a client has computed so far."""
+        problem, n = self.problem, self.problem.n_clients
+        if not np.isfinite(to_host(x)).all():
+            return math.nan, math.nan, self.history[-1].hessians
+        table = self.session.ask("evaluate", x)
+        host = to_host(x)
+        finite = np.isfinite(table).all()
+        f = math.fsum(table[:, 0]) / n + 0.5 * float(problem.ridge @ host**2) if finite else math.nan
+        norm = float(np.linalg.norm(np.sum(table[:, 2:], axis=0) / n + problem.ridge * host))
+        return f, norm, float(table[:, 1].mean())
+
+    def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
+        """`find`, off the clock: theory takes its constants as known."""
+
+        def found() -> T:
+            clock = time.perf_counter()
+            try:
+                return find(self.session)
+            finally:
+                self.seconds -= time.perf_counter() - clock
+
+        return found

@@ -1,0 +1,38 @@
+"""What the server may ask the clients off the ledger: diagnostics, and constants that theory takes as known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from newtonfl.core.backend import Array, to_host
+from newtonfl.objectives.base import Problem
+
+Question = Callable[[Problem, Array], Array]
+"""(the problem of some clients, x) → an answer on the host, a row a client."""
+
+
+def _evaluate(problem: Problem, x: Array) -> Array:
+    """f_i, the number of Hessians computed so far and ∇f_i, a row a client."""
+    point = problem.at(x)
+    value, gradient = to_host(point.value), to_host(point.gradient)
+    return np.column_stack([value, problem.hessian_counts, gradient])
+
+
+def _curvature_product(problem: Problem, v: Array) -> Array:
+    return to_host(problem.curvature_product(v))
+
+
+def _hessians(problem: Problem, x: Array) -> Array:
+    packed = problem.at(x).hessians
+    return to_host(packed.values).reshape(len(packed), -1)
+
+
+QUESTIONS: dict[str, Question] = {
+    "evaluate": _evaluate,
+    "curvature": _curvature_product,
+    "smoothness": lambda problem, x: problem.client_smoothness,
+    "hessians": _hessians,
+}
+"""By the name that a call gives."""

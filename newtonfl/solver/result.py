@@ -1,0 +1,81 @@
+"""Result: what a solve found, and why it ended."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from newtonfl.comm.ledger import Ledger
+from newtonfl.core.backend import Array
+from newtonfl.methods import Method
+from newtonfl.results.history import History
+
+
+class Reason(Enum):
+    """Why a solve ended, as a sentence."""
+
+    CONVERGED = "the gradient norm reached the tolerance"
+    ROUND_LIMIT = "the round limit was reached"
+    STALLED = "stalled: the iterates repeat, or f and its gradient have long stopped falling"
+    STOPPED = "the callback asked to stop"
+    DIVERGED = "diverged: the objective rose far above its start"
+    NOT_FINITE = "the objective or its gradient is not finite"
+    SINGULAR = "the step's matrix is not positive definite"
+    NO_STEP = "no trial step along the direction is good enough"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a solve found. Every rank returns the same.
+
+    Attributes
+    ----------
+    x : numpy.ndarray, shape (d,)
+        The last iterate.
+    reason : Reason
+        Why it ended; prints as a sentence.
+    history : History
+        A record a round, round 0 first.
+    ledger : Ledger
+        Bytes and formula bits of every client.
+    method : Method
+        With every setting made definite.
+    detail : str
+        More about why it ended, where there is more to say.
+    theory : list of str
+        What theory says to the step size, with the constants that it was made of.
+    """
+
+    x: Array = field(repr=False)
+    reason: Reason
+    history: History
+    ledger: Ledger = field(repr=False)
+    method: Method
+    detail: str = ""
+    theory: list[str] = field(default_factory=list)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the true ‖∇f(x)‖₂ reached the tolerance."""
+        return self.reason is Reason.CONVERGED
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know: more about why it ended, and of the method's settings."""
+        return [self.detail] * bool(self.detail) + self.method.notes() + self.theory
+
+    @property
+    def rounds(self) -> int:
+        """Rounds done."""
+        return self.history[-1].round
+
+    @property
+    def x_sha256(self) -> str:
+        """The SHA-256 of x as little-endian float64: equal hashes mean equal bits."""
+        return hashlib.sha256(np.ascontiguousarray(self.x, "<f8").tobytes()).hexdigest()

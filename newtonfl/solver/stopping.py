@@ -1,0 +1,57 @@
+"""When a solve ends: converged, diverged, not finite, or stalled."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from newtonfl.components.step.trials import slack
+from newtonfl.core.backend import Array, to_host
+from newtonfl.results.history import Record
+from newtonfl.solver.result import Reason
+
+_PATIENCE = 100
+_DIVERGED = 1e8
+
+
+class StoppingRule:
+    """Looks at the record of every round, round 0 first.
+
+    Parameters
+    ----------
+    tol : float
+        Converged means ‖∇f(x)‖₂ ≤ tol.
+    expected_silent_rounds : float
+        How many rounds in a row a method is expected to leave x where it is: its coins may ask for nothing.
+    """
+
+    def __init__(self, tol: float, expected_silent_rounds: float) -> None:
+        self.tol, self.expected_silent_rounds = tol, expected_silent_rounds
+        self.initial_f = math.nan
+        self.least_norm, self.least_f, self.best_round = math.inf, math.inf, 0
+        self.visits: dict[bytes, int] = {}
+
+    def reason(self, record: Record, x: Array) -> Reason | None:
+        """Why to stop at `x`, whose measures are in `record`; None where the solve goes on."""
+        if not (math.isfinite(record.f) and math.isfinite(record.gradient_norm)):
+            return Reason.NOT_FINITE
+        if record.gradient_norm <= self.tol:
+            return Reason.CONVERGED
+        if record.round == 0:
+            self.initial_f = record.f
+        if record.f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):
+            return Reason.DIVERGED
+        return Reason.STALLED if self._stalled(record, x) else None
+
+    def _stalled(self, record: Record, x: Array) -> bool:
+        # Where f need not be convex its gradient may grow for long while f falls, as far as rounding lets one tell.
+        if record.gradient_norm < self.least_norm or record.f < self.least_f - slack(self.least_f):
+            self.best_round = record.round
+        self.least_norm, self.least_f = min(self.least_norm, record.gradient_norm), min(self.least_f, record.f)
+        point = hashlib.blake2b(to_host(x).tobytes(), digest_size=16).digest()
+        self.visits[point] = self.visits.get(point, 0) + 1
+        # A learned Hessian can still move while x stands, so one return is no cycle; nor is a plateau that is short
+        # beside the rounds before it.
+        cycles = self.visits[point] > 5 * (1.0 + 2.0 * self.expected_silent_rounds)
+        waited = record.round - self.best_round
+        return cycles or waited > max(_PATIENCE * (1.0 + self.expected_silent_rounds), record.round // 2)
