@@ -80,7 +80,7 @@ class NewtonLearn(Curvature):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
         point = problem.at(x0)
         setup_messages: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
-        return setup_messages, Memory(_curvatures(point))
+        return setup_messages, self.mechanism.init_memory(_curvatures(point))
 
     def encode(
         self, state: Memory, point: Point, whole: Problem, chosen: Array | None, round: int, wanted: ErrorRequest,
@@ -88,7 +88,7 @@ class NewtonLearn(Curvature):
     ) -> tuple[list[Parts], Memory]:  # fmt: skip
         problem = _rows_and_loss(point.problem)
         before, space = state.estimate, Coordinates(state.estimate.sizes)
-        copy = Memory(before.replaced(before.values + 0.0))
+        copy = Memory(before.replaced(before.values + 0.0), own=state.own)
         sent = self.mechanism.send(copy, _curvatures(point), space, problem.clients, key)
         after = before.replaced(self._kept(sent.memory.estimate.values, problem))
         # After the positive part: what the server adds is what h_i has moved by.
@@ -97,7 +97,7 @@ class NewtonLearn(Curvature):
             {"curvature": _told(problem, i, moved, message)}
             for i, (moved, message) in enumerate(zip(change, sent.messages, strict=True))
         ]
-        return parts, Memory(after)
+        return parts, Memory(after, own=sent.memory.own)
 
     # -- the server
 

@@ -129,7 +129,8 @@ class AnchoredGradient(Gradient):
         n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
         errors = nothing.replaced(nothing.values + 0.0) if self.errors else None
         scale = None if self.weigh == "equal" else zeros(n, x0)
-        return ClientGradientState(Memory(nothing), self.source.init_clients(x0, n), errors, scale)
+        memory = self.mechanism.init_memory(nothing) if self.mechanism else Memory(nothing)
+        return ClientGradientState(memory, self.source.init_clients(x0, n), errors, scale)
 
     def encode(
         self, state: ClientGradientState, point: Point, scene: RoundContext, round: int
@@ -157,7 +158,7 @@ class AnchoredGradient(Gradient):
             messages = self._whole(scene, target, clients)
             nothing = state.memory.estimate.replaced(0.0 * state.memory.estimate.values)
             begun = scene.space.add(nothing, messages, np.ones(len(messages)))
-            memory = Memory(begun, target if self.mechanism.needs_previous else None)
+            memory = self.mechanism.init_memory(begun, target if self.mechanism.needs_previous else None)
             errors = state.errors and target - begun
         else:
             sent = self.mechanism.send(state.memory, target, scene.space, clients, scene.key, coin)

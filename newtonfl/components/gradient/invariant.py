@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.packets import Parts
+from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, RoundContext
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
-from newtonfl.mechanisms import EF21, Mechanism, Memory
+from newtonfl.mechanisms import EF21, Mechanism, Memory, OwnMemory
 from newtonfl.mechanisms.constants import a_probability
 from newtonfl.objectives.base import Point
 
@@ -74,7 +75,7 @@ class InvariantGradient(Gradient):
         n, d = len(space.sizes), x0.shape[0]
         nothing = zeros((n, d), x0)
         return ClientInvariantState(
-            namespace(x0).broadcast_to(x0, (n, d)) + 0.0, nothing, Memory(equal_blocks(nothing))
+            namespace(x0).broadcast_to(x0, (n, d)) + 0.0, nothing, self.mechanism.init_memory(equal_blocks(nothing))
         )
 
     def encode(
@@ -93,9 +94,11 @@ class InvariantGradient(Gradient):
         ]
         target = [goal if head else block for goal, block, head in zip(g, told, heads, strict=True)]
         space = Coordinates(state.memory.estimate.sizes)
-        sent = self.mechanism.send(Memory(Blocks.of(told)), Blocks.of(target), space, clients, scene.key)
+        memory = Memory(Blocks.of(told), own=state.memory.own)
+        sent = self.mechanism.send(memory, Blocks.of(target), space, clients, scene.key)
         parts = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
-        return parts, ClientInvariantState(anchor, gradient, sent.memory)
+        own = moved_on(state.memory.own, sent.memory.own, heads)
+        return parts, ClientInvariantState(anchor, gradient, replace(sent.memory, own=own))
 
     def init_server(self, facts: ProblemConstants, x0: Array) -> ServerInvariantState:
         rows = namespace(x0).broadcast_to(x0, (facts.n_clients, facts.dim))
@@ -119,6 +122,12 @@ class InvariantGradient(Gradient):
 
     def settings(self) -> dict[str, str | float]:
         return {"gradient": "invariant", "gradient_p": self.p}
+
+
+def moved_on(before: OwnMemory, after: OwnMemory, heads: Array) -> OwnMemory:
+    """A mechanism's own memory as `after` where a client's coin fell on heads and it sent, else as `before`."""
+    chosen = np.flatnonzero(heads)
+    return put_clients(before, chosen, take_clients(after, chosen))
 
 
 def own_coin(key: Key, p: float) -> bool:

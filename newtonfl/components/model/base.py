@@ -156,7 +156,9 @@ class TrackedModel(MechanismModel):
 
     def init_server(self, x0: Array, apart: int, pace: StepSize | None) -> ServerModelState:
         rows = equal_blocks(namespace(x0).broadcast_to(x0, (max(apart, 1), x0.shape[0])) + 0.0)
-        memory = Memory(rows, rows.replaced(rows.values + 0.0) if self.mechanism.needs_previous else None)
+        memory = self.mechanism.init_memory(
+            rows, rows.replaced(rows.values + 0.0) if self.mechanism.needs_previous else None
+        )
         return ServerModelState(memory, common=apart == 0)
 
     def announce(
@@ -181,7 +183,7 @@ class TrackedModel(MechanismModel):
         if self.mechanism.needs_previous:
             # y is the last iterate for all, whoever heard of it.
             whole = namespace(x).broadcast_to(x, (len(everyone), x.shape[0]))
-            after = Memory(after.estimate, equal_blocks(whole + 0.0))
+            after = replace(after, target=equal_blocks(whole + 0.0))
         if common:
             return {"model": told[0]}, {}, ServerModelState(after, errors, views.eta)
         return (

@@ -93,12 +93,14 @@ class ReplayedModel(MechanismModel):
 
     def init_server(self, x0: Array, apart: int, pace: StepSize | None) -> ServerReplayState:
         assert pace is not None
-        return ServerReplayState(x0, Memory(equal_blocks(0.0 * x0[None, :])), [], np.full(apart, -1), pace.stepsize)
+        memory = self.mechanism.init_memory(equal_blocks(0.0 * x0[None, :]))
+        return ServerReplayState(x0, memory, [], np.full(apart, -1), pace.stepsize)
 
     def finalize(
         self, views: ServerReplayState, anchor: GradientEstimate, key: Key
     ) -> tuple[ServerReplayState, GradientEstimate]:
-        target, space = equal_blocks(anchor.gradient[None, :] + 0.0), self._space(views.memory.estimate)
+        h, own = views.memory.estimate, views.memory.own
+        target, space = equal_blocks(anchor.gradient[None, :] + 0.0), self._space(h)
         # In round 0 the direction is told whatever the coin says, as gradients are.
         heads = self.mechanism.coin is None or bool(key.to("coin").generator().random() < self.mechanism.coin)
         coin = heads or key.round == 0
@@ -109,11 +111,12 @@ class ReplayedModel(MechanismModel):
             message = Nothing()
         else:
             # On a copy, which sending moves on: below both ends move h alike.
-            told = views.memory.estimate
-            spare = Memory(told.replaced(told.values + 0.0), views.memory.target)
-            message = self.mechanism.send(spare, target, space, server, key, coin).messages[0]
-        told, estimate = self._moved(views.memory.estimate, [message], begins)
-        memory = Memory(told, target if self.mechanism.needs_previous else None)
+            spare = replace(views.memory, estimate=h.replaced(h.values + 0.0))
+            sent = self.mechanism.send(spare, target, space, server, key, coin)
+            message, own = sent.messages[0], sent.memory.own
+        h, estimate = self._moved(h, [message], begins)
+        previous = target if self.mechanism.needs_previous else None
+        memory = self.mechanism.init_memory(h, previous) if begins else Memory(h, previous, own)
         after = replace(views, memory=memory, log=[*views.log, (key.round, message)])
         return after, GradientEstimate(anchor.point, estimate[0], anchor.each)
 

@@ -15,7 +15,7 @@ from newtonfl.comm.packets import Parts, Sizes
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.curvature.base import ErrorRequest
 from newtonfl.components.curvature.learned import ClientHessianState, LearnedHessian, ServerHessianState
-from newtonfl.components.gradient.invariant import InvariantGradient, own_coin
+from newtonfl.components.gradient.invariant import InvariantGradient, moved_on, own_coin
 from newtonfl.components.model.base import Model, ServerModelState
 from newtonfl.components.participation import Participation, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
@@ -125,7 +125,7 @@ class BL3(Method):
         setup_messages, learner = self.curvature.init_clients(problem, x0, key)
         n = len(problem.clients)
         model = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
-        g = Memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
+        g = self.gradient.mechanism.init_memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
         return setup_messages, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
 
     def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> BL3Server:
@@ -232,16 +232,17 @@ class BL3(Method):
                 known[i] = known[i] + self._moved(coordinates, i, parts[i], change, w)
                 goals.append(known[i])
         sent = self.gradient.mechanism.send(
-            Memory(Blocks.of(known)),
+            Memory(Blocks.of(known), own=clients.g.own),
             Blocks.of(goals),
             Coordinates(clients.g.estimate.sizes),
             problem.clients,
             key.to("g"),
         )
+        own = moved_on(clients.g.own, sent.memory.own, np.array(heads))
         for i, part in enumerate(parts):
             part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
             part |= {"gradient": sent.messages[i]} if heads[i] else {}
-        return parts, BL3Clients(model, anchor, gradient, learner, gamma, sent.memory)
+        return parts, BL3Clients(model, anchor, gradient, learner, gamma, replace(sent.memory, own=own))
 
     def _bounds(self, told: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
         """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""
