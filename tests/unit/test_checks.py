@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import BASES, COMPRESSORS, MECHANISMS, METHODS, dense_glm, functions_problem, sparse_glm
+from mpi_programs.own_memory import Momentum
 
 import newtonfl as nf
 from newtonfl import registry
@@ -470,6 +471,65 @@ class Boasts(EF21):
         return 1.5, 0.0
 
 
+class CountsTogether(Momentum):
+    """One average for all clients."""
+
+    def init_own_memory(self, estimate):
+        return np.zeros(1)
+
+    def messages(self, points, encoder, coin):
+        return encoder.compress(self.compressor, points.error)
+
+    def update_own_memory(self, points, messages, encoder, coin):
+        return points.own
+
+
+class Mixes(Momentum):
+    """An average that the neighbours move."""
+
+    def average(self, points):
+        own = super().average(points)
+        return own.replaced(own.values + 1e-3 * points.target.values.mean())
+
+
+class Aliases(Momentum):
+    """Keeps h itself, which is overwritten."""
+
+    def update_own_memory(self, points, messages, encoder, coin):
+        return points.estimate
+
+
+class InPlace(Momentum):
+    def update_own_memory(self, points, messages, encoder, coin):
+        points.own.values[:] = self.average(points).values
+        return points.own
+
+
+class ChangesForm(Momentum):
+    def update_own_memory(self, points, messages, encoder, coin):
+        return np.zeros((len(points.target), 3))
+
+
+class Draws(Momentum):
+    def average(self, points):
+        own = super().average(points)
+        return own.replaced(own.values + np.random.default_rng().random())
+
+
+class PromisesWithMomentum(Momentum):
+    """EF21's constants, which hold only where the average is the target."""
+
+    def init_own_memory(self, estimate):
+        return estimate.replaced(np.full_like(estimate.values, np.nan))
+
+    def average(self, points):
+        fresh = np.isnan(points.own.values)
+        return points.own.replaced(np.where(fresh, points.target.values, super().average(points).values))
+
+    def constants(self, size):
+        return EF21(self.compressor).constants(size)
+
+
 K5 = nf.TopK(5)
 
 
@@ -494,6 +554,13 @@ K5 = nf.TopK(5)
         (NoBeginning(K5), "y = x must hold"),
         (ChangesTargets(K5), "both ends|residual|the target must stay as it was"),
         (Crowded(K5), "must not depend on who shares its process"),
+        (CountsTogether(K5), r"its own memory has shape \(1,\), must have the 3 clients' axis first"),
+        (Mixes(K5), "own memory: a client's part must not depend on who shares its process"),
+        (Aliases(K5), "own memory is a view of h"),
+        (InPlace(K5), "own memory must be left as it was handed in"),
+        (ChangesForm(K5), "own memory must keep its form"),
+        (Draws(K5), "own memory: the same call must give the same"),
+        (PromisesWithMomentum(K5), "its own memory having served other points, at most"),
         (Boasts(K5), "A = 1.5, B = 0.0, must be"),
         ("ef21", "must be a Mechanism"),
     ],
