@@ -13,11 +13,11 @@ from newtonfl.checks.trials import (
     all_same,
     at_most,
     carried,
+    decoded,
     matrices,
     no_error,
     promise,
     same,
-    told,
     vectors,
 )
 from newtonfl.comm.messages import MatrixMessage, Message, Nothing, Several
@@ -108,11 +108,11 @@ def _settled(compressor: Compressor, name: str, dim: int) -> Compressor:
 
 def _check_message(compressor: Compressor, v: Array, size: int, key: Key, where: str) -> None:
     """One message: made twice, checked, carried."""
-    given = v.copy()
+    vector = v.copy()
     with no_error(f"{where}: compress must return a Message"):
-        message = compressor.checked(compressor.compress(given, key), size)
-        again = compressor.compress(given.copy(), key)
-    promise(np.array_equal(given, v), f"{where}: compress must leave what it is handed as it was, and changed it")
+        message = compressor.checked(compressor.compress(vector, key), size)
+        again = compressor.compress(v.copy(), key)
+    promise(np.array_equal(vector, v), f"{where}: compress must leave what it is handed as it was, and changed it")
     promise(same(message, again), f"{where}: the same key must give the same message; draw from key.generator() alone")
     if compressor.acts_on == "symmetric":
         for part in message.parts if isinstance(message, Several) else [message]:
@@ -126,11 +126,11 @@ def _check_message(compressor: Compressor, v: Array, size: int, key: Key, where:
         f"{where}: the message's formula_bits are {bits!r}, must be a whole number of at least 0",
     )
     with no_error(f"{where}: the message must survive the wire"):
-        arrived = carried({"curvature": message}, lambda part, client, heard: size)["curvature"]
-    sent = told(message, v.shape)
+        arrived = carried({"curvature": message}, lambda part, client, known: size)["curvature"]
+    sent = decoded(message, v.shape)
     promise(np.isfinite(sent).all(), f"{where}: every number told must be finite")
     promise(
-        same(message, arrived) and np.array_equal(told(arrived, v.shape), sent),
+        same(message, arrived) and np.array_equal(decoded(arrived, v.shape), sent),
         f"{where}: the message must arrive as it was sent; are its numbers already those of its precision?",
     )
 
@@ -142,7 +142,7 @@ def _check_contract(
     largest = float(np.abs(v).max()) if v.size else 0.0
     if largest == 0:
         promise(
-            not told(compressor.compress(v, key), v.shape).any(), f"{where}: of zeros nothing but zeros may be told"
+            not decoded(compressor.compress(v, key), v.shape).any(), f"{where}: of zeros nothing but zeros may be told"
         )
         return
     # Divided by the largest entry, so that no square leaves the range of float64.
@@ -153,7 +153,7 @@ def _check_contract(
     def off(count: int) -> Array:
         """C(v) - v for that many keys, a row each, where ‖v‖² is `energy`."""
         messages = [compressor.compress(v, key.of(i)) for i in range(count)]
-        return np.stack([(told(message, v.shape) / largest - unit).ravel() for message in messages])
+        return np.stack([(decoded(message, v.shape) / largest - unit).ravel() for message in messages])
 
     def lost(count: int) -> Array:
         rows = off(count)

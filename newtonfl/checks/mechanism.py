@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from newtonfl.bases import Symmetric, TriangleCoordinates
 from newtonfl.bases.coordinates import equal_blocks
-from newtonfl.checks.trials import ROUNDING, all_same, at_most, carried, no_error, promise
+from newtonfl.checks.trials import (
+    ROUNDING,
+    all_same,
+    arrays_of,
+    at_most,
+    carried,
+    clients_first,
+    no_error,
+    promise,
+    same_arrays,
+)
 from newtonfl.comm.messages import Message
+from newtonfl.components.client_state import take_clients
 from newtonfl.compressors import Rounded
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
-from newtonfl.mechanisms import Marina, Mechanism, Memory
+from newtonfl.mechanisms import Marina, Mechanism, Memory, OwnMemory, SendResult
 
 
 def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, seed: int = 0) -> None:
@@ -29,6 +42,9 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
       on average over keys within four standard errors, and over both sides of the coin. Where the coin lets the
       mechanism rest, C_{h,y}(x) = h without a look at x. Where ``constants`` raises ValueError none is
       promised.
+    - A memory of its own (:meth:`~newtonfl.mechanisms.Mechanism.init_own_memory`) has the clients' axis first and keeps
+      its form; it moves on by the same call to the same bits, for a client alone as in company; nothing else changes
+      it, sending h on among that. The inequality holds with the first memory, and with one that has served others.
     - For MARINA also what its clients' draws gain together: with n clients of independent draws B is (1-p)ω/n.
 
     Parameters
@@ -61,6 +77,7 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
     made.check(space)
     draw, key = np.random.default_rng(seed), Key(seed, 0, 0, "/check")
     with no_error(f"{made.text}: messages must be made, sent and received"):
+        _check_own_memory(made, space, draw, key)
         _check_ends(made, space, draw, key)
         _check_memory(made, space, draw, key)
         _check_inequality(made, dim, draw, key, draws)
@@ -74,6 +91,11 @@ def _drawn(space: TriangleCoordinates, draw: np.random.Generator) -> Blocks:
     return Blocks.of([draw.standard_normal(int(size)) for size in space.sizes])
 
 
+def _first_own(made: Mechanism, space: TriangleCoordinates) -> OwnMemory:
+    """The memory that a mechanism keeps of its own where h⁰ = 0; None where it keeps none."""
+    return made.init_memory(Blocks.of([np.zeros(int(size)) for size in space.sizes])).own
+
+
 def _copy(blocks: Blocks) -> Blocks:
     return blocks.replaced(blocks.values.copy())
 
@@ -82,9 +104,9 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
     """Six rounds, over the wire, of clients whose server holds each of their h, and of one that holds the mean."""
     n, size = len(space.sizes), int(space.sizes[0])
     clients, weights = np.arange(n) * 2, np.array([0.5, 0.3, 0.2])
-    memory = Memory(_drawn(space, draw))
-    held = [vector.copy() for vector in memory.estimate]
-    mean = weights @ np.stack(held)
+    memory = made.init_memory(_drawn(space, draw))
+    copies = [vector.copy() for vector in memory.estimate]
+    mean = weights @ np.stack(copies)
     estimate_rates = made.estimate_rates(space.sizes)
     for k in range(6):
         coin = made.coin is None or k % 2 == 0
@@ -92,19 +114,19 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
             continue
         target, before = _drawn(space, draw), _copy(memory.estimate)
         sent = made.send(memory, target, space, clients, key.at(k), coin)
-        arrived = [carried({"curvature": m}, lambda part, client, heard: size)["curvature"] for m in sent.messages]
+        arrived = [carried({"curvature": m}, lambda part, client, known: size)["curvature"] for m in sent.messages]
         promise(all_same(sent.messages, arrived), f"{made.text}, round {k}: a message changed on the wire")
         used = sent.memory.estimate if estimate_rates.any() else before
         for i in range(n):
             words = f"{made.text}, round {k}, client {i}: both ends must hold the same bits"
-            held[i], estimate = made.receive(held[i], [arrived[i]], space.select(np.array([i])), np.ones(1))
-            promise(np.array_equal(held[i], sent.memory.estimate[i]), f"{words} of h")
+            copies[i], estimate = made.receive(copies[i], [arrived[i]], space.select(np.array([i])), np.ones(1))
+            promise(np.array_equal(copies[i], sent.memory.estimate[i]), f"{words} of h")
             if not estimate_rates.any() or np.array_equal(estimate_rates, made.memory_rates(space.sizes)):
                 promise(np.array_equal(estimate, used[i]), f"{words} of the estimate in use")
             off = np.abs(sent.residual[i] - (target[i] - estimate)).max()
             promise(off <= 1e-12, f"{made.text}, round {k}: the residual must be x less the estimate, off by {off:.3g}")
         mean, _ = made.receive(mean, arrived, space, weights)
-        off = np.abs(mean - weights @ np.stack(held)).max()
+        off = np.abs(mean - weights @ np.stack(copies)).max()
         promise(off <= 1e-12, f"{made.text}, round {k}: the server's mean is {off:.3g} away from Σ weight_i h_i")
         memory = sent.memory
 
@@ -114,7 +136,7 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
     n = len(space.sizes)
     clients, target, last = np.arange(n), _drawn(space, draw), _drawn(space, draw)
     # From near h to far: what is near is told where y = x, and may not be worth a word else.
-    told = Blocks.of(
+    estimate = Blocks.of(
         [vector + 20.0**k * v for k, vector, v in zip((-2, -1, 0), target, _drawn(space, draw), strict=True)]
     )
     for coin in (True, False) if made.coin is not None else (True,):
@@ -122,7 +144,7 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
             continue
 
         def send(previous: Blocks | None, chosen: Array, coin: bool = coin) -> tuple[list[Message], Memory]:
-            memory = Memory(told.select(chosen), None if previous is None else previous.select(chosen))
+            memory = made.init_memory(estimate.select(chosen), None if previous is None else previous.select(chosen))
             goal = target.select(chosen)
             sent = made.send(memory, goal, space.select(chosen), clients[chosen], key, coin)
             promise(
@@ -147,6 +169,54 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
                 all_same(part, [after[i] for i in group]),
                 f"{made.text}: a client's message must not depend on who shares its process",
             )
+
+
+def _check_own_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.Generator, key: Key) -> None:
+    """What a mechanism remembers beside h and y, over four rounds."""
+    n, words = len(space.sizes), f"{made.text}: its own memory"
+    if _first_own(made, space) is None:
+        return
+    clients, memory = np.arange(n), made.init_memory(_drawn(space, draw))
+    clients_first(memory.own, n, words)
+    for k in range(4):
+        coin = made.coin is None or k % 2 == 0
+        if made.skips(coin):
+            continue
+        target = _drawn(space, draw)
+        kept = take_clients(memory, clients)
+
+        def send(
+            chosen: Array, kept: Memory = kept, target: Blocks = target, k: int = k, coin: bool = coin
+        ) -> SendResult:
+            before, goal = take_clients(kept, chosen), target.select(chosen)
+            handed = take_clients(before.own, np.arange(len(chosen)))
+            sent = made.send(before, goal, space.select(chosen), clients[chosen], key.at(k), coin)
+            promise(same_arrays(before.own, handed), f"{words} must be left as it was handed in, and was changed")
+            after = arrays_of(sent.memory.own)
+            clients_first(sent.memory.own, len(chosen), f"{words} after a message")
+            promise(
+                [array.shape for array in after] == [array.shape for array in arrays_of(before.own)],
+                f"{words} must keep its form, and became {sent.memory.own!r}",
+            )
+            promise(
+                not any(np.shares_memory(array, sent.memory.estimate.values) for array in after),
+                f"{words} is a view of h, which sending overwrites: it must be a copy",
+            )
+            return sent
+
+        sent, again = send(clients), send(clients)
+        promise(
+            all_same(sent.messages, again.messages) and same_arrays(sent.memory.own, again.memory.own),
+            f"{words}: the same call must give the same message and memory again",
+        )
+        for group in (np.array([1]), np.array([2, 0])):
+            part = send(group)
+            alike = all_same(part.messages, [sent.messages[i] for i in group])
+            promise(
+                alike and same_arrays(part.memory.own, take_clients(sent.memory.own, group)),
+                f"{words}: a client's part must not depend on who shares its process",
+            )
+        memory = sent.memory
 
 
 def _triples(size: int, draw: np.random.Generator, worst: Sequence[float]) -> dict[str, tuple[Array, Array, Array]]:
@@ -185,11 +255,14 @@ def _check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key:
     # mechanism keeps still up to (1 + t)² = B.
     worst = [b / (1.0 - a) if a < 1 and b > 0 else 2.0, 0.999 * max(np.sqrt(b) - 1.0, 0.1)]
     rounding = _rounding(made)
+    own = _first_own(made, _space(dim, 1))
     for what, (h, y, x) in _triples(size, draw, worst).items():
 
-        def lost(count: int, points: tuple[Array, Array, Array] = (h, y, x)) -> Array:
+        def lost(count: int, served: bool, points: tuple[Array, Array, Array] = (h, y, x)) -> Array:
             rows = [np.tile(point, (count, 1)) for point in points]
-            return _over_coins(made, lambda coin: np.sum((_told(made, dim, rows, key, coin) - rows[2]) ** 2, axis=1))
+            return _over_coins(
+                made, lambda coin: np.sum((_result(made, dim, rows, key, coin, served) - rows[2]) ** 2, axis=1)
+            )
 
         bound = (1.0 - a) * float(np.sum((h - y) ** 2)) + b * float(np.sum((x - y) ** 2))
         largest = max(float(np.linalg.norm(point)) for point in (h, y, x))
@@ -197,7 +270,10 @@ def _check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key:
             f"{made.spoken}: (A, B) = ({a:.6g}, {b:.6g}) promise E‖C(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², on "
             f"{size} coordinates and for {what}"
         )
-        at_most(bound, lost, draws, rounding * bound + (rounding * largest) ** 2, words)
+        for served in (False,) if own is None else (False, True):
+            after = ", its own memory having served other points," if served else ""
+            sample, slack = partial(lost, served=served), rounding * bound + (rounding * largest) ** 2
+            at_most(bound, sample, draws, slack, f"{words}{after}")
     if isinstance(made, Marina):
         _check_mean(made, dim, draw, key, draws, (a, b))
 
@@ -214,7 +290,7 @@ def _check_mean(
         rows = [np.tile(points, (count, 1)) for points in (h, y, x)]
 
         def off(coin: bool) -> Array:
-            return (_told(made, dim, rows, key, coin) - rows[2]).reshape(count, n, size).mean(axis=1)
+            return (_result(made, dim, rows, key, coin) - rows[2]).reshape(count, n, size).mean(axis=1)
 
         return _over_coins(made, lambda coin: np.sum(off(coin) ** 2, axis=1))
 
@@ -224,14 +300,23 @@ def _check_mean(
     at_most(bound, lost, draws, _rounding(made) * bound, words)
 
 
-def _told(made: Mechanism, dim: int, rows: list[Array], key: Key, coin: bool) -> Array:
-    """C_{h,y}(x) for each of the `rows` of h, y and x: a client each, with draws of its own."""
+def _result(made: Mechanism, dim: int, rows: list[Array], key: Key, coin: bool, served: bool = False) -> Array:
+    """C_{h,y}(x) for each of the `rows` of h, y and x: a client each, with draws of its own.
+
+    Where it has `served`, a memory of the mechanism's own comes from two rounds between other points.
+    """
     h, y, x = (equal_blocks(points + 0.0) for points in rows)
     if made.skips(coin):
         return rows[0]
-    space = _space(dim, len(h))
-    told: Array = made.send(Memory(h, y), x, space, np.arange(len(h)), key, coin).memory.estimate.values
-    return told.reshape(rows[0].shape)
+    space, clients = _space(dim, len(h)), np.arange(len(h))
+    memory = made.init_memory(h, y)
+    if served and not made.skips(True):
+        other = made.init_memory(y.replaced(y.values + 0.0), x)
+        for k, target in enumerate((x.replaced(-x.values), y.replaced(2.0 * y.values))):
+            other = made.send(other, target, space, clients, key.to(f"before {k}"), True).memory
+        memory = replace(memory, own=other.own)
+    result: Array = made.send(memory, x, space, clients, key, coin).memory.estimate.values
+    return result.reshape(rows[0].shape)
 
 
 def _over_coins(made: Mechanism, lost: Callable[[bool], Array]) -> Array:

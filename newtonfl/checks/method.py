@@ -6,18 +6,17 @@ import copy
 import json
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from newtonfl import registry
-from newtonfl.checks.trials import no_error, promise
+from newtonfl.checks.trials import clients_first, no_error, promise
 from newtonfl.comm.packets import EVERYONE, Parts, Sizes, unpack
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature
 from newtonfl.core.backend import Array, to_host
-from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Descent, Exchange, Method, ProblemConstants
 from newtonfl.objectives.base import Problem
@@ -244,7 +243,7 @@ class _Watched(Method):
         for g, group in enumerate(self.groups):
             part = self.parts.setdefault(g, problem.select(group))
             told, state = act(part, states[g] if states else None)
-            _check_state(state, len(group), f"{self.name}, {when}: the clients' state")
+            clients_first(state, len(group), f"{self.name}, {when}: the clients' state")
             asked = group if participants is None else group[np.isin(group, participants)]
             promise(
                 len(told) == len(asked),
@@ -253,20 +252,3 @@ class _Watched(Method):
             replies |= {int(client): parts for client, parts in zip(asked, told, strict=True)}
             after.append(state)
         return [replies[client] for client in sorted(replies)], after
-
-
-def _check_state(state: Any, n: int, where: str) -> None:
-    """Every array and Blocks in it has n rows."""
-    if state is None:
-        return
-    if isinstance(state, Blocks):
-        promise(len(state) == n, f"{where} has {len(state)} blocks for {n} clients")
-    elif is_dataclass(state) and not isinstance(state, type):
-        for each in fields(state):
-            _check_state(getattr(state, each.name), n, f"{where}.{each.name}")
-    else:
-        shape = getattr(state, "shape", None)
-        promise(
-            shape is not None, f"{where} is {type(state).__name__}, must be an array, Blocks or a dataclass of them"
-        )
-        promise(shape and shape[0] == n, f"{where} has shape {shape}, must have the {n} clients' axis first")

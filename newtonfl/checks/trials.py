@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +14,7 @@ from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import MatrixMessage, Message, Several
 from newtonfl.comm.packets import Kind, Packet, Parts, Sizes, decode, encode
 from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
 
 ROUNDING: dict[Precision, float] = {"float64": 1e-12, "float32": 1e-6, "natural": 1e-12}
 """A relative error that sums of rounded numbers may have, where a constant says nothing of the wire's precision."""
@@ -36,11 +40,11 @@ def no_error(words: str) -> Iterator[None]:
         raise AssertionError(f"{words}: {type(error).__name__}: {error}") from error
 
 
-def close(seen: Array, expected: Array, words: str, relative: float = 1e-11) -> None:
+def close(found: Array, expected: Array, words: str, relative: float = 1e-11) -> None:
     """Fail with `words` where two arrays differ by more than rounding."""
-    promise(np.shape(seen) == np.shape(expected), f"{words}: shape {np.shape(seen)}, not {np.shape(expected)}")
+    promise(np.shape(found) == np.shape(expected), f"{words}: shape {np.shape(found)}, not {np.shape(expected)}")
     if np.size(expected):
-        off = float(np.max(np.abs(seen - expected)))
+        off = float(np.max(np.abs(found - expected)))
         allowed = relative * max(1.0, float(np.max(np.abs(expected))))
         promise(off <= allowed, f"{words}: they differ by {off:.3g}")
 
@@ -117,16 +121,50 @@ def carried(parts: Parts, sizes: Sizes, kind: Kind = Kind.REPLY, client: int = 0
     return packet.parts
 
 
-def told(message: Message, shape: tuple[int, ...]) -> Array:
+def decoded(message: Message, shape: tuple[int, ...]) -> Array:
     """The vector or matrix of `shape` that a `message` tells of."""
     if isinstance(message, Several):
-        return np.sum([told(part, shape) for part in message.parts], axis=0) + np.zeros(shape)
+        return np.sum([decoded(part, shape) for part in message.parts], axis=0) + np.zeros(shape)
     if isinstance(message, MatrixMessage):
         return message.matrix()
     indices, values = message.coordinates()
     whole = np.zeros(shape)
     whole[... if indices is None else indices] = values
     return whole
+
+
+def clients_first(state: Any, n: int, where: str) -> None:
+    """Fail where an array or Blocks in a `state` has not a row for each of `n` clients; `where` names the state."""
+    if state is None:
+        return
+    if isinstance(state, Blocks):
+        promise(len(state) == n, f"{where} has {len(state)} blocks for {n} clients")
+    elif is_dataclass(state) and not isinstance(state, type):
+        for entry in fields(state):
+            clients_first(getattr(state, entry.name), n, f"{where}.{entry.name}")
+    else:
+        shape = getattr(state, "shape", None)
+        promise(
+            shape is not None, f"{where} is {type(state).__name__}, must be an array, Blocks or a dataclass of them"
+        )
+        promise(shape and shape[0] == n, f"{where} has shape {shape}, must have the {n} clients' axis first")
+
+
+def arrays_of(state: Any) -> list[Array]:
+    """Every array in a state, in order."""
+    if state is None:
+        return []
+    if isinstance(state, Blocks):
+        return [state.values, state.offsets]
+    if is_dataclass(state) and not isinstance(state, type):
+        return [array for entry in fields(state) for array in arrays_of(getattr(state, entry.name))]
+    return [state]
+
+
+def same_arrays(one: Any, other: Any) -> bool:
+    """Whether two states hold the same bits."""
+    pairs = list(zip_longest(arrays_of(one), arrays_of(other)))
+    return all(a is not None and b is not None and np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def same(a: Message, b: Message) -> bool:

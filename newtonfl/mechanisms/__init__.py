@@ -5,7 +5,8 @@ A three-point mechanism C_{h,y}(x) tells of a target x, given the estimate h tha
 
 ef21, clag (LAG with it), cbag (BAG with it), v1 to v5 (MARINA in v5), adacgd, adaptive_topk, ef_bv (DIANA), frozen.
 
-``Mechanism.messages`` is all that a new one needs; ``Mechanism.send`` and ``Mechanism.receive`` are the two ends.
+``Mechanism.messages`` is all that a new one needs; one with a memory of its own beside (h, y) adds
+``init_own_memory`` and ``update_own_memory``. ``Mechanism.send`` and ``Mechanism.receive`` are the two ends.
 constants holds what their theory shares. ``newtonfl.checks.check_mechanism`` holds one to its constants.
 
 May be imported by: components, methods, registry, checks.
@@ -18,7 +19,7 @@ from newtonfl.mechanisms.clag import CLAG, lag
 from newtonfl.mechanisms.ef21 import EF21, Alpha
 from newtonfl.mechanisms.ef_bv import EFBV, Diana
 from newtonfl.mechanisms.frozen import Frozen
-from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, SendResult, StepUses, ThreePoints
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, OwnMemory, SendResult, StepUses, ThreePoints
 from newtonfl.mechanisms.v1 import ThreePCv1
 from newtonfl.mechanisms.v2 import ThreePCv2
 from newtonfl.mechanisms.v3 import ThreePCv3
@@ -27,6 +28,6 @@ from newtonfl.mechanisms.v5 import Marina, ThreePCv5
 
 __all__ = [
     "AdaCGD", "AdaptiveTopK", "Alpha", "CBAG", "CLAG", "Diana", "EF21", "EFBV", "Encoder", "Frozen", "Marina",
-    "Mechanism", "Memory", "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3", "ThreePCv4", "ThreePCv5",
-    "ThreePoints", "bag", "lag",
+    "Mechanism", "Memory", "OwnMemory", "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3", "ThreePCv4",
+    "ThreePCv5", "ThreePoints", "bag", "lag",
 ]  # fmt: skip

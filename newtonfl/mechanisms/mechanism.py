@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,12 @@ from newtonfl.mechanisms.constants import made_contractive
 
 StepUses = Literal["after", "before"]
 
+OwnMemory: TypeAlias = Any
+"""What a mechanism's clients remember beside h and y: Blocks, an array, or a dataclass of them, clients' axis first.
+
+Any to the type checker, since every mechanism has a form of its own.
+"""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -31,19 +37,24 @@ class Memory:
         h_i: what both ends hold.
     target : Blocks or None
         y_i, the target of the last time; None before the first, and where the mechanism does not need it.
+    own : OwnMemory
+        What the mechanism itself remembers of each client (momentum, error, age), which the receiver does not see; None
+        for most (:meth:`Mechanism.init_own_memory`).
     """
 
     estimate: Blocks
     target: Blocks | None = None
+    own: OwnMemory = None
 
 
 @dataclass(frozen=True)
 class ThreePoints:
-    """The three points: h = `estimate`, y = `previous`, x = `target`."""
+    """The three points: h = `estimate`, y = `previous`, x = `target`; and the mechanism's `own` memory, if any."""
 
     estimate: Blocks
     previous: Blocks
     target: Blocks
+    own: OwnMemory = None
 
     @cached_property
     def error(self) -> Blocks:
@@ -160,7 +171,8 @@ class Mechanism(ABC):
         ----------
         points : ThreePoints
             A block for each client in this process: ``points.estimate`` (h), ``points.previous`` (y),
-            ``points.target`` (x), ``points.error`` (x - h) and ``points.change`` (x - y).
+            ``points.target`` (x), ``points.error`` (x - h) and ``points.change`` (x - y); and ``points.own``, the
+            mechanism's own memory, to be left as it is.
         encoder : Encoder
             How they say something: ``encoder.compress(compressor, points.error)``.
         coin : bool
@@ -171,6 +183,67 @@ class Mechanism(ABC):
         list of Message
             One for each client, in order.
         """
+
+    def init_own_memory(self, estimate: Blocks) -> OwnMemory:
+        """What the clients remember beside h and y before the first message; None where that is nothing.
+
+        Such a memory is the sender's alone, and a client's part of it depends on that client alone. It stays as it is
+        while its client is away, and in rounds whose coin has the mechanism rest (:meth:`skips`).
+
+        Parameters
+        ----------
+        estimate : Blocks
+            h⁰, which both ends hold; the mechanism's to keep.
+
+        Returns
+        -------
+        Blocks, array, dataclass of them, or None
+            With the clients' axis first.
+        """
+        return None
+
+    def update_own_memory(
+        self, points: ThreePoints, messages: Sequence[Message], encoder: Encoder, coin: bool
+    ) -> OwnMemory:
+        """What the clients remember beside h and y after their messages.
+
+        Parameters
+        ----------
+        points : ThreePoints
+            As :meth:`messages` had them. h will be overwritten: what is kept of it must be a copy.
+        messages : sequence of Message
+            What :meth:`messages` returned.
+        encoder : Encoder
+            ``encoder.less(points.error, messages)`` is what the messages left out.
+        coin : bool
+            The server's coin.
+
+        Returns
+        -------
+        Blocks, array, dataclass of them, or None
+            Of the same form as ``points.own``, in arrays of its own.
+        """
+        return points.own
+
+    def init_memory(self, estimate: Blocks, target: Blocks | None = None) -> Memory:
+        """What the clients remember before the first message, of h⁰ = `estimate` and, where it is known, y = `target`.
+
+        Parameters
+        ----------
+        estimate : Blocks
+            h⁰.
+        target : Blocks or None
+            y.
+
+        Returns
+        -------
+        Memory
+            With the mechanism's own memory, if it keeps one.
+        """
+        if type(self).init_own_memory is Mechanism.init_own_memory:
+            return Memory(estimate, target)
+        # A copy: sending overwrites h.
+        return Memory(estimate, target, self.init_own_memory(estimate.replaced(estimate.values + 0.0)))
 
     @property
     def acts_on(self) -> Literal["vector", "symmetric"]:
@@ -266,7 +339,7 @@ class Mechanism(ABC):
         Parameters
         ----------
         memory : Memory
-            What the clients remember; its h_i may be overwritten.
+            What the clients remember, at first as :meth:`init_memory` has it; its h_i may be overwritten.
         target : Blocks
             x, a block for each client held here.
         space : Coordinates
@@ -283,15 +356,17 @@ class Mechanism(ABC):
         SendResult
             The messages, the memory after them, and how far the estimate in use is off.
         """
-        points = ThreePoints(memory.estimate, target if memory.target is None else memory.target, target)
+        previous = target if memory.target is None else memory.target
+        points, encoder = ThreePoints(memory.estimate, previous, target, memory.own), Encoder(space, clients, key)
         difference = points.error
-        messages = self.messages(points, Encoder(space, clients, key), coin)
-        told = space.add(memory.estimate, messages, self.memory_rates(space.sizes))
+        messages = self.messages(points, encoder, coin)
+        own = self.update_own_memory(points, messages, encoder, coin)
+        estimate = space.add(memory.estimate, messages, self.memory_rates(space.sizes))
         estimate_rates = self.estimate_rates(space.sizes)
         if estimate_rates.any():
             # On a copy: a message may hold a view of the difference.
             difference = space.add(difference.replaced(difference.values + 0.0), messages, -estimate_rates)
-        return SendResult(messages, Memory(told, target if self.needs_previous else None), difference)
+        return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), difference)
 
     def receive(
         self,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Choice, Message, Several
 from newtonfl.compressors import Compressor
+from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms.constants import a_compressor, contraction
-from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, OwnMemory, ThreePoints
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,14 @@ class ThreePCv3(Mechanism):
         corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
         plain = [step.message if isinstance(step, Choice) else step for step in steps]  # a sum tells no level
         return [Several(pair) for pair in zip(plain, corrections, strict=True)]
+
+    def init_own_memory(self, estimate: Blocks) -> OwnMemory:
+        return self.inner.init_own_memory(estimate)
+
+    def update_own_memory(
+        self, points: ThreePoints, messages: Sequence[Message], encoder: Encoder, coin: bool
+    ) -> OwnMemory:
+        if self.inner.skips(coin):
+            return points.own
+        steps = [message.parts[0] for message in messages if isinstance(message, Several)]
+        return self.inner.update_own_memory(points, steps, replace(encoder, key=encoder.key.to("inner")), coin)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from cases import COMPRESSORS, MECHANISMS
+from mpi_programs.own_memory import Momentum
 
 import newtonfl as nf
 from newtonfl.checks import check_mechanism
@@ -58,6 +59,65 @@ class LuckyCoin(CBAG):
 
     def skips(self, coin):
         return coin
+
+
+class CountsTogether(Momentum):
+    """One average for all clients."""
+
+    def init_own_memory(self, estimate):
+        return np.zeros(1)
+
+    def messages(self, points, encoder, coin):
+        return encoder.compress(self.compressor, points.error)
+
+    def update_own_memory(self, points, messages, encoder, coin):
+        return points.own
+
+
+class Mixes(Momentum):
+    """An average that the neighbours move."""
+
+    def average(self, points):
+        own = super().average(points)
+        return own.replaced(own.values + 1e-3 * points.target.values.mean())
+
+
+class Aliases(Momentum):
+    """Keeps h itself, which is overwritten."""
+
+    def update_own_memory(self, points, messages, encoder, coin):
+        return points.estimate
+
+
+class InPlace(Momentum):
+    def update_own_memory(self, points, messages, encoder, coin):
+        points.own.values[:] = self.average(points).values
+        return points.own
+
+
+class ChangesForm(Momentum):
+    def update_own_memory(self, points, messages, encoder, coin):
+        return np.zeros((len(points.target), 3))
+
+
+class Draws(Momentum):
+    def average(self, points):
+        own = super().average(points)
+        return own.replaced(own.values + np.random.default_rng().random())
+
+
+class PromisesWithMomentum(Momentum):
+    """EF21's constants, which hold only where the average is the target."""
+
+    def init_own_memory(self, estimate):
+        return estimate.replaced(np.full_like(estimate.values, np.nan))
+
+    def average(self, points):
+        fresh = np.isnan(points.own.values)
+        return points.own.replaced(np.where(fresh, points.target.values, super().average(points).values))
+
+    def constants(self, size):
+        return EF21(self.compressor).constants(size)
 
 
 class SendsOther(EF21):
@@ -146,6 +206,13 @@ K5 = nf.TopK(5)
         ),
         (LuckyCoin(K5, 0.9), "promise E"),
         (BetterMarina(nf.RandK(5), 0.3), "promise"),
+        (CountsTogether(K5), r"its own memory has shape \(1,\), must have the 3 clients' axis first"),
+        (Mixes(K5), "own memory: a client's part must not depend on who shares its process"),
+        (Aliases(K5), "own memory is a view of h"),
+        (InPlace(K5), "own memory must be left as it was handed in"),
+        (ChangesForm(K5), "own memory must keep its form"),
+        (Draws(K5), "own memory: the same call must give the same"),
+        (PromisesWithMomentum(K5), "its own memory having served other points, at most"),
         (SendsOther(K5), "both ends must hold the same bits of h"),
         (WrongResidual(K5), "residual must be x less the estimate"),
         (WrongMean(K5), "the server's mean is"),

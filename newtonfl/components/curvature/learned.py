@@ -151,7 +151,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
             first = first.replaced(to_device(arrived, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
-        return setup_messages, ClientHessianState(Memory(first), np.zeros(len(problem.clients)))
+        return setup_messages, ClientHessianState(self.mechanism.init_memory(first), np.zeros(len(problem.clients)))
 
     def _zero(self, coordinates: TriangleCoordinates, ridge: Array, ridge_inside: bool, like: Array) -> Blocks:
         """The first estimate that nobody has to send."""

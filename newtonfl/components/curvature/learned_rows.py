@@ -80,12 +80,12 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
         point = problem.at(x0)
         setup_messages: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
-        return setup_messages, Memory(_curvatures(point))
+        return setup_messages, self.mechanism.init_memory(_curvatures(point))
 
     def encode(self, state: Memory, context: CurvatureRound) -> tuple[list[Parts], Memory]:
         problem = _rows_and_loss(context.point.problem)
         before, space = state.estimate, Coordinates(state.estimate.sizes)
-        copy = Memory(before.replaced(before.values + 0.0))
+        copy = Memory(before.replaced(before.values + 0.0), own=state.own)
         sent = self.mechanism.send(copy, _curvatures(context.point), space, problem.clients, context.key)
         after = before.replaced(self._kept(sent.memory.estimate.values, problem))
         # After the positive part: what the server adds is what h_i has moved by.
@@ -94,7 +94,7 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
             {"curvature": _rows_message(problem, i, change, message)}
             for i, (change, message) in enumerate(zip(changes, sent.messages, strict=True))
         ]
-        return parts, Memory(after)
+        return parts, Memory(after, own=sent.memory.own)
 
     # -- the server
 

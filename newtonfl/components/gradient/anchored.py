@@ -132,7 +132,8 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         n, nothing = len(space.sizes), Blocks.of([zeros(int(size), x0) for size in space.sizes], x0)
         errors = nothing.replaced(nothing.values + 0.0) if self.errors else None
         scale = None if self.weigh == "equal" else zeros(n, x0)
-        return ClientGradientState(Memory(nothing), self.oracle.init_clients(x0, n), errors, scale)
+        memory = self.mechanism.init_memory(nothing) if self.mechanism else Memory(nothing)
+        return ClientGradientState(memory, self.oracle.init_clients(x0, n), errors, scale)
 
     def encode(
         self, state: ClientGradientState, point: Point, context: ClientRound
@@ -162,7 +163,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
             nothing = state.memory.estimate.replaced(0.0 * state.memory.estimate.values)
             estimate = context.space.add(nothing, messages, np.ones(len(messages)))
             last = target if self.mechanism.needs_previous else None
-            memory = replace(state.memory, estimate=estimate, target=last)
+            memory = self.mechanism.init_memory(estimate, last)
             errors = state.errors and target - estimate
         else:
             sent = self.mechanism.send(state.memory, target, context.space, clients, context.key, coin)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.packets import Parts
+from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
@@ -15,7 +16,7 @@ from newtonfl.compressors import Identity
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
-from newtonfl.mechanisms import EF21, Mechanism, Memory
+from newtonfl.mechanisms import EF21, Mechanism, Memory, OwnMemory
 from newtonfl.mechanisms.constants import a_probability
 from newtonfl.objectives.base import Point
 
@@ -86,7 +87,7 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
         n, d = len(space.sizes), x0.shape[0]
         nothing = zeros((n, d), x0)
         points = namespace(x0).broadcast_to(x0, (n, d)) + 0.0
-        return ClientInvariantState(points, nothing, Memory(equal_blocks(nothing)))
+        return ClientInvariantState(points, nothing, self.mechanism.init_memory(equal_blocks(nothing)))
 
     def encode(
         self, state: ClientInvariantState, point: Point, context: ClientRound
@@ -103,10 +104,11 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
             for i, (block, head) in enumerate(zip(state.memory.estimate, heads, strict=True))
         ]
         target = [goal if head else block for goal, block, head in zip(g, estimates, heads, strict=True)]
-        space, memory = Coordinates(state.memory.estimate.sizes), Memory(Blocks.of(estimates))
+        space, memory = Coordinates(state.memory.estimate.sizes), replace(state.memory, estimate=Blocks.of(estimates))
         sent = self.mechanism.send(memory, Blocks.of(target), space, clients, context.key)
         parts: list[Parts] = [{"gradient": m} if head else {} for m, head in zip(sent.messages, heads, strict=True)]
-        return parts, ClientInvariantState(w, gradient, sent.memory)
+        own = moved_on(state.memory.own, sent.memory.own, heads)
+        return parts, ClientInvariantState(w, gradient, replace(sent.memory, own=own))
 
     def init_server(self, constants: ProblemConstants, x0: Array) -> ServerInvariantState:
         rows = namespace(x0).broadcast_to(x0, (constants.n_clients, constants.dim))
@@ -127,6 +129,12 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
                 b = b + float(weights[j]) * context.hessian_product_change(j, points[client])
         origin = zeros(constants.dim, constants.like)
         return ServerInvariantState(b, namespace(b).stack(points)), GradientEstimate(origin, -b)
+
+
+def moved_on(before: OwnMemory, after: OwnMemory, heads: list[bool]) -> OwnMemory:
+    """A mechanism's own memory as `after` where a client's coin fell on heads and it sent, else as `before`."""
+    chosen = np.flatnonzero(heads)
+    return put_clients(before, chosen, take_clients(after, chosen))
 
 
 def own_coin(key: Key, p: float) -> bool:

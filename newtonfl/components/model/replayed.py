@@ -106,7 +106,7 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerReplayState:
         assert step_size is not None
         return ServerReplayState(
-            x0, Memory(equal_blocks(0.0 * x0[None, :])), [], np.full(apart, -1), step_size.stepsize
+            x0, self.mechanism.init_memory(equal_blocks(0.0 * x0[None, :])), [], np.full(apart, -1), step_size.stepsize
         )
 
     def finalize(
@@ -129,7 +129,7 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
             message, memory = sent.messages[0], replace(sent.memory, estimate=memory.estimate)
         direction, estimate = self._after(memory.estimate, [message], first)
         last = target if self.mechanism.needs_previous else None
-        memory = replace(memory, estimate=direction, target=last)
+        memory = self.mechanism.init_memory(direction, last) if first else Memory(direction, last, memory.own)
         after = replace(state, memory=memory, log=[*state.log, (key.round, message)])
         return after, GradientEstimate(g.point, estimate[0], g.by_client)
 

@@ -123,7 +123,8 @@ class TrackedModel(MechanismModel[ServerModelState, Array], SeenModel):
 
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
         rows = equal_blocks(namespace(x0).broadcast_to(x0, (max(apart, 1), x0.shape[0])) + 0.0)
-        memory = Memory(rows, rows.replaced(rows.values + 0.0) if self.mechanism.needs_previous else None)
+        last = rows.replaced(rows.values + 0.0) if self.mechanism.needs_previous else None
+        memory = self.mechanism.init_memory(rows, last)
         return ServerModelState(memory, common=apart == 0)
 
     def announce(

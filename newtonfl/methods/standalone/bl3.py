@@ -15,7 +15,7 @@ from newtonfl.comm.packets import Parts, Sizes
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.curvature.base import CurvatureRound, ErrorRequest
 from newtonfl.components.curvature.learned import ClientHessianState, LearnedHessian, ServerHessianState
-from newtonfl.components.gradient.invariant import InvariantGradient, own_coin
+from newtonfl.components.gradient.invariant import InvariantGradient, moved_on, own_coin
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.sent import ServerModelState
 from newtonfl.components.participation import Participation, Uniform
@@ -127,7 +127,7 @@ class BL3(Method):
         setup_messages, learner = self.curvature.init_clients(problem, x0, key)
         n = len(problem.clients)
         model = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
-        g = Memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
+        g = self.gradient.mechanism.init_memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
         return setup_messages, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
 
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> BL3Server:
@@ -230,12 +230,13 @@ class BL3(Method):
             else:
                 known[i] = known[i] + self._change(coordinates, i, parts[i], float(gamma[i] - clients.gamma[i]), w)
                 goals.append(known[i])
-        space, before = Coordinates(clients.g.estimate.sizes), Memory(Blocks.of(known))
+        space, before = Coordinates(clients.g.estimate.sizes), replace(clients.g, estimate=Blocks.of(known))
         sent = self.gradient.mechanism.send(before, Blocks.of(goals), space, problem.clients, key.to("g"))
         for i, part in enumerate(parts):
             part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
             part |= {"gradient": sent.messages[i]} if heads[i] else {}
-        return parts, BL3Clients(model, points, gradient, learner, gamma, sent.memory)
+        memory = replace(sent.memory, own=moved_on(clients.g.own, sent.memory.own, heads))
+        return parts, BL3Clients(model, points, gradient, learner, gamma, memory)
 
     def _bounds(self, learned: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
         """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""
