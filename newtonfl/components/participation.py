@@ -1,4 +1,4 @@
-"""The participation socket: who takes part in a round."""
+"""Participation: who takes part in a round, S^k."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from newtonfl.mechanisms.constants import a_probability, is_number
 
 
 class Participation(ABC):
-    """Draws who hears and speaks in a round. Subclasses are frozen dataclasses.
+    """Draws who takes part in a round. Subclasses are frozen dataclasses.
 
     Attributes
     ----------
     partial : bool
-        Whether a round can be without some of the clients. Round 0 never is: it tells the server where all stand.
+        Whether a round can be without some of the clients. Round 0 never is: from it the server learns where all stand.
     """
 
     partial: ClassVar[bool] = True
@@ -202,7 +202,7 @@ class Trace(Participation):
     Parameters
     ----------
     rounds : tuple of tuples of int
-        The clients available in the second round, the third, …: in the first all clients tell where they stand.
+        The clients available in the second round, the third, …: in the first all clients send where they stand.
     path : str
         The file it was read from, for people.
 

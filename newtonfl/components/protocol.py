@@ -18,16 +18,16 @@ from newtonfl.objectives.base import Problem
 
 @dataclass(frozen=True)
 class Announcement:
-    """What the server tells the clients in one exchange.
+    """What the server sends to the clients in one exchange.
 
     Attributes
     ----------
     round : int
     to_all : dict of str to Message
-        Reaches, and is counted for, every client that hears.
+        Reaches, and is counted for, every client that receives the announcement.
     to_one : dict of int to dict of str to Message
         Reaches one client alone.
-    hears, speaks : numpy.ndarray of int64, or None for all clients
+    recipients, participants : numpy.ndarray of int64, or None for all clients
         Who receives the announcement, and which of those reply.
     coins : int
         The round's coins, a bit each; they travel in the packets' flags.
@@ -67,7 +67,7 @@ def _unknown() -> Array:
 
 @dataclass(frozen=True)
 class ProblemConstants:
-    """What the server knows of the problem beside what it is told: theory's constants.
+    """What the server knows of the problem without a message: theory's constants.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class ProblemConstants:
     like : array
         Names the library and device of the server's arrays.
     hessian_lipschitz : float
-        The mean of the L_*i that clients told when they joined, where the method asks for them.
+        The mean of the L_*i that clients sent at the set-up, where the method asks for them.
     client_smoothness : callable
         Finds L_i less the ridge, shape (n,); not on the ledger either.
     strong_convexity : float
@@ -146,11 +146,11 @@ class Method(ABC):
 
     @abstractmethod
     def setup_sizes(self, dim: int) -> Sizes:
-        """How many coordinates the parts of a greeting have."""
+        """How many coordinates the parts of a set-up message have."""
 
     def announcement_sizes(self, dim: int) -> Sizes:
         """How many coordinates the parts of an announcement have."""
-        return lambda part, client, heard: dim
+        return lambda part, client, decoded: dim
 
     @abstractmethod
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:

@@ -109,9 +109,9 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         mechanism = self.mechanism.for_dimension(problem.dim)
         mechanism.check(problem.prepare(basis))
         if self.init == "optimum" and len(self.optimum or ()) != problem.dim:
-            given = "none" if self.optimum is None else f"{len(self.optimum)} numbers"
+            found = "none" if self.optimum is None else f"{len(self.optimum)} numbers"
             raise ValueError(
-                f"optimum: given {given}, must be the solution x*, d = {problem.dim} numbers: its Hessian is used"
+                f"optimum: given {found}, must be the solution x*, d = {problem.dim} numbers: its Hessian is used"
             )
         return replace(self, basis=basis, mechanism=mechanism)
 
@@ -138,8 +138,8 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
         setup_messages = [coordinates.setup_message(i) for i in range(len(problem.clients))]
         if self.init in ("hessian", "optimum"):
-            start = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
-            first = coordinates.coefficients(problem.at(start))
+            point = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
+            first = coordinates.coefficients(problem.at(point))
             # Powers of two would be a Hessian of their own; differences from then on bear them.
             first_precision: Precision = "float32" if self.precision == "natural" else self.precision
             messages = [

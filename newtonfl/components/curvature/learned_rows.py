@@ -46,8 +46,8 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
     """H_i = Σ_j h_ij a_ij a_ijᵀ with h_i ← [h_i + η C(h_i(z) - h_i)]₊: NL1's curvature (Algorithm 1).
 
     h_ij(z) = w_ij φ″(a_ijᵀz), w_ij the row's weight in f_i: 1/m on the papers' equal blocks. The clients keep h_i; the
-    server receives the rows whose h_ij moved and by how much, and keeps H alone. H is used before this round's message.
-    Nobody may be away in a round.
+    server receives the rows whose h_ij moved and by how much, and keeps H alone. The step uses H as it was before
+    this round's message. Nobody may be away in a round.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
         copy = Memory(before.replaced(before.values + 0.0), own=state.own)
         sent = self.mechanism.send(copy, _curvatures(context.point), space, problem.clients, context.key)
         after = before.replaced(self._kept(sent.memory.estimate.values, problem))
-        # After the positive part: what the server adds is what h_i has moved by.
+        # After the positive part: what the server adds is what h_i has rows_moved by.
         changes = Blocks(to_host((after - before).values), before.offsets)
         parts: list[Parts] = [
             {"curvature": _rows_message(problem, i, change, message)}
@@ -203,12 +203,12 @@ def _rows_message(problem: GLM, i: int, change: Array, sent: Message) -> Message
     The rows that moved, each times √abs(change_j), where they are no more numbers than the matrix; else the matrix.
     The papers count the compressor's bits, and d numbers for each row that it chose, moved or not.
     """
-    moved, dim = np.flatnonzero(change), problem.dim
+    rows_moved, dim = np.flatnonzero(change), problem.dim
     indices, _ = sent.coordinates()
-    counted = FLOAT_BITS * dim * (len(moved) if indices is None else len(indices)) + sent.formula_bits
+    counted = FLOAT_BITS * dim * (len(rows_moved) if indices is None else len(indices)) + sent.formula_bits
     bits = min(counted, FLOAT_BITS * triangle(dim).size)
-    rows, by = _host_rows(problem, i, moved), change[moved]
-    if 2 * len(moved) <= dim:
+    rows, by = _host_rows(problem, i, rows_moved), change[rows_moved]
+    if 2 * len(rows_moved) <= dim:
         return LowRank(np.sqrt(np.abs(by))[:, None] * rows, np.sign(by), formula_bits=bits)
     return Dense(((rows.T * by) @ rows).ravel()[triangle(dim).upper], formula_bits=bits)
 

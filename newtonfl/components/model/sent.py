@@ -118,8 +118,8 @@ class TrackedModel(MechanismModel[ServerModelState, Array], SeenModel):
         return any(self.mechanism == EF21(Rounded(Identity(), precision)) for precision in PRECISIONS)
 
     def settings(self) -> dict[str, str | float]:
-        rate = {"model_rate": self.mechanism.alpha} if isinstance(self.mechanism, EF21) else {}
-        return {"model": self.text, **rate}
+        rates_of = {"model_rate": self.mechanism.alpha} if isinstance(self.mechanism, EF21) else {}
+        return {"model": self.text, **rates_of}
 
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
         rows = equal_blocks(namespace(x0).broadcast_to(x0, (max(apart, 1), x0.shape[0])) + 0.0)

@@ -121,5 +121,5 @@ class Project(Plain):
 def diagonal(entries: Array | float, constants: ProblemConstants) -> Array:
     """The matrix with `entries` on its diagonal, shape (d, d)."""
     like = constants.like
-    each = to_device(np.broadcast_to(np.asarray(entries, np.float64), (constants.dim,)), like)
-    return namespace(like).where(eye(constants.dim, like), each, zeros((), like))
+    numbers = to_device(np.broadcast_to(np.asarray(entries, np.float64), (constants.dim,)), like)
+    return namespace(like).where(eye(constants.dim, like), numbers, zeros((), like))

@@ -36,7 +36,7 @@ class StepSize:
             return []
         made = ", ".join(f"{name} = {value:.6g}" for name, value in self.constants.items())
         times = self.stepsize / self.largest
-        told = [f"stepsize {self.stepsize:.6g} = {times:.6g} × {self.formula} with {made}"]
+        notes = [f"stepsize {self.stepsize:.6g} = {times:.6g} × {self.formula} with {made}"]
         if times > 1.0 + 1e-12:
-            told.append("that step size lies beyond what theory allows: nothing is promised of it")
-        return told + [self.caveat] * bool(self.caveat)
+            notes.append("that step size lies beyond what theory allows: nothing is promised of it")
+        return notes + [self.caveat] * bool(self.caveat)

@@ -10,7 +10,7 @@ from newtonfl.core.backend import Array, namespace
 def finite(trial: Array) -> Array:
     """`trial` with the largest float64 in place of what is not finite.
 
-    A trial step may leave the region where numbers are finite; what is told of it then has to arrive, so that the
+    A trial step may leave the region where numbers are finite; what is sent of it then has to arrive, so that the
     server refuses that step and no other.
     """
     xp = namespace(trial)

@@ -25,7 +25,7 @@ from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
 from newtonfl.methods.first_order.preset import as_text
 from newtonfl.methods.second_order.preset import check_choice, make_preset
-from newtonfl.methods.standalone.exact import for_each, heard
+from newtonfl.methods.standalone.exact import for_each, received
 from newtonfl.objectives.base import Problem
 
 
@@ -66,19 +66,19 @@ class AdianaServer:
         y of the paper, the iterate.
     z, w : array
         The momentum's sequence, and the point at which the shifts look.
-    told : bool
+    w_is_known : bool
         Whether the clients know w.
     mean : array
         h = mean h_i.
-    pace : StepSize
+    step_size : StepSize
         η.
-    facts : ProblemConstants
+    constants : ProblemConstants
     """
 
     x: Array
     z: Array
     w: Array
-    told: bool
+    w_is_known: bool
     mean: Array
     step_size: StepSize
     constants: ProblemConstants
@@ -135,7 +135,7 @@ class Adiana(Method):
         return AdianaRule(w, move_chance(w, n) if isinstance(self.p, str) else self.p)
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: dim
+        return lambda part, client, decoded: dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], AdianaClients]:
         rows = for_each(x0, problem)
@@ -163,9 +163,9 @@ class Adiana(Method):
 
         x = theta1 * server.z + 0.5 * server.w + (0.5 - theta1) * server.x
         parts: Parts = {"model": Dense(to_host(x))}
-        if not server.told:
+        if not server.w_is_known:
             parts["anchor"] = Dense(to_host(server.w))
-        replies = exchange(Announcement(key.round, parts), lambda part, client, heard: constants.dim)
+        replies = exchange(Announcement(key.round, parts), lambda part, client, decoded: constants.dim)
         weights = np.full(constants.n_clients, 1.0 / constants.n_clients)
         g = with_ridge(space.accumulate(server.mean + 0.0, replies.messages("gradient"), weights), x, constants)
         mean = space.accumulate(server.mean, replies.messages("change"), self._rate(constants.dim) * weights)
@@ -184,18 +184,18 @@ class Adiana(Method):
         self, clients: AdianaClients, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[list[Parts], Any]:
         problem = problem.with_local_ridge() if self.ridge == "clients" else problem
-        to_all, held = announcement.to_all, problem.clients
-        w = for_each(heard(to_all["anchor"], problem), problem) if "anchor" in to_all else clients.w
-        space, shift = _space(len(held), problem.dim), clients.shift
+        to_all, ids = announcement.to_all, problem.clients
+        w = for_each(received(to_all["anchor"], problem), problem) if "anchor" in to_all else clients.w
+        space, shift = _space(len(ids), problem.dim), clients.shift
 
-        def said(point: Array, purpose: str) -> Any:
+        def sent(point: Array, purpose: str) -> Any:
             difference = equal_blocks(problem.at(point).gradient + 0.0) - shift
-            return space.compress(self.compressor, difference, held, key.to(purpose))
+            return space.compress(self.compressor, difference, ids, key.to(purpose))
 
-        news, changes = said(heard(to_all["model"], problem), "gradient"), said(w[0, :], "anchor")
-        moved = space.add(shift, changes, np.full(len(held), self._rate(problem.dim)))
+        news, changes = sent(received(to_all["model"], problem), "gradient"), sent(w[0, :], "anchor")
+        after = space.add(shift, changes, np.full(len(ids), self._rate(problem.dim)))
         replies: list[Parts] = [{"gradient": n, "change": c} for n, c in zip(news, changes, strict=True)]
-        return replies, AdianaClients(w, moved)
+        return replies, AdianaClients(w, after)
 
 
 def _space(n: int, dim: int) -> Coordinates:

@@ -119,7 +119,7 @@ class BL3(Method):
         }
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: self.curvature.setup_sizes(dim, part, heard)
+        return lambda part, client, decoded: self.curvature.setup_sizes(dim, part, decoded)
 
     # -- set-up
 

@@ -15,7 +15,7 @@ from newtonfl.components.step.trials import finite
 from newtonfl.core.backend import Array, namespace, to_host
 from newtonfl.core.random import Key
 from newtonfl.methods.second_order.preset import check_choice
-from newtonfl.methods.standalone.exact import for_each, heard, mean, told, within
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received, within
 from newtonfl.objectives.base import Point, Problem
 
 STEPS = tuple(2.0**-j for j in range(11))
@@ -84,7 +84,7 @@ class DingoServer:
 
 @dataclass
 class DingoClients:
-    """What clients remember: the last point and the last global gradient that they heard of, shapes (n, d)."""
+    """What clients remember: the last point and the last global gradient that they received, shapes (n, d)."""
 
     model: Array
     gradient: Array
@@ -111,7 +111,7 @@ class Dingo(Method):
         return {"exchanges": "∇f_i; H_i g, H_i†g and H̃_i†g̃; p_i in case 3; ∇f_i at a trial, each", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: dim
+        return lambda part, client, decoded: dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], DingoClients]:
         return [{} for _ in problem.clients], DingoClients(for_each(x0, problem), for_each(0.0 * x0, problem))
@@ -157,15 +157,15 @@ class Dingo(Method):
     ) -> tuple[list[Parts], DingoClients]:
         problem, parts = problem.with_local_ridge(), announcement.to_all
         if "model" in parts:
-            x = heard(parts["model"], problem)
-            replies: list[Parts] = [{"gradient": message} for message in told(finite(problem.at(x).gradient))]
+            x = received(parts["model"], problem)
+            replies: list[Parts] = [{"gradient": message} for message in messages(finite(problem.at(x).gradient))]
             return replies, replace(clients, model=for_each(x, problem))
-        point, held = problem.at(clients.model[0, :]), range(len(problem.clients))
+        point, clients_here = problem.at(clients.model[0, :]), range(len(problem.clients))
         if "gradient" in parts:
-            g = heard(parts["gradient"], problem)
-            return [self._three(point, i, g) for i in held], replace(clients, gradient=for_each(g, problem))
-        g, product = clients.gradient[0, :], heard(parts["product"], problem)
-        return [{"direction": Dense(to_host(self._third(point, i, g, product)))} for i in held], clients
+            g = received(parts["gradient"], problem)
+            return [self._three(point, i, g) for i in clients_here], replace(clients, gradient=for_each(g, problem))
+        g, product = clients.gradient[0, :], received(parts["product"], problem)
+        return [{"direction": Dense(to_host(self._third(point, i, g, product)))} for i in clients_here], clients
 
     def _three(self, point: Point, i: int, g: Array) -> Parts:
         """H_i g, H_i†g and H̃_i†g̃ = (H_i² + φ²I)⁻¹H_i g, all from one eigendecomposition."""
@@ -188,7 +188,7 @@ class Dingo(Method):
 
 
 def _dim(x: Array) -> Sizes:
-    return lambda part, client, heard: len(x)
+    return lambda part, client, decoded: len(x)
 
 
 def _where_above(values: Array, inverse: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What methods with exchanges of their own share: vectors told, heard and averaged exactly, and their settings."""
+"""What methods with exchanges of their own share: vectors sent, received and averaged exactly, and their settings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from newtonfl.objectives.base import Problem
 
 
 def mean(replies: Replies, part: str) -> Array:
-    """(1/n) Σ of what the clients told about `part`, added in client order, on the host."""
-    told = np.stack([message.coordinates()[1] for message in replies.messages(part)])
-    average: Array = np.sum(told, axis=0) / len(told)
+    """(1/n) Σ of what the clients sent as `part`, added in client order, on the host."""
+    vectors = np.stack([message.coordinates()[1] for message in replies.messages(part)])
+    average: Array = np.sum(vectors, axis=0) / len(vectors)
     return average
 
 
-def told(rows: Array) -> list[Message]:
+def messages(rows: Array) -> list[Message]:
     """A message for every client's row of `rows` (n, …)."""
     return [Dense(row) for row in to_host(rows)]
 
 
-def heard(message: Message, problem: Problem) -> Array:
-    """The vector that a dense `message` tells of, where the problem's data is."""
+def received(message: Message, problem: Problem) -> Array:
+    """The vector of a dense `message`, where the problem's data is."""
     return to_device(message.coordinates()[1], problem.like)
 
 
@@ -34,20 +34,20 @@ def for_each(x: Array, problem: Problem) -> Array:
     return namespace(x).broadcast_to(x, (len(problem.clients), problem.dim))
 
 
-def within(key: str, given: object, low: float, high: float) -> float:
+def within(key: str, value: object, low: float, high: float) -> float:
     """A setting as a float strictly between `low` and `high`; ValueError where it is none."""
     try:
-        number = float(given)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = math.nan
     if not low < number < high:
-        raise ValueError(f"{key}: given {given!r}, must be a number above {low:g} and below {high:g}")
+        raise ValueError(f"{key}: given {value!r}, must be a number above {low:g} and below {high:g}")
     return number
 
 
-def whole(key: str, given: object) -> int:
+def whole(key: str, value: object) -> int:
     """A setting as a whole number of at least 1; ValueError where it is none."""
-    number = within(key, given, 0, 2**31)
+    number = within(key, value, 0, 2**31)
     if number != int(number):
-        raise ValueError(f"{key}: given {given!r}, must be a whole number of at least 1")
+        raise ValueError(f"{key}: given {value!r}, must be a whole number of at least 1")
     return int(number)

@@ -1,4 +1,4 @@
-"""Fib-IOS, also Fib-SHED (Dal Fabbro, Dey, Rossi and Schenato, arXiv 2202.05800): eigenvectors told a few at a time."""
+"""Fib-IOS, also Fib-SHED (Dal Fabbro, Dey, Rossi and Schenato, arXiv 2202.05800): eigenvectors sent a few at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from newtonfl.components.step.trials import falls, finite
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.methods.standalone.exact import for_each, heard, mean, told, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
 from newtonfl.objectives.base import Problem
 
 _SHORTEST = 1e-6  # the line search gives up below this step
@@ -25,7 +25,7 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
     """Fib-IOS: Newton's method on Hessians whose eigenvectors arrive a few a round (SHED, arXiv 2202.05800).
 
     Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and tells the largest pairs
-    first. Of the first q the server makes, with ρ_i = λ_{q+1} told anew each round,
+    first. Of the first q the server makes, with ρ_i = λ_{q+1} sent anew each round,
 
         Ĥ_i = Σ_{j≤q} (λ_j - ρ_i) v_j v_jᵀ + ρ_i I ⪰ ∇²f_i(x at the renewal),    x⁺ = x - t (mean Ĥ_i)⁻¹∇f(x),
 
@@ -42,7 +42,7 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
     Parameters
     ----------
     eigenvectors : int
-        q', how many pairs each client tells a round.
+        q', how many pairs each client sends a round.
     alpha, beta : float
         Between 0 and 1: the line search's least share of the predicted fall, and its shortening.
 
@@ -68,7 +68,7 @@ class FibIOSServer:
     x, rho : numpy.ndarray, shapes (d,) and (n,)
         The iterate and every client's ρ_i.
     values, vectors : arrays, shapes (n, q) and (n, q, d)
-        The eigenpairs that each client has told since its renewal, where the problem's data is.
+        The eigenpairs that each client has sent since its renewal, where the problem's data is.
     facts : ProblemConstants
     """
 
@@ -86,13 +86,13 @@ class FibIOSClients:
     Attributes
     ----------
     model, direction : arrays, shape (n, d)
-        The iterate and the line search's direction, as last heard.
+        The iterate and the line search's direction, as last received.
     tried : numpy.ndarray of int64, shape (n,)
         How many steps along it have been tried.
     values, vectors : arrays, shapes (n, d) and (n, d, d)
         Each client's eigenpairs at its renewal, the largest first, a vector a row.
     sent : numpy.ndarray of int64, shape (n,)
-        How many of them have been told.
+        How many of them have been sent.
     """
 
     model: Array
@@ -123,7 +123,7 @@ class FibIOS(Method):
         return {"exchanges": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: dim
+        return lambda part, client, decoded: dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], FibIOSClients]:
         n, dim, x = len(problem.clients), problem.dim, for_each(x0, problem)
@@ -193,15 +193,15 @@ class FibIOS(Method):
     ) -> tuple[list[Parts], FibIOSClients]:
         parts = announcement.to_all
         if "model" in parts:
-            return self._tell(clients, heard(parts["model"], problem), announcement.round, problem)
+            return self._tell(clients, received(parts["model"], problem), announcement.round, problem)
         if "direction" in parts:
-            p = for_each(heard(parts["direction"], problem), problem)
+            p = for_each(received(parts["direction"], problem), problem)
             clients = replace(clients, direction=p, tried=0 * clients.tried)
         step = 1.0
         for _ in range(int(clients.tried[0])):  # as the server shortens it, to the bit
             step *= self.beta
         values = problem.at(clients.model[0, :]).value_along(clients.direction[0, :], [step])
-        replies: list[Parts] = [{"value": message} for message in told(finite(values))]
+        replies: list[Parts] = [{"value": message} for message in messages(finite(values))]
         return replies, replace(clients, tried=clients.tried + 1)
 
     def _tell(
@@ -217,19 +217,19 @@ class FibIOS(Method):
             clients.sent = 0 * clients.sent
         done = int(clients.sent[0])
         more = self._more(done, problem.dim)
-        told_of = zip(told(point.value[:, None]), told(point.gradient), strict=True)
-        replies: list[Parts] = [{"value": value, "gradient": gradient} for value, gradient in told_of]
+        both = zip(messages(point.value[:, None]), messages(point.gradient), strict=True)
+        replies: list[Parts] = [{"value": value, "gradient": gradient} for value, gradient in both]
         if more or renews(round):
             until = done + more
             columns = xp.concat([clients.values[:, done:until, None], clients.vectors[:, done:until, :]], axis=2)
-            new, rho = told(xp.reshape(columns, (len(replies), -1))), told(clients.values[:, until : until + 1])
+            new, rho = messages(xp.reshape(columns, (len(replies), -1))), messages(clients.values[:, until : until + 1])
             for reply, eigenpairs, constant in zip(replies, new, rho, strict=True):
                 reply |= {"eigenpairs": eigenpairs, "constant": constant}
             clients.sent = clients.sent + more
         return replies, clients
 
     def _more(self, done: int, dim: int) -> int:
-        """How many eigenpairs a client tells after `done`: with d - 1 of them and ρ_i all is told."""
+        """How many eigenpairs a client sends after `done`: with d - 1 of them and ρ_i all is sent."""
         return min(self.eigenvectors, dim - 1 - done)
 
 

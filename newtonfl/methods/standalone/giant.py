@@ -15,7 +15,7 @@ from newtonfl.components.step.trials import falls, finite, slack
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.methods.standalone.exact import for_each, heard, mean, told, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
 from newtonfl.objectives.base import Point, Problem
 
 
@@ -63,7 +63,7 @@ class GiantServer:
 
 @dataclass
 class GiantClients:
-    """What clients remember: the iterate that they heard of, shape (n, d)."""
+    """What clients remember: the iterate that they received, shape (n, d)."""
 
     model: Array
 
@@ -87,7 +87,7 @@ class Giant(Method):
         return {"exchanges": "f_i and ∇f_i; the local direction; f_i at all trials", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, heard: dim
+        return lambda part, client, decoded: dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], GiantClients]:
         return [{} for _ in problem.clients], GiantClients(for_each(x0, problem))
@@ -126,18 +126,18 @@ class Giant(Method):
     ) -> tuple[list[Parts], GiantClients]:
         problem, parts = problem.with_local_ridge(), announcement.to_all
         if "model" in parts:
-            x = heard(parts["model"], problem)
+            x = received(parts["model"], problem)
             point = problem.at(x)
-            told_of = zip(told(point.value[:, None]), told(point.gradient), strict=True)
-            replies: list[Parts] = [{"value": value, "gradient": gradient} for value, gradient in told_of]
+            pairs = zip(messages(point.value[:, None]), messages(point.gradient), strict=True)
+            replies: list[Parts] = [{"value": value, "gradient": gradient} for value, gradient in pairs]
             return replies, replace(clients, model=for_each(x, problem))
-        x, held = clients.model[0, :], range(len(problem.clients))
+        x, clients_here = clients.model[0, :], range(len(problem.clients))
         if "gradient" in parts:
-            g, point = heard(parts["gradient"], problem), problem.at(x)
-            return [{"direction": _newton(point, i, g)} for i in held], clients
-        p = heard(parts["direction"], problem)
+            g, point = received(parts["gradient"], problem), problem.at(x)
+            return [{"direction": _newton(point, i, g)} for i in clients_here], clients
+        p = received(parts["direction"], problem)
         values = problem.at(x).value_along(p, self._steps())
-        return [{"trials": message} for message in told(finite(values))], clients
+        return [{"trials": message} for message in messages(finite(values))], clients
 
     def _steps(self) -> list[float]:
         return [2.0**-j for j in range(self.trials)]
