@@ -2,6 +2,7 @@
 
     python3 bootstrap.py run     make .venv, solve a first problem on 4 MPI ranks, draw its picture
     python3 bootstrap.py test    make .venv, run every test on two cores; further words go to pytest
+                                 (with --fast no slow test and none that launches ranks: about a minute)
 
 What is needed is installed into .venv once; nothing outside this folder is touched.
 """
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / "bin"
 SPREAD = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")  # a file's tests share what they solved
+FAST = ("-m", "not slow and not mpi")
 EXTRAS = {"run": "mpi,plot", "test": "test"}
 
 
@@ -31,10 +33,16 @@ def main(words: list[str]) -> int:
         return 2
     try:
         set_up(EXTRAS[words[0]])
-        return run() if words[0] == "run" else call(BIN / "python", "-m", "pytest", *SPREAD, *words[1:], check=False)
+        return run() if words[0] == "run" else call(*tests(words[1:]), check=False)
     except subprocess.CalledProcessError as error:
         print(f"bootstrap: this command failed with status {error.returncode}: {' '.join(error.cmd)}", file=sys.stderr)
         return 1
+
+
+def tests(words: list[str]) -> list[object]:
+    """The command that runs the tests; ``--fast`` is ours, the other words are pytest's."""
+    chosen = FAST if "--fast" in words else ()
+    return [BIN / "python", "-m", "pytest", *SPREAD, *chosen, *(word for word in words if word != "--fast")]
 
 
 def run() -> int:

@@ -1,4 +1,4 @@
-"""Options for all tests."""
+"""Options for all tests; and marks that are held to: data and ranks are for tests that say so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import mpi_launch
 import pytest
+
+DATA = "NEWTONFL_DATA"
 
 
 def pytest_addoption(parser):
@@ -16,8 +19,22 @@ def pytest_addoption(parser):
 
 
 @pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """A test without the mark sees no data and may not launch ranks, so that a forgotten mark is found at once."""
+    folder = None if item.get_closest_marker("data") else os.environ.pop(DATA, None)
+    mpi_launch.allowed = item.get_closest_marker("mpi") is not None
+    yield
+    if folder is not None:
+        os.environ[DATA] = folder
+
+
+@pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and item.config.getoption("--data-must-be-at-hand") and "NEWTONFL_DATA" in str(report.longrepr):
+    if not report.skipped or DATA not in str(report.longrepr):
+        return
+    if item.get_closest_marker("data") is None:
+        report.outcome, report.longrepr = "failed", f"{item.nodeid} reads files of {DATA}: give it the mark data"
+    elif item.config.getoption("--data-must-be-at-hand"):
         report.outcome = "failed"

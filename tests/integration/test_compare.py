@@ -308,6 +308,8 @@ def test_without_out_the_table_alone(run, small, tmp_path):
     assert status == 0 and err == "" and "optimum+0.5" in out and sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
+@pytest.mark.mpi
 def test_ranks_give_the_same_table(tmp_path, problem):
     """All but the seconds, in the CSV and in the histories."""
     methods = ["newton-3pc", "dingo", "diana"]

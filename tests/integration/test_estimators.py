@@ -37,6 +37,7 @@ ESTIMATORS = [
 ]
 
 
+@pytest.mark.slow
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learns_checks(estimator, check):
     """All of them; none is expected to fail."""
@@ -59,6 +60,7 @@ def data(name):
     return X.toarray(), y
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["breast_cancer", "digits", "wine", "dna.scale", "segment.scale"])
 def test_logistic_regression_is_scikit_learns(name):
     X, y = data(name)
@@ -84,6 +86,7 @@ def test_one_against_the_rest_is_scikit_learns():
     assert len(ours.history_) == 3 and ours.n_iter_.shape == (3,)
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "segment.scale"])
 def test_the_support_vector_machine_is_liblinears(name):
     """Without an intercept: liblinear penalises its own."""
@@ -111,6 +114,7 @@ def polished(huber, X, y):
     return found
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["abalone_scale", "housing_scale", "bodyfat_scale"])
 def test_regressors_are_scikit_learns(name):
     X, y = data(name)
@@ -257,6 +261,7 @@ def test_what_a_fitted_model_tells():
     np.testing.assert_allclose(model.coef_.sum(axis=0), 0.0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_fitted_model_predicts_where_there_is_no_mpi(tmp_path):
     """Pickled, and read by a process that cannot import mpi4py."""
     X, y = data("wine")
@@ -293,6 +298,7 @@ def test_an_unfinished_solve_warns_and_says_so():
     assert model.converged_reason_ == str(nf.Reason.ROUND_LIMIT)
 
 
+@pytest.mark.data
 def test_a_start_within_the_tolerance_is_told():
     """tol is absolute: with tiny targets nothing would be done, and nothing said."""
     X, y = data("bodyfat_scale")

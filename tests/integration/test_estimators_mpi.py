@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from mpi_launch import launch
 
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
+
 PROGRAM = Path(__file__).parents[1] / "support" / "mpi_programs" / "estimators.py"
 
 

@@ -14,6 +14,8 @@ import pytest
 from mpi_launch import launch, processes_with
 from reference_data import need
 
+pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.data]
+
 PROGRAMS = Path(__file__).parents[1] / "support" / "mpi_programs"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 

@@ -17,6 +17,8 @@ from mpi_launch import launch, mpiexec
 
 import newtonfl as nf
 
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
+
 FOLDER = Path(__file__).parents[2] / "mpi_examples"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
 BATCH = FOLDER / "07_slurm.sbatch"

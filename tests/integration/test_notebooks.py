@@ -16,6 +16,8 @@ from reference_data import need
 
 from newtonfl.datasets.fetch import KNOWN
 
+pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.data]
+
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 SECONDS = 120.0

@@ -39,6 +39,7 @@ def dense(problem, x):
 # --- DINGO
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["a1a", "syn40"])
 def test_dingo_meets_every_recorded_point(name):
     """The recorded program's bits are 7d + 2d a halving, both ways; ours follow from them round by round."""
@@ -135,6 +136,7 @@ def test_dingo_uses_the_pseudo_inverse_of_a_singular_hessian():
 # --- GIANT
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("armijo", [0.1, 0.9])
 def test_giant_takes_the_mean_of_local_newton_directions(syn40, armijo):
     problem, x_star = syn40
@@ -173,6 +175,7 @@ def test_giant_refuses_a_singular_local_hessian():
 # --- Fib-IOS
 
 
+@pytest.mark.data
 def test_hessians_are_renewed_in_fibonacci_rounds(syn40):
     assert [k + 1 for k in range(60) if renews(k)] == [1, 2, 4, 7, 12, 20, 33, 54]
     problem, x_star = syn40
@@ -180,6 +183,7 @@ def test_hessians_are_renewed_in_fibonacci_rounds(syn40):
     assert [record.hessians for record in result.history] == [0, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5]
 
 
+@pytest.mark.data
 @pytest.mark.parametrize(("pairs", "alpha"), [(1, 0.5), (7, 0.9)])
 def test_fib_ios_steps_by_the_papers_matrix(syn40, pairs, alpha):
     problem, x_star = syn40
@@ -199,6 +203,7 @@ def test_fib_ios_steps_by_the_papers_matrix(syn40, pairs, alpha):
         x = after
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("pairs", [39, 40, 1000])
 def test_fib_ios_with_all_eigenvectors_is_newton(syn40, pairs):
     """In rounds 0 and 1 Hessians are fresh, and here every line search takes the whole step or 0.9 of it."""
@@ -219,6 +224,7 @@ def test_fib_ios_solves_a_quadratic_in_one_round_once_all_is_told():
     np.testing.assert_allclose(result.x, x_star, atol=1e-9)
 
 
+@pytest.mark.data
 def test_fib_ios_tells_d_minus_one_pairs_and_then_nothing(syn40):
     problem, x_star = syn40
     dim = problem.dim
@@ -235,6 +241,7 @@ def test_fib_ios_tells_d_minus_one_pairs_and_then_nothing(syn40):
 # --- all three
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", BASELINES)
 def test_it_converges_on_syn40(syn40, name):
     problem, x_star = syn40

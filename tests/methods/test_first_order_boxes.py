@@ -15,6 +15,8 @@ from newtonfl.compressors import BiasedRounding
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
 
+pytestmark = pytest.mark.data
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_preset_is_its_papers_box(name):

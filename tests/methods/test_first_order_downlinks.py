@@ -13,17 +13,20 @@ from newtonfl.components.model.sent import ExactModel
 from newtonfl.compressors import Natural, RandK
 
 
+@pytest.mark.data
 def test_a_lazy_server_is_silent_and_speaks():
     for name in ("clag, zero, down", "ef21-bc, cbag"):
         told = [announcement.to_all["change"] for announcement, _ in ours(name)[1][1:]]
         assert 0 < sum(isinstance(m, Nothing) for m in told) < ROUNDS - 1
 
 
+@pytest.mark.data
 def test_adacgd_uses_its_levels_downwards():
     told = [announcement.to_all["change"] for announcement, _ in ours("adacgd, bidirectional")[1][2:]]
     assert {m.level for m in told} == {0, 1, 2, 3}
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["artemis, two-sided", "artemis, randk down, inside"])
 def test_who_comes_back_is_told_what_it_missed_or_where_all_stand(name):
     """One direction, several, or x: whichever is enough and shortest."""
@@ -43,6 +46,7 @@ def test_who_comes_back_is_told_what_it_missed_or_where_all_stand(name):
     assert told == {"change", "missed", "model"} and max(away) >= 4
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name, p", [("adiana", 0.3), ("adiana, theory's p, inside", 4 / 9 * (np.sqrt(5) - 1))])
 def test_adianas_anchor_is_told_where_it_has_moved(name, p):
     """Where the coin of the round before fell on heads."""
@@ -52,6 +56,7 @@ def test_adianas_anchor_is_told_where_it_has_moved(name, p):
     assert {tuple(sorted(parts)) for _, replies in ours(name)[1] for parts in replies.parts} == {("change", "gradient")}
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", ["dore", "dore, theory's rates, inside"])
 def test_dores_clients_are_not_where_the_server_is(name):
     models: list[np.ndarray] = []

@@ -16,6 +16,8 @@ from newtonfl.compressors import Natural, RandK, TopK
 from newtonfl.methods import Uniform
 from newtonfl.solver.solve import solve
 
+pytestmark = pytest.mark.data
+
 
 def heads(p: float, rounds: int) -> int:
     return sum(coin("gradient coin", p)(k) for k in range(1, rounds))

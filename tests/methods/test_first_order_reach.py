@@ -9,6 +9,8 @@ from first_order_setting import ROUNDS, N, coin
 
 from newtonfl.comm.messages import Choice, Dense, Levels, Message, Nothing, Sparse
 
+pytestmark = pytest.mark.data
+
 
 def messages(name: str) -> list[list[Message]]:
     """What clients told of their gradients, round by round."""

@@ -15,6 +15,8 @@ from newtonfl.mechanisms import Diana, lag
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
 
+pytestmark = pytest.mark.data
+
 
 def stepsize_of(note: str) -> tuple[float, float, dict[str, float]]:
     """γ, its multiple of theory's, and the constants that a note names."""

@@ -30,6 +30,7 @@ def bench(tables):
     return tables.Bench(tables.by_twenty("syn40"), 3e-2, [2.0, 4.0, 8.0], 200)
 
 
+@pytest.mark.data
 def test_a_small_heat_map(tables, bench):
     """The library needs the rounds and the bits that the recursion needs, with its own theoretical step."""
     (ef21, clag), (gd, late) = tables.heat_map(bench, [4, 40], [0.0, 8.0])
@@ -40,6 +41,7 @@ def test_a_small_heat_map(tables, bench):
     assert late.bits < 32 * 40 * (1 + late.rounds)
 
 
+@pytest.mark.data
 def test_a_ladder(tables, bench):
     way = tables.Way((1, 4, 20), 2.0)
     rounds, bits = bench.play(way, 8.0, np.inf, bench.rounds)
@@ -47,6 +49,7 @@ def test_a_ladder(tables, bench):
     assert taken == (rounds, pytest.approx(bits, rel=1e-12)) and np.isfinite(bits)
 
 
+@pytest.mark.data
 def test_the_best_multiple_is_the_best_of_all(tables, bench):
     way = tables.Way((4,), 8.0)
     every = {multiple: bench.play(way, multiple, np.inf, bench.rounds)[1] for multiple in bench.multiples}

@@ -31,6 +31,7 @@ from played import iterates
 import newtonfl as nf
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("where", PROBLEMS)
 def test_gradient_descent(where):
     """mean ‖∇f‖² ≤ 2(f(x⁰) - f*)/(γT) and, convex, f(x^k) - f* ≤ (1 - γμ)ᵏ(f(x⁰) - f*) at γ = 1/L."""
@@ -43,6 +44,7 @@ def test_gradient_descent(where):
         assert np.all(fall <= (1.0 - known.mu / known.smooth) ** np.arange(41) * fall[0] + 1e-13)
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("where", ["quadratic", "a1a"])
 def test_accelerated_gradient_descent(where):
     """f(y^k) - f* ≤ (1 - √(μ/L))ᵏ(f(x⁰) - f* + μ/2‖x⁰ - x*‖²), which gradient descent's own rate would not give."""
@@ -69,6 +71,7 @@ def heavy_step(known: Known, delta: float, eta: float) -> float:
     return (1.0 - eta) / (known.smooth + np.sqrt(2.0 * m))
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("where", PROBLEMS)
 @pytest.mark.parametrize("start", ["gradient", "zero"])
 def test_the_heavy_ball(where, start):
@@ -82,6 +85,7 @@ def test_the_heavy_ball(where, start):
     assert heavy(known, k, 0.5, start, 40, gamma) <= gaps(known, told)[0] / gamma + error
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("where", PROBLEMS)
 def test_momentum(where):
     """mean ‖∇f(x^t)‖² ≤ 2(f(x⁰) - f*)/(γT) for γ = min{δ/(20 L̃), η/(7L)} and v_i⁰ = g_i⁰ = ∇f_i(x⁰), without noise.
@@ -96,6 +100,7 @@ def test_momentum(where):
         assert squares(result) <= 2.0 * gaps(known, result)[0] / gamma
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("where", PROBLEMS)
 def test_error_feedback_has_a_floor(where):
     """mean ‖∇f‖² ≤ 4(f(x⁰) - f*)/(γT) + 8(1-δ)(γL/δ)² max mean ‖∇f_i‖² at γ = δ/(4L): see ErrorFeedbackRule."""
@@ -117,6 +122,7 @@ def distances(known: Known, method: nf.Method, rounds: int) -> np.ndarray:
     return np.sum((ends - known.x_star) ** 2, axis=1)
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("where", ["quadratic", "a1a"])
 @pytest.mark.parametrize("name", ["diana", "artemis"])
 def test_diana_and_artemis(name, where):
@@ -210,6 +216,7 @@ def test_adiana():
     assert fall[30] <= min(rate**20, 0.9) * fall[10]
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("over", ["clients", "aggregate"])
 @pytest.mark.parametrize("where", PROBLEMS)
 def test_m_fac_descends(where, over):

@@ -127,6 +127,7 @@ BOXES = {
 }  # fmt: skip
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", BOXES)
 def test_a_preset_is_its_papers_box(name):
     s, (method, transcription) = syn40(), BOXES[name]
@@ -245,6 +246,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.data
 @pytest.mark.parametrize(("method", "rounds"), RUNS, ids=lambda value: getattr(value, "name", value))
 def test_it_converges_on_syn40(method, rounds):
     s = syn40()
@@ -264,6 +266,7 @@ def bits(method: Method, problem: Problem, x0: np.ndarray) -> tuple[float, list[
     return history[0].setup_formula_bits_up, list(np.diff([record.formula_bits_up for record in history]))
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("k", [1, 3])
 def test_formula_bits(k):
     """NL1 Rand-k: 32d + 32kd + 32k a round, from the first. NL2 and CNL: 32 more, for β_i."""
@@ -280,6 +283,7 @@ def test_formula_bits(k):
     )  # fmt: skip
 
 
+@pytest.mark.data
 def test_many_rows_are_told_as_their_matrix():
     s = syn40()
     _, rounds = bits(nf.nl1(compressor=nf.RandK(50)), s.problem, s.x0)

@@ -65,6 +65,7 @@ def test_identity(name):
     assert len(np.unique(a, axis=0)) > 5  # it moves
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("uses, behind", [("after", 0), ("before", 1)])
 def test_the_identity_compressor_gives_newton_perhaps_a_round_behind(uses, behind):
     s = setting(50)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from preset_cases import ALL, CASES, D, ours, setting
 
+pytestmark = pytest.mark.data
+
 
 def disagreement(name: str) -> float:
     """The largest |x^k - transcription's x^k| of a case."""

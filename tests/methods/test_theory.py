@@ -12,6 +12,8 @@ from reference_data import logistic
 import newtonfl as nf
 from newtonfl.mechanisms import CLAG
 
+pytestmark = pytest.mark.data
+
 PROBLEMS = {"syn40": ("syn40", 20, 50, 40, 1e-3), "a1a": ("a1a", 16, 100, 123, 1e-3)}
 
 

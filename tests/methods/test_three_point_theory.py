@@ -37,6 +37,8 @@ from newtonfl.mechanisms import AdaCGD as Ladder
 from newtonfl.methods import ProblemConstants
 from newtonfl.methods.first_order import three_point
 
+pytestmark = [pytest.mark.slow, pytest.mark.data]
+
 
 def away(a: float, b: float, p: float) -> tuple[float, float]:
     """(A_p, B_p) with the ρ of the least B_p/A_p, searched for."""

@@ -9,6 +9,8 @@ from reference_data import logistic, recorded
 import newtonfl as nf
 from newtonfl.solver.optimum import optimum
 
+pytestmark = pytest.mark.data
+
 RUNS = {
     "a1a": [
         "newton-zero",

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+allowed = True
+"""Whether the test that runs has the mark mpi; conftest.py says so."""
+
 
 @dataclass
 class Launched:
@@ -24,6 +27,7 @@ class Launched:
 
 def mpiexec() -> str:
     """The launcher that belongs to this python's MPI: beside it, then on PATH."""
+    assert allowed, "this test launches ranks: give it the mark mpi"
     beside = Path(sys.executable).parent / "mpiexec"
     found = str(beside) if beside.exists() else shutil.which("mpiexec")
     if found is None:
@@ -38,6 +42,8 @@ def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
     ------
     TimeoutError
         With what was printed so far.
+    AssertionError
+        Where the test has not the mark mpi.
     """
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     open_mpi = {

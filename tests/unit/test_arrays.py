@@ -143,6 +143,7 @@ def test_multinomial_is_binary_logistic_for_two_classes():
     assert two.history[-1].f == pytest.approx(one.history[-1].f, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_multinomial_serves_first_order_methods_and_cubic_steps():
     """It has rows to draw from, L_i and L_*i."""
     X, y = load_wine(return_X_y=True)

@@ -46,6 +46,7 @@ UNBIASED = {"marina", "pp-marina", "diana", "artemis", "dore", "adiana"} & set(r
 ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no matrix there
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 @pytest.mark.parametrize("name", WITH_COMPRESSOR)
 def test_methods_with_every_compressor(name, compressor):

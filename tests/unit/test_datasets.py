@@ -116,6 +116,7 @@ def test_a_server_that_is_down(tmp_path, server):
 # --- real files
 
 
+@pytest.mark.data
 def test_a1a_is_read_exactly(real):
     path = real("a1a")
     table = sources.read("libsvm:a1a", features=123)
@@ -133,6 +134,7 @@ def test_a1a_is_read_exactly(real):
         sources.read("libsvm:a1a", features=100)
 
 
+@pytest.mark.data
 def test_madelon_is_dense_and_a_cut_copy_is_refused(real, tmp_path):
     path = real("madelon")
     assert isinstance(sources.read("libsvm:madelon").rows, np.ndarray)

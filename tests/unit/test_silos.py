@@ -137,6 +137,7 @@ def test_files_that_do_not_fit_together(tmp_path):
         partition.rows(silo_file(), tmp_path / "nowhere")
 
 
+@pytest.mark.data
 def test_a1a_as_in_the_papers():
     named = os.environ.get(VARIABLE, "")
     if not named or not (Path(named) / "a1a").is_file():
