@@ -1,13 +1,15 @@
 """Datasets: from files and arrays to a Problem with its rows on the ranks that hold its clients.
 
-catalogue, problem_file
+catalogue, problem_file, python_problem
     The problems that come with the library; TOML and Python problem files.
 fetch, readers, sources, table
     Where files are, checked downloads, one reader a format, and what was read.
-splits, partition
-    Which client has which rows.
+values, agreement
+    Labels and client ids as numbers or strings; what several files or ranks say of their rows, described and compared.
+splits, partition, arrays
+    Which client has which rows: of a problem file, and of arrays in memory.
 distribute
-    The one way of rows to ranks; it alone compares what several sources say of columns, labels and client ids.
+    The one way of rows to ranks.
 load, from_arrays, build
     ``nf.load`` and ``nf.from_arrays``, and the Problem that both make.
 

@@ -1,60 +1,67 @@
-"""Federation: rows in memory, shared out over clients, and the clients over ranks."""
+"""From rows to ranks: the only way, whether rows come from files or from memory."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy
 
-from newtonfl.comm.collective import allgather, client_ids, in_one_order
-from newtonfl.comm.packets import pack
+from newtonfl.comm.collective import allgather
+from newtonfl.comm.packets import pack, unpack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array, empty_on
+from newtonfl.datasets.agreement import Agreement
 from newtonfl.datasets.build import assemble
-from newtonfl.datasets.splits import split
-from newtonfl.datasets.table import is_filled, store
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
-
-DEFAULT_CLIENTS = 8
 
 _LEAST = 1e-200
 """Sums of weights from here to its inverse leave room for products."""
 
+Placement = Literal["everywhere", "own", "rank 0"]
+"""Which rows a rank passes: all of them, those of its own clients, or all on rank 0 and none elsewhere."""
+
 
 @dataclass(frozen=True, eq=False)
 class Federation:
-    """Who holds which rows.
+    """Rows on the ranks that hold their clients.
 
     Attributes
     ----------
     transport : Transport
+    agreement : Agreement
+        What holds for the rows of all ranks.
     n_clients : int
         Over all ranks.
     clients, sizes : numpy.ndarray of int64
         The clients held here, increasing, and how many rows each has; perhaps none.
-    order : numpy.ndarray of int64, shape (N,)
-        Their rows end to end, as numbers of the rows that were passed here.
     rows : array (N, c), or SciPy CSR array
-        These rows, as they are kept.
+        Their rows end to end.
+    per_row : dict of str to numpy.ndarray, shape (N,)
+        Of each row held here: "labels", and "weights" where there are any.
     """
 
     transport: Transport
+    agreement: Agreement
     n_clients: int
     clients: Array
     sizes: Array
-    order: Array
     rows: Array
+    per_row: Mapping[str, Array]
 
-    def held(self, per_row: Array) -> Array:
-        """Of one value for each row passed here, those of the rows held here, end to end."""
-        return per_row[self.order]
+    @property
+    def labels(self) -> Array:
+        """Of the rows held here, shape (N,), as they were passed."""
+        return self.per_row["labels"]
+
+    @property
+    def weights(self) -> Array | None:
+        """Of the rows held here, shape (N,); None where every row counts once."""
+        return self.per_row.get("weights")
 
     def sums(self, table: Array) -> Array:
         """Each client's column sums of a `table` (N, k) over the rows held here, shape (n, k). Collective.
@@ -64,9 +71,9 @@ class Federation:
         ends = np.cumsum(self.sizes)
         mine = [np.sum(table[end - size : end], axis=0) for size, end in zip(self.sizes, ends, strict=True)]
         arrays = {"clients": self.clients, "sums": np.reshape(np.array(mine, np.float64), (-1, table.shape[1]))}
-        everyone = allgather(pack(arrays), self.transport)
-        by_client = np.argsort(np.concatenate([told["clients"] for told, _ in everyone]))
-        whole: Array = np.concatenate([told["sums"] for told, _ in everyone])[by_client]
+        everyone = [arrays for arrays, _ in allgather(pack(arrays), self.transport)]
+        by_client = np.argsort(np.concatenate([arrays["clients"] for arrays in everyone]))
+        whole: Array = np.concatenate([arrays["sums"] for arrays in everyone])[by_client]
         return whole
 
     def problem(
@@ -109,134 +116,76 @@ class Federation:
 
 
 def distribute(
-    X: Array,
-    y: Array,
-    *,
-    clients: int | str | Sequence[Any] | Array | None,
+    rows: Array | None,
+    per_row: Mapping[str, Array],
+    parts: Sequence[Array],
+    placement: Placement,
+    agreement: Agreement,
     transport: Transport,
-    own: bool = False,
-    also: Sequence[Array] = (),
-    seed: int = 0,
-    remedy: str = "own=True",
+    *,
+    clients: Array | None = None,
+    n_clients: int | None = None,
 ) -> Federation:
-    """Share out rows. Collective.
+    """Bring every client's rows to the rank that holds it. Collective.
+
+    Clients go to ranks in near-equal blocks (:meth:`Transport.shares`), but where each rank passes its own.
 
     Parameters
     ----------
-    X : array (N, c) or SciPy sparse array
-        Real and finite.
-    y : array, shape (N,)
-        What splits by label look at.
-    clients : int, str, array of shape (N,), or None
-        That many near-equal blocks of consecutive rows, at most one a row; "SPLIT:COUNT" such as "by-label:8"; every
-        row's client id, numbers or strings. None is 8 blocks, or, where ranks pass rows of their own, a client a rank.
+    rows : array (N, c), or SciPy CSR array, or None
+        What this rank passes, as it is to be kept; None on the other ranks where rank 0 passes all.
+    per_row : dict of str to numpy.ndarray, shape (N,)
+        "labels", perhaps "weights": what travels with the rows. Numbers, where rank 0 passes all.
+    parts : sequence of int64 arrays
+        Row numbers, one array for each client whose rows are passed here, in order.
+    placement : {"everywhere", "own", "rank 0"}
+        Which rows this rank passes: all of them, as every rank does; those of its own clients; all, if it is rank 0.
+    agreement : Agreement
+        What holds for the rows of all ranks.
     transport : Transport
-    own : bool
-        Whether each rank passes rows of its own; else all pass the same, which is checked.
-    also : arrays
-        What else ranks that pass the same must pass alike.
-    seed : int
-        Of the drawn splits.
-    remedy : str
-        What an error names as the way to pass one's own rows.
-
-    Raises
-    ------
-    ValueError
-        If ranks pass other rows or other numbers of columns, a client's rows lie on two ranks, or `clients` does not
-        fit.
+    clients : numpy.ndarray of int64, or None
+        Where each rank passes its own: the clients of `parts`, increasing.
+    n_clients : int or None
+        Where each rank passes its own: how many there are over all ranks.
     """
-    with transport.agreed("looking at the rows"):
-        rows = store(X)
-        many, columns = rows.shape
-        plain = clients is None or isinstance(clients, (str, int, np.integer))
-        ids = clients if plain else client_ids("clients", clients, many)
-        if own and not (ids is None or isinstance(ids, np.ndarray)):
-            raise ValueError(
-                f"clients: given {clients!r}, but where every rank passes rows of its own each rank is a client, or "
-                "client ids say whose a row is"
-            )
-        mine = {
-            "columns": columns, "dense": not scipy.sparse.issparse(rows), "rows": many,
-            "nonzeros": int(rows.nnz if scipy.sparse.issparse(rows) else np.count_nonzero(rows)),
-            "print": "" if own else _fingerprint(rows, y, ids, *also),
-            "ids": np.unique(ids).tolist() if own and isinstance(ids, np.ndarray) else None,
-        }  # fmt: skip
-    everyone = [told for _, told in allgather(pack({}, **mine), transport)]
+    if placement == "rank 0":
+        shares = None
+        with transport.agreed("sharing out the rows"):
+            if transport.rank == 0:
+                n = len(parts)
+                shares = [
+                    _packed(*_share(rows, per_row, [parts[client] for client in ids]), ids, n)
+                    for ids in transport.shares(n)
+                ]
+        return _unpacked(transport.scatter(shares), agreement, transport)
     with transport.agreed("sharing out the rows"):
-        _check_alike(everyone, remedy)
-        filled = is_filled(sum(told["nonzeros"] for told in everyone), sum(told["rows"] for told in everyone), columns)
-        dense = filled or all(told["dense"] for told in everyone)
-        if own:
-            n, held, parts = _own_parts([told["ids"] for told in everyone], ids, many, transport.rank)
-        else:
-            all_parts = _parts(ids, y, many, seed)
-            n, held = len(all_parts), transport.share(len(all_parts))
-            parts = [all_parts[client] for client in held]
-        order = np.concatenate([np.zeros(0, np.int64), *parts])
-        sizes = np.array([len(part) for part in parts], np.int64)
-        return Federation(transport, n, held, sizes, order, store(rows[order], dense))
+        if placement == "everywhere":
+            n_clients, clients = len(parts), transport.share(len(parts))
+            parts = [parts[client] for client in clients]
+        assert clients is not None and n_clients is not None
+        return Federation(transport, agreement, n_clients, clients, *_share(rows, per_row, parts))
 
 
-def _fingerprint(rows: Array, *arrays: Any) -> str:
-    """The SHA-256 of what a rank passed."""
-    whole = hashlib.sha256()
-    kept = [rows.data, rows.indices, rows.indptr] if scipy.sparse.issparse(rows) else [rows]
-    for array in [*kept, *arrays]:
-        if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
-            # The numbers count, not how they are kept.
-            plain = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
-            whole.update(f"{plain.shape}".encode())
-            whole.update(np.ascontiguousarray(plain).tobytes())
-        else:
-            told = np.asarray(array).tolist() if isinstance(array, np.ndarray) else array
-            whole.update(json.dumps(told, default=str).encode())
-    return whole.hexdigest()
+def _share(rows: Any, per_row: Mapping[str, Array], parts: Sequence[Array]) -> tuple[Array, Array, dict[str, Array]]:
+    """Sizes, rows and what belongs to each row of some clients, end to end."""
+    order = np.concatenate([np.zeros(0, np.int64), *parts])
+    sizes = np.array([len(part) for part in parts], np.int64)
+    return sizes, rows[order], {name: values[order] for name, values in per_row.items()}
 
 
-def _check_alike(everyone: Sequence[dict[str, Any]], remedy: str) -> None:
-    first = everyone[0]
-    for rank, told in enumerate(everyone):
-        if told["print"] != first["print"]:
-            raise ValueError(f"rank {rank} passed other rows than rank 0; for its own rows say {remedy}")
-        if told["columns"] != first["columns"]:
-            raise ValueError(f"rank {rank} passed {told['columns']} columns, and rank 0 {first['columns']}")
-        if (told["ids"] is None) != (first["ids"] is None):
-            raise ValueError(f"rank {rank} and rank 0: one passed client ids and one did not")
+def _packed(sizes: Array, rows: Array, per_row: Mapping[str, Array], clients: Array, n_clients: int) -> bytes:
+    sparse = scipy.sparse.issparse(rows)
+    kept = {"data": rows.data, "indices": rows.indices, "indptr": rows.indptr} if sparse else {"rows": rows}
+    columns = {f"row {name}": values for name, values in per_row.items()}
+    return pack({**kept, **columns, "sizes": sizes, "clients": clients}, shape=rows.shape, n_clients=n_clients)
 
 
-def _own_parts(everyone: Sequence[list[Any] | None], ids: Any, many: int, rank: int) -> tuple[int, Array, list[Array]]:
-    """How many clients there are where ranks pass their own rows, and which of them and of the rows are here."""
-    if ids is None:
-        return len(everyone), np.array([rank]), [np.arange(many)]
-    owner: dict[Any, int] = {}
-    for other, names in enumerate(everyone):
-        for name in names or ():
-            if name in owner:
-                raise ValueError(
-                    f"client {name!r} has rows on ranks {owner[name]} and {other}: a client's rows live on one rank"
-                )
-            owner[name] = other
-    if not owner:
-        raise ValueError("no rank passed a row")
-    order = in_one_order(owner)
-    held = np.array([number for number, name in enumerate(order) if owner[name] == rank], np.int64)
-    return len(order), held, [np.flatnonzero(ids == order[number]) for number in held]
-
-
-def _parts(clients: Any, y: Array, many: int, seed: int) -> list[Array]:
-    """Each client's rows where one place knows them all."""
-    if isinstance(clients, np.ndarray):
-        return [np.flatnonzero(clients == name) for name in np.unique(clients)]
-    how, count = "blocks", DEFAULT_CLIENTS if clients is None else clients
-    if isinstance(clients, str):
-        how, _, number = clients.rpartition(":")
-        count = int(number) if number.isdecimal() else 0
-    known = how.partition(":")[0] in ("blocks", "shuffled", "by-label", "dirichlet")
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1 or not known:
-        raise ValueError(
-            f"clients: given {clients!r}, must be a number of at least 1, every row's client id, or SPLIT:COUNT with "
-            "SPLIT of blocks, shuffled, by-label, dirichlet:BETA"
-        )
-    codes = np.unique(y, return_inverse=True)[1] if how.startswith(("by-label", "dirichlet")) else np.zeros(many)
-    return split(how, codes, min(int(count), many), seed)
+def _unpacked(buffer: bytes, agreement: Agreement, transport: Transport) -> Federation:
+    arrays, values = unpack(buffer)
+    per_row = {name.removeprefix("row "): array for name, array in arrays.items() if name.startswith("row ")}
+    rows = (
+        scipy.sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(values["shape"]))
+        if "data" in arrays
+        else arrays["rows"]
+    )
+    return Federation(transport, agreement, values["n_clients"], arrays["clients"], arrays["sizes"], rows, per_row)

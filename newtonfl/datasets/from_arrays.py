@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import scipy
 
-from newtonfl.comm.collective import client_ids, distinct, in_order
 from newtonfl.core.backend import Array
-from newtonfl.datasets.distribute import distribute
+from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.load import connected
+from newtonfl.datasets.values import client_ids, numbered, ordered
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, Poisson, loss_of
 
@@ -99,31 +99,31 @@ def from_arrays(
         chosen = loss if isinstance(loss, Loss) or loss == MULTINOMIAL else loss_of(loss, huber_delta)
         X, y, weights = _checked(X, y, sample_weight)
         classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
-        y = in_order("y: labels", y) if classifies else y
+        y = ordered("y: labels", y) if classifies else y
         if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
             raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
         if isinstance(chosen, Poisson) and len(y) and y.min() < 0:
             raise ValueError(f"y: loss 'poisson' needs labels of at least 0; the least is {y.min():g}")
-    settings = {key: float(number) for key, number in numbers.items()}
-    told = (
-        f"{chosen!r}, {settings}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"
+    definite = {key: float(number) for key, number in numbers.items()}
+    arguments = (
+        f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"
     )
-    transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's loss may print its address
+    transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's loss may print its address
     if weights is not None:
         with transport.agreed("leaving out rows of weight zero"):
             kept = rows_that_count(weights, own)
             if clients is not None and not isinstance(clients, (str, int, np.integer)):
                 clients = client_ids("clients", clients, len(y))[kept]
             X, y, weights = X[kept], y[kept], weights[kept]
-    also = () if weights is None else (weights,)
-    shared = distribute(X, y, clients=clients, transport=transport, own=own, also=also, seed=seed)
-    labels = shared.held(y)
+    federation = distribute_arrays(
+        X, y, weights, clients=clients, transport=transport, own=own, classes=classifies, seed=seed
+    )
+    labels = federation.labels
     final: Loss | int
     if classifies:
-        classes = distinct(y, transport)
+        classes = federation.agreement.labels
         with transport.agreed("looking at the labels"):
-            few = len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2)
-            if few:
+            if len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2):
                 needed = "at least two" if chosen == MULTINOMIAL else "two"
                 some = ", ".join(map(str, classes[:8])) + (", …" if len(classes) > 8 else "")
                 raise ValueError(f"y: {needed} different labels are needed, and there are {len(classes)}: {some}")
@@ -132,16 +132,10 @@ def from_arrays(
     else:
         assert isinstance(chosen, Loss)
         final = chosen
-    return shared.problem(
-        np.asarray(labels, np.float64), None if weights is None else shared.held(weights), final, device=device,
+    return federation.problem(
+        np.asarray(labels, np.float64), federation.weights, final, device=device,
         l2=l2, nonconvex=nonconvex, intercept=intercept, title=title,
     )  # fmt: skip
-
-
-def numbered(labels: Array, classes: Sequence[Any]) -> Array:
-    """Each label's number among the sorted `classes`, as float64."""
-    found, inverse = np.unique(labels, return_inverse=True)
-    return np.array([classes.index(value) for value in found.tolist()], np.float64)[inverse]
 
 
 def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None]:
@@ -156,37 +150,3 @@ def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Ar
     if sample_weight is None:
         return X, y, None
     return X, y, row_weights(sample_weight, len(y))
-
-
-def rows_that_count(weights: Array, own: bool) -> Array:
-    """The numbers of the rows whose weight is not zero.
-
-    Raises
-    ------
-    ValueError
-        If there are none, but where other ranks may have some: where each passes rows of its `own`.
-    """
-    kept = np.flatnonzero(weights)
-    if not (own or len(kept)):
-        raise ValueError("sample_weight: all weights are zero, and no row is left")
-    return kept
-
-
-def row_weights(given: Any, many: int) -> Array:
-    """`given` as `many` float64 weights; a single number is every row's.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite numbers of at least 0, one a row.
-    """
-    weights = np.asarray(given)
-    if weights.ndim == 0:
-        weights = np.full(many, weights)
-    sound = weights.shape == (many,) and weights.dtype.kind in "biuf"
-    if not sound or not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(
-            f"sample_weight: given shape {weights.shape} of {weights.dtype}, must be {many} finite numbers of at least "
-            "0, one a row"
-        )
-    return weights.astype(np.float64)

@@ -1,44 +1,70 @@
-"""From a checked problem file to rows and labels, made ready for their clients.
+"""From a checked problem file to rows at their clients' ranks.
 
-With one file a client, each is read where its client is (silo) and told of (summary); all settle what takes all of them
-to know (agree); each is then made ready (finish). One source for all goes the same way.
+With one file a client, each is read and described where its client is; all are compared, and each is then made ready.
+One source for all clients goes the same way on rank 0, and is split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy
 
+from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets import sources, splits
+from newtonfl.datasets.agreement import Agreement, SourceDescription, agree, describe, gather
+from newtonfl.datasets.distribute import Federation, Placement, distribute
 from newtonfl.datasets.problem_file import TWO_CLASSES, ProblemFile
 from newtonfl.datasets.sources import Table
-from newtonfl.datasets.table import is_filled
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What the others need to know of one source: numbers of rows, columns and non-zeros, if dense, the classes."""
+def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Federation:
+    """Read the rows that a problem file names, and bring every client's to the rank that holds it. Collective.
 
-    source: str
-    rows: int
-    columns: int
-    nonzeros: int
-    dense: bool
-    labels: tuple[float, ...]  # distinct and ascending; empty for losses without classes
+    Of one file a client, each rank reads those of its clients; else rank 0 reads all.
 
+    Parameters
+    ----------
+    file : ProblemFile
+    folder : Path
+        The problem file's folder, which relative paths are relative to.
+    transport : Transport
 
-@dataclass(frozen=True)
-class Agreement:
-    """What holds for all sources: the labels that become −1 and +1, and whether rows are dense."""
+    Returns
+    -------
+    Federation
+        Its labels are -1 and +1 for losses of two classes.
 
-    columns: int
-    classes: tuple[float, float] | None
-    dense: bool
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`newtonfl.datasets.sources.read`, :func:`newtonfl.datasets.agreement.agree`, :func:`choose_classes`,
+        :func:`prepare` and :func:`newtonfl.datasets.splits.split` do.
+    """
+    separate = file.clients.split == "files"
+    with transport.agreed("reading the data"):
+        names = client_sources(file, folder) if separate or transport.rank == 0 else []
+        here = transport.share(len(names)) if separate else np.arange(len(names))
+        tables = [read_source(file, folder, names[i]) for i in here]
+        mine = [describe_table(file, table) for table in tables]
+    descriptions = gather(mine, transport)
+    with transport.agreed("reading the data"):
+        agreement = agree(descriptions)
+        classes = choose_classes(file, agreement)
+        tables = [prepare(file, table, agreement, classes) for table in tables]
+        if separate:
+            rows, labels = _stacked(tables, agreement)
+            ends = np.cumsum([len(table.labels) for table in tables], dtype=np.int64)
+            parts = np.split(np.arange(len(labels), dtype=np.int64), ends[:-1]) if len(ends) else []
+            number: int | None = len(names)
+        elif tables:
+            rows, labels, parts, number = tables[0].rows, tables[0].labels, split_table(file, tables[0]), None
+        else:
+            rows, labels, parts, number = None, np.zeros(0), [], None
+    placement: Placement = "own" if separate else "rank 0"
+    return distribute(rows, {"labels": labels}, parts, placement, agreement, transport, clients=here, n_clients=number)
 
 
 def client_sources(file: ProblemFile, folder: Path) -> list[str]:
@@ -58,8 +84,8 @@ def client_sources(file: ProblemFile, folder: Path) -> list[str]:
     return found
 
 
-def silo(file: ProblemFile, folder: Path, source: str) -> Table:
-    """The rows of one of the :func:`sources`, as read."""
+def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
+    """The rows of one of the :func:`client_sources`, as read."""
     split, name = splits.parse(file.clients.split)
     return sources.read(
         source,
@@ -70,40 +96,34 @@ def silo(file: ProblemFile, folder: Path, source: str) -> Table:
     )
 
 
-def summary(file: ProblemFile, table: Table) -> Summary:
-    """What :func:`agree` needs to know of a table as read."""
-    dense = not scipy.sparse.issparse(table.rows)
-    nonzeros = int(np.count_nonzero(table.rows)) if dense else int(table.rows.nnz)
-    labels = np.unique(table.labels).tolist() if file.objective.loss in TWO_CLASSES else ()
-    many, columns = table.rows.shape
-    return Summary(table.source, many, columns, nonzeros, dense, tuple(labels))
+def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
+    """The description of a table as read."""
+    return describe(table.source, table.rows, table.labels if file.objective.loss in TWO_CLASSES else None)
 
 
-def agree(file: ProblemFile, summaries: Sequence[Summary]) -> Agreement:
-    """Check that the sources fit together, and settle what takes all of them to know.
+def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[float, float] | None:
+    """The labels that become -1 and +1; None for losses without classes.
 
     Raises
     ------
     ValueError
-        If numbers of columns differ, or the labels of all sources are not two classes.
+        If the labels of all sources are not two classes, or one that the file names is in none.
     """
-    columns = sources.same_columns({one.source: one.columns for one in summaries})
-    classes = file.data.classes
-    if file.objective.loss in TWO_CLASSES:
-        found = sorted({label for one in summaries for label in one.labels})
-        sources.two_classes(np.array(found), classes, file.data.source)
-        classes = classes or (found[0], found[1])
-        if absent := [label for label in classes if label not in found]:
-            raise ValueError(
-                f"{file.where}: [data] classes: given [{classes[0]:g}, {classes[1]:g}], but no row of "
-                f"{file.data.source} has the label {absent[0]:g}; the labels are {sources.some(found)}"
-            )
-    filled = is_filled(sum(one.nonzeros for one in summaries), sum(one.rows for one in summaries), columns)
-    return Agreement(columns, classes, filled or all(one.dense for one in summaries))
+    if file.objective.loss not in TWO_CLASSES:
+        return None
+    found, classes = agreement.labels, file.data.classes
+    sources.two_classes(np.array(found), classes, file.data.source)
+    low, high = classes or (found[0], found[1])
+    if absent := [label for label in (low, high) if label not in found]:
+        raise ValueError(
+            f"{file.where}: [data] classes: given [{low:g}, {high:g}], but no row of {file.data.source} has the label "
+            f"{absent[0]:g}; the labels are {sources.some(np.array(found))}"
+        )
+    return low, high
 
 
-def finish(file: ProblemFile, table: Table, agreement: Agreement) -> Table:
-    """Pick the classes, map their labels to −1 and +1, scale.
+def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tuple[float, float] | None) -> Table:
+    """Keep the rows of the two `classes`, map their labels to -1 and +1, scale.
 
     Raises
     ------
@@ -111,8 +131,8 @@ def finish(file: ProblemFile, table: Table, agreement: Agreement) -> Table:
         If no row is left, labels do not suit the loss, or rows cannot be scaled so.
     """
     rows, labels, groups = table.rows, table.labels, table.groups
-    if file.objective.loss in TWO_CLASSES:
-        labels, kept = sources.two_classes(labels, agreement.classes, table.source)
+    if classes is not None:
+        labels, kept = sources.two_classes(labels, classes, table.source)
         if len(kept) < rows.shape[0]:
             rows, groups = rows[kept], None if groups is None else groups[kept]
     if file.objective.loss == "poisson" and labels.min() < 0:
@@ -124,47 +144,27 @@ def finish(file: ProblemFile, table: Table, agreement: Agreement) -> Table:
     return Table(rows, labels, table.source, groups)
 
 
-def rows(file: ProblemFile, folder: Path) -> tuple[Table, list[Array]]:
-    """All rows, made ready, and which of them are whose.
-
-    Parameters
-    ----------
-    file : ProblemFile
-    folder : Path
-        The problem file's folder, which relative paths are relative to.
-
-    Returns
-    -------
-    table : Table
-        Labels are −1 and +1 for ``logistic`` and ``squared-hinge``.
-    parts : list of int64 arrays
-        Row numbers, one array a client.
+def split_table(file: ProblemFile, table: Table) -> list[Array]:
+    """The row numbers of each client in a table that holds all.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        As :func:`newtonfl.datasets.sources.read`, :func:`agree`, :func:`finish` and
-        :func:`newtonfl.datasets.splits.split` do.
+    ValueError
+        As :func:`newtonfl.datasets.splits.split` does, with the file's name.
     """
-    tables = [silo(file, folder, source) for source in client_sources(file, folder)]
-    agreement = agree(file, [summary(file, table) for table in tables])
-    tables = [finish(file, table, agreement) for table in tables]
-    if file.clients.split == "files":
-        blocks = [table.rows for table in tables]
-        stacked = (
-            np.concatenate(blocks)
-            if agreement.dense
-            else scipy.sparse.csr_array(scipy.sparse.vstack(blocks, format="csr"))
-        )
-        ends = np.cumsum([len(table.labels) for table in tables])
-        parts = np.split(np.arange(ends[-1], dtype=np.int64), ends[:-1])
-        return Table(stacked, np.concatenate([table.labels for table in tables]), file.data.source), parts
-    (table,) = tables
+    clients = file.clients
     try:
-        parts = splits.split(file.clients.split, table.labels, file.clients.count, file.clients.seed, table.groups)
+        return splits.split(clients.split, table.labels, clients.count, clients.seed, table.groups)
     except ValueError as error:
         raise ValueError(f"{file.where}: [clients] {error}") from None
-    return table, parts
+
+
+def _stacked(tables: list[Table], agreement: Agreement) -> tuple[Array, Array]:
+    """Rows and labels of several tables, end to end; perhaps of none."""
+    none = np.zeros((0, agreement.columns))
+    blocks = [table.rows for table in tables] or [none if agreement.dense else scipy.sparse.csr_array(none)]
+    rows = np.concatenate(blocks) if agreement.dense else scipy.sparse.csr_array(scipy.sparse.vstack(blocks, "csr"))
+    return rows, np.concatenate([np.zeros(0), *(table.labels for table in tables)])
 
 
 def state(file: ProblemFile, folder: Path) -> str:

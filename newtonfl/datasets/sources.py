@@ -7,7 +7,6 @@ labels once read (table).
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,6 @@ __all__ = [
     "absolute",
     "at_hand",
     "expand",
-    "same_columns",
     "store",
     "two_classes",
     "some",
@@ -147,22 +145,3 @@ def at_hand(source: str, folder: Path) -> str:
     if kind == "sklearn":
         return "comes with scikit-learn"
     return str(libsvm_path(what, folder, download=False) if kind == "libsvm" else existing(what, folder))
-
-
-def same_columns(counts: Mapping[str, int]) -> int:
-    """The number of columns that all files have, given each file's.
-
-    Raises
-    ------
-    ValueError
-        If two files differ.
-    """
-    (first, columns), *others = counts.items()
-    for other, count in others:
-        if count != columns:
-            remedy = "; LIBSVM text leaves out what is zero: set features = N under [data]"
-            raise ValueError(
-                f"{first} has {columns} columns of features and {other} has {count}: all files must have as many"
-                + (remedy if other.startswith("libsvm:") else "")
-            )
-    return columns

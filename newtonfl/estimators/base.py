@@ -1,4 +1,4 @@
-"""What all estimators share: parameters, rows to a federation, a solve to attributes."""
+"""What all estimators share: parameters, rows on their ranks, one solve, the attributes that it leaves."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from newtonfl import registry
-from newtonfl.comm.collective import allgather, client_ids
+from newtonfl.comm.collective import allgather
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
-from newtonfl.datasets.distribute import Federation, distribute
-from newtonfl.datasets.from_arrays import row_weights, rows_that_count
+from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
+from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.values import client_ids
 from newtonfl.estimators.parameters import METHOD
 from newtonfl.methods import Method
 from newtonfl.objectives.losses import Loss
@@ -98,17 +99,17 @@ class Federated(BaseEstimator, ABC):
             method = self._method()
             X, y, weights, groups = self._checked(X, y, sample_weight, groups)
             seed = self._seed()
-            told = self._told(method, weights is not None)
-        seed = self._agreed(told, seed, transport)
-        shared = distribute(
-            X, y, clients=self.clients if groups is None else groups, transport=transport, own=self.ranks == "own",
-            also=() if weights is None else (weights,), seed=seed, remedy='ranks="own"',
+            arguments = self._arguments(method, weights is not None)
+        seed = self._common_seed(arguments, seed, transport)
+        federation = distribute_arrays(
+            X, y, weights, clients=self.clients if groups is None else groups, transport=transport,
+            own=self.ranks == "own", classes=not self._numeric, column_names=getattr(self, "feature_names_in_", None),
+            seed=seed, remedy='ranks="own"',
         )  # fmt: skip
-        held = None if weights is None else shared.held(weights)
-        return self._fit(shared, shared.held(y), held, (method, seed))
+        return self._fit(federation, method, seed)
 
     @abstractmethod
-    def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
+    def _fit(self, federation: Federation, method: Method, seed: int) -> Self:
         """Solve, and set the attributes. Collective."""
 
     def _transport(self) -> Transport:
@@ -139,30 +140,24 @@ class Federated(BaseEstimator, ABC):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _told(self, method: Method, weighted: bool) -> dict[str, str]:
+    def _arguments(self, method: Method, weighted: bool) -> dict[str, str]:
         """What every rank must pass alike, by name."""
-        told: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
+        values: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
         for key, value in self.get_params(deep=False).items():
             number = isinstance(value, (float, np.floating))
-            told[key] = float(value) if number else sorted(value.items()) if isinstance(value, dict) else value
-        told["method"] = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
-        return {key: repr(value) for key, value in told.items() if key not in ("random_state", "verbose")}
+            values[key] = float(value) if number else sorted(value.items()) if isinstance(value, dict) else value
+        values["method"] = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
+        return {key: repr(value) for key, value in values.items() if key not in ("random_state", "verbose")}
 
-    def _agreed(self, told: dict[str, str], seed: int, transport: Transport) -> int:
-        """Refuse ranks that pass other settings or other columns; the seed of all, which is rank 0's. Collective."""
-        columns = getattr(self, "feature_names_in_", None)
-        mine = pack({}, told=told, seed=seed, columns=None if columns is None else columns.tolist())
-        everyone = [facts for _, facts in allgather(mine, transport)]
+    def _common_seed(self, arguments: dict[str, str], seed: int, transport: Transport) -> int:
+        """Refuse ranks that pass other arguments; the seed of all, which is rank 0's. Collective."""
+        everyone = [values for _, values in allgather(pack({}, arguments=arguments, seed=seed), transport)]
         with transport.agreed("comparing the ranks' arguments"):
-            first, named = everyone[0]["told"], [facts["columns"] for facts in everyone]
-            for rank, facts in enumerate(everyone):
-                for key, value in facts["told"].items():
+            first = everyone[0]["arguments"]
+            for rank, values in enumerate(everyone):
+                for key, value in values["arguments"].items():
                     if value != first.get(key):
                         raise ValueError(f"rank {rank} was given {key}={value}, and rank 0 {key}={first.get(key)}")
-            known = [rank for rank, names_ in enumerate(named) if names_ is not None]
-            for rank in known:
-                if named[rank] != named[known[0]]:
-                    raise ValueError(f"rank {rank} names or orders its columns otherwise than rank {known[0]}")
             return int(everyone[0]["seed"])
 
     def _checked(
@@ -185,22 +180,22 @@ class Federated(BaseEstimator, ABC):
     def _check_targets(self, y: Array) -> None:
         """Refuse targets that the loss cannot have."""
 
-    def _solved(
+    def _solve(
         self,
-        shared: Federation,
+        federation: Federation,
         labels: Array,
         weights: Array | None,
         loss: Loss | int,
-        how: tuple[Method, int],
         x0: Array | None,
+        method: Method,
+        seed: int,
     ) -> Result:
         """One solve. Collective."""
-        method, seed = how
-        problem = shared.problem(
+        problem = federation.problem(
             labels, weights, loss, device=self.device, l2=float(self.alpha), intercept=bool(self.fit_intercept)
         )
         self.objective_ = problem.objective
-        silent = not self.verbose or shared.transport.rank > 0
+        silent = not self.verbose or federation.transport.rank > 0
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
                 problem, method, tol=float(self.tol), rounds=int(self.max_rounds), x0=x0, seed=seed, callback=progress
@@ -212,26 +207,26 @@ class Federated(BaseEstimator, ABC):
             )
         return result
 
-    def _start(self, *shape: int) -> Array | None:
+    def _initial(self, *shape: int) -> Array | None:
         """The last fit's coefficients, each row with its intercept, where they are asked for and fit in."""
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         rows = np.atleast_2d(self.coef_)
         intercepts = np.broadcast_to(self.intercept_, len(rows))[:, None]
-        start = np.hstack([rows, intercepts]) if self.fit_intercept else rows
-        return start if start.shape == shape else None
+        initial = np.hstack([rows, intercepts]) if self.fit_intercept else rows
+        return initial if initial.shape == shape else None
 
-    def _width(self, shared: Federation) -> int:
-        return int(shared.rows.shape[1]) + bool(self.fit_intercept)
+    def _width(self, federation: Federation) -> int:
+        return int(federation.rows.shape[1]) + bool(self.fit_intercept)
 
-    def _parted(self, solution: Array) -> tuple[Array, Array]:
+    def _coefficients(self, solution: Array) -> tuple[Array, Array]:
         """Coefficients and intercepts of rows that hold both."""
         if self.fit_intercept:
             return solution[..., :-1].copy(), solution[..., -1].copy()
         return solution.copy(), np.zeros(solution.shape[:-1])
 
     def _finish(self, results: Sequence[Result], transport: Transport) -> None:
-        """The attributes that tell of the solves; rank 0 warns."""
+        """Set what is common to all models from their solves; rank 0 warns."""
         totals: Counter[str] = Counter()
         for result in results:
             for kind, ways in result.ledger.totals().items():
@@ -267,5 +262,5 @@ class Federated(BaseEstimator, ABC):
         """X w + b, shape (N,) or (N, K)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        told: Array = X @ self.coef_.T + self.intercept_
-        return told
+        scores: Array = X @ self.coef_.T + self.intercept_
+        return scores

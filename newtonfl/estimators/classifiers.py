@@ -14,10 +14,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from newtonfl.comm.collective import distinct
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
-from newtonfl.datasets.from_arrays import numbered
+from newtonfl.datasets.values import numbered
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.methods import Method
@@ -58,45 +57,47 @@ class _Classifier(ClassifierMixin, Federated):
         if len(y):
             check_classification_targets(y)
 
-    def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
-        found = distinct(y, shared.transport)
-        with shared.transport.agreed("looking at the classes"):
+    def _fit(self, federation: Federation, method: Method, seed: int) -> Self:
+        classes, label_dtype = list(federation.agreement.labels), federation.agreement.label_dtype
+        with federation.transport.agreed("looking at the classes"):
             joint = self._joint()
-            if len(found) < 2:
+            if len(classes) < 2:
                 raise ValueError(
-                    f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(found)} "
-                    f"class: {', '.join(map(str, found))}"
+                    f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(classes)} "
+                    f"class: {', '.join(map(str, classes))}"
                 )
-            self.classes_ = np.array(found, dtype=y.dtype if y.dtype.kind == "u" else None)
-            codes = numbered(y, found)
-        weights = self._weighed(shared, codes, weights)
-        count, width = len(found), self._width(shared)
+            self.classes_ = np.array(classes, dtype=label_dtype if np.dtype(label_dtype).kind == "u" else None)
+            codes = numbered(federation.labels, classes)
+        weights = self._weighed(federation, codes)
+        count, width = len(classes), self._width(federation)
         rows = 1 if count == 2 else count
-        start = self._start(rows, width)
+        initial = self._initial(rows, width)
         if count > 2 and joint:
             q = contrasts(count)
-            result = self._solved(shared, codes, weights, count, how, None if start is None else (q.T @ start).ravel())
+            x0 = None if initial is None else (q.T @ initial).ravel()
+            result = self._solve(federation, codes, weights, count, x0, method, seed)
             results, solution = [result], q @ result.x.reshape(count - 1, width)
         else:
             positive = [1] if count == 2 else range(count)
-            starts: list[Array | None] = [None] * rows if start is None else list(start)
+            points: list[Array | None] = [None] * rows if initial is None else list(initial)
             results = [
-                self._solved(shared, np.where(codes == k, 1.0, -1.0), weights, self._loss(), how, x0)
-                for k, x0 in zip(positive, starts, strict=True)
+                self._solve(federation, np.where(codes == k, 1.0, -1.0), weights, self._loss(), x0, method, seed)
+                for k, x0 in zip(positive, points, strict=True)
             ]
             solution = np.array([result.x for result in results])
-        self.coef_, self.intercept_ = self._parted(solution)
-        self._finish(results, shared.transport)
+        self.coef_, self.intercept_ = self._coefficients(solution)
+        self._finish(results, federation.transport)
         return self
 
-    def _weighed(self, shared: Federation, codes: Array, weights: Array | None) -> Array | None:
+    def _weighed(self, federation: Federation, codes: Array) -> Array | None:
         """The rows' weights times their classes'. Collective."""
+        weights = federation.weights
         if self.class_weight is None:
             return weights
         count = len(self.classes_)
-        each = np.ones(len(codes)) if weights is None else weights
-        sums = shared.sums(each[:, None] * (codes[:, None] == np.arange(count)))
-        with shared.transport.agreed("weighing the classes"):
+        per_row = np.ones(len(codes)) if weights is None else weights
+        sums = federation.sums(per_row[:, None] * (codes[:, None] == np.arange(count)))
+        with federation.transport.agreed("weighing the classes"):
             if self.class_weight == "balanced":
                 totals = np.array([math.fsum(column) for column in sums.T])
                 factors = math.fsum(totals) / (count * totals)
@@ -104,7 +105,7 @@ class _Classifier(ClassifierMixin, Federated):
                 factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
                 if not (np.isfinite(factors).all() and (factors > 0).all()):
                     raise ValueError(f"class_weight: given {self.class_weight}, must be finite and positive")
-            return np.asarray(each * factors[codes.astype(int)], np.float64)
+            return np.asarray(per_row * factors[codes.astype(int)], np.float64)
 
     def decision_function(self, X: Array) -> Array:
         """a_jᵀw + b: of the second of two classes, shape (N,), or of every class, shape (N, K).
@@ -190,9 +191,9 @@ class FederatedLogisticRegression(_Classifier):
             return np.column_stack([1.0 - likely, likely])
         if self._joint():
             return softmax(scores, axis=1)
-        each = expit(scores)
-        total = each.sum(axis=1, keepdims=True)
-        return np.divide(each, total, out=np.full_like(each, 1.0 / each.shape[1]), where=total > 0)
+        likely = expit(scores)
+        total = likely.sum(axis=1, keepdims=True)
+        return np.divide(likely, total, out=np.full_like(likely, 1.0 / likely.shape[1]), where=total > 0)
 
     def predict_log_proba(self, X: Array) -> Array:
         """The logarithm of :meth:`predict_proba`.

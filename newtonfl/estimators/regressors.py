@@ -30,15 +30,16 @@ class _Regressor(RegressorMixin, Federated):
     def _loss(self) -> Loss:
         """What is minimised of one margin a row."""
 
-    def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
-        with shared.transport.agreed("checking the loss"):
+    def _fit(self, federation: Federation, method: Method, seed: int) -> Self:
+        with federation.transport.agreed("checking the loss"):
             loss = self._loss()
-        start = self._start(1, self._width(shared))
-        labels = np.asarray(y, np.float64)
-        result = self._solved(shared, labels, weights, loss, how, None if start is None else start[0])
-        self.coef_, intercept = self._parted(result.x)
+        initial = self._initial(1, self._width(federation))
+        labels = np.asarray(federation.labels, np.float64)
+        x0 = None if initial is None else initial[0]
+        result = self._solve(federation, labels, federation.weights, loss, x0, method, seed)
+        self.coef_, intercept = self._coefficients(result.x)
         self.intercept_ = float(intercept)
-        self._finish([result], shared.transport)
+        self._finish([result], federation.transport)
         return self
 
     def predict(self, X: Array) -> Array:

@@ -22,16 +22,13 @@ def test_sklearn_sets_and_what_a_source_may_be():
         sources.read("sklearn:wine", group="a")
 
 
-def test_globs_and_column_counts(tmp_path):
+def test_globs(tmp_path):
     for name in ("b.csv", "a.csv", "c.txt"):
         (tmp_path / name).write_text("1,2\n")
     assert sources.expand("csv:*.csv", tmp_path) == ["csv:a.csv", "csv:b.csv"]
     assert sources.expand("csv:a.csv", tmp_path) == ["csv:a.csv"]
     with pytest.raises(FileNotFoundError, match="no file matches"):
         sources.expand("csv:*.tsv", tmp_path)
-    assert sources.same_columns({"csv:a": 3, "csv:b": 3}) == 3
-    with pytest.raises(ValueError, match=r"libsvm:a has 3 .*libsvm:b has 4.*features = N under \[data\]"):
-        sources.same_columns({"libsvm:a": 3, "libsvm:b": 4})
 
 
 # --- classes and scaling

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from newtonfl.comm.transport import InProcess
 from newtonfl.datasets import partition
+from newtonfl.datasets.agreement import Agreement, agree
 from newtonfl.datasets.catalogue import find
 from newtonfl.datasets.fetch import VARIABLE
 from newtonfl.datasets.problem_file import ProblemFile, parse, read
@@ -48,14 +50,17 @@ def silo_file(extra: str = "", clients: str = "") -> ProblemFile:
     return parse(text, "here.toml")
 
 
+def distributed(file: ProblemFile, folder: Path):
+    return partition.distribute_file(file, folder, InProcess())
+
+
 def test_rows_pick_classes_and_scale_before_the_split(tmp_path):
-    table, parts = partition.rows(parse(DIGITS, "here.toml"), tmp_path)
-    assert table.rows.shape == (357, 64) and set(table.labels) == {-1, 1} and table.rows.max() == 1
-    assert sorted({len(part) for part in parts}) == [35, 36] and len(parts) == 10
-    raw, labels = table.rows.sum(), table.labels
-    table, _ = partition.rows(parse(DIGITS.replace("[3, 8]", "[8, 3]"), "here.toml"), tmp_path)
-    assert table.rows.sum() == raw
-    np.testing.assert_array_equal(table.labels, -labels)
+    found = distributed(parse(DIGITS, "here.toml"), tmp_path)
+    assert found.rows.shape == (357, 64) and set(found.labels) == {-1, 1} and found.rows.max() == 1
+    assert set(found.sizes) == {35, 36} and found.n_clients == len(found.sizes) == 10
+    other = distributed(parse(DIGITS.replace("[3, 8]", "[8, 3]"), "here.toml"), tmp_path)
+    assert other.rows.sum() == found.rows.sum()
+    np.testing.assert_array_equal(other.labels, -found.labels)
 
 
 def test_rows_by_a_column_after_picking_classes(tmp_path):
@@ -69,12 +74,12 @@ def test_rows_by_a_column_after_picking_classes(tmp_path):
     [clients]
     split = "column:site"
     """
-    table, parts = partition.rows(parse(text, "here.toml"), tmp_path)
-    np.testing.assert_array_equal(table.rows.ravel(), [1, 2, 4])
-    np.testing.assert_array_equal(table.labels, [-1, 1, 1])
-    assert [part.tolist() for part in parts] == [[1], [0, 2]]  # site B has no row left
+    found = distributed(parse(text, "here.toml"), tmp_path)
+    np.testing.assert_array_equal(found.rows.ravel(), [2, 1, 4])
+    np.testing.assert_array_equal(found.labels, [1, -1, 1])
+    assert found.sizes.tolist() == [1, 2]  # site B has no row left
     with pytest.raises(ValueError, match=r"here.toml: \[clients\] count: given 3, but column 'site' has 2"):
-        partition.rows(parse(text + "\ncount = 3", "here.toml"), tmp_path)
+        distributed(parse(text + "\ncount = 3", "here.toml"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -87,18 +92,18 @@ def test_rows_by_a_column_after_picking_classes(tmp_path):
 )
 def test_rows_that_cannot_be(tmp_path, change, fault):
     with pytest.raises(ValueError, match=fault):
-        partition.rows(parse(DIGITS.replace(*change), "here.toml"), tmp_path)
+        distributed(parse(DIGITS.replace(*change), "here.toml"), tmp_path)
 
 
 def test_sparse_rows_cannot_be_standardised_and_poisson_needs_counts(tmp_path):
     (tmp_path / "f").write_text("1 1:1 9:1\n-1 2:1\n")
     text = '[data]\nsource = "libsvm:f"\n{}\n[objective]\nloss = "{}"\n[clients]\ncount = 2'
     with pytest.raises(ValueError, match=r"here.toml: \[data\] .*maxabs"):
-        partition.rows(parse(text.format('scale = "standard"', "logistic"), "here.toml"), tmp_path)
+        distributed(parse(text.format('scale = "standard"', "logistic"), "here.toml"), tmp_path)
     with pytest.raises(ValueError, match="f: loss = 'poisson' needs labels of at least 0; the least is -1"):
-        partition.rows(parse(text.format("", "poisson"), "here.toml"), tmp_path)
-    table, _ = partition.rows(parse(text.format("", "squared"), "here.toml"), tmp_path)
-    np.testing.assert_array_equal(table.labels, [1, -1])
+        distributed(parse(text.format("", "poisson"), "here.toml"), tmp_path)
+    found = distributed(parse(text.format("", "squared"), "here.toml"), tmp_path)
+    np.testing.assert_array_equal(found.labels, [1, -1])
 
 
 def test_one_file_a_client_is_decided_together(tmp_path):
@@ -107,34 +112,34 @@ def test_one_file_a_client_is_decided_together(tmp_path):
     file = silo_file()
     found = partition.client_sources(file, tmp_path)
     assert found == ["libsvm:a.txt", "libsvm:b.txt"]
-    tables = [partition.silo(file, tmp_path, source) for source in found]
+    tables = [partition.read_source(file, tmp_path, source) for source in found]
     assert [isinstance(table.rows, np.ndarray) for table in tables] == [True, False]
-    agreement = partition.agree(file, [partition.summary(file, table) for table in tables])
-    assert agreement == partition.Agreement(4, (1, 2), False)
-    assert isinstance(partition.finish(file, tables[0], agreement).rows, sparse.csr_array)
-    alone = partition.finish(file, tables[1], agreement)
+    agreement = agree([partition.describe_table(file, table) for table in tables])
+    assert agreement == Agreement(4, False, (1.0, 2.0), "<f8")
+    classes = partition.choose_classes(file, agreement)
+    assert isinstance(partition.prepare(file, tables[0], agreement, classes).rows, sparse.csr_array)
+    alone = partition.prepare(file, tables[1], agreement, classes)
     np.testing.assert_array_equal(alone.labels, [1, 1, 1])
-    table, parts = partition.rows(file, tmp_path)
-    assert [part.tolist() for part in parts] == [[0, 1], [2, 3, 4]]
-    np.testing.assert_array_equal(table.labels, [-1, 1, 1, 1, 1])
-    np.testing.assert_array_equal(table.rows[2:].toarray(), alone.rows.toarray())
+    whole = distributed(file, tmp_path)
+    assert whole.clients.tolist() == [0, 1] and whole.sizes.tolist() == [2, 3]
+    np.testing.assert_array_equal(whole.labels, [-1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(whole.rows[2:].toarray(), alone.rows.toarray())
 
 
 def test_files_that_do_not_fit_together(tmp_path):
     put(tmp_path, a="1 1:1\n-1 2:1\n", b="1 3:1\n")
     with pytest.raises(ValueError, match=r"libsvm:a.txt has 2 .*libsvm:b.txt has 3.*features = N under \[data\]"):
-        partition.rows(silo_file(), tmp_path)
-    table, _ = partition.rows(silo_file("features = 5"), tmp_path)
-    assert table.rows.shape == (3, 5)
+        distributed(silo_file(), tmp_path)
+    assert distributed(silo_file("features = 5"), tmp_path).rows.shape == (3, 5)
     with pytest.raises(ValueError, match=r"\[clients\] count: given 3, but .* 2 files"):
-        partition.rows(silo_file("features = 5", clients="count = 3"), tmp_path)
+        distributed(silo_file("features = 5", clients="count = 3"), tmp_path)
     put(tmp_path, c="7 1:1\n")
     with pytest.raises(ValueError, match=r"libsvm:\*.txt: two classes are needed, and there are 3"):
-        partition.rows(silo_file("features = 5"), tmp_path)
+        distributed(silo_file("features = 5"), tmp_path)
     with pytest.raises(ValueError, match=r"libsvm:c.txt: no row has a label of classes = \[-1, 1\]"):
-        partition.rows(silo_file("features = 5\nclasses = [-1, 1]"), tmp_path)
+        distributed(silo_file("features = 5\nclasses = [-1, 1]"), tmp_path)
     with pytest.raises(FileNotFoundError, match="no file matches"):
-        partition.rows(silo_file(), tmp_path / "nowhere")
+        distributed(silo_file(), tmp_path / "nowhere")
 
 
 @pytest.mark.data
@@ -143,6 +148,6 @@ def test_a1a_as_in_the_papers():
     if not named or not (Path(named) / "a1a").is_file():
         pytest.skip(f"{VARIABLE} names no folder with a1a")
     path = find("a1a")
-    table, parts = partition.rows(read(path), path.parent)
-    assert table.rows.shape == (1605, 123) and set(table.labels) == {-1, 1}
-    assert [len(part) for part in parts] == [100] * 16 and parts[15][-1] == 1599
+    found = distributed(read(path), path.parent)
+    assert found.rows.shape == (1600, 123) and set(found.labels) == {-1, 1}
+    assert found.sizes.tolist() == [100] * 16

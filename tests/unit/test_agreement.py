@@ -1,0 +1,84 @@
+"""What several sources say of their rows: what all agree on, and which two differ in what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from newtonfl.comm.transport import InProcess
+from newtonfl.datasets.agreement import Agreement, agree, describe, gather
+
+ROWS = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]])
+
+
+def source(name="rank 0", rows=ROWS, labels=(1, 2), **more):
+    return describe(name, rows, None if labels is None else np.array(labels), **more)
+
+
+def test_a_description_survives_the_way_to_the_other_ranks():
+    one = source(
+        column_names=np.array(["a", "b", "c"], object), client_ids=np.array(["x", "x"]), fingerprint="7", labels=[2, 1]
+    )
+    assert (one.rows, one.columns, one.nonzeros, one.dense) == (2, 3, 3, True)
+    assert one.labels == (1, 2) and one.client_ids == ("x",) and one.label_kind == "numbers"
+    assert gather([one, replace(one, column_names=None, client_ids=None)], InProcess()) == [
+        one, replace(one, column_names=None, client_ids=None)
+    ]  # fmt: skip
+    assert source(labels=None).label_kind == "" and source(labels=["no", "yes"]).label_kind == "strings"
+
+
+def test_what_all_agree_on():
+    one = source("rank 0", labels=np.array([3, 1], np.uint8), client_ids=np.array([7, 5]))
+    other = source("rank 1", labels=np.array([2, 1], np.int16), client_ids=np.array(["b", "b"]))
+    assert agree([one, other]) == Agreement(3, True, (1, 2, 3), "<i2", (5, 7, "b"), (0, 0, 1))
+    none = source("rank 2", ROWS[:0], [], client_ids=np.zeros(0))
+    assert agree([none, one, other]).owners == (1, 1, 2) and agree([one, none]).label_dtype == "|u1"
+
+
+def test_rows_are_kept_dense_where_half_of_all_entries_count_or_none_is_sparse():
+    empty, full = sparse.csr_array(np.zeros((4, 3))), np.ones((4, 3))
+    assert agree([source(rows=empty), source(rows=full)]).dense
+    assert not agree([source(rows=empty), source(rows=full[:3])]).dense
+    assert agree([source(rows=np.zeros((4, 3)))]).dense
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fault"),
+    [
+        (
+            {"rows": ROWS[:, :2]}, {},
+            "rank 0 has 2 columns of features and rank 1 has 3: all must have as many$",
+        ),
+        (
+            {"rows": ROWS[:, :2], "name": "libsvm:a"}, {"name": "libsvm:b"},
+            r"libsvm:b has 3: .*features = N under \[data\]",
+        ),
+        (
+            {"column_names": "abc"}, {"column_names": "acb"},
+            "rank 1 names or orders its columns otherwise than rank 0: column 1 is 'c' in the one and 'b' in the other",
+        ),
+        ({"fingerprint": "1"}, {"fingerprint": "2"}, "rank 1 passed other rows than rank 0; for its own rows say so$"),
+        ({"client_ids": np.array([1, 2])}, {}, "rank 1 and rank 0: one passed client ids and one did not"),
+        ({"labels": [1, 2]}, {"labels": ["a", "b"]}, "rank 1 has strings for labels, and rank 0 numbers"),
+        (
+            {"client_ids": np.array([1, 2])}, {"client_ids": np.array([3, 2])},
+            "client 2 has rows on rank 0 and rank 1: a client's rows live on one rank",
+        ),
+        ({"client_ids": np.zeros(0)}, {"client_ids": np.zeros(0)}, "no rank passed a row"),
+    ],
+)  # fmt: skip
+def test_which_two_differ_in_what(one, other, fault):
+    with pytest.raises(ValueError, match=fault):
+        agree([source(**{"name": "rank 0", **one}), source(**{"name": "rank 1", **other})], "so")
+
+
+def test_a_source_without_column_names_fits_any():
+    agree([source(), source("rank 1", column_names="abc"), source("rank 2")])
+
+
+def test_the_first_two_that_differ_are_named_wherever_they_stand():
+    with pytest.raises(ValueError, match="rank 2 names or orders its columns otherwise than rank 1"):
+        agree([source(), source("rank 1", column_names="abc"), source("rank 2", column_names="abd")])
