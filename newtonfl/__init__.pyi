@@ -47,10 +47,12 @@ from .estimators import (
 )
 from .experiments.compare import Comparison, compare
 from .mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
     EFBV,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Diana,
@@ -61,8 +63,6 @@ from .mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 from .methods import (
     All,
@@ -131,6 +131,7 @@ __all__ = [
     "AdaptiveTopK",
     "All",
     "BiasedRounding",
+    "BAG",
     "CBAG",
     "CLAG",
     "Choice",
@@ -156,6 +157,7 @@ __all__ = [
     "Independent",
     "Indices",
     "Key",
+    "LAG",
     "Levels",
     "Loss",
     "LowRank",
@@ -202,7 +204,6 @@ __all__ = [
     "adiana",
     "alpha_from_C",
     "artemis",
-    "bag",
     "bl1",
     "bl2",
     "bl3",
@@ -232,7 +233,6 @@ __all__ = [
     "gd",
     "from_arrays",
     "giant",
-    "lag",
     "load",
     "m_fac",
     "marina",

@@ -32,7 +32,7 @@ def check_components(
     participation: Participation,
 ) -> None:  # fmt: skip
     """Refuse components whose mathematics do not go together; ValueError."""
-    away = f"participation={participation.text}"
+    away = f"participation={participation}"
     if step.needs_hessian and not curvature.sends_hessians:
         raise ValueError(f"{name}: this step needs a Hessian, and curvature is none")
     if participation.partial and not (gradient.partial and (gradient.invariant or not curvature.sends_hessians)):
@@ -68,6 +68,6 @@ def check_model(
         raise ValueError(f"{name}: clients that step themselves take x - γg alone: a fixed step, no curvature")
     if participation.partial and not gradient.invariant and not model.survives_absence:
         raise ValueError(
-            f"{name}: participation={participation.text} with {model.text} downwards: who was away would hold another "
+            f"{name}: participation={participation} with {model.to_spec()} downwards: who was away would hold another "
             "estimate than the server. Use a direction compressed without memory (artemis), or send the model whole"
         )

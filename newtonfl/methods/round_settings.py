@@ -82,7 +82,7 @@ class RoundSettings(Method):
         return replace(self, curvature=curvature, gradient=gradient, model=model)
 
     def settings(self) -> dict[str, str | float]:
-        own = {"participation": self.participation.text, "ridge": self.ridge, "wire": self.wire}
+        own = {"participation": str(self.participation), "ridge": self.ridge, "wire": self.wire}
         components = (self.gradient, self.curvature, self.model, self.step)
         return {key: value for part in components for key, value in part.settings().items()} | own | dict(self.given)
 

@@ -13,7 +13,7 @@ from first_order_setting import made, small
 
 from newtonfl import registry
 from newtonfl.compressors import RandK, RankR, TopK
-from newtonfl.mechanisms import CLAG, EF21, ThreePCv3, lag
+from newtonfl.mechanisms import CLAG, EF21, LAG, ThreePCv3
 from newtonfl.methods import Independent, Method, Trace, Uniform
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
@@ -94,7 +94,7 @@ def test_words_come_back_as_they_were():
     inner = ThreePCv3(TopK(5), CLAG(TopK(1), 2.0))
     for down in (
         inner,
-        ThreePCv3(TopK(5), lag(2.0)),
+        ThreePCv3(TopK(5), LAG(2.0)),
         ThreePCv3(TopK(5), EF21(TopK(1))),
         ThreePCv3(TopK(5), CLAG(TopK(5), 2.0)),
     ):

@@ -11,7 +11,7 @@ from first_order_cases import INSIDE
 from first_order_setting import RIDGE, D, N, run, setting
 
 from newtonfl.compressors import Natural, RandK, TopK
-from newtonfl.mechanisms import Diana, lag
+from newtonfl.mechanisms import LAG, Diana
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
 
@@ -161,7 +161,7 @@ def test_a_constant_function_has_no_step_of_theory():
 
 def test_gd_with_compression_downwards_takes_the_bidirectional_step():
     """(A, B) = (1, 0) upwards: γ = 1/(L + L̃√(6B_M/A_M))."""
-    note = run("gd", down=lag(50.0), stepsize="theory", rounds=1).theory[0]
+    note = run("gd", down=LAG(50.0), stepsize="theory", rounds=1).theory[0]
     each, smooth = setting().each + RIDGE, setting().L
     expected = 1.0 / (smooth + np.sqrt(np.mean(each**2)) * np.sqrt(6.0 * 50.0))
     assert float(note.split()[1]) == pytest.approx(expected, rel=2e-5)

@@ -15,9 +15,11 @@ from preset_cases import C, small
 
 from newtonfl.compressors import Identity, Natural, RandK, RankR, TopK
 from newtonfl.mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Marina,
@@ -26,8 +28,6 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 from newtonfl.methods import (
     All,
@@ -103,13 +103,13 @@ SMALL = TopK(9)
 GRID: dict[str, list[Any]] = {
     "rows": ["dense", "sparse"],
     "mechanism": [
-        EF21(SMALL), EF21(RankR(1)), EF21(RandK(12)), EF21(Natural()), lag(1.0), CLAG(SMALL), CBAG(SMALL, 0.7),
-        bag(0.7), ThreePCv1(SMALL), ThreePCv2(SMALL, RandK(14)), ThreePCv3(SMALL, CLAG(SMALL)),
+        EF21(SMALL), EF21(RankR(1)), EF21(RandK(12)), EF21(Natural()), LAG(1.0), CLAG(SMALL), CBAG(SMALL, 0.7),
+        BAG(0.7), ThreePCv1(SMALL), ThreePCv2(SMALL, RandK(14)), ThreePCv3(SMALL, CLAG(SMALL)),
         ThreePCv4(SMALL, RandK(12)), ThreePCv5(SMALL, 0.3),
         Marina(RandK(14), 0.3), AdaCGD((TopK(3), SMALL, TopK(28))), AdaptiveTopK(SMALL),
     ],
     "basis": ["auto", "symmetric", "symmetric-plain", "support", "data", "rotation", "psd"],
-    "gradient": ["exact", EF21(TopK(4)), bag(0.5)],
+    "gradient": ["exact", EF21(TopK(4)), BAG(0.5)],
     "gradient_p": [1.0, 0.6],
     "model": ["exact", TopK(4), ThreePCv4(TopK(2), TopK(2))],
     "participation": [All(), Uniform(2), Independent(0.6)],

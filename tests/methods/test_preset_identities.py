@@ -11,7 +11,7 @@ from played import iterates, played
 from preset_cases import ROUNDS, C, coin, setting, small
 
 from newtonfl.compressors import Identity
-from newtonfl.mechanisms import CBAG, CLAG, AdaCGD, bag, lag
+from newtonfl.mechanisms import BAG, CBAG, CLAG, LAG, AdaCGD
 from newtonfl.methods import Method, Uniform, bl1, fednl, fednl_bc, newton, newton_3pc, newton_3pc_bc_pp
 
 # name: (one, the other, largest difference relative to the largest iterate; 0 asks for the same bits)
@@ -30,7 +30,7 @@ IDENTITIES: dict[str, tuple[Callable[[], Method], Callable[[], Method], float]] 
         lambda: newton_3pc(mechanism=AdaCGD((C,), 2.0)), lambda: newton_3pc(mechanism=CLAG(C, 2.0)), 0.0
     ),
     "LAG is CLAG with the identity": (
-        lambda: newton_3pc(mechanism=lag(0.5)),
+        lambda: newton_3pc(mechanism=LAG(0.5)),
         lambda: newton_3pc(mechanism=partial(CLAG, zeta=0.5), compressor=Identity()),
         0.0,
     ),
@@ -87,7 +87,7 @@ def test_on_tails_hessians_are_computed_for_a_fresh_l_alone(settings, always):
     problem = small()
     heads = [coin("curvature coin", 0.5)(k) for k in range(ROUNDS)]
     assert set(heads[1:]) == {True, False}
-    for mechanism in (CBAG(C, 0.5), bag(0.5)):
+    for mechanism in (CBAG(C, 0.5), BAG(0.5)):
         method = newton_3pc(mechanism=mechanism, **settings)
         counts = [problem.hessian_counts.copy() for _ in played(problem, method, np.full(14, 0.3))]
         for k in range(1, ROUNDS):

@@ -17,9 +17,11 @@ from newtonfl.bases import DataSubspace
 from newtonfl.compressors import Compressor, RandK, RankR, TopK
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Marina,
@@ -29,8 +31,6 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 from newtonfl.methods import (
     Method,
@@ -110,10 +110,10 @@ def setting(rows: int) -> SimpleNamespace:
 MECHANISMS: dict[str, tuple[Mechanism, Callable[[Callable[..., Any]], Any]]] = {
     "ef21": (EF21(TopK(D)), lambda own: T.ef21(T.top_k(D))),
     "ef21-rank": (EF21(RankR(1)), lambda own: T.ef21(R1)),
-    "lag": (lag(2.0), lambda own: T.lag(2.0)),
+    "lag": (LAG(2.0), lambda own: T.lag(2.0)),
     "clag": (CLAG(TopK(D), 128.0), lambda own: T.clag(T.top_k(D), 128.0)),
     "cbag": (CBAG(TopK(D), 0.75), lambda own: T.cbag(T.top_k(D), coin("curvature coin", 0.75))),
-    "bag": (bag(0.5), lambda own: T.bag(coin("curvature coin", 0.5))),
+    "bag": (BAG(0.5), lambda own: T.bag(coin("curvature coin", 0.5))),
     "v1": (ThreePCv1(TopK(D)), lambda own: T.v1(T.top_k(D))),
     "v2": (ThreePCv2(TopK(D), RandK(400)), lambda own: T.v2(own(RandK(400), "/first"), T.top_k(D))),
     "v3": (ThreePCv3(RankR(1), CLAG(TopK(D), 128.0)), lambda own: T.v3(T.clag(T.top_k(D), 128.0), R1)),

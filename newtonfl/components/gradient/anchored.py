@@ -231,7 +231,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         return after
 
     def settings(self) -> dict[str, str | float]:
-        return {"gradient": self.mechanism.spoken if self.mechanism else "exact", "gradient_p": self.p}
+        return {"gradient": str(self.mechanism or "exact"), "gradient_p": self.p}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         if self.mechanism is None:

@@ -103,7 +103,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         return ServerGradientState(mean, g, state.weights, copies), g
 
     def settings(self) -> dict[str, str | float]:
-        return {"compressor": self.compressor.text, "init": self.init, **self.oracle.settings()}
+        return {"compressor": str(self.compressor), "init": self.init, **self.oracle.settings()}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         if share < 1.0:

@@ -95,7 +95,7 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
         return ServerMeanState(mean), GradientEstimate(context.point, with_ridge(mean, context.point, constants))
 
     def settings(self) -> dict[str, str | float]:
-        return {"compressor": self.compressor.text, "p": self.p}
+        return {"compressor": str(self.compressor), "p": self.p}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         return self.p, (1.0 - self.p) * variance(omega(self.compressor, constants.dim), constants.n_clients, share)

@@ -34,8 +34,7 @@ class Model(ABC, Generic[Server, Client]):
     def settings(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
-    @property
-    def text(self) -> str:
+    def to_spec(self) -> str:
         """As the command line writes it."""
         return "exact"
 

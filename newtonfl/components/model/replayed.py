@@ -97,7 +97,7 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
         return self.mechanism.constants(dim)
 
     def settings(self) -> dict[str, str | float]:
-        return {"down": self.text, "init": self.init}
+        return {"down": self.to_spec(), "init": self.init}
 
     def init_clients(self, x0: Array, n: int) -> ClientReplayState:
         x = namespace(x0).broadcast_to(x0, (n, x0.shape[0])) + 0.0

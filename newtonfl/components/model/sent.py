@@ -69,7 +69,7 @@ class ExactModel(SeenModel):
     """x itself is sent."""
 
     def settings(self) -> dict[str, str | float]:
-        return {"model": self.text}
+        return {"model": self.to_spec()}
 
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
         return ServerModelState(Memory(equal_blocks(x0[None, :])))
@@ -91,9 +91,8 @@ class MechanismModel(Model[Server, Client], Generic[Server, Client]):
 
     mechanism: Mechanism
 
-    @property
-    def text(self) -> str:
-        return self.mechanism.spoken
+    def to_spec(self) -> str:
+        return str(self.mechanism)
 
     @property
     def chance(self) -> float:
@@ -118,8 +117,9 @@ class TrackedModel(MechanismModel[ServerModelState, Array], SeenModel):
         return any(self.mechanism == EF21(Rounded(Identity(), precision)) for precision in PRECISIONS)
 
     def settings(self) -> dict[str, str | float]:
-        rates_of = {"model_rate": self.mechanism.alpha} if isinstance(self.mechanism, EF21) else {}
-        return {"model": self.text, **rates_of}
+        if isinstance(self.mechanism, EF21):
+            return {"model": str(replace(self.mechanism, alpha="auto")), "model_rate": self.mechanism.alpha}
+        return {"model": self.to_spec()}
 
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
         rows = equal_blocks(namespace(x0).broadcast_to(x0, (max(apart, 1), x0.shape[0])) + 0.0)
