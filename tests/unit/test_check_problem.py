@@ -171,7 +171,7 @@ DRAW = np.random.default_rng(0)
         (functions(hessian=lambda i, x: hessian(i, x) * (1 + 1e-6)), "its Hessian must be the derivative"),
         (functions(hessian=lambda i, x: A[i] + np.eye(2) * small(1e-4, 2)(i)), "its Hessian must be the derivative"),
         (functions(value=lambda i, x: value(i, x) + 1e-5 * np.sin(x[0])), "its gradient must be the derivative"),
-        (functions(value=lambda i, x: value(i, x) if x[0] < 1 else np.inf), "value must be finite|its gradient"),
+        (functions(value=lambda i, x: value(i, x) if x[0] < 1 else np.inf), "value must be finite|value_along must be"),
         (functions(client_smoothness=0.9 * np.array(SMOOTH)), r"client \d: client_smoothness = .*its gradient changes"),
         (functions(hessian_lipschitz=0.5), r"client \d: hessian_lipschitz = 0.5, and its Hessian changes by 0\.\d+"),
         (functions(smoothness=0.7 * A.mean(axis=0)), "curvature_product: vᵀBv of the clients' mean is"),
