@@ -58,7 +58,7 @@ def check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key: 
         a, b = made.constants(size)
     except ValueError:
         return
-    promise(0 < a <= 1 and 0 <= b < np.inf, f"{made.text}: A = {a}, B = {b}, must be in (0, 1] and at least 0")
+    promise(0 < a <= 1 and 0 <= b < np.inf, f"{made.to_spec()}: A = {a}, B = {b}, must be in (0, 1] and at least 0")
     # With t = ‖h - y‖/‖x - y‖, c‖x - h‖² = c(1 + t)² comes nearest to (1 - A)t² + B at t = B/(1 - A); and a lazy
     # mechanism keeps still up to (1 + t)² = B.
     worst = [b / (1.0 - a) if a < 1 and b > 0 else 2.0, 0.999 * max(np.sqrt(b) - 1.0, 0.1)]
@@ -75,7 +75,7 @@ def check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key: 
         bound = (1.0 - a) * float(np.sum((h - y) ** 2)) + b * float(np.sum((x - y) ** 2))
         largest = max(float(np.linalg.norm(point)) for point in (h, y, x))
         words = (
-            f"{made.spoken}: (A, B) = ({a:.6g}, {b:.6g}) promise E‖C(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², on "
+            f"{made.to_spec()}: (A, B) = ({a:.6g}, {b:.6g}) promise E‖C(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², on "
             f"{size} coordinates and for {what}"
         )
         for served in (False,) if own is None else (False, True):
@@ -103,7 +103,7 @@ def _check_mean(
         return _over_coins(made, lambda coin: np.sum(off(coin) ** 2, axis=1))
 
     apart, change = float(np.sum((h - y).mean(axis=0) ** 2)), float(np.sum((x - y) ** 2)) / n
-    words = f"{made.spoken}: with n = {n} clients (A, B) = ({a:.6g}, {b / n:.6g}) promise of their mean"
+    words = f"{made.to_spec()}: with n = {n} clients (A, B) = ({a:.6g}, {b / n:.6g}) promise of their mean"
     bound = (1.0 - a) * apart + b / n * change
     at_most(bound, lost, draws, _rounding(made) * bound, words)
 

@@ -9,13 +9,13 @@ ef21, clag (LAG with it), cbag (BAG with it), v1 to v5 (MARINA in v5), adacgd, a
 ``init_own_memory`` and ``update_own_memory``. ``Mechanism.send`` and ``Mechanism.receive`` are the two ends.
 constants holds what their theory shares. ``newtonfl.checks.check_mechanism`` holds one to its constants.
 
-May be imported by: components, methods, registry, checks.
+May be imported by: components, methods, checks.
 """
 
 from newtonfl.mechanisms.adacgd import AdaCGD
 from newtonfl.mechanisms.adaptive_topk import AdaptiveTopK
-from newtonfl.mechanisms.cbag import CBAG, bag
-from newtonfl.mechanisms.clag import CLAG, lag
+from newtonfl.mechanisms.cbag import BAG, CBAG
+from newtonfl.mechanisms.clag import CLAG, LAG
 from newtonfl.mechanisms.ef21 import EF21, Alpha
 from newtonfl.mechanisms.ef_bv import EFBV, Diana
 from newtonfl.mechanisms.frozen import Frozen
@@ -27,7 +27,7 @@ from newtonfl.mechanisms.v4 import ThreePCv4
 from newtonfl.mechanisms.v5 import Marina, ThreePCv5
 
 __all__ = [
-    "AdaCGD", "AdaptiveTopK", "Alpha", "CBAG", "CLAG", "Diana", "EF21", "EFBV", "Encoder", "Frozen", "Marina",
-    "Mechanism", "Memory", "OwnMemory", "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3", "ThreePCv4",
-    "ThreePCv5", "ThreePoints", "bag", "lag",
+    "AdaCGD", "AdaptiveTopK", "Alpha", "BAG", "CBAG", "CLAG", "Diana", "EF21", "EFBV", "Encoder", "Frozen", "LAG",
+    "Marina", "Mechanism", "Memory", "OwnMemory", "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3",
+    "ThreePCv4", "ThreePCv5", "ThreePoints",
 ]  # fmt: skip

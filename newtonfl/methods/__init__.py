@@ -11,7 +11,7 @@ standalone
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
-May be imported by: solver, registry, estimators, checks, experiments, cli.
+May be imported by: solver, estimators, checks, experiments, cli.
 """
 
 from newtonfl.components.participation import All, Independent, Participation, Trace, Uniform
@@ -51,6 +51,7 @@ from newtonfl.methods.standalone.bl3 import bl3
 from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
+from newtonfl.registry import register_method
 
 __all__ = [
     "All", "Announcement", "Descent", "Exchange", "Independent", "Method", "Participation", "ProblemConstants",
@@ -61,3 +62,12 @@ __all__ = [
     "newton_3pc_cr", "newton_3pc_ls", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4",
     "v5",
 ]  # fmt: skip
+
+for _function in (
+    newton, newton_star, newton_zero, gd, fednl, fednl_pp, fednl_cr, fednl_ls, fednl_bc, newton_3pc,
+    newton_3pc_bc, newton_3pc_bc_pp, newton_3pc_cr, newton_3pc_ls, bl1, bl2, bl3, nl1, nl2, cubic_newton_learn,
+    dingo, giant, fib_ios, accelerated_gd, ef21, ef21_plus, ef21_w, ef21_pp, ef21_bc, ef21_hb, ef21_sgd,
+    ef21_sgdm, error_feedback, lag, clag, v1, v2, v3, v4, v5, adacgd, marina, pp_marina, diana, adiana, ef_bv,
+    artemis, dore, m_fac,
+):  # fmt: skip
+    register_method(_function.__name__.replace("_", "-"), _function)

@@ -36,7 +36,7 @@ from newtonfl.compressors import (
 )
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import SERVER, Key
-from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD, Diana, ThreePCv3, lag
+from newtonfl.mechanisms import CBAG, CLAG, EF21, LAG, AdaCGD, Diana, ThreePCv3
 from newtonfl.methods import All, Independent, Method, Trace, Uniform
 from newtonfl.objectives.glm import GLM
 from newtonfl.registry import METHODS
@@ -928,7 +928,7 @@ def test_a_constant_function_has_no_step_of_theory():
 
 def test_gd_with_compression_downwards_takes_the_bidirectional_step():
     """(A, B) = (1, 0) upwards: γ = 1/(L + L̃√(6B_M/A_M))."""
-    note = run("gd", down=lag(50.0), stepsize="theory", rounds=1).theory[0]
+    note = run("gd", down=LAG(50.0), stepsize="theory", rounds=1).theory[0]
     each, smooth = setting().each + RIDGE, setting().L
     expected = 1.0 / (smooth + np.sqrt(np.mean(each**2)) * np.sqrt(6.0 * 50.0))
     assert float(note.split()[1]) == pytest.approx(expected, rel=2e-5)
@@ -944,7 +944,7 @@ def test_words_come_back_as_they_were():
     inner = ThreePCv3(TopK(5), CLAG(TopK(1), 2.0))
     for down in (
         inner,
-        ThreePCv3(TopK(5), lag(2.0)),
+        ThreePCv3(TopK(5), LAG(2.0)),
         ThreePCv3(TopK(5), EF21(TopK(1))),
         ThreePCv3(TopK(5), CLAG(TopK(5), 2.0)),
     ):

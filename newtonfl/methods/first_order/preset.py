@@ -27,6 +27,7 @@ from newtonfl.methods.second_order.preset import (
     vectors_on_wire,
     with_settings_note,
 )
+from newtonfl.registry import Part
 
 Given = Mapping[str, Any]
 
@@ -147,7 +148,4 @@ def as_text(value: Any) -> str | float:
     """A setting as the command line writes it."""
     if isinstance(value, tuple | list):
         return ",".join(str(as_text(each)) for each in value)
-    if isinstance(value, Mechanism):
-        return value.spoken
-    told: str | float = getattr(value, "text", value)
-    return told
+    return str(value) if isinstance(value, Part) else value

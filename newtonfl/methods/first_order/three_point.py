@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from newtonfl.compressors import RandK, TopK
-from newtonfl.mechanisms import CLAG, ThreePCv1, ThreePCv2, ThreePCv3, ThreePCv4, ThreePCv5
-from newtonfl.mechanisms import lag as lag_mechanism
+from newtonfl.mechanisms import CLAG, LAG, ThreePCv1, ThreePCv2, ThreePCv3, ThreePCv4, ThreePCv5
 from newtonfl.methods.first_order.preset import EVERYWHERE, TRACKED, first_order
 
 _DOWN = {"down": EVERYWHERE["down"]}
@@ -20,7 +19,7 @@ lag = first_order(
     "LAG: a client sends its gradient where it has moved: ‖∇f_i(x⁺) - g_i‖² > ζ‖∇f_i(x⁺) - ∇f_i(x)‖²."
     + _THEORY
     + " ``zeta`` is ζ ≥ 0.",
-    mechanism=lambda given: lag_mechanism(given["zeta"]),
+    mechanism=lambda given: LAG(given["zeta"]),
     **_WHOLE,
     **_DOWN,
     zeta=2.0,

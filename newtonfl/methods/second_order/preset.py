@@ -65,7 +65,7 @@ DEFAULTS: dict[str, Any] = {
 compressor
     How much of a Hessian's change is sent.
 mechanism
-    What is sent given what was sent before: a Mechanism such as ``lag(2)``, or what makes one of `compressor`, such as
+    What is sent given what was sent before: a Mechanism such as ``LAG(2)``, or what makes one of `compressor`, such as
     ``CLAG`` or ``lambda c: CBAG(c, p=0.5)``; None is EF21 with `compressor` and `alpha`.
 alpha
     EF21's rate: a number in (0, 1], "theory" or "auto".

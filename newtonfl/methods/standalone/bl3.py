@@ -106,7 +106,7 @@ class BL3(Method):
 
     def settings(self) -> dict[str, str | float]:
         sockets = {**self.curvature.settings(), **self.gradient.settings(), **self.model.settings()}
-        return {**sockets, "c": self.c, "participation": self.participation.text, "wire": self.wire}
+        return {**sockets, "c": self.c, "participation": str(self.participation), "wire": self.wire}
 
     def sockets(self) -> dict[str, str]:
         return {
