@@ -30,6 +30,9 @@ class Loss(Part, ABC):
         sup φ″; infinite where there is none.
     curvature_lipschitz : float
         A Lipschitz constant of φ″, sup abs(φ‴); infinite where there is none.
+    sample_labels : tuple of float
+        Some labels that it takes, for :func:`newtonfl.checks.check_loss`: as a rule ±1 where it classifies, else
+        numbers of both signs.
     """
 
     kind = "loss"
@@ -37,6 +40,10 @@ class Loss(Part, ABC):
     classifies: ClassVar[bool] = False
     curvature_bound: float
     curvature_lipschitz: float
+
+    @property
+    def sample_labels(self) -> tuple[float, ...]:
+        return (-1.0, 1.0) if self.classifies else (-1.5, 0.0, 2.25)
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
@@ -164,7 +171,8 @@ class Huber(Loss):
     def value(self, t: Array, y: Array) -> Array:
         xp = namespace(t)
         r = xp.abs(t - y)
-        return xp.where(r <= self.delta, 0.5 * r * r, self.delta * r - 0.5 * self.delta**2)
+        near = xp.clip(r, None, self.delta)  # no square of what is far, which might overflow
+        return xp.where(r <= self.delta, 0.5 * near * near, self.delta * r - 0.5 * self.delta**2)
 
     def slope(self, t: Array, y: Array) -> Array:
         return namespace(t).clip(t - y, -self.delta, self.delta)
@@ -207,6 +215,7 @@ class Poisson(Loss):
 
     name = "poisson"
     formula = "exp(aᵀx) - y aᵀx"
+    sample_labels = (0.0, 1.0, 7.0)
     curvature_bound = math.inf
     curvature_lipschitz = math.inf
 
