@@ -11,7 +11,6 @@ from newtonfl.core.backend import pick_device
 from newtonfl.datasets.catalogue import find
 from newtonfl.datasets.python_problem import known_python, run_python
 from newtonfl.objectives.base import Problem
-from newtonfl.objectives.losses import loss_of
 
 if TYPE_CHECKING:
     from newtonfl.datasets.problem_file import ProblemFile, PythonRun
@@ -133,7 +132,7 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
 
     federation, objective = distribute_file(file, folder, transport), file.objective
     return federation.problem(
-        federation.labels, None, loss_of(objective.loss, objective.huber_delta), device=device, l2=objective.l2,
+        federation.labels, None, objective.part, device=device, l2=objective.l2,
         nonconvex=objective.nonconvex, intercept=objective.intercept, penalise_intercept=objective.penalise_intercept,
         f_star=file.reference.f_star, title=file.title or "",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets import sources, splits
 from newtonfl.datasets.agreement import Agreement, SourceDescription, agree, describe, gather
 from newtonfl.datasets.distribute import Federation, Placement, distribute
-from newtonfl.datasets.problem_file import TWO_CLASSES, ProblemFile
+from newtonfl.datasets.problem_file import ProblemFile
 from newtonfl.datasets.sources import Table
 
 
@@ -98,7 +98,7 @@ def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
 
 def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
     """The description of a table as read."""
-    return describe(table.source, table.rows, table.labels if file.objective.loss in TWO_CLASSES else None)
+    return describe(table.source, table.rows, table.labels if file.objective.part.classifies else None)
 
 
 def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[float, float] | None:
@@ -109,7 +109,7 @@ def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[float, floa
     ValueError
         If the labels of all sources are not two classes, or one that the file names is in none.
     """
-    if file.objective.loss not in TWO_CLASSES:
+    if not file.objective.part.classifies:
         return None
     found, classes = agreement.labels, file.data.classes
     sources.two_classes(np.array(found), classes, file.data.source)
@@ -135,8 +135,12 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         labels, kept = sources.two_classes(labels, classes, table.source)
         if len(kept) < rows.shape[0]:
             rows, groups = rows[kept], None if groups is None else groups[kept]
-    if file.objective.loss == "poisson" and labels.min() < 0:
-        raise ValueError(f"{table.source}: loss = 'poisson' needs labels of at least 0; the least is {labels.min():g}")
+    least = file.objective.part.least_label
+    if labels.min() < least:
+        raise ValueError(
+            f"{table.source}: loss = {file.objective.loss!r} needs labels of at least {least:g}; the least is "
+            f"{labels.min():g}"
+        )
     try:
         rows = sources.scale(sources.store(rows, agreement.dense), file.data.scale)
     except ValueError as error:

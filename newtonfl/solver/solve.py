@@ -15,6 +15,7 @@ from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
+from newtonfl.registry import coerce_method
 from newtonfl.results.history import History, Record
 from newtonfl.solver.loop import Loop
 from newtonfl.solver.result import Reason, Result
@@ -23,7 +24,7 @@ from newtonfl.solver.session import Session
 
 def solve(
     problem: Problem,
-    method: Method,
+    method: Method | str,
     *,
     tol: float = 1e-10,
     rounds: int = 1000,
@@ -41,8 +42,8 @@ def solve(
     ----------
     problem : Problem
         What is minimised.
-    method : Method
-        Say ``nf.newton_3pc()``.
+    method : Method or str
+        Say ``nf.newton_3pc()``, or "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30".
     tol : float
         Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective.
     rounds : int
@@ -79,8 +80,9 @@ def solve(
     transport = problem.transport or InProcess()
     with one_blas_thread():
         with transport.agreed("checking the settings"):
-            x = _check(problem, method, tol, rounds, x0, seed, f_star)
-            resolved = method.resolved(problem)
+            made = coerce_method(method)
+            x = _check(problem, made, tol, rounds, x0, seed, f_star)
+            resolved: Method = made.resolved(problem)
         arguments = f"{resolved!r}, tol={tol}, rounds={rounds}, seed={seed}, {problem.objective}"
         transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's part may print its address
         optimal_value = problem.f_star if f_star is None else f_star

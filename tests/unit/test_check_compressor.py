@@ -112,8 +112,9 @@ class LooksAtNeighbours(Keeps):
         return [nf.Dense(v / 2) if len(keys) == 3 else self.compress(v, key) for v, key in zip(vectors, keys)]  # noqa: B905
 
 
-class Nameless(Keeps):
-    text = ""
+class Misnamed(Keeps):
+    def to_spec(self):
+        return "topk:1"
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class HalfTheRank(Matrix):
         (NeverZero(), "zeros.*nothing but zeros"),
         (TwoWays(), "together must get the very messages that they get alone"),
         (LooksAtNeighbours(), "must not depend on who shares its process"),
-        (Nameless(), "text '' must be a name"),
+        (Misnamed(), "text 'topk:1' must read as the same compressor"),
         (Grows(), "done twice it gives something else"),
         (NoSuchInput(), "acts_on: 'tensor'"),
         (NotFinite(), "NotFinite|finite"),

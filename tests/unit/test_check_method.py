@@ -16,6 +16,7 @@ from newtonfl.checks import check_basis, check_method
 from newtonfl.comm.ledger import Tally
 from newtonfl.core.ragged import Blocks
 from newtonfl.methods import Announcement, Method
+from newtonfl.registry.lookup import Entry, entries
 
 PRESETS = METHODS + [(name, {}) for name in registry.METHODS if name not in dict(METHODS)]
 
@@ -174,7 +175,8 @@ def test_a_false_ledger_is_found(monkeypatch, way):
 
 def test_settings_that_do_not_come_back_are_found(monkeypatch):
     made = registry.METHODS["gd"]
-    monkeypatch.setitem(registry.METHODS, "gd", lambda stepsize="theory": made(stepsize=0.5))
+    other = Entry(lambda stepsize="theory": made(stepsize=0.5))
+    monkeypatch.setitem(entries("method"), "gd", other)
     with pytest.raises(AssertionError, match=r"gd: its settings .* became"):
         check_method(made(stepsize=0.1), dense_glm(n=4), rounds=3)
 

@@ -46,14 +46,14 @@ DETERMINISTIC = [
 ]
 
 
-@pytest.mark.parametrize("compressor", DETERMINISTIC, ids=str)
+@pytest.mark.parametrize("compressor", DETERMINISTIC, ids=repr)
 def test_a_contractive_compressor_contracts(compressor):
     """‖C(v) - v‖² ≤ (1 - δ)‖v‖² for every v tried, up to the rounding of the sums."""
     tried, size = inputs(compressor)
     contract = compressor.contract(size)
     assert isinstance(contract, Contractive) and 0 < contract.delta <= 1
     for v in tried:
-        if "float32" in str(compressor) and np.abs(v).max() < 1e-100:
+        if "float32" in repr(compressor) and np.abs(v).max() < 1e-100:
             continue  # float32 has no numbers there
         assert lost(compressor, v) <= (1 - contract.delta) + ROUNDING
 
@@ -197,7 +197,8 @@ def test_contracted_is_unscaled():
     """Q/(ω+1): Rand-K with its entries as they are loses 1 - K/N on average; a contractive one is refused."""
     v = np.random.default_rng(0).standard_normal(8)
     vector_mechanism = Contracted(RandK(3))
-    assert vector_mechanism.contract(8).delta == pytest.approx(3 / 8, rel=1e-15) and vector_mechanism.text == "randk:3"
+    assert vector_mechanism.contract(8).delta == pytest.approx(3 / 8, rel=1e-15)
+    assert vector_mechanism.to_spec() == "contracted:randk:3" and str(vector_mechanism) == "randk:3"
     message = vector_mechanism.compress(v, KEY)
     np.testing.assert_allclose(message.values, v[message.indices], rtol=1e-15)
     assert message.formula_bits == 32 * 3

@@ -445,4 +445,4 @@ def test_settings_in_multiples_of_the_dimension_become_numbers():
     assert EF21(TopK("2d")).for_dimension(7).compressor == TopK(14)
     assert EF21(RankR(1)).acts_on == "symmetric" and EF21(TopK(1)).acts_on == "vector"
     told = {"mechanism": "ef21", "compressor": "topk:2d", "alpha": "theory", "step_uses": "before"}
-    assert EF21(TopK("2d"), "theory", step_uses="before").settings() == told
+    assert EF21(TopK("2d"), "theory", step_uses="before").preset_settings() == told
