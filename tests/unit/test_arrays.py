@@ -97,7 +97,7 @@ def test_a_loss_of_ones_own_and_a_title():
         ({"y": np.ones(43), "loss": "multinomial"}, "at least two different labels"),
         ({"y": np.full(43, "a"), "loss": "squared"}, "needs finite real numbers"),
         ({"y": -np.ones(43), "loss": "poisson"}, "labels of at least 0; the least is -1"),
-        ({"loss": "hinge"}, "loss: given 'hinge', allowed are logistic"),
+        ({"loss": "hinge"}, "loss: given 'hinge'.*logistic, squared"),
         ({"sample_weight": np.ones(3)}, r"sample_weight: given shape \(3,\) of float64, must be 43 finite numbers"),
         ({"sample_weight": np.full(43, 1j)}, "of complex128"),
         ({"sample_weight": np.zeros(43)}, "all weights are zero"),

@@ -89,7 +89,7 @@ class AlwaysNew(nf.FromFunctions):
 
 
 class OtherClients(nf.FromFunctions):
-    def take(self, chosen):
+    def select(self, chosen):
         part = super().select(chosen)
         if part is not self:
             part.clients = np.sort(part.clients)

@@ -133,7 +133,7 @@ def test_for_people_it_is_the_compressor_that_was_given():
 def test_names(text, made):
     """Text → compressor → text, and the settings become numbers through every layer."""
     assert from_spec("compressor", text) == made and made.to_spec() == str(made) == text
-    assert "8d" not in repr(made.for_dimension(20)) and Rounded(made, "float32").for_dimension(20).text
+    assert "8d" not in repr(made.for_dimension(20)) and str(Rounded(made, "float32").for_dimension(20))
 
 
 def test_names_with_a_default():
