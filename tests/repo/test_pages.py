@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import newtonfl
@@ -29,6 +30,11 @@ def script(path: str) -> ModuleType:
 
 boxes, drawing = script("docs/write_boxes.py"), script("docs/draw_architecture.py")
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in boxes.PAGES}
+DOCUMENTS = [
+    path
+    for path in sorted(ROOT.rglob("*.md"))
+    if not any(part[0] == "." or part == "runs" for part in path.relative_to(ROOT).parts)
+]
 NAMES = {
     node.name: ".".join(("newtonfl", *path.relative_to(PACKAGE).with_suffix("").parts))
     for path in PACKAGE.rglob("*.py")
@@ -99,6 +105,32 @@ def test_a_table_quotes_the_box_above_it_and_names_what_exists(name):
                 if re.fullmatch(r"[A-Z]\w+(\.\w+)?|renews", thing):
                     first = thing.partition(".")[0]
                     assert first in NAMES and has(NAMES[first], thing), f"{name}: newtonfl has no {thing}"
+
+
+CALLS = [
+    (title, line.strip())
+    for page in PAGES.values()
+    for title, section in re.findall(r"^## `([^`]+)`(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    for line in re.findall(r"^    nf\..*", section, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("title, line", CALLS, ids=[title for title, _ in CALLS])
+def test_a_pages_call_makes_the_preset_of_its_section(title, line):
+    made = eval(line, {"nf": newtonfl, "x_star": np.zeros(3)})
+    assert made.name == title
+
+
+# --- links
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_link_leads_somewhere(path):
+    page = path.read_text(encoding="utf-8")
+    titles = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)", page, re.M)}
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page):
+        assert (path.parent / target).exists(), f"{path.name}: {target} does not exist"
+        assert target or anchor in titles, f"{path.name}: no title is #{anchor}"
 
 
 # --- notation
