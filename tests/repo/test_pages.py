@@ -133,6 +133,15 @@ def test_a_link_leads_somewhere(path):
         assert target or anchor in titles, f"{path.name}: no title is #{anchor}"
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_that_a_document_names_exists(path):
+    folders = "newtonfl|tests|docs|benchmarks|problems|mpi_examples|notebooks"
+    named = re.findall(
+        rf"(?<![\w./])((?:{folders})/[\w./-]+\.(?:pyi?|md|toml|svg|json))", path.read_text(encoding="utf-8")
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 # --- notation
 
 
