@@ -41,6 +41,7 @@ METHODS = {name: make for name, make in registry.METHODS.items() if name != "new
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_runs_on_a_device_and_agrees(name, monkeypatch):
     """Nothing crosses to the host but by name, and the answer is NumPy's up to rounding."""

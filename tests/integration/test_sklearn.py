@@ -24,6 +24,7 @@ def test_every_problem_file_of_the_catalogue_is_compared():
         assert file.reference.f_star is not None
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", LOGISTIC)
 def test_value_at_the_solution(name):

@@ -40,6 +40,7 @@ def slowing(name, method):
     return np.median(ratios[-5:]) / np.median(ratios[half - 3 : half + 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("method", [nf.fednl, nf.newton_3pc, nf.bl1])
 def test_learned_hessians_make_convergence_superlinear(name, method):

@@ -9,7 +9,7 @@ from reference_data import logistic, recorded
 import newtonfl as nf
 from newtonfl.solver.optimum import optimum
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.slow, pytest.mark.data]
 
 RUNS = {
     "a1a": [

@@ -168,6 +168,7 @@ def test_methods_that_cannot_be_parsed(text):
         registry.method(*registry.parse(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gd", "ef21,compressor=topk:30", "clag", "adacgd", "marina", "diana", "m-fac"])
 def test_first_order_serves_dimensions_whose_hessians_fit_nowhere(method):
     """d = 200,000: a table of the triangle alone would take 149 GiB."""
