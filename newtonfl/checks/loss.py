@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from newtonfl.checks.differences import derivative, extended
-from newtonfl.checks.trials import no_error, promise
+from newtonfl.checks.trials import no_error, promise, reads_back
 from newtonfl.core.backend import Array
 from newtonfl.objectives.losses import Loss
 
@@ -65,6 +65,7 @@ def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
             isinstance(bound, int | float) and bound >= 0,
             f"{name}.{key}: {bound!r}, must be a number of at least 0, math.inf where there is none",
         )
+    reads_back(loss)
     t, y = _margins(loss, np.random.default_rng(seed), draws)
     # Of what goes wrong on the way the checks themselves take note.
     with np.errstate(all="ignore"), no_error(f"{name}: value, slope and curvature must take arrays of margins"):
