@@ -160,7 +160,7 @@ def parts_of(module: ModuleType) -> Iterator[Found]:
 def _of_class(name: str, cls: type) -> Found:
     """A class with what it must be told: nothing, or compressors and mechanisms, of which there are examples."""
     if inspect.isabstract(cls):
-        lacking = ", ".join(sorted(cls.__abstractmethods__))
+        lacking = ", ".join(sorted(vars(cls)["__abstractmethods__"]))
         return Found(name, None, f"it does not define {lacking}")
     examples: dict[str, Any] = {}
     hints = get_type_hints(cls) if is_dataclass(cls) else {}
