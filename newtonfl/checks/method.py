@@ -6,14 +6,14 @@ import copy
 import json
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from newtonfl import registry
 from newtonfl.checks.small_problems import dense_problem
-from newtonfl.checks.trials import clients_first, no_error, promise
+from newtonfl.checks.trials import clients_first, holds_nameless, no_error, promise
 from newtonfl.comm.packets import EVERYONE, Parts, Sizes, unpack
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature
@@ -21,7 +21,6 @@ from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Descent, Exchange, Method, ProblemConstants
 from newtonfl.objectives.base import Problem
-from newtonfl.registry import Part
 from newtonfl.solver.solve import Reason, Result, solve
 
 _TOLERANCE = 1e-12  # nothing is learned where the iterates move by rounding alone
@@ -99,7 +98,7 @@ def check_method(
 
 def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
     """A preset is made again by its settings, written as text."""
-    if method.name not in registry.METHODS or _holds_nameless(method):
+    if method.name not in registry.METHODS or holds_nameless(method):
         return
     texts = {key: str(value) for key, value in registry.settings(method).items()}
     with no_error(f"{method.name}: its settings {texts} must be readable"):
@@ -114,16 +113,6 @@ def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
         again.resolved(problem).settings() == resolved.settings(),
         f"{method.name}: made again from its settings, it is another method on this problem",
     )
-
-
-def _holds_nameless(value: Any) -> bool:
-    """Whether a part without a name of its own is somewhere in it: no text can be read as such a part."""
-    if isinstance(value, Part) and value.to_spec() == type(value).__name__:
-        return True
-    if isinstance(value, tuple):
-        return any(map(_holds_nameless, value))
-    inner = fields(value) if is_dataclass(value) and not isinstance(value, type) else ()
-    return any(_holds_nameless(getattr(value, entry.name)) for entry in inner)
 
 
 def _run(method: Method, problem: Problem, groups: list[Array], rounds: int, seed: int) -> Result:

@@ -32,13 +32,22 @@ def promise(kept: object, words: str) -> None:
 
 def reads_back(part: Part) -> None:
     """Fail where a part has a name, and its text does not read as the same part again."""
-    name = type(part).__name__
-    text = part.to_spec()
-    if text == name:  # it has no name that is its own
+    if holds_nameless(part):
         return
+    name, text = type(part).__name__, part.to_spec()
     with no_error(f"{name}: its text {text!r} must be readable"):
         again = from_spec(part.kind, text)
     promise(again == part, f"{name}: its text {text!r} reads as {again!r}; is a setting missing among its fields?")
+
+
+def holds_nameless(value: Any) -> bool:
+    """Whether a part without a name of its own is somewhere in it: no text can be read as such a part."""
+    if isinstance(value, Part) and value.to_spec() == type(value).__name__:
+        return True
+    if isinstance(value, tuple):
+        return any(map(holds_nameless, value))
+    inner = fields(value) if is_dataclass(value) and not isinstance(value, type) else ()
+    return any(holds_nameless(getattr(value, entry.name)) for entry in inner)
 
 
 @contextmanager

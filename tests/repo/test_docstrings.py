@@ -240,7 +240,7 @@ PARTS = {
     if inspect.isclass(each)
     and issubclass(each, nf.Compressor | nf.Mechanism | Basis | nf.MFAC | nf.StaticMFAC)
     and not inspect.isabstract(each)
-} | {"bag": nf.bag, "lag": nf.lag}
+}
 WITHOUT_A_PAPER = {
     "Identity": "C(x) = x",
     "Contracted": "its constant is worked out in its docstring",
