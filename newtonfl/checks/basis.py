@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from newtonfl.bases import Basis, Coordinates, TriangleCoordinates
-from newtonfl.checks.trials import carried, close, no_error, promise
+from newtonfl.checks.small_problems import dense_problem, sparse_problem
+from newtonfl.checks.trials import carried, close, no_error, promise, reads_back
 from newtonfl.comm.messages import Dense, Message, Sparse
 from newtonfl.comm.packets import Kind
 from newtonfl.core.backend import Array, to_host
@@ -14,8 +15,8 @@ from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Problem
 
 
-def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
-    """Check a basis, yours or the library's, on the clients of a `problem`.
+def check_basis(basis: Basis, problem: Problem | None = None, *, seed: int = 0) -> None:
+    """Check a basis, yours or the library's, on the clients of a problem.
 
     - The coordinates that a client makes of its data and those that the server makes of the greetings, which went over
       the wire, are the same: their sizes, the matrices and gradients that they stand for.
@@ -30,8 +31,9 @@ def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
     ----------
     basis : Basis
         What is checked.
-    problem : Problem
-        All its clients in this process.
+    problem : Problem or None
+        All its clients in this process. None stands for small ones with dense and with sparse rows, the ridge at the
+        server and inside the clients' functions; one that the basis refuses is passed over, but not all may be.
     seed : int
         Seeds points and vectors.
 
@@ -40,18 +42,24 @@ def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
     AssertionError
         At the first broken promise: what was promised, and by how much it was missed.
     ValueError
-        Where the basis does not go with the problem.
+        Where the basis does not go with the `problem`.
 
     Examples
     --------
     >>> import newtonfl as nf
     >>> from newtonfl.checks import check_basis
+    >>> check_basis(nf.Symmetric())
     >>> check_basis(nf.Symmetric(), nf.load("breast_cancer", clients=3))
     """
+    promise(isinstance(basis, Basis), f"given {basis!r}, must be a Basis")
+    reads_back(basis)
+    if problem is None:
+        _check_on_all(basis, [dense_problem(), sparse_problem()], seed)
+        return
     draw, n = np.random.default_rng(seed), problem.n_clients
     promise(len(problem.clients) == n, "check_basis: all the problem's clients must be in this process")
     name, ours = type(basis).__name__, basis.of(problem)
-    server = _heard(basis, ours, problem)
+    server = _at_the_server(basis, ours, problem)
     vectors = Blocks.of([draw.standard_normal(int(size)) for size in ours.sizes])
     _check_matrices(ours, server, vectors, draw, name)
     weights = draw.random(n) + 0.1
@@ -62,14 +70,29 @@ def check_basis(basis: Basis, problem: Problem, *, seed: int = 0) -> None:
     _check_select(ours, server, problem, vectors, chosen, 0.5 * draw.standard_normal(problem.dim), name)
 
 
-def _heard(basis: Basis, ours: TriangleCoordinates, problem: Problem) -> TriangleCoordinates:
+def _check_on_all(basis: Basis, problems: list[Problem], seed: int) -> None:
+    """On each of the problems that the basis goes with."""
+    refusals = []
+    for problem in [form for whole in problems for form in (whole, whole.with_local_ridge())]:
+        try:
+            problem.prepare(basis)
+        except ValueError as error:
+            refusals.append(str(error))
+            continue
+        check_basis(basis, problem, seed=seed)
+    promise(
+        len(refusals) < 2 * len(problems), f"{type(basis).__name__}: it refuses every problem: {'; '.join(refusals)}"
+    )
+
+
+def _at_the_server(basis: Basis, ours: TriangleCoordinates, problem: Problem) -> TriangleCoordinates:
     """The server's coordinates, of greetings that went over the wire."""
     name, dim = type(basis).__name__, problem.dim
     with no_error(f"{name}: greetings must survive the wire, with the sizes that the basis states"):
         setup_messages = [
             carried(
                 ours.setup_message(i),
-                lambda part, client, heard: basis.sizes(dim, part, heard),
+                lambda part, client, known: basis.sizes(dim, part, known),
                 Kind.SETUP,
                 int(client),
             )
@@ -121,13 +144,13 @@ def _check_sums(
     server: TriangleCoordinates, vectors: Blocks, weights: Array, draw: np.random.Generator, name: str
 ) -> None:
     """The server's sum, from where it stands, of all clients in order, and of some out of order."""
-    start, n = draw.standard_normal(server.total_size), len(vectors)
+    before, n = draw.standard_normal(server.total_size), len(vectors)
     for clients in (None, np.arange(n)[::-2]):
         for sparse in (False, True):
             who = np.arange(n) if clients is None else clients
             messages = _messages(vectors.select(who), sparse)
-            total = server.accumulate(start.copy(), messages, weights[who], clients)
-            expected = server.square(start)
+            total = server.accumulate(before.copy(), messages, weights[who], clients)
+            expected = server.square(before)
             for i, message, weight in zip(who, messages, weights[who], strict=True):
                 indices, values = message.coordinates()
                 vector = np.zeros(int(server.sizes[i]))
@@ -146,22 +169,23 @@ def _check_problem(
 ) -> None:
     """The coordinates of ∇²f_i and ∇f_i at x."""
     point = problem.at(x)
-    told = ours.coefficients(point)
-    promise(np.array_equal(told.sizes, ours.sizes), f"{name}: {told.sizes} coefficients, where sizes says {ours.sizes}")
-    for i, vector in enumerate(told):
+    found = ours.coefficients(point)
+    words = f"{name}: {found.sizes} coefficients, where sizes says {ours.sizes}"
+    promise(np.array_equal(found.sizes, ours.sizes), words)
+    for i, vector in enumerate(found):
         close(
             to_host(ours.matrix(i, vector)),
             to_host(point.hessian(i)),
             f"{name}, client {i}: the coefficients' matrix must be ∇²f_i",
         )
-    spoken, heard = ours.gradients(), server.gradients()
-    gradients = spoken.of_gradients(point.gradient)
+    sender, receiver = ours.gradients(), server.gradients()
+    gradients = sender.of_gradients(point.gradient)
     promise(
-        np.array_equal(gradients.sizes, spoken.sizes) and np.array_equal(spoken.sizes, heard.sizes),
-        f"{name}.gradients: clients tell {gradients.sizes} numbers, and the server expects {heard.sizes}",
+        np.array_equal(gradients.sizes, sender.sizes) and np.array_equal(sender.sizes, receiver.sizes),
+        f"{name}.gradients: clients tell {gradients.sizes} numbers, and the server expects {receiver.sizes}",
     )
     messages: list[Message] = [Dense(to_host(gradient)) for gradient in gradients]
-    total = heard.accumulate(np.zeros(problem.dim), messages, weights)
+    total = receiver.accumulate(np.zeros(problem.dim), messages, weights)
     close(total, weights @ to_host(point.gradient), f"{name}.gradients must tell Σ weight_i ∇f_i without loss")
 
 
@@ -175,14 +199,14 @@ def _check_select(
     name: str,
 ) -> None:
     """Some of the clients, in another order."""
-    some, heard, part = ours.select(chosen), server.select(chosen), vectors.select(chosen)
+    some, others, part = ours.select(chosen), server.select(chosen), vectors.select(chosen)
     words = f"{name}.select({chosen.tolist()}) must give these clients'"
     promise(np.array_equal(some.sizes, ours.sizes[chosen]), f"{words} sizes: {some.sizes}")
     whole, own = ours.coefficients(problem.at(x)), some.coefficients(problem.select(chosen).at(x))
     promise(np.array_equal(own.values, whole.select(chosen).values), f"{words} coefficients in the same bits")
     promise(np.array_equal(some.norms(part), ours.norms(vectors)[chosen]), f"{words} norms in the same bits")
     for j, i in enumerate(chosen):
-        for taken, full in ((some, ours), (heard, server)):
+        for taken, full in ((some, ours), (others, server)):
             promise(
                 np.array_equal(taken.matrix(j, part[j]), full.matrix(int(i), part[j])),
                 f"{words} matrices in the same bits: client {i}",

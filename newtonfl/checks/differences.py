@@ -47,7 +47,8 @@ def derivative(function: Callable[[Array], Array], t: Array) -> tuple[Array, Arr
     slopes, noises = [], []
     for shrink in _SHRINK:
         step = eps ** (1.0 / 7.0) * shrink * np.maximum(np.abs(t), 1.0) ** 0.5
-        total = scale = np.zeros_like(function(t))
+        middle = function(t)
+        total = scale = bend = np.zeros_like(middle)
         for k, weight in _WEIGHTS:
             above, below = t + k * step, t - k * step
             high, low = function(above), function(below)
@@ -55,8 +56,10 @@ def derivative(function: Callable[[Array], Array], t: Array) -> tuple[Array, Arr
             width = width.reshape(width.shape + (1,) * (high.ndim - 1))
             total = total + weight * (high - low) / width
             scale = np.maximum(scale, (np.abs(high) + np.abs(low)) / width)
+            bend = np.maximum(bend, np.abs(high - 2.0 * middle + low) / width**2)
         slopes.append(total)
-        noises.append(8.0 * eps * scale)
+        # Rounding f, and rounding t ± kh, which moves the middle between them.
+        noises.append(8.0 * eps * (scale + np.abs(t).reshape(t.shape + (1,) * (bend.ndim - 1)) * bend))
     differences = np.abs(np.diff(np.stack(slopes), axis=0)) + np.stack(noises)[1:]
     best = np.argmin(differences, axis=0)[None]
     slope = np.take_along_axis(np.stack(slopes)[1:], best, axis=0)[0]

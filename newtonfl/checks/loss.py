@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from newtonfl.checks.differences import derivative, extended
-from newtonfl.checks.trials import no_error, promise
+from newtonfl.checks.trials import no_error, promise, reads_back
 from newtonfl.core.backend import Array
 from newtonfl.objectives.losses import Loss
 
@@ -34,7 +34,7 @@ def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
       curvature is finite where it has a bound, the slope where that bound keeps it so, the value where abs(t) times the
       slope is. On the way there is no overflow and no invalid operation, of which NumPy would warn.
 
-    Labels are the loss's ``sample_labels``.
+    Labels are -1 and 1 where the loss ``classifies``, else numbers of both signs, but none below ``least_label``.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
 
     Examples
     --------
-    >>> import newtonfl as nf
     >>> from newtonfl.checks import check_loss
-    >>> check_loss(nf.Huber(2.0))
+    >>> from newtonfl.objectives.losses import Huber
+    >>> check_loss(Huber(2.0))
     """
     promise(isinstance(loss, Loss), f"given {loss!r}, must be a Loss")
     name = type(loss).__name__
@@ -65,6 +65,7 @@ def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
             isinstance(bound, int | float) and bound >= 0,
             f"{name}.{key}: {bound!r}, must be a number of at least 0, math.inf where there is none",
         )
+    reads_back(loss)
     t, y = _margins(loss, np.random.default_rng(seed), draws)
     # Of what goes wrong on the way the checks themselves take note.
     with np.errstate(all="ignore"), no_error(f"{name}: value, slope and curvature must take arrays of margins"):
@@ -79,16 +80,22 @@ def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
 def _margins(loss: Loss, draw: np.random.Generator, draws: int) -> tuple[Array, Array]:
     """Margins and labels: random ones, and ever nearer to 0 and to the label, on both sides."""
     near = 10.0 ** -np.arange(1, 13)
-    labels = [float(label) for label in loss.sample_labels]
-    promise(len(labels) > 0, f"{type(loss).__name__}.sample_labels: there must be at least one label")
     found = []
-    for label in labels:
+    for label in _labels(loss):
         center = min(max(label, -30.0), 30.0)  # a count of 1000 lies at no margin of a Poisson loss
         randoms = 3.0 * draw.standard_normal(draws), center + draw.standard_normal(draws)
         alone = [0.0, -0.0, center, -center, 20.0, -20.0, 40.0, -40.0]
         t = np.concatenate([*randoms, near, -near, center + near, center - near, alone])
         found.append((t, np.full(len(t), label)))
     return np.concatenate([t for t, _ in found]), np.concatenate([y for _, y in found])
+
+
+def _labels(loss: Loss) -> list[float]:
+    """Some labels that the loss says it takes."""
+    if loss.classifies:
+        return [-1.0, 1.0]
+    least = float(loss.least_label)
+    return sorted({max(label, least) for label in (-1.5, 0.0, 1.0, 7.0, least + 1.0) if np.isfinite(label)})
 
 
 def _functions(loss: Loss) -> tuple[Function, Function, Function]:
@@ -217,7 +224,7 @@ def _check_bounds(loss: Loss, t: Array, y: Array, name: str) -> None:
 
 def _check_tails(loss: Loss, name: str) -> None:
     """Margins far out, on both sides, one at a time."""
-    for label in map(float, loss.sample_labels):
+    for label in _labels(loss):
         y = np.array([label])
         origin = [float(function(np.zeros(1), y)[0]) for function in _functions(loss)]
         steepest = -np.inf

@@ -13,6 +13,7 @@ from newtonfl.checks.trials import (
     clients_first,
     no_error,
     promise,
+    reads_back,
     same_arrays,
 )
 from newtonfl.comm.messages import Message
@@ -68,6 +69,7 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
     promise(isinstance(mechanism, Mechanism), f"given {mechanism!r}, must be a Mechanism")
     made, space = mechanism.for_dimension(dim), space_of(dim, 3)
     made.check(space)
+    reads_back(made)
     draw, key = np.random.default_rng(seed), Key(seed, 0, 0, "/check")
     with no_error(f"{made.to_spec()}: messages must be made, sent and received"):
         _check_own_memory(made, space, draw, key)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from newtonfl import registry
-from newtonfl.checks.trials import clients_first, no_error, promise
+from newtonfl.checks.small_problems import dense_problem
+from newtonfl.checks.trials import clients_first, holds_nameless, no_error, promise
 from newtonfl.comm.packets import EVERYONE, Parts, Sizes, unpack
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature
@@ -28,14 +29,14 @@ _TOLERANCE = 1e-12  # nothing is learned where the iterates move by rounding alo
 
 def check_method(
     method: Method,
-    problem: Problem,
+    problem: Problem | None = None,
     *,
     rounds: int = 30,
-    falls: float = 0.1,
+    falls: float | None = None,
     first_order: bool | None = None,
     seed: int = 0,
 ) -> None:
-    """Check a method, yours or the library's, by running it on a `problem` in this process.
+    """Check a method, yours or the library's, by running it on a problem in this process.
 
     - Everything that it sends goes over the wire, and decodes with the sizes that it states.
     - The ledger's bytes are the packets' lengths, recounted client by client from the buffers.
@@ -44,18 +45,19 @@ def check_method(
     - Every array of a client state has a row for each client.
     - x stays finite, and the gradient norm falls to `falls` times its start.
     - A method of first order computes no Hessian.
-    - A preset's settings, as the command line writes them, make the same method again.
+    - A preset's settings, as the command line writes them, make the same method again, where all its parts have names.
 
     Parameters
     ----------
     method : Method
         What is checked.
-    problem : Problem
-        All its clients in this process.
+    problem : Problem or None
+        All its clients in this process; None is a small logistic regression with four clients.
     rounds : int
         How many rounds to run, or until the gradient norm is 1e-12.
-    falls : float
-        What is left of ‖∇f(x⁰)‖ at the most after them, at the best iterate.
+    falls : float or None
+        What is left of ‖∇f(x⁰)‖ at the most after them, at the best iterate; None is 0.1 where Hessians were computed,
+        and 0.97 where none were: theory's steps are small.
     first_order : bool or None
         Whether no Hessian may be computed; None asks of the round alone, by its curvature socket.
     seed : int
@@ -72,9 +74,11 @@ def check_method(
     --------
     >>> import newtonfl as nf
     >>> from newtonfl.checks import check_method
+    >>> check_method(nf.newton_3pc())
     >>> check_method(nf.newton_3pc(), nf.load("breast_cancer", clients=3))
     """
     promise(isinstance(method, Method), f"given {method!r}, must be a Method")
+    problem = dense_problem() if problem is None else problem
     n = problem.n_clients
     promise(len(problem.clients) == n, "check_method: all the problem's clients must be in this process")
     name, resolved = method.name, method.resolved(problem)
@@ -86,20 +90,20 @@ def check_method(
     groups = [group for group in (everyone[2::3], everyone[::3], everyone[1::3]) if len(group)]
     apart = _run(resolved, problem, groups, rounds, seed)
     _check_equal(result, apart, f"{name}: clients in groups, as on several ranks, must give the same bits")
-    _check_progress(result, name, falls)
+    hessians = result.history[-1].hessians
+    _check_progress(result, name, falls or (0.1 if hessians else 0.97))
     if first_order is None:
         first_order = isinstance(resolved, Descent) and isinstance(resolved.curvature, NoCurvature)
-    hessians = result.history[-1].hessians
     promise(not (first_order and hessians), f"{name}: of first order, and each client computed {hessians:g} Hessians")
 
 
 def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
     """A preset is made again by its settings, written as text."""
-    if method.name not in registry.METHODS:
+    if method.name not in registry.METHODS or holds_nameless(method):
         return
-    told = {key: str(value) for key, value in registry.settings(method).items()}
-    with no_error(f"{method.name}: its settings {told} must be readable"):
-        again = registry.method(method.name, told)
+    texts = {key: str(value) for key, value in registry.settings(method).items()}
+    with no_error(f"{method.name}: its settings {texts} must be readable"):
+        again = registry.method(method.name, texts)
     promise(
         registry.settings(again) == registry.settings(method),
         f"{method.name}: its settings {registry.settings(method)} became {registry.settings(again)} when read back",
@@ -145,11 +149,11 @@ def _check_progress(result: Result, name: str, falls: float) -> None:
     broken = (Reason.DIVERGED, Reason.NOT_FINITE, Reason.SINGULAR)
     promise(result.reason not in broken, f"{name}: after {result.rounds} rounds {result.reason}")
     promise(np.isfinite(result.x).all(), f"{name}: x is not finite")
-    start = result.history[0].gradient_norm
+    first = result.history[0].gradient_norm
     best = min(record.gradient_norm for record in result.history)
     promise(
-        best <= falls * start,
-        f"{name}: the gradient norm must fall to {falls:g} times its start {start:.3g} in {result.rounds} rounds, and "
+        best <= falls * first,
+        f"{name}: the gradient norm must fall to {falls:g} times its start {first:.3g} in {result.rounds} rounds, and "
         f"fell to {best:.3g}",
     )
 
@@ -242,13 +246,13 @@ class _Watched(Method):
         after = []
         for g, group in enumerate(self.groups):
             part = self.parts.setdefault(g, problem.select(group))
-            told, state = act(part, states[g] if states else None)
+            parts, state = act(part, states[g] if states else None)
             clients_first(state, len(group), f"{self.name}, {when}: the clients' state")
-            asked = group if participants is None else group[np.isin(group, participants)]
+            expected = group if participants is None else group[np.isin(group, participants)]
             promise(
-                len(told) == len(asked),
-                f"{self.name}, {when}: {len(asked)} of {len(group)} clients were to speak, and {len(told)} spoke",
+                len(parts) == len(expected),
+                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to speak, and {len(parts)} spoke",
             )
-            replies |= {int(client): parts for client, parts in zip(asked, told, strict=True)}
+            replies |= {int(client): reply for client, reply in zip(expected, parts, strict=True)}
             after.append(state)
         return [replies[client] for client in sorted(replies)], after

@@ -15,6 +15,7 @@ from newtonfl.comm.messages import MatrixMessage, Message, Several
 from newtonfl.comm.packets import Kind, Packet, Parts, Sizes, decode, encode
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
+from newtonfl.registry import Part, from_spec
 
 ROUNDING: dict[Precision, float] = {"float64": 1e-12, "float32": 1e-6, "natural": 1e-12}
 """A relative error that sums of rounded numbers may have, where a constant says nothing of the wire's precision."""
@@ -27,6 +28,26 @@ def promise(kept: object, words: str) -> None:
     """Fail with `words` where a promise is not `kept`."""
     if not kept:
         raise AssertionError(words)
+
+
+def reads_back(part: Part) -> None:
+    """Fail where a part has a name, and its text does not read as the same part again."""
+    if holds_nameless(part):
+        return
+    name, text = type(part).__name__, part.to_spec()
+    with no_error(f"{name}: its text {text!r} must be readable"):
+        again = from_spec(part.kind, text)
+    promise(again == part, f"{name}: its text {text!r} reads as {again!r}; is a setting missing among its fields?")
+
+
+def holds_nameless(value: Any) -> bool:
+    """Whether a part without a name of its own is somewhere in it: no text can be read as such a part."""
+    if isinstance(value, Part) and value.to_spec() == type(value).__name__:
+        return True
+    if isinstance(value, tuple):
+        return any(map(holds_nameless, value))
+    inner = fields(value) if is_dataclass(value) and not isinstance(value, type) else ()
+    return any(holds_nameless(getattr(value, entry.name)) for entry in inner)
 
 
 @contextmanager

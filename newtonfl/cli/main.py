@@ -1,4 +1,4 @@
-"""The command line: newtonfl solve | compare | plot | problems | methods."""
+"""The command line: newtonfl solve | compare | plot | problems | check | methods."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ def parser() -> argparse.ArgumentParser:
     problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
     problems.add_argument("name", nargs="?")
     _add_load(problems)
+
+    check = commands.add_parser("check", help="check the parts in a file of your own: a line for each")
+    check.add_argument("file", type=Path, metavar="FILE.py", help="defines parts; it is run")
+    _add_load(check)
 
     methods = commands.add_parser("methods", help="the methods; with a name, that method or part and its settings")
     methods.add_argument("name", nargs="?")
@@ -170,6 +174,10 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
         from newtonfl.cli.compare import compare_command
 
         return compare_command(args, transport)
+    if args.command == "check":
+        from newtonfl.cli.check import check_command
+
+        return check_command(args, transport)
     if transport.rank:
         return OK  # the others print, and rank 0 does that
     try:

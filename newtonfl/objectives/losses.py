@@ -32,9 +32,6 @@ class Loss(Part, ABC):
         A Lipschitz constant of φ″, sup abs(φ‴); infinite where there is none.
     least_label : float
         No label may be less.
-    sample_labels : tuple of float
-        Some labels that it takes, for :func:`newtonfl.checks.check_loss`: as a rule ±1 where it classifies, else
-        numbers of both signs.
     """
 
     kind = "loss"
@@ -43,10 +40,6 @@ class Loss(Part, ABC):
     curvature_bound: float
     curvature_lipschitz: float
     least_label: ClassVar[float] = -math.inf
-
-    @property
-    def sample_labels(self) -> tuple[float, ...]:
-        return (-1.0, 1.0) if self.classifies else (-1.5, 0.0, 2.25)
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
@@ -219,7 +212,6 @@ class Poisson(Loss):
     name = "poisson"
     least_label = 0.0
     formula = "exp(aᵀx) - y aᵀx"
-    sample_labels = (0.0, 1.0, 7.0)
     curvature_bound = math.inf
     curvature_lipschitz = math.inf
 

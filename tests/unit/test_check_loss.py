@@ -102,10 +102,6 @@ class Nameless(LogCosh):
     formula = ""
 
 
-class NoLabels(LogCosh):
-    sample_labels = ()
-
-
 class OverflowsOnTheWay(LogCosh):
     def curvature(self, t, y):
         return 1 / np.cosh(t - y) ** 2
@@ -186,7 +182,7 @@ class DividesByZero(Squared):
 
 
 class LargeCounts(Poisson):
-    sample_labels = (1.0, 1000.0)
+    least_label = 1000.0
 
 
 class FlatFar(Huber):
@@ -209,7 +205,6 @@ class FlatFar(Huber):
         (Unbounded(), "curvature_lipschitz: -1.0, must be a number of at least 0"),
         (NoBound(), "curvature_bound: None, must be a number of at least 0, math.inf where there is none"),
         (Nameless(), "formula: '', must be φ as text"),
-        (NoLabels(), "sample_labels: there must be at least one"),
         (OverflowsOnTheWay(), "curvature at t = .*an overflow on the way, of which NumPy warns"),
         (InvalidOnTheWay(), "value at t = .*on the way"),
         (NotANumber(), "slope at t = .*: not a number"),

@@ -1,0 +1,166 @@
+"""The parts in a file of one's own, and the check of each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import ModuleType
+from typing import Any, get_type_hints
+
+from newtonfl import methods, registry
+from newtonfl.bases import Basis
+from newtonfl.checks.basis import check_basis
+from newtonfl.checks.compressor import check_compressor
+from newtonfl.checks.loss import check_loss
+from newtonfl.checks.mechanism import check_mechanism
+from newtonfl.checks.method import check_method
+from newtonfl.checks.participation import check_participation
+from newtonfl.checks.problem import check_problem
+from newtonfl.components.participation import Participation
+from newtonfl.compressors import Compressor, TopK
+from newtonfl.mechanisms import EF21, Mechanism
+from newtonfl.methods import Method
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.losses import Loss
+
+CHECKS: dict[type, Callable[[Any], None]] = {
+    Compressor: check_compressor,
+    Mechanism: check_mechanism,
+    Basis: check_basis,
+    Loss: check_loss,
+    Participation: check_participation,
+    Method: check_method,
+    Problem: check_problem,
+}
+"""What checks a part, by what it is an instance of."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A part in a file.
+
+    Attributes
+    ----------
+    name : str
+        What it is called there.
+    make : callable or None
+        Makes the part; None where nobody can without being told more.
+    skipped : str
+        Why it is None, in words.
+    """
+
+    name: str
+    make: Callable[[], Any] | None
+    skipped: str = ""
+
+
+def check_part(part: Found) -> tuple[str, str]:
+    """Make a part, and check it.
+
+    Parameters
+    ----------
+    part : Found
+        With its `make`.
+
+    Returns
+    -------
+    check : str
+        The name of the check; empty where the part could not be made.
+    fault : str
+        What was broken, in words; empty where nothing is.
+    """
+    assert part.make is not None
+    try:
+        made = part.make()
+    except Exception as error:  # whatever the file's own code raises
+        return "", f"broken: it could not be made: {type(error).__name__}: {error}"
+    check = next((check for kind, check in CHECKS.items() if isinstance(made, kind)), None)
+    if check is None:
+        return "", f"broken: it returned {type(made).__name__}, must be a Method or a Problem"
+    try:
+        check(made)
+    except AssertionError as error:
+        return check.__name__, f"broken: {error}"
+    except Exception as error:
+        return check.__name__, f"broken: {type(error).__name__}: {error}"
+    return check.__name__, ""
+
+
+def parts_of(module: ModuleType) -> Iterator[Found]:
+    """The parts that a file defines, in its order.
+
+    Parameters
+    ----------
+    module : module
+        The file, loaded.
+
+    Yields
+    ------
+    Found
+        Classes that can be made without being told anything, or a compressor alone; instances at the file's top level;
+        functions that make a method; and the problem of ``problem()``. Names that begin with an underscore, and what
+        the file imports, are passed over.
+    """
+    public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    kinds = tuple(CHECKS)
+    instances = {name: value for name, value in public.items() if isinstance(value, kinds)}
+    for name, value in public.items():
+        if name in instances:
+            yield Found(name, lambda value=value: value)  # type: ignore[misc]
+        elif inspect.isclass(value):
+            own = value.__module__ == module.__name__ and issubclass(value, kinds)
+            if own and not any(type(other) is value for other in instances.values()):
+                yield _of_class(name, value)
+        elif callable(value) and _is_recipe(name, value, module):
+            yield Found(f"{name}()", value)
+
+
+def _of_class(name: str, cls: type) -> Found:
+    """A class with what it must be told: nothing, or compressors and mechanisms, of which there are examples."""
+    if inspect.isabstract(cls):
+        lacking = ", ".join(sorted(vars(cls)["__abstractmethods__"]))
+        return Found(name, None, f"it does not define {lacking}")
+    examples: dict[str, Any] = {}
+    hints = get_type_hints(cls) if is_dataclass(cls) else {}
+    for field in fields(cls) if is_dataclass(cls) else ():
+        if not field.init or field.default is not MISSING or field.default_factory is not MISSING:
+            continue
+        if hints.get(field.name) is Compressor:
+            examples[field.name] = TopK("1d")
+        elif hints.get(field.name) is Mechanism:
+            examples[field.name] = EF21(TopK("1d"))
+        else:
+            why = f"its parameter {field.name} has no default"
+            return Found(name, None, f"{why}; give it one, or add an instance to the file: example = {name}(…)")
+    needed = [] if is_dataclass(cls) else _without_default(cls)
+    if needed:
+        why = f"its argument {needed[0]} has no default"
+        return Found(name, None, f"{why}; give it one, or add an instance to the file: example = {name}(…)")
+    words = ", ".join(f"{key}={value}" for key, value in examples.items())
+    return Found(f"{name}({words})", lambda: cls(**examples))
+
+
+def _without_default(function: Callable[..., Any]) -> list[str]:
+    """The arguments that a call must give."""
+    kinds = inspect.Parameter
+    return [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is kinds.empty and parameter.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+    ]
+
+
+def _is_recipe(name: str, function: Any, module: ModuleType) -> bool:
+    """Whether a function makes a method or the file's problem, and needs to be told nothing."""
+    own = getattr(function, "__module__", None) == module.__name__
+    if own and name == "problem":
+        return not _without_default(function)
+    registered = any(registry.find("method", known).made_by is function for known in registry.known("method"))
+    if registered:
+        return not any(value is function for value in vars(methods).values())  # the library's own
+    try:
+        returned = get_type_hints(function).get("return") if own else None
+    except (NameError, TypeError):
+        return False
+    return inspect.isclass(returned) and issubclass(returned, Method) and not _without_default(function)
