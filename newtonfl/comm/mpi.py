@@ -135,7 +135,7 @@ def _duplicate(comm: Any) -> Any:
 
 def _chunks(buffer: bytes | bytearray) -> list[memoryview]:
     view = memoryview(buffer)
-    return [view[start : start + CHUNK] for start in range(0, len(view), CHUNK)]
+    return [view[first : first + CHUNK] for first in range(0, len(view), CHUNK)]
 
 
 def connect(comm: Any = None) -> MPITransport:
@@ -166,12 +166,12 @@ def connect(comm: Any = None) -> MPITransport:
         raise RuntimeError("MPI needs mpi4py, which is not installed: pip install 'newtonfl[mpi]'") from None
     except RuntimeError as error:
         raise RuntimeError(f"mpi4py finds no MPI library: pip install mpich ({error})") from None
-    told = launched()
+    started = launched()
     world = comm is None or comm == MPI.COMM_WORLD
-    if world and told is not None and told != MPI.COMM_WORLD.Get_size():
+    if world and started is not None and started != MPI.COMM_WORLD.Get_size():
         raise RuntimeError(
-            f"the launcher started {told} ranks, and this process sees {MPI.COMM_WORLD.Get_size()}: mpiexec belongs to "
-            "another MPI library than mpi4py's. Use the mpiexec that stands beside this python"
+            f"the launcher started {started} ranks, and this process sees {MPI.COMM_WORLD.Get_size()}: mpiexec belongs "
+            "to another MPI library than mpi4py's. Use the mpiexec that stands beside this python"
         )
     comm = MPI.COMM_WORLD if comm is None else comm
     if not isinstance(comm, MPI.Comm) or comm == MPI.COMM_NULL:

@@ -116,7 +116,7 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
             raise WireError(f"{where}: section {s} is part {part}, form {form}, precision {precision}, {size} bytes")
         name = PARTS[part]
         if name in parts:
-            raise WireError(f"{where}: two sections tell of {name}")
+            raise WireError(f"{where}: two sections are named {name}")
         try:
             parts[name] = FORMS[form].read(buffer[at : at + size], sizes(name, client, parts), PRECISIONS[precision])
         except WireError as error:
@@ -127,12 +127,12 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
     return Packet(Kind(kind), round, client, flags, parts), end
 
 
-def pack(arrays: Mapping[str, Array], **facts: Any) -> bytes:
-    """Named host arrays and JSON `facts` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
+def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
+    """Named host arrays and JSON `values` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
     host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
-    head = json.dumps({"arrays": shapes, "facts": facts}).encode()
+    head = json.dumps({"arrays": shapes, "values": values}).encode()
     head += b" " * (-(len(head) + 8) % 8)
     return b"".join([struct.pack("<Q", len(head)), head, *body])
 
@@ -157,9 +157,9 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]
             size = int(np.prod(shape)) * dtype.itemsize
             arrays[name] = np.frombuffer(view[at : at + size], dtype).reshape(shape)
             at += size + -size % 8
-        facts = dict(head["facts"])
+        values = dict(head["values"])
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
         raise WireError(f"an envelope that cannot be read: {error}") from None
     if at != len(view):
         raise WireError(f"an envelope of {len(view)} bytes announces {at}")
-    return arrays, facts
+    return arrays, values

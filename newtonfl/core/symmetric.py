@@ -51,8 +51,8 @@ class Triangle:
     @cached_property
     def diagonal(self) -> Array:
         """The packed positions of the diagonal, shape (d,)."""
-        each = np.arange(self.dim)
-        return position(each, each, self.dim)
+        index = np.arange(self.dim)
+        return position(index, index, self.dim)
 
     @cached_property
     def isometry(self) -> Array:

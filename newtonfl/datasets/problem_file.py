@@ -1,6 +1,6 @@
 """problems/*.toml: rows and a loss as a file, every mistake named with its file, section and key.
 
-One spelling for everybody; sections and keys are the models below. All mistakes of a file are told at once.
+One spelling for everybody; sections and keys are the models below. All mistakes of a file are reported at once.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Reference(_Section):
 
 
 class Run(_Section):
-    """[run]: how to solve it, unless told otherwise."""
+    """[run]: how to solve it, unless an argument says otherwise."""
 
     rounds: Annotated[int | None, Field(ge=0)] = None
     tol: Annotated[float | None, Field(ge=0)] = None
@@ -116,9 +116,9 @@ class ProblemFile(_Section):
             reference = self.reference if same_rows else Reference()
             changed = self.clients.model_copy(update={"count": clients})
             new = new.model_copy(update={"clients": changed, "reference": reference})
-        for key, given in (("l2", l2), ("nonconvex", nonconvex)):
-            if given is not None and given != getattr(self.objective, key):
-                objective = new.objective.model_copy(update={key: given})
+        for key, value in (("l2", l2), ("nonconvex", nonconvex)):
+            if value is not None and value != getattr(self.objective, key):
+                objective = new.objective.model_copy(update={key: value})
                 new = new.model_copy(update={"objective": objective, "reference": Reference()})
         return new
 
@@ -139,11 +139,11 @@ def check_numbers(clients: Any, l2: Any, nonconvex: Any = None) -> None:
     """Refuse what is no number of clients, no λ or no ρ, with a ValueError; None is not given."""
     if clients is not None and (isinstance(clients, bool) or not isinstance(clients, int) or clients < 1):
         raise ValueError(f"clients: given {clients}, must be a whole number of at least 1")
-    for name, given in (("l2", l2), ("nonconvex", nonconvex)):
-        if given is not None and (
-            isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf
+    for name, value in (("l2", l2), ("nonconvex", nonconvex)):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf
         ):
-            raise ValueError(f"{name}: given {given}, must be a finite number of at least 0")
+            raise ValueError(f"{name}: given {value}, must be a finite number of at least 0")
 
 
 class PythonRun(_Section):
@@ -183,13 +183,13 @@ _MUST = {  # by pydantic's name for the mistake
 }
 
 
-def parse(text: str, where: str) -> ProblemFile | PythonRun:
-    """Check a problem file's text.
+def parse(toml: str, where: str) -> ProblemFile | PythonRun:
+    """Check the text of a problem file.
 
     Parameters
     ----------
-    text : str
-        TOML.
+    toml : str
+        The text.
     where : str
         The file's name, for messages.
 
@@ -199,9 +199,9 @@ def parse(text: str, where: str) -> ProblemFile | PythonRun:
         With one line a mistake: file, section and key, what was given, what is allowed.
     """
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:  # says the line, but for the last one
-        last = f"end of document, line {text.count(chr(10)) + 1}"
+        last = f"end of document, line {toml.count(chr(10)) + 1}"
         raise ValueError(f"{where}: not TOML: {str(error).replace('end of document', last)}") from None
     if "problem" in document:
         try:
@@ -243,13 +243,13 @@ def _sentence(document: dict[str, Any], at: tuple[Any, ...], details: list[Any])
         return f"{name}: missing" + (f", its keys are {', '.join(_MODELS[at[0]].model_fields)}" if len(at) == 1 else "")
     if kind == "value_error":
         return f"[{at[0]}] {details[0]['ctx']['error']}"
-    given = document[at[0]] if len(at) == 1 else document[at[0]][at[1]]
+    value = document[at[0]] if len(at) == 1 else document[at[0]][at[1]]
     if at == ("data", "classes"):
-        return f"{name}: given {given!r}, must be two labels, as in [3, 8]"
+        return f"{name}: given {value!r}, must be two labels, as in [3, 8]"
     allowed = [_MUST.get(d["type"], d["msg"]).format(**d.get("ctx", {})) for d in details]
     rule = " or ".join(dict.fromkeys(allowed)).replace(" or must be", " or")
-    near = difflib.get_close_matches(str(given), rule.split("'")[1::2], 1)  # among the quoted words, if any
-    return f"{name}: given {given!r}, {rule}" + (f"; did you mean {near[0]!r}?" if near else "")
+    near = difflib.get_close_matches(str(value), rule.split("'")[1::2], 1)  # among the quoted words, if any
+    return f"{name}: given {value!r}, {rule}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _unknown(name: str, at: tuple[Any, ...], document: dict[str, Any]) -> str:

@@ -25,10 +25,10 @@ SKLEARN = ("breast_cancer", "digits", "iris", "wine", "diabetes")
 _LARGEST_INDEX = 2**31 - 1  # what scikit-learn's parser can hold
 
 
-def _number(text: str) -> bool:
-    """Whether `text` is a finite number (Python, but no file format, takes 1_0 for ten)."""
+def _number(word: str) -> bool:
+    """Whether `word` is a finite number (Python, but no file format, takes 1_0 for ten)."""
     try:
-        return bool(np.isfinite(float(text))) and "_" not in text
+        return bool(np.isfinite(float(word))) and "_" not in word
     except ValueError:
         return False
 
@@ -200,9 +200,11 @@ def read_npz(path: Path, group: str | int | None) -> tuple[Array, Array, Array |
         raise ValueError(f"{path}: the npz file is damaged ({error})") from None
     except ValueError:  # numpy's words would suggest to unpickle it
         raise ValueError(f"{path}: an array in it is damaged, or holds Python objects and not numbers") from None
-    held = f"the file holds {', '.join(sorted(parts)) or 'no arrays'}"
+    content = f"the file holds {', '.join(sorted(parts)) or 'no arrays'}"
     if "y" not in parts or not ("X" in parts or {"data", "indices", "indptr", "shape"} <= parts.keys()):
-        raise ValueError(f"{path}: needs labels y, and rows X or their CSR parts data, indices, indptr, shape; {held}")
+        raise ValueError(
+            f"{path}: needs labels y, and rows X or their CSR parts data, indices, indptr, shape; {content}"
+        )
     if "X" in parts:
         rows = _real(path, "X", parts["X"], 2)
     else:
@@ -226,7 +228,7 @@ def read_npz(path: Path, group: str | int | None) -> tuple[Array, Array, Array |
         return rows, labels, None
     marks = parts.get(str(group))
     if marks is None or marks.shape != labels.shape:
-        raise ValueError(f"{path}: split = column:{group} needs an array {group!r} with one entry a row; {held}")
+        raise ValueError(f"{path}: split = column:{group} needs an array {group!r} with one entry a row; {content}")
     return rows, labels, marks
 
 

@@ -24,7 +24,7 @@ class Problem(ABC):
     """A finite sum f(x) = (1/n) Σ f_i(x) + ½ Σ_j ridge_j x_j², and the clients that this process holds.
 
     The f_i are convex, but where the regulariser Σ_j ρ_j x_j²/(1 + x_j²) is asked for, which then stands in each of
-    them: in its values, gradients and smoothness constants. Such a problem has no Hessians to tell.
+    them: in its values, gradients and smoothness constants. Such a problem has no Hessians.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Problem(ABC):
         self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
         self.transport, self.f_star = transport, None if f_star is None else float(f_star)
         self.title = objective
-        # One array, shared with the views of some clients: what they compute counts here.
+        # One array, shared with the problems of some of the clients: what they compute counts here.
         self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
         self._points: dict[tuple[Any, ...], Point] = {}
         self._prepared: dict[Any, Any] = {}
@@ -131,7 +131,7 @@ class Problem(ABC):
         Returns
         -------
         Problem
-            A view, with points of its own.
+            Of the same data, with points of its own.
         """
         chosen = np.asarray(chosen, dtype=np.int64)
         if np.array_equal(chosen, np.arange(len(self.clients))):
@@ -221,7 +221,7 @@ class Problem(ABC):
         Raises
         ------
         ValueError
-            Where the problem has no sparse rows to tell.
+            Where the problem has no sparse rows.
         """
         raise ValueError("basis=support needs sparse rows, and this problem has none: use basis=symmetric")
 
@@ -233,8 +233,8 @@ class Problem(ABC):
         ValueError
             Where the problem states no such bound.
         """
-        told = self._curvature_product(v)
-        return told if self.regulariser is None else told + self.regulariser.bound_product(v)
+        product = self._curvature_product(v)
+        return product if self.regulariser is None else product + self.regulariser.bound_product(v)
 
     def _curvature_product(self, v: Array) -> Array:
         raise ValueError(f"no smoothness constant L is known for {self.objective}: give stepsize=NUMBER")
@@ -281,7 +281,7 @@ class Problem(ABC):
         Raises
         ------
         ValueError
-            Where the problem has no rows to tell.
+            Where the problem has no rows.
         """
         raise ValueError("basis=data needs data rows, and this problem has none: use basis=symmetric")
 

@@ -170,9 +170,9 @@ class SparseRows(Rows):
     def grams(self, weights: Array) -> Blocks:
         supports, products = self.support(False)
         size = triangle(self.dim).size
-        start = np.repeat(np.arange(self.n_clients) * size, supports.sizes)
+        first = np.repeat(np.arange(self.n_clients) * size, supports.sizes)
         full = zeros(self.n_clients * size, like=weights)
-        full = add_at(full, start + supports.values, products @ weights)
+        full = add_at(full, first + supports.values, products @ weights)
         return Blocks(full, offsets_of([size] * self.n_clients))
 
     def lengths(self) -> Array:
@@ -231,11 +231,11 @@ class BlockDiagonal:
     def block(self, i: int) -> scipy.sparse.csr_array:
         """Client i's own matrix."""
         a, b = self.rows[i], self.rows[i + 1]
-        begin, end = self.matrix.indptr[a], self.matrix.indptr[b]
-        indices = self.matrix.indices[begin:end] - self.columns[i]
+        first, stop = self.matrix.indptr[a], self.matrix.indptr[b]
+        indices = self.matrix.indices[first:stop] - self.columns[i]
         shape = (b - a, self.columns[i + 1] - self.columns[i])
         return scipy.sparse.csr_array(
-            (self.matrix.data[begin:end], indices, self.matrix.indptr[a : b + 1] - begin), shape=shape
+            (self.matrix.data[first:stop], indices, self.matrix.indptr[a : b + 1] - first), shape=shape
         )
 
     def select(self, chosen: Array) -> BlockDiagonal:
@@ -246,11 +246,11 @@ class BlockDiagonal:
         entries = [slice(starts[line.start], starts[line.stop]) for line in lines]
         to_column = (columns[:-1] - self.columns[chosen]).astype(indices.dtype)
         to_start = offsets_of([entry.stop - entry.start for entry in entries])
-        moved = [indices[entry] + by for entry, by in zip(entries, to_column, strict=True)]
+        places = [indices[entry] + by for entry, by in zip(entries, to_column, strict=True)]
         begins = [starts[line] - starts[line.start] + by for line, by in zip(lines, to_start[:-1], strict=True)]
         arrays = (
             np.concatenate([data[:0], *(data[entry] for entry in entries)]),
-            np.concatenate([indices[:0], *moved]),
+            np.concatenate([indices[:0], *places]),
             np.concatenate([*begins, to_start[-1:]]),
         )
         matrix = scipy.sparse.csr_array(arrays, shape=(int(rows[-1]), int(columns[-1])))

@@ -186,7 +186,7 @@ def test_seconds_on_a_network():
 )
 def test_a_network_in_words(text, rate, trip):
     network = nf.Network.parse(text)
-    assert (network.rate, network.round_trip) == pytest.approx((rate, trip))
+    assert (network.bandwidth, network.round_trip) == pytest.approx((rate, trip))
 
 
 @pytest.mark.parametrize(
