@@ -84,7 +84,7 @@ class MPITransport(Transport):
         return bytes(mine)
 
     def _leave(self) -> None:
-        """At this process's end: tell the others, in case that one waits for it."""
+        """At this process's end: send every other rank a byte, in case that it waits for this one."""
         from mpi4py import MPI
 
         for rank in range(0 if MPI.Is_finalized() else self.size):

@@ -40,7 +40,7 @@ PARTS = (
     "gram", "bound", "scale",
     "anew", "change", "missed", "stepsize", "anchor",
 )  # fmt: skip
-"""The names of what a section can tell of; a section carries the position in this list."""
+"""The names of what a section can contain; a section carries the position in this list."""
 
 Parts: TypeAlias = dict[str, Message]
 Sizes: TypeAlias = Callable[[str, int, Parts], int]
@@ -57,7 +57,31 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Packet:
-    """One packet, read."""
+    """One packet, read: what one client sends to the server, or the server to one client or to all.
+
+    Conventions:
+
+    - Parts: named by :data:`PARTS`, at most one section each, in the order in which they were encoded. An empty packet
+      is a header alone. A vector's length is not sent: the receiver works it out of the part, the client and the parts
+      before it (:data:`Sizes`).
+    - Numbers: a message holds them as they arrive, rounded to its precision, so that both ends move by the same bits.
+      All are little-endian, and all arrays are NumPy's, on the host.
+    - Units: lengths are in bytes, header and table included, and are what the ledger counts; :attr:`formula_bits` are
+      the papers' count, in bits, 32 a number unless the message says otherwise.
+    - Ownership: the ledger enters a client's packet as up and the server's as down; a packet to all counts once for
+      each client that receives it. Messages are frozen and can be shared.
+
+    Attributes
+    ----------
+    kind : Kind
+    round : int
+        From 0; 0 in the set-up too.
+    client : int
+        Who sends it or receives it; :data:`EVERYONE` in a packet to all.
+    flags : int
+        The round's coins, a bit each.
+    parts : dict of str to Message
+    """
 
     kind: Kind
     round: int

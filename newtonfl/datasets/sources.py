@@ -69,7 +69,7 @@ def read(
     label : str or int, optional
         CSV only: the label's column, by name or by number from 0. The last column by default.
     group : str or int, optional
-        CSV: a column, by name or by number, that is no feature but says to whom a row belongs; it may be text.
+        CSV: a column, by name or by number, that is no feature but names the client that a row belongs to; it may be text.
         npz: the name of an array.
 
     Returns

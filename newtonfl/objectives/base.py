@@ -26,6 +26,20 @@ class Problem(ABC):
     The f_i are convex, but where the regulariser Σ_j ρ_j x_j²/(1 + x_j²) is asked for, which then stands in each of
     them: in its values, gradients and smoothness constants. Such a problem has no Hessians.
 
+    Conventions:
+
+    - Shapes: n counts the clients of all processes, and "held here" those of this one. What is known of the clients at
+      a point has one row a client held here, in the order of :attr:`clients`: f_i (n,), ∇f_i (n, d), and ∇²f_i as
+      :class:`newtonfl.core.ragged.Blocks` of packed upper triangles of d(d + 1)/2 entries, row by row.
+    - Units: f has the unit of one row's loss, for it is a weighted mean over all rows; gradients are per unit of x.
+    - Weights: a row weighs as its own weight says, whichever client holds it. Clients have no weights: f is the plain
+      mean (1/n) Σ f_i, and a client of more rows has a larger f_i.
+    - Ridge: it belongs to the server, which adds ridge·x and diag(ridge) exactly, and stands in no f_i, no gradient, no
+      Hessian and no constant here, but after :meth:`with_local_ridge`. The non-convex regulariser is the clients'.
+    - Ownership: the caller owns the problem, and nothing writes its attributes. Arrays that a problem or a point
+      returns are its own: they are read, never written. Data live on the device of :attr:`like`, constants (the ridge,
+      L_i) on the host.
+
     Attributes
     ----------
     n_clients : int

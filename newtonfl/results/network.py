@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,12 @@ class Network:
                 "second of a client's link, us, ms or s for a round trip"
             ) from None
         return cls(bandwidth * _RATES[found["per"]], trip * _TIMES[found["unit"]])
+
+    def __getattr__(self, name: str) -> float:
+        if name == "rate":  # until the release after this one
+            warnings.warn("Network.rate is now Network.bandwidth", DeprecationWarning, stacklevel=2)
+            return self.bandwidth
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __str__(self) -> str:
         bandwidth, per = _in_units(self.bandwidth, _RATES)

@@ -49,7 +49,7 @@ class Result:
     detail : str
         More about why it ended, where there is more to say.
     theory : list of str
-        What theory says to the step size, with the constants that it was made of.
+        What theory says about the step size, with the constants that it was made of.
     """
 
     x: Array = field(repr=False)

@@ -102,7 +102,7 @@ class MatrixMessage(Message):
 
     @abstractmethod
     def matrix(self) -> Array:
-        """The matrix that it tells of.
+        """The matrix itself.
 
         Returns
         -------
