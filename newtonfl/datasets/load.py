@@ -77,7 +77,8 @@ def open_problem(
     nonconvex: float | None = None,
 ) -> tuple[Path, ProblemFile | PythonRun]:
     """Find and check the problem on rank 0, and send it to every rank; what :func:`build` needs."""
-    from newtonfl.datasets.problem_file import ProblemFile, PythonRun, check_numbers, read
+    from newtonfl.datasets.problem_file import ProblemFile, PythonRun, check_numbers
+    from newtonfl.datasets.problem_reader import read
 
     with transport.agreed("reading the problem file"):
         opened = b""

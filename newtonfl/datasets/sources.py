@@ -1,7 +1,7 @@
 """A source is one string, ``KIND:WHAT``, read to a Table: ``libsvm:a9a``, ``csv:silos/*.csv``, ``sklearn:digits``.
 
-This is the face of three modules: where files are (datasets), one reader a format (readers), what is done to rows and
-labels once read (table).
+This is the face of several modules: where files are (fetch), one reader a format (libsvm_reader, …), what is done to
+rows and labels once read (table).
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from newtonfl.datasets.csv_reader import read_csv
 from newtonfl.datasets.fetch import existing, libsvm_path
-from newtonfl.datasets.readers import SKLEARN, read_csv, read_libsvm, read_npz, read_sklearn
+from newtonfl.datasets.libsvm_reader import read_libsvm
+from newtonfl.datasets.npz_reader import read_npz
+from newtonfl.datasets.sklearn_reader import SKLEARN, read_sklearn
 from newtonfl.datasets.table import Table, scale, some, store, two_classes
 
 __all__ = [
@@ -69,8 +72,8 @@ def read(
     label : str or int, optional
         CSV only: the label's column, by name or by number from 0. The last column by default.
     group : str or int, optional
-        CSV: a column, by name or by number, that is no feature but names the client that a row belongs to; it may be text.
-        npz: the name of an array.
+        CSV: a column, by name or by number, that is no feature but names each row's client; it may be text. npz: the
+        name of an array.
 
     Returns
     -------

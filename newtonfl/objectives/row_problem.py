@@ -12,8 +12,9 @@ import scipy
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.objectives.base import Problem
-from newtonfl.objectives.rows import DenseRows, Rows, SparseRows
+from newtonfl.objectives.rows import DenseRows, Rows
 from newtonfl.objectives.smoothness import largest_eigenvalues
+from newtonfl.objectives.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     from newtonfl.core.random import Key

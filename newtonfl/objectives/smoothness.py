@@ -6,7 +6,8 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
-from newtonfl.objectives.rows import Rows, SparseRows
+from newtonfl.objectives.rows import Rows
+from newtonfl.objectives.sparse_rows import SparseRows
 
 
 def largest_eigenvalues(rows: Rows, weights: Array) -> Array:
