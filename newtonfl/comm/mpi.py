@@ -1,4 +1,4 @@
-"""MPI: the transport over ranks. The only file that imports mpi4py, and only when it is asked for."""
+"""MPI: the transport over ranks. The only file that imports mpi4py, and only where MPI is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 def launched() -> int | None:
-    """How many ranks the launcher says that it started; None where there is no launcher."""
+    """How many ranks the launcher started, by its own account; None where there is no launcher."""
     for name in _SIZE_VARIABLES:
         value = os.environ.get(name, "")
         if value.isdigit():
@@ -106,7 +106,7 @@ class MPITransport(Transport):
                 self.abort()
             if time.monotonic() - begun < _SPIN:
                 os.sched_yield()
-            else:  # whoever is waited for may need this core
+            else:  # the rank that this one waits for may need the core
                 time.sleep(_NAP)
 
     def abort(self) -> None:
@@ -117,7 +117,7 @@ class MPITransport(Transport):
 
 
 def _duplicate(comm: Any) -> Any:
-    """A duplicate of `comm`, which takes every rank; where one does not come, this says what is waited for."""
+    """A duplicate of `comm`, which takes every rank; where one does not come, stderr gets a line about it."""
     duplicate, request = comm.Idup()
     deadline = time.monotonic() + _PATIENCE
     while not request.Test():
@@ -196,7 +196,7 @@ def _kept_at() -> int:
 
 def _install_abort_hook(transport: MPITransport) -> None:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # A fault is known to every rank: one telling is enough, and rank 0 gets the time for it.
+        # Every rank knows of a fault: it is enough that rank 0 reports it, which gets the time to do so.
         if not isinstance(error, Fault) or transport.rank == 0:
             traceback.print_exception(kind, error, trace)
             sys.stderr.flush()

@@ -5,7 +5,7 @@ A packet is a 28-byte header, a table of 12 bytes a section, and the sections' p
     header   magic "NF", version, kind, round, client, sections, flags, payload length, CRC-32 of all the rest
     section  part (see PARTS), form (messages.FORMS), precision, 0, payload length
 
-The receiver knows how long each part's vector is, so lengths are checked, not believed.
+The receiver knows how long each part's vector is, so every length is checked.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from newtonfl.core.backend import Array
 
 @dataclass(frozen=True)
 class Triangle:
-    """Index tables of the upper triangle of a (d, d) matrix, made when they are asked for. All on the host.
+    """Index tables of the upper triangle of a (d, d) matrix, each made at its first use. All on the host.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ catalogue, problem_file, problem_reader, python_problem
 sources, fetch, libsvm_reader, csv_reader, npz_reader, sklearn_reader, table
     What a source is, where files are, checked downloads, one reader a format, and what was read.
 values, agreement
-    Labels and client ids as numbers or strings; what several files or ranks say of their rows, described and compared.
+    Labels and client ids as numbers or strings; the rows of several files or ranks, described and compared.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
 distribute

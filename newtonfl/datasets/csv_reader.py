@@ -1,6 +1,6 @@
 """CSV → rows, labels and the column to split by, every value a finite number.
 
-Good files go through a library's parser; only when something is wrong are the lines walked, to say which one it is.
+Good files go through a library's parser; only when something is wrong are the lines walked, to name the one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from newtonfl.datasets.values import is_number
 
 
 def read_csv(path: Path, label: str | int | None, group: str | int | None) -> tuple[Array, Array, Array | None]:
-    """Rows, labels (column `label`, by default the last) and the entries of column `group`, where one is asked for."""
+    """Rows, labels (column `label`, by default the last) and the entries of column `group`, where one is named."""
     try:
         return _csv_numbers(path, label, group)
     except UnicodeDecodeError as error:

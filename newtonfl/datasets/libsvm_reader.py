@@ -1,6 +1,6 @@
 """LIBSVM text → rows and labels, every value a finite number.
 
-Good files go through a library's parser; only when something is wrong are the lines walked, to say which one it is.
+Good files go through a library's parser; only when something is wrong are the lines walked, to name the one.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _fault(words: list[str]) -> str | None:
     last = 0
     for word in words[1:]:
         index, colon, value = word.partition(":")
-        if index == "qid" and last == 0:  # a ranking set's query, which says nothing about the row
+        if index == "qid" and last == 0:  # a ranking set's query, which is no feature of the row
             continue
         if not colon or not value:
             return f"{word!r} is not INDEX:VALUE; is the line cut short?"

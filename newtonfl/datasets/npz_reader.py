@@ -13,7 +13,7 @@ from newtonfl.core.backend import Array
 
 
 def read_npz(path: Path, group: str | int | None) -> tuple[Array, Array, Array | None]:
-    """Rows X (or their CSR parts), labels y and the array `group`, where one is asked for."""
+    """Rows X (or their CSR parts), labels y and the array `group`, where one is named."""
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: not an npz file, or not all of it; numpy.savez writes one")
     try:

@@ -1,4 +1,4 @@
-"""A problem file's sections and keys: one spelling for everybody."""
+"""The sections and keys of a problem file; each has one spelling."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def parse(toml: str, where: str) -> ProblemFile | PythonRun:
     """
     try:
         document = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError as error:  # says the line, but for the last one
+    except tomllib.TOMLDecodeError as error:  # names the line, but for the last one
         last = f"end of document, line {toml.count(chr(10)) + 1}"
         raise ValueError(f"{where}: not TOML: {str(error).replace('end of document', last)}") from None
     if "problem" in document:

@@ -37,7 +37,7 @@ KINDS = ("libsvm", "csv", "npz", "sklearn")
 
 
 def parse_source(source: str) -> tuple[str, str]:
-    """Split ``KIND:WHAT``, or raise a ValueError that says which kinds there are."""
+    """Split ``KIND:WHAT``, or raise a ValueError that names the kinds."""
     kind, colon, what = source.partition(":")
     if kind not in KINDS or not colon or not what.strip():
         raise ValueError(f"source: given {source!r}, must be libsvm:NAME_OR_PATH, csv:PATH, npz:PATH or sklearn:NAME")
@@ -68,7 +68,7 @@ def read(
     folder : Path
         What relative paths are relative to: the problem file's folder.
     features : int, optional
-        Number of columns d. LIBSVM text does not say it, and the largest index may fall short of it.
+        Number of columns d. LIBSVM text does not state it, and the largest index may fall short of it.
     label : str or int, optional
         CSV only: the label's column, by name or by number from 0. The last column by default.
     group : str or int, optional
@@ -140,7 +140,7 @@ def at_hand(source: str, folder: Path) -> str:
     Raises
     ------
     FileNotFoundError
-        If it is not there; the message says whether a solve would download it.
+        If it is not there; the message states whether a solve would download it.
     ValueError
         If a known set's file is not that set.
     """

@@ -23,7 +23,7 @@ __all__ = ["Point", "Problem"]
 class Problem(ABC):
     """A finite sum f(x) = (1/n) Σ f_i(x) + ½ Σ_j ridge_j x_j², and the clients that this process holds.
 
-    The f_i are convex, but where the regulariser Σ_j ρ_j x_j²/(1 + x_j²) is asked for, which then stands in each of
+    The f_i are convex, except with the regulariser Σ_j ρ_j x_j²/(1 + x_j²), which then stands in each of
     them: in its values, gradients and smoothness constants. Such a problem has no Hessians.
 
     Conventions:
@@ -32,7 +32,7 @@ class Problem(ABC):
       a point has one row a client held here, in the order of :attr:`clients`: f_i (n,), ∇f_i (n, d), and ∇²f_i as
       :class:`newtonfl.core.ragged.Blocks` of packed upper triangles of d(d + 1)/2 entries, row by row.
     - Units: f has the unit of one row's loss, for it is a weighted mean over all rows; gradients are per unit of x.
-    - Weights: a row weighs as its own weight says, whichever client holds it. Clients have no weights: f is the plain
+    - Weights: a row counts by its own weight, whichever client holds it. Clients have no weights: f is the plain
       mean (1/n) Σ f_i, and a client of more rows has a larger f_i.
     - Ridge: it belongs to the server, which adds ridge·x and diag(ridge) exactly, and stands in no f_i, no gradient, no
       Hessian and no constant here, but after :meth:`with_local_ridge`. The non-convex regulariser is the clients'.
@@ -49,7 +49,7 @@ class Problem(ABC):
     clients : numpy.ndarray of int64
         The clients held here, increasing.
     ridge : numpy.ndarray, shape (d,)
-        The quadratic that everyone knows: added exactly by the server, never sent. Zero where x_j is not penalised.
+        The quadratic that the server adds exactly; it is never sent. Zero where x_j is not penalised.
     local_ridge : array or None
         That quadratic where it stands in every client's function instead (:meth:`with_local_ridge`).
     nonconvex : float
@@ -66,7 +66,7 @@ class Problem(ABC):
     f_star : float or None
         The optimal value where it is known.
     title : str
-        One line for people.
+        What is minimised, in one line.
 
     Raises
     ------

@@ -41,7 +41,7 @@ class FromFunctions(Problem):
     nonconvex : float, or array of shape (d,)
         ρ, or ρ_j, of the regulariser Σ ρ_j x_j²/(1 + x_j²) that is added to every f_i, and to the constants given here.
     objective : str
-        The formula, for people.
+        The formula, which messages and results show.
     transport : Transport or None
         As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
     f_star : float or None
@@ -118,7 +118,7 @@ class FromFunctions(Problem):
         for i, client in enumerate(self.clients):
             try:
                 point = (x if x.ndim == 1 else x[i]).view()
-                point.flags.writeable = False  # all clients are handed the same x
+                point.flags.writeable = False  # all clients get the same x
                 # A copy: the function may use its array again for the next client.
                 answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
             except BaseException as error:

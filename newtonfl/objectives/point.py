@@ -35,7 +35,7 @@ class Owner(Protocol):
 
 
 class Point(ABC):
-    """What this process's clients know at x. Each part is computed once, when it is first asked for.
+    """What this process's clients know at x. Each part is computed once, at its first use.
 
     Parameters
     ----------

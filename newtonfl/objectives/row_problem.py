@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class RowProblem(Problem):
     """f(x) = (1/Σw) Σ_j w_j φ_j(x) + ½ Σ ridge_j x_j², where φ_j depends on x through row a_j and label y_j.
 
-    Every row weighs as its weight says, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
+    Every row counts by its weight, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
     and equal weights that is the papers' f_i, the mean over the client's own rows.
 
     Parameters

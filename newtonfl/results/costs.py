@@ -106,7 +106,7 @@ def report(
 ) -> str:
     """The table to read: a block an accuracy, a line a run; – where an accuracy was not reached.
 
-    The last block says how near each run came, and by `ends` why it ended.
+    The last block states how near each run came and, from `ends`, why it ended.
     """
     width = max(map(len, histories))
     heads = ["rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds", *(["on network"] if network else [])]

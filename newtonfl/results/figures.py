@@ -60,7 +60,7 @@ def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | No
         raise ValueError(f"plot: runs of different objectives cannot share a picture: {several}")
     parents = {run.path.resolve().parent for run in runs}
     if out is None and len(parents) > 1:
-        raise ValueError("plot: the runs lie in different folders; say with --out DIR where the pictures go")
+        raise ValueError("plot: the runs lie in different folders; give --out DIR, where the pictures go")
     runs.sort(key=lambda run: (run.entry is None, run.entry))  # as they were compared
     title = next((run.title for run in runs if run.title), "")
     return compared(_labelled(runs), _made(out or runs[0].path.resolve().parent), measure, title, network)

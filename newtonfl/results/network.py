@@ -66,7 +66,7 @@ class Network:
         Returns
         -------
         Network
-            The network that it says.
+            The network that it states.
 
         Raises
         ------

@@ -135,7 +135,7 @@ def points(history: History, over: str, measure: Measure, network: Network | Non
 
 
 def across_title(over: str, network: Network | None = None) -> str:
-    """What the axis from left to right says."""
+    """The title of the axis from left to right."""
     if over == "seconds" and network is not None:
         return f"seconds, a paper estimate: measured, and {network}"
     return {

@@ -113,7 +113,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What was minimised, in words."""
+        """What was minimised: the problem's title, else its name."""
         return str(self.result.get("title") or self.result.get("problem", ""))
 
     @property
