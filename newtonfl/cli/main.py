@@ -232,7 +232,8 @@ def _problems(args: argparse.Namespace) -> None:
         print("A formula: nothing is read. `newtonfl solve` runs this file.")
         return
     from newtonfl.datasets.partition import state
-    from newtonfl.datasets.problem_file import PythonRun, read
+    from newtonfl.datasets.problem_file import PythonRun
+    from newtonfl.datasets.problem_reader import read
 
     print(path.read_text(encoding="utf-8").rstrip())
     file = read(path)

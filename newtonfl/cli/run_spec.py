@@ -87,7 +87,7 @@ class RunSpec:
             "rounds": self.rounds, "tol": self.tol, "x0": self.start.kept(self.folder), "seed": self.seed,
             "device": self.opened.device,
         }  # fmt: skip
-        self.folder.settings(to_toml(document))
+        self.folder.write_run_file(to_toml(document))
 
     def summary(self, result: Result, ranks: int) -> dict[str, Any]:
         """The content of result.json."""

@@ -55,7 +55,7 @@ class Start:
 
     def kept(self, folder: RunFolder) -> str:
         """How run.toml shall name it; a file's content is kept beside that."""
-        return self.told if self.values is None else folder.start(self.values)
+        return self.told if self.values is None else folder.write_initial_point(self.values)
 
 
 def _offset(start: str) -> float | None:

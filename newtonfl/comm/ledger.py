@@ -21,7 +21,7 @@ class Tally:
     bytes, formula_bits : numpy.ndarray of int64
         The packets' lengths, and the papers' count for the same messages, over the rounds.
     setup_bytes, setup_formula_bits : numpy.ndarray of int64
-        The same for the join.
+        The same for the set-up.
     """
 
     bytes: Array
@@ -58,7 +58,7 @@ class Ledger:
         self.up, self.down = Tally.of(self.n_clients), Tally.of(self.n_clients)
 
     def count_levels(self, way: str, parts: Parts) -> None:
-        """Enter the levels that messages of a ladder tell."""
+        """Enter the levels of messages of a ladder."""
         self.levels[way].update(message.level for message in parts.values() if isinstance(message, Choice))
 
     def levels_so_far(self, way: str) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""MPI: the transport over ranks. The only file that imports mpi4py, and only when it is asked for."""
+"""MPI: the transport over ranks. The only file that imports mpi4py, and only where MPI is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 def launched() -> int | None:
-    """How many ranks the launcher says that it started; None where there is no launcher."""
+    """How many ranks the launcher started, by its own account; None where there is no launcher."""
     for name in _SIZE_VARIABLES:
         value = os.environ.get(name, "")
         if value.isdigit():
@@ -84,7 +84,7 @@ class MPITransport(Transport):
         return bytes(mine)
 
     def _leave(self) -> None:
-        """At this process's end: tell the others, in case that one waits for it."""
+        """At this process's end: send every other rank a byte, in case that it waits for this one."""
         from mpi4py import MPI
 
         for rank in range(0 if MPI.Is_finalized() else self.size):
@@ -106,7 +106,7 @@ class MPITransport(Transport):
                 self.abort()
             if time.monotonic() - begun < _SPIN:
                 os.sched_yield()
-            else:  # whoever is waited for may need this core
+            else:  # the rank that this one waits for may need the core
                 time.sleep(_NAP)
 
     def abort(self) -> None:
@@ -117,7 +117,7 @@ class MPITransport(Transport):
 
 
 def _duplicate(comm: Any) -> Any:
-    """A duplicate of `comm`, which takes every rank; where one does not come, this says what is waited for."""
+    """A duplicate of `comm`, which takes every rank; where one does not come, stderr gets a line about it."""
     duplicate, request = comm.Idup()
     deadline = time.monotonic() + _PATIENCE
     while not request.Test():
@@ -135,7 +135,7 @@ def _duplicate(comm: Any) -> Any:
 
 def _chunks(buffer: bytes | bytearray) -> list[memoryview]:
     view = memoryview(buffer)
-    return [view[start : start + CHUNK] for start in range(0, len(view), CHUNK)]
+    return [view[first : first + CHUNK] for first in range(0, len(view), CHUNK)]
 
 
 def connect(comm: Any = None) -> MPITransport:
@@ -166,12 +166,12 @@ def connect(comm: Any = None) -> MPITransport:
         raise RuntimeError("MPI needs mpi4py, which is not installed: pip install 'newtonfl[mpi]'") from None
     except RuntimeError as error:
         raise RuntimeError(f"mpi4py finds no MPI library: pip install mpich ({error})") from None
-    told = launched()
+    started = launched()
     world = comm is None or comm == MPI.COMM_WORLD
-    if world and told is not None and told != MPI.COMM_WORLD.Get_size():
+    if world and started is not None and started != MPI.COMM_WORLD.Get_size():
         raise RuntimeError(
-            f"the launcher started {told} ranks, and this process sees {MPI.COMM_WORLD.Get_size()}: mpiexec belongs to "
-            "another MPI library than mpi4py's. Use the mpiexec that stands beside this python"
+            f"the launcher started {started} ranks, and this process sees {MPI.COMM_WORLD.Get_size()}: mpiexec belongs "
+            "to another MPI library than mpi4py's. Use the mpiexec that stands beside this python"
         )
     comm = MPI.COMM_WORLD if comm is None else comm
     if not isinstance(comm, MPI.Comm) or comm == MPI.COMM_NULL:
@@ -196,7 +196,7 @@ def _kept_at() -> int:
 
 def _install_abort_hook(transport: MPITransport) -> None:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # A fault is known to every rank: one telling is enough, and rank 0 gets the time for it.
+        # Every rank knows of a fault: it is enough that rank 0 reports it, which gets the time to do so.
         if not isinstance(error, Fault) or transport.rank == 0:
             traceback.print_exception(kind, error, trace)
             sys.stderr.flush()

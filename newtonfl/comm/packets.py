@@ -8,7 +8,7 @@ A packet is a 28-byte header, a table of 12 bytes a section, and the sections' p
 A part that is none of PARTS, as a method of one's own may have, is number 255: the fourth byte then is the length of
 its name, and its payload begins with the name, small letters, digits, hyphens and underscores.
 
-The receiver knows how long each part's vector is, so lengths are checked, not believed.
+The receiver knows how long each part's vector is, so every length is checked.
 """
 
 from __future__ import annotations
@@ -64,7 +64,31 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Packet:
-    """One packet, read."""
+    """One packet, read: what one client sends to the server, or the server to one client or to all.
+
+    Conventions:
+
+    - Parts: named by :data:`PARTS`, at most one section each, in the order in which they were encoded. An empty packet
+      is a header alone. A vector's length is not sent: the receiver works it out of the part, the client and the parts
+      before it (:data:`Sizes`).
+    - Numbers: a message holds them as they arrive, rounded to its precision, so that both ends move by the same bits.
+      All are little-endian, and all arrays are NumPy's, on the host.
+    - Units: lengths are in bytes, header and table included, and are what the ledger counts; :attr:`formula_bits` are
+      the papers' count, in bits, 32 a number unless the message says otherwise.
+    - Ownership: the ledger enters a client's packet as up and the server's as down; a packet to all counts once for
+      each client that receives it. Messages are frozen and can be shared.
+
+    Attributes
+    ----------
+    kind : Kind
+    round : int
+        From 0; 0 in the set-up too.
+    client : int
+        Who sends it or receives it; :data:`EVERYONE` in a packet to all.
+    flags : int
+        The round's coins, a bit each.
+    parts : dict of str to Message
+    """
 
     kind: Kind
     round: int
@@ -146,7 +170,7 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
         else:
             name = PARTS[part]
         if name in parts:
-            raise WireError(f"{where}: two sections tell of {name}")
+            raise WireError(f"{where}: two sections are named {name}")
         try:
             parts[name] = FORMS[form].read(buffer[at : at + size], sizes(name, client, parts), PRECISIONS[precision])
         except WireError as error:
@@ -164,12 +188,12 @@ def _read_name(letters: bytes, where: str) -> str:
     return letters.decode()
 
 
-def pack(arrays: Mapping[str, Array], **facts: Any) -> bytes:
-    """Named host arrays and JSON `facts` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
+def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
+    """Named host arrays and JSON `values` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
     host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
-    head = json.dumps({"arrays": shapes, "facts": facts}).encode()
+    head = json.dumps({"arrays": shapes, "values": values}).encode()
     head += b" " * (-(len(head) + 8) % 8)
     return b"".join([struct.pack("<Q", len(head)), head, *body])
 
@@ -194,9 +218,9 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]
             size = int(np.prod(shape)) * dtype.itemsize
             arrays[name] = np.frombuffer(view[at : at + size], dtype).reshape(shape)
             at += size + -size % 8
-        facts = dict(head["facts"])
+        values = dict(head["values"])
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
         raise WireError(f"an envelope that cannot be read: {error}") from None
     if at != len(view):
         raise WireError(f"an envelope of {len(view)} bytes announces {at}")
-    return arrays, facts
+    return arrays, values

@@ -22,13 +22,13 @@ class Fault(RuntimeError):
         The failing rank refused what a user gave: a ValueError, TypeError or OSError.
     """
 
-    def __init__(self, text: str, bad_input: bool = False) -> None:
-        super().__init__(text)
+    def __init__(self, message: str, bad_input: bool = False) -> None:
+        super().__init__(message)
         self.bad_input = bad_input
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether `error` refuses what a user gave, rather than tells of a failure."""
+    """Whether `error` refuses what a user gave, rather than reports a failure."""
     if isinstance(error, Fault):
         return error.bad_input
     return isinstance(error, (ValueError, TypeError, OSError, Unavailable))
@@ -48,7 +48,7 @@ class Transport(ABC):
     """A session is under way: its calls and another's would cross."""
 
     def abort(self) -> None:
-        """End every rank now, with a status that is not zero; called after a failure that no vote could tell of."""
+        """End every rank now, with a status that is not zero; called after a failure that no vote could report."""
         raise SystemExit(1)
 
     @abstractmethod
@@ -73,24 +73,24 @@ class Transport(ABC):
 
     def describe(self, phase: str, error: BaseException) -> bytes:
         """A failure of this rank as bytes for the others."""
-        text = str(error) or type(error).__name__
+        message = str(error) or type(error).__name__
         kind = "" if isinstance(error, (ValueError, OSError, Unavailable)) else f"{type(error).__name__}: "
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
-        return pack({}, rank=self.rank, phase=phase, text=f"{kind}{text}{notes}", bad_input=is_refusal(error))
+        return pack({}, rank=self.rank, phase=phase, message=f"{kind}{message}{notes}", bad_input=is_refusal(error))
 
-    def raise_fault(self, told: bytes, own: BaseException | None) -> None:
-        """Raise what :meth:`describe` told of; this rank's `own` failure keeps its type and traceback."""
-        facts: dict[str, Any] = unpack(told)[1]
-        where = f"rank {facts['rank']}, {facts['phase']}" if self.size > 1 else facts["phase"]
-        if own is not None and facts["rank"] == self.rank and isinstance(own, (Exception, KeyboardInterrupt)):
+    def raise_fault(self, description: bytes, own: BaseException | None) -> None:
+        """Raise what :meth:`describe` packed; this rank's `own` failure keeps its type and traceback."""
+        fields: dict[str, Any] = unpack(description)[1]
+        where = f"rank {fields['rank']}, {fields['phase']}" if self.size > 1 else fields["phase"]
+        if own is not None and fields["rank"] == self.rank and isinstance(own, (Exception, KeyboardInterrupt)):
             own.add_note(f"at {where}")
             raise own
         # A SystemExit must not pass for success.
-        raise Fault(f"{where}: {facts['text']}", facts["bad_input"]) from own
+        raise Fault(f"{where}: {fields['message']}", fields["bad_input"]) from own
 
-    def same(self, what: str, told: str) -> None:
-        """Refuse, on every rank, that ranks were `told` different things about `what`. Collective."""
-        everyone = self.gather(told.encode())
+    def same(self, what: str, arguments: str) -> None:
+        """Refuse, on every rank, that ranks were given different `arguments` for `what`. Collective."""
+        everyone = self.gather(arguments.encode())
         with self.agreed(f"comparing {what}"):
             for rank, other in enumerate(everyone):
                 if other != everyone[0]:

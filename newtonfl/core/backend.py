@@ -71,7 +71,7 @@ def sparse_to_device(csr: Any, like: Array) -> Any:
     Raises
     ------
     TypeError
-        If that library has no sparse matrices that newtonfl knows.
+        If newtonfl knows no sparse matrices of that library.
     """
     if is_numpy_array(like):
         return csr
@@ -95,11 +95,11 @@ def eye(dim: int, like: Array) -> Array:
 
 
 class Unavailable(RuntimeError):
-    """What was asked for is not on this machine."""
+    """A library or device is not on this machine."""
 
 
 def cupy() -> Any:
-    """The CuPy module, or an error that says plainly what is missing.
+    """The CuPy module, or an error that names what is missing.
 
     Raises
     ------

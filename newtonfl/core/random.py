@@ -20,7 +20,7 @@ class Key:
     seed : int
         The run's seed.
     round : int
-        The round; -1 is the join.
+        The round; -1 is the set-up.
     client : int
         The client, or :data:`SERVER`.
     purpose : str

@@ -14,7 +14,7 @@ from newtonfl.core.backend import Array
 
 @dataclass(frozen=True)
 class Triangle:
-    """Index tables of the upper triangle of a (d, d) matrix, made when they are asked for. All on the host.
+    """Index tables of the upper triangle of a (d, d) matrix, each made at its first use. All on the host.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ class Triangle:
     @cached_property
     def diagonal(self) -> Array:
         """The packed positions of the diagonal, shape (d,)."""
-        each = np.arange(self.dim)
-        return position(each, each, self.dim)
+        index = np.arange(self.dim)
+        return position(index, index, self.dim)
 
     @cached_property
     def isometry(self) -> Array:

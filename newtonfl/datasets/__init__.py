@@ -1,11 +1,11 @@
 """Datasets: from files and arrays to a Problem with its rows on the ranks that hold its clients.
 
-catalogue, problem_file, python_problem
-    The problems that come with the library; TOML and Python problem files.
-fetch, readers, sources, table
-    Where files are, checked downloads, one reader a format, and what was read.
+catalogue, problem_file, problem_reader, python_problem
+    The problems that come with the library; a problem file's sections, its text and its mistakes; problems in Python.
+sources, fetch, libsvm_reader, csv_reader, npz_reader, sklearn_reader, table
+    What a source is, where files are, checked downloads, one reader a format, and what was read.
 values, agreement
-    Labels and client ids as numbers or strings; what several files or ranks say of their rows, described and compared.
+    Labels and client ids as numbers or strings; the rows of several files or ranks, described and compared.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
 distribute

@@ -1,4 +1,4 @@
-"""What several sources say of their rows, and whether that fits together. Nothing else compares them.
+"""Descriptions of several sources of rows, and whether they fit together. Nothing else compares sources.
 
 A source is one file, or the rows that one rank passes. Each is described where its rows are; all descriptions are
 gathered on every rank, and every rank comes to the same agreement, or to the same refusal, which names two sources and
@@ -40,7 +40,7 @@ class SourceDescription:
     label_dtype : str
         NumPy's name of the labels' data type.
     client_ids : tuple of numbers or strings, or None
-        The distinct ones, where the source says whose each row is.
+        The distinct ones, where the source names the client of each row.
     fingerprint : str
         Of everything that the source holds, where all sources must be alike; else empty.
     """

@@ -92,8 +92,8 @@ def distribute_arrays(
         elif agreement.clients is None:
             n_clients, numbers, parts = len(sources), np.array([transport.rank]), [np.arange(n_rows)]
         else:
-            held = np.array(agreement.owners) == transport.rank
-            n_clients, numbers = len(agreement.clients), np.flatnonzero(held)
+            numbers = np.flatnonzero(np.array(agreement.owners) == transport.rank)
+            n_clients = len(agreement.clients)
             parts = [np.flatnonzero(ids == agreement.clients[number]) for number in numbers]
     per_row = {"labels": y} if weights is None else {"labels": y, "weights": weights}
     return distribute(

@@ -69,15 +69,18 @@ def assemble(
     mean = f"(1/{total})" if weights is None else f"(1/{total:.6g})"
     weight = "" if weights is None else "w_j "
     if isinstance(loss, int):
-        told, penalised = f"{mean} Σ_j {weight}(log Σ_k exp(a_jᵀw_k) - a_jᵀw_{{y_j}})", np.tile(penalised, loss - 1)
+        objective, penalised = (
+            f"{mean} Σ_j {weight}(log Σ_k exp(a_jᵀw_k) - a_jᵀw_{{y_j}})",
+            np.tile(penalised, loss - 1),
+        )
     else:
-        told = f"{mean} Σ_j {weight}{loss.formula}"
+        objective = f"{mean} Σ_j {weight}{loss.formula}"
     penalty = f" + ({l2:g}/2)‖x‖²" if l2 else ""
     penalty += f" + {formula(nonconvex)}" if nonconvex else ""
     if penalty and intercept and not penalise_intercept:
         penalty += " (intercept not penalised)"
     more: dict[str, Any] = {
-        "n_clients": n_clients, "ridge": l2 * penalised, "objective": told + penalty, "clients": clients,
+        "n_clients": n_clients, "ridge": l2 * penalised, "objective": objective + penalty, "clients": clients,
         "transport": None if isinstance(transport, InProcess) else transport, "f_star": f_star,
         "nonconvex": nonconvex * penalised,
     }  # fmt: skip

@@ -47,7 +47,7 @@ def locate(
     Raises
     ------
     FileNotFoundError
-        If it is nowhere and cannot be had; the message says where to put it by hand.
+        If it is nowhere and cannot be had; the message states where to put it by hand.
     ValueError
         If a known set's file, found or downloaded, is not that set.
     """
@@ -101,7 +101,7 @@ def _verified(path: Path, sha256: str) -> Path:
 
 
 def existing(name: str, folder: Path) -> Path:
-    """The file at a path, relative to `folder`, or a FileNotFoundError that says what is there."""
+    """The file at a path, relative to `folder`, or a FileNotFoundError that names what is there."""
     path = folder / Path(name).expanduser()
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "no such file"

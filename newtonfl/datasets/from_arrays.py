@@ -69,7 +69,7 @@ def from_arrays(
     seed : int
         Of the drawn splits.
     title : str
-        One line for people.
+        What is minimised, in one line; empty for the formula.
 
     Returns
     -------

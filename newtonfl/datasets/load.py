@@ -1,4 +1,4 @@
-"""load(): a problem file or a catalogue name → the Problem, its rows handed to the ranks that hold its clients."""
+"""load(): a problem file or a catalogue name → the Problem, its rows on the ranks that hold its clients."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def load(
 ) -> Problem:
     """The problem that a file states.
 
-    Rank 0 reads one file and hands out rows; of several files, one a client, each is read by its client's rank. Nothing
-    of that is on the ledger.
+    Rank 0 reads a single file and sends each rank its rows; of several files, one a client, each is read by the rank of
+    its client. None of this is on the ledger.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def load(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file is missing, or what it or an argument says is not allowed: every mistake with file and key.
+        If a file is missing, or a value in it or of an argument is not allowed: every mistake with file and key.
     Fault
         If that happened on another rank; the message names the rank.
 
@@ -76,7 +76,8 @@ def open_problem(
     nonconvex: float | None = None,
 ) -> tuple[Path, ProblemFile | PythonRun]:
     """Find and check the problem on rank 0, and send it to every rank; what :func:`build` needs."""
-    from newtonfl.datasets.problem_file import ProblemFile, PythonRun, check_numbers, read
+    from newtonfl.datasets.problem_file import ProblemFile, PythonRun, check_numbers
+    from newtonfl.datasets.problem_reader import read
 
     with transport.agreed("reading the problem file"):
         opened = b""

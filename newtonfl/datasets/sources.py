@@ -1,7 +1,7 @@
 """A source is one string, ``KIND:WHAT``, read to a Table: ``libsvm:a9a``, ``csv:silos/*.csv``, ``sklearn:digits``.
 
-This is the face of three modules: where files are (datasets), one reader a format (readers), what is done to rows and
-labels once read (table).
+This is the face of several modules: where files are (fetch), one reader a format (libsvm_reader, …), what is done to
+rows and labels once read (table).
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from newtonfl.datasets.csv_reader import read_csv
 from newtonfl.datasets.fetch import existing, libsvm_path
-from newtonfl.datasets.readers import SKLEARN, read_csv, read_libsvm, read_npz, read_sklearn
+from newtonfl.datasets.libsvm_reader import read_libsvm
+from newtonfl.datasets.npz_reader import read_npz
+from newtonfl.datasets.sklearn_reader import SKLEARN, read_sklearn
 from newtonfl.datasets.table import Table, scale, some, store, two_classes
 
 __all__ = [
@@ -34,7 +37,7 @@ KINDS = ("libsvm", "csv", "npz", "sklearn")
 
 
 def parse_source(source: str) -> tuple[str, str]:
-    """Split ``KIND:WHAT``, or raise a ValueError that says which kinds there are."""
+    """Split ``KIND:WHAT``, or raise a ValueError that names the kinds."""
     kind, colon, what = source.partition(":")
     if kind not in KINDS or not colon or not what.strip():
         raise ValueError(f"source: given {source!r}, must be libsvm:NAME_OR_PATH, csv:PATH, npz:PATH or sklearn:NAME")
@@ -65,12 +68,12 @@ def read(
     folder : Path
         What relative paths are relative to: the problem file's folder.
     features : int, optional
-        Number of columns d. LIBSVM text does not say it, and the largest index may fall short of it.
+        Number of columns d. LIBSVM text does not state it, and the largest index may fall short of it.
     label : str or int, optional
         CSV only: the label's column, by name or by number from 0. The last column by default.
     group : str or int, optional
-        CSV: a column, by name or by number, that is no feature but says to whom a row belongs; it may be text.
-        npz: the name of an array.
+        CSV: a column, by name or by number, that is no feature but names each row's client; it may be text. npz: the
+        name of an array.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def at_hand(source: str, folder: Path) -> str:
     Raises
     ------
     FileNotFoundError
-        If it is not there; the message says whether a solve would download it.
+        If it is not there; the message states whether a solve would download it.
     ValueError
         If a known set's file is not that set.
     """

@@ -118,13 +118,13 @@ def _dirichlet(beta: float, labels: Array, count: int, rng: np.random.Generator)
             # The class's rows in a drawn order: the first ends[0] go to client 0, those up to ends[1] to client 1, …
             shuffled = rng.permutation(np.flatnonzero(classes == label))
             owner[shuffled] = np.repeat(np.arange(count), np.diff(ends, prepend=0))
-        held = np.bincount(owner, minlength=count)
-        if held.all():
+        counts = np.bincount(owner, minlength=count)
+        if counts.all():
             break
-    for poor in np.flatnonzero(held == 0):
-        rich = int(held.argmax())
+    for poor in np.flatnonzero(counts == 0):
+        rich = int(counts.argmax())
         owner[np.flatnonzero(owner == rich)[-1]] = poor
-        held[rich] -= 1
-        held[poor] += 1
+        counts[rich] -= 1
+        counts[poor] += 1
     order = np.argsort(owner, kind="stable").astype(np.int64)
-    return np.split(order, np.cumsum(held)[:-1])
+    return np.split(order, np.cumsum(counts)[:-1])

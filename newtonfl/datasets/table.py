@@ -26,7 +26,7 @@ class Table:
     source : str
         What the user wrote.
     groups : (N,) int64 ndarray or None
-        Codes 0, 1, … of the group column's distinct values in sorted order, where one was asked for.
+        Codes 0, 1, … of the group column's distinct values in sorted order, where one was named.
     """
 
     rows: Array

@@ -1,4 +1,4 @@
-"""Labels and client ids: numbers or strings, which have an order and can be sent to another rank."""
+"""Labels and client ids: numbers or strings, which have an order and can be sent to another rank; words of a file."""
 
 from __future__ import annotations
 
@@ -56,3 +56,11 @@ def numbered(labels: Array, classes: Sequence[Any]) -> Array:
     """Each label's number among the sorted `classes`, as float64."""
     distinct, inverse = np.unique(labels, return_inverse=True)
     return np.array([classes.index(value) for value in distinct.tolist()], np.float64)[inverse]
+
+
+def is_number(word: str) -> bool:
+    """Whether `word` is a finite number (Python, but no file format, takes 1_0 for ten)."""
+    try:
+        return bool(np.isfinite(float(word))) and "_" not in word
+    except ValueError:
+        return False

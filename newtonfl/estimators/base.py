@@ -207,7 +207,7 @@ class Federated(BaseEstimator, ABC):
         return result
 
     def _initial(self, *shape: int) -> Array | None:
-        """The last fit's coefficients, each row with its intercept, where they are asked for and fit in."""
+        """The last fit's coefficients, each row with its intercept; None without `warm_start` or in another shape."""
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         rows = np.atleast_2d(self.coef_)

@@ -62,7 +62,7 @@ class Comparison:
             Of several lines: a block an accuracy, a line a method, and last how near each came and why it ended.
         """
         ends = {label: _end(result, self.accuracies[-1]) for label, result in self.results.items()}
-        return costs.text(self.histories, self.measure, self.accuracies, ends, _network(network))
+        return costs.report(self.histories, self.measure, self.accuracies, ends, _network(network))
 
     def rows(self, network: Network | str | None = None) -> list[dict[str, Any]]:
         """The same as numbers, a `network` among them: a dict a method and accuracy, None where not reached."""

@@ -46,9 +46,9 @@ def csr_product(matrix: Any, vector: Array) -> Array:
         return matrix @ vector
     cp, rows = cupy(), matrix.shape[0]
     sums = cp.empty(rows)
-    given = (matrix.data, matrix.indices, matrix.indptr, cp.ascontiguousarray(vector), sums)
+    arguments = (matrix.data, matrix.indices, matrix.indptr, cp.ascontiguousarray(vector), sums)
     if rows:
-        _compiled()((-(-rows // 8),), (256,), (np.int32(rows), *given))  # a warp a row, eight a block
+        _compiled()((-(-rows // 8),), (256,), (np.int32(rows), *arguments))  # a warp a row, eight a block
     return sums
 
 

@@ -19,21 +19,21 @@ from newtonfl.core.ragged import offsets_of, ranges
 SELECT = r"""
 // Magnitudes order as their IEEE bit patterns do. The k-th largest of a client's is found digit by digit of 8 bits from
 // the top; then what is above it, and the first of what equals it, is written in order. A block works on one piece:
-// places begin[b] up to end[b] of the values, all of client[b].
+// places lower[b] up to upper[b] of the values, all of client[b].
 typedef unsigned long long word;
 typedef long long place;
 #define MAGNITUDE(i) (bits[i] & 0x7fffffffffffffffULL)
 
 // counts[256 c + digit] += how many of a piece agree with prefix[c] in the digits before, and have this one next.
 extern "C" __global__ void count_digits(
-    const word* bits, const place* begin, const place* end, const int* client, const word* prefix, const int shift,
+    const word* bits, const place* lower, const place* upper, const int* client, const word* prefix, const int shift,
     unsigned* counts)
 {
     __shared__ unsigned here[256];
     const int c = client[blockIdx.x];
     for (int digit = threadIdx.x; digit < 256; digit += blockDim.x) here[digit] = 0;
     __syncthreads();
-    for (place i = begin[blockIdx.x] + threadIdx.x; i < end[blockIdx.x]; i += blockDim.x)
+    for (place i = lower[blockIdx.x] + threadIdx.x; i < upper[blockIdx.x]; i += blockDim.x)
         if (MAGNITUDE(i) >> shift >> 8 == prefix[c]) atomicAdd(&here[MAGNITUDE(i) >> shift & 255], 1u);
     __syncthreads();
     for (int digit = threadIdx.x; digit < 256; digit += blockDim.x)
@@ -60,12 +60,12 @@ extern "C" __global__ void choose_digit(unsigned* counts, word* prefix, word* le
 
 // How many of each piece are above the client's threshold, and how many equal it; zeros are neither.
 extern "C" __global__ void count_chosen(
-    const word* bits, const place* begin, const place* end, const int* client, const word* threshold, unsigned* above,
+    const word* bits, const place* lower, const place* upper, const int* client, const word* threshold, unsigned* above,
     unsigned* equal)
 {
     const word t = threshold[client[blockIdx.x]];
     unsigned a = 0, e = 0;
-    for (place i = begin[blockIdx.x] + threadIdx.x; i < end[blockIdx.x]; i += blockDim.x) {
+    for (place i = lower[blockIdx.x] + threadIdx.x; i < upper[blockIdx.x]; i += blockDim.x) {
         a += MAGNITUDE(i) > t;
         e += MAGNITUDE(i) == t && t > 0;
     }
@@ -76,15 +76,15 @@ extern "C" __global__ void count_chosen(
 // The places that are chosen, from its client's first place on, into chosen[at[b]] and what follows; room[b] of those
 // that equal the threshold are taken. Each thread looks at places that follow each other.
 extern "C" __global__ void write_chosen(
-    const word* bits, const place* begin, const place* end, const int* client, const word* threshold,
+    const word* bits, const place* lower, const place* upper, const int* client, const word* threshold,
     const place* first, const place* at, const place* room, place* chosen)
 {
     __shared__ unsigned above[256], equal[256];
     __shared__ place where[256], left[256];
     const word t = threshold[client[blockIdx.x]];
-    const place each = (end[blockIdx.x] - begin[blockIdx.x] + blockDim.x - 1) / blockDim.x;
-    const place from = begin[blockIdx.x] + each * threadIdx.x;
-    const place to = from + each < end[blockIdx.x] ? from + each : end[blockIdx.x];
+    const place per_thread = (upper[blockIdx.x] - lower[blockIdx.x] + blockDim.x - 1) / blockDim.x;
+    const place from = lower[blockIdx.x] + per_thread * threadIdx.x;
+    const place to = from + per_thread < upper[blockIdx.x] ? from + per_thread : upper[blockIdx.x];
     unsigned a = 0, e = 0;
     for (place i = from; i < to; ++i) {
         a += MAGNITUDE(i) > t;
@@ -132,11 +132,11 @@ def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
     list of numpy.ndarray of int64
         Positions in each client's own vector, increasing, on the host.
     """
-    each = np.broadcast_to(k, len(offsets) - 1)
+    counts = np.broadcast_to(k, len(offsets) - 1)
     if is_cupy(values):
-        return _largest_on_gpu(values, offsets, each)
+        return _largest_on_gpu(values, offsets, counts)
     host = to_host(values)
-    return [_largest(host[begin:end], int(count)) for (begin, end), count in zip(pairwise(offsets), each, strict=True)]
+    return [_largest(host[a:b], int(count)) for (a, b), count in zip(pairwise(offsets), counts, strict=True)]
 
 
 def _largest(vector: Array, k: int) -> Array:
@@ -164,15 +164,18 @@ def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
     offsets = np.asarray(offsets, np.int64)
     pieces = -(-np.diff(offsets) // _PIECE)
     client = np.repeat(np.arange(n, dtype=np.int32), pieces)
-    begin = offsets[client] + _PIECE * ranges(np.zeros(n, np.int64), pieces)
-    end = np.minimum(begin + _PIECE, offsets[client + 1])
+    lower = offsets[client] + _PIECE * ranges(np.zeros(n, np.int64), pieces)
+    upper = np.minimum(lower + _PIECE, offsets[client + 1])
     if not len(client):
         return [np.zeros(0, np.int64) for _ in range(n)]
 
     def call(name: str, blocks: int, *arguments: Any) -> None:
         _compiled().get_function(name)((blocks,), (_THREADS,), arguments)
 
-    table = (cp.ascontiguousarray(values).view(cp.uint64), *(to_device(each, values) for each in (begin, end, client)))
+    table = (
+        cp.ascontiguousarray(values).view(cp.uint64),
+        *(to_device(array, values) for array in (lower, upper, client)),
+    )
     counts, threshold = cp.zeros(256 * n, cp.uint32), cp.zeros(n, cp.uint64)
     left = to_device(np.asarray(k, np.uint64), values)
     for shift in range(56, -1, -8):
@@ -187,7 +190,7 @@ def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
     room = np.maximum(to_host(left).astype(np.int64)[client] - before, 0)
     at = offsets_of(above + np.minimum(equal, room))
     chosen = cp.empty(int(at[-1]), cp.int64)
-    places = (to_device(each, values) for each in (offsets[client], at[:-1], room))
+    places = (to_device(array, values) for array in (offsets[client], at[:-1], room))
     call("write_chosen", len(client), *table, threshold, *places, chosen)
     cuts = at[offsets_of(pieces)]
     return np.split(to_host(chosen), cuts[1:-1])

@@ -4,8 +4,10 @@ base, point
     ``Problem``, a finite sum over clients, and ``Point``, its values, gradients and Hessians at x, each computed once.
 functions
     Problems of Python functions.
-row_problem, glm, multinomial, rows
-    Problems of data rows: generalised linear models and multinomial regression over dense or sparse rows.
+row_problem, glm, multinomial
+    Problems of data rows: generalised linear models and multinomial regression.
+rows, sparse_rows, block_diagonal
+    The rows of all clients held here, dense or sparse, and the products that a problem needs of them.
 losses, regularisers
     φ with its first two derivatives; the penalties.
 smoothness

@@ -23,8 +23,22 @@ __all__ = ["Point", "Problem"]
 class Problem(ABC):
     """A finite sum f(x) = (1/n) Σ f_i(x) + ½ Σ_j ridge_j x_j², and the clients that this process holds.
 
-    The f_i are convex, but where the regulariser Σ_j ρ_j x_j²/(1 + x_j²) is asked for, which then stands in each of
-    them: in its values, gradients and smoothness constants. Such a problem has no Hessians to tell.
+    The f_i are convex, except with the regulariser Σ_j ρ_j x_j²/(1 + x_j²), which then stands in each of
+    them: in its values, gradients and smoothness constants. Such a problem has no Hessians.
+
+    Conventions:
+
+    - Shapes: n counts the clients of all processes, and "held here" those of this one. What is known of the clients at
+      a point has one row a client held here, in the order of :attr:`clients`: f_i (n,), ∇f_i (n, d), and ∇²f_i as
+      :class:`newtonfl.core.ragged.Blocks` of packed upper triangles of d(d + 1)/2 entries, row by row.
+    - Units: f has the unit of one row's loss, for it is a weighted mean over all rows; gradients are per unit of x.
+    - Weights: a row counts by its own weight, whichever client holds it. Clients have no weights: f is the plain
+      mean (1/n) Σ f_i, and a client of more rows has a larger f_i.
+    - Ridge: it belongs to the server, which adds ridge·x and diag(ridge) exactly, and stands in no f_i, no gradient, no
+      Hessian and no constant here, but after :meth:`with_local_ridge`. The non-convex regulariser is the clients'.
+    - Ownership: the caller owns the problem, and nothing writes its attributes. Arrays that a problem or a point
+      returns are its own: they are read, never written. Data live on the device of :attr:`like`, constants (the ridge,
+      L_i) on the host.
 
     Attributes
     ----------
@@ -35,7 +49,7 @@ class Problem(ABC):
     clients : numpy.ndarray of int64
         The clients held here, increasing.
     ridge : numpy.ndarray, shape (d,)
-        The quadratic that everyone knows: added exactly by the server, never sent. Zero where x_j is not penalised.
+        The quadratic that the server adds exactly; it is never sent. Zero where x_j is not penalised.
     local_ridge : array or None
         That quadratic where it stands in every client's function instead (:meth:`with_local_ridge`).
     nonconvex : float
@@ -52,7 +66,7 @@ class Problem(ABC):
     f_star : float or None
         The optimal value where it is known.
     title : str
-        One line for people.
+        What is minimised, in one line.
 
     Raises
     ------
@@ -96,7 +110,7 @@ class Problem(ABC):
         self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
         self.transport, self.f_star = transport, None if f_star is None else float(f_star)
         self.title = objective
-        # One array, shared with the views of some clients: what they compute counts here.
+        # One array, shared with the problems of some of the clients: what they compute counts here.
         self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
         self._points: dict[tuple[Any, ...], Point] = {}
         self._prepared: dict[Any, Any] = {}
@@ -131,7 +145,7 @@ class Problem(ABC):
         Returns
         -------
         Problem
-            A view, with points of its own.
+            Of the same data, with points of its own.
         """
         chosen = np.asarray(chosen, dtype=np.int64)
         if np.array_equal(chosen, np.arange(len(self.clients))):
@@ -221,7 +235,7 @@ class Problem(ABC):
         Raises
         ------
         ValueError
-            Where the problem has no sparse rows to tell.
+            Where the problem has no sparse rows.
         """
         raise ValueError("basis=support needs sparse rows, and this problem has none: use basis=symmetric")
 
@@ -233,8 +247,8 @@ class Problem(ABC):
         ValueError
             Where the problem states no such bound.
         """
-        told = self._curvature_product(v)
-        return told if self.regulariser is None else told + self.regulariser.bound_product(v)
+        product = self._curvature_product(v)
+        return product if self.regulariser is None else product + self.regulariser.bound_product(v)
 
     def _curvature_product(self, v: Array) -> Array:
         raise ValueError(f"no smoothness constant L is known for {self.objective}: give stepsize=NUMBER")
@@ -281,7 +295,7 @@ class Problem(ABC):
         Raises
         ------
         ValueError
-            Where the problem has no rows to tell.
+            Where the problem has no rows.
         """
         raise ValueError("basis=data needs data rows, and this problem has none: use basis=symmetric")
 

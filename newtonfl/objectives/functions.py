@@ -41,7 +41,7 @@ class FromFunctions(Problem):
     nonconvex : float, or array of shape (d,)
         ρ, or ρ_j, of the regulariser Σ ρ_j x_j²/(1 + x_j²) that is added to every f_i, and to the constants given here.
     objective : str
-        The formula, for people.
+        The formula, which messages and results show.
     transport : Transport or None
         As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
     f_star : float or None
@@ -78,9 +78,9 @@ class FromFunctions(Problem):
         transport: Transport | None = None,
         f_star: float | None = None,
     ) -> None:
-        held = None if transport is None else transport.share(n_clients)
+        clients = None if transport is None else transport.share(n_clients)
         ridge = np.full(dim, float(l2))
-        super().__init__(n_clients, dim, ridge, objective, np.zeros(0), held, transport, f_star, nonconvex)
+        super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport, f_star, nonconvex)
         self.functions = value, gradient, hessian
         self.smoothness = smoothness
         self._hessian_lipschitz = _constants("hessian_lipschitz", hessian_lipschitz, self.n_clients)
@@ -94,8 +94,8 @@ class FromFunctions(Problem):
     def _client_smoothness(self) -> Array:
         if self._given_smoothness is None:
             aside = " (its smoothness bounds the mean of the clients alone)" if self.smoothness is not None else ""
-            told = f"{self._no_smoothness()}: give FromFunctions its argument client_smoothness{aside}"
-            raise ValueError(f"{told}, or give stepsize=NUMBER")
+            remedy = f"give FromFunctions its argument client_smoothness{aside}, or give stepsize=NUMBER"
+            raise ValueError(f"{self._no_smoothness()}: {remedy}")
         return self._given_smoothness[self.clients]
 
     @property
@@ -111,13 +111,14 @@ class FromFunctions(Problem):
     def call(self, which: int, x: Array, shape: tuple[int, ...]) -> list[Array]:
         """Function `which` of the three at `x` for every client held here; ValueError where an answer has not `shape`.
 
-        ValueError also where a Hessian is not symmetric; what a function raises itself tells the client too.
+        ValueError also where a Hessian is not symmetric. What a function raises itself gets a note that names the
+        client.
         """
         answers = []
         for i, client in enumerate(self.clients):
             try:
                 point = (x if x.ndim == 1 else x[i]).view()
-                point.flags.writeable = False  # all clients are handed the same x
+                point.flags.writeable = False  # all clients get the same x
                 # A copy: the function may use its array again for the next client.
                 answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
             except BaseException as error:
@@ -132,13 +133,13 @@ class FromFunctions(Problem):
         return answers
 
 
-def _constants(name: str, given: Array | float | None, n_clients: int) -> Array | None:
-    if given is None:
+def _constants(name: str, value: Array | float | None, n_clients: int) -> Array | None:
+    if value is None:
         return None
-    constants = np.asarray(given, dtype=np.float64)
+    constants = np.asarray(value, dtype=np.float64)
     if constants.shape not in ((), (n_clients,)) or not (np.isfinite(constants).all() and (constants >= 0).all()):
         raise ValueError(
-            f"{name}: given {given}, must be one number, or one for each of the {n_clients} clients, "
+            f"{name}: given {value}, must be one number, or one for each of the {n_clients} clients, "
             "finite and at least 0"
         )
     return np.broadcast_to(constants, (n_clients,))

@@ -14,7 +14,8 @@ from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
-from newtonfl.objectives.rows import SparseRows, weighted_grams
+from newtonfl.objectives.rows import weighted_grams
+from newtonfl.objectives.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     from newtonfl.core.random import Key

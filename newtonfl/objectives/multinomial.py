@@ -99,9 +99,9 @@ class _MultinomialPoint(Point):
     def scores(self, margins: Sequence[Array]) -> list[Array]:
         """t_j less its largest entry, K vectors of shape (N,)."""
         xp = namespace(margins[0])
-        told = [_mix(row, margins) for row in self.problem.contrasts]
-        top = reduce(xp.maximum, told)
-        return [t - top for t in told]
+        scores = [_mix(row, margins) for row in self.problem.contrasts]
+        top = reduce(xp.maximum, scores)
+        return [t - top for t in scores]
 
     @cached_property
     def probabilities(self) -> list[Array]:
@@ -109,7 +109,7 @@ class _MultinomialPoint(Point):
         xp = namespace(self.problem.labels)
         likelihoods = [xp.exp(t) for t in self.scores(self.margins)]
         total = _sum(likelihoods)
-        return [each / total for each in likelihoods]
+        return [likelihood / total for likelihood in likelihoods]
 
     def _is(self, k: int) -> Array:
         labels = self.problem.labels
@@ -119,8 +119,8 @@ class _MultinomialPoint(Point):
     def slopes(self) -> list[Array]:
         """w_j (Qᵀ(p_j - e_{y_j})), K - 1 vectors of shape (N,)."""
         p = self.problem
-        apart = [each - self._is(k) for k, each in enumerate(self.probabilities)]
-        return [p.row_weights * _mix(column, apart) for column in p.contrasts.T]
+        residuals = [p_k - self._is(k) for k, p_k in enumerate(self.probabilities)]
+        return [p.row_weights * _mix(column, residuals) for column in p.contrasts.T]
 
     def _value(self) -> Array:
         return self._value_of(self.margins)
@@ -134,8 +134,8 @@ class _MultinomialPoint(Point):
 
     def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
         along = [self.problem.rows.margins(column) for column in self.problem.columns(direction)]
-        moved = [[t + step * a for t, a in zip(self.margins, along, strict=True)] for step in steps]
-        return [self._value_of(margins) for margins in moved]
+        trials = [[t + step * a for t, a in zip(self.margins, along, strict=True)] for step in steps]
+        return [self._value_of(margins) for margins in trials]
 
     def _gradient(self) -> Array:
         return self.problem.combined(self.slopes)

@@ -35,7 +35,7 @@ class Owner(Protocol):
 
 
 class Point(ABC):
-    """What this process's clients know at x. Each part is computed once, when it is first asked for.
+    """What this process's clients know at x. Each part is computed once, at its first use.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ class Point(ABC):
 
         `direction` has shape (d,), or (n, d) with one for each client.
         """
-        told = self._value_along(direction, steps)
-        whole = [self._whole_value(value, self.x + step * direction) for value, step in zip(told, steps, strict=True)]
+        values = self._value_along(direction, steps)
+        whole = [self._whole_value(value, self.x + step * direction) for value, step in zip(values, steps, strict=True)]
         return namespace(self.x).stack(whole, axis=1)
 
     @cached_property
@@ -79,7 +79,7 @@ class Point(ABC):
         """An unbiased estimate of every ∇f_i(x) from `batch` of client i's rows, shape (n, d).
 
         (m_i/batch) Σ w_j φ′(a_jᵀx, y_j) a_j over rows drawn uniformly without replacement; what is added to every
-        function is added exactly. A client of at most `batch` rows tells :attr:`gradient`, in the same bits.
+        function is added exactly. A client of at most `batch` rows gives :attr:`gradient`, in the same bits.
 
         Parameters
         ----------

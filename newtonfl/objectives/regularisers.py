@@ -11,8 +11,8 @@ from newtonfl.core.backend import Array, namespace, to_device
 
 def formula(rho: float | str) -> str:
     """The regulariser as text, for :attr:`Problem.objective`."""
-    told = rho if isinstance(rho, str) else f"{rho:g}"
-    return f"{told} Σ x_j²/(1 + x_j²)"
+    factor = rho if isinstance(rho, str) else f"{rho:g}"
+    return f"{factor} Σ x_j²/(1 + x_j²)"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class NonConvex:
         return x * shrink, shrink
 
 
-def regulariser(given: Array | float, dim: int, like: Array) -> NonConvex | None:
+def regulariser(nonconvex: Array | float, dim: int, like: Array) -> NonConvex | None:
     """The regulariser with ρ_j from one number or one a coordinate; None where all are zero.
 
     Raises
@@ -62,10 +62,12 @@ def regulariser(given: Array | float, dim: int, like: Array) -> NonConvex | None
     ValueError
         If a number is negative or not finite, or the shape is another.
     """
-    rho = np.asarray(given, dtype=np.float64)
+    rho = np.asarray(nonconvex, dtype=np.float64)
     if rho.shape not in ((), (dim,)):
         raise ValueError(f"nonconvex: given shape {rho.shape}, must be one number, or {dim}, one a coordinate")
     if not (np.isfinite(rho).all() and (rho >= 0).all()):
-        raise ValueError(f"nonconvex: given {given}, must be a finite number of at least 0")
-    each = np.array(np.broadcast_to(rho, (dim,)))
-    return NonConvex(to_device(each, like), float(each.max())) if each.any() else None
+        raise ValueError(f"nonconvex: given {nonconvex}, must be a finite number of at least 0")
+    per_coordinate = np.array(np.broadcast_to(rho, (dim,)))
+    if not per_coordinate.any():
+        return None
+    return NonConvex(to_device(per_coordinate, like), float(per_coordinate.max()))

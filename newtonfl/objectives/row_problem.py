@@ -12,8 +12,9 @@ import scipy
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.objectives.base import Problem
-from newtonfl.objectives.rows import DenseRows, Rows, SparseRows
+from newtonfl.objectives.rows import DenseRows, Rows
 from newtonfl.objectives.smoothness import largest_eigenvalues
+from newtonfl.objectives.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     from newtonfl.core.random import Key
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class RowProblem(Problem):
     """f(x) = (1/Σw) Σ_j w_j φ_j(x) + ½ Σ ridge_j x_j², where φ_j depends on x through row a_j and label y_j.
 
-    Every row weighs as its weight says, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
+    Every row counts by its weight, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
     and equal weights that is the papers' f_i, the mean over the client's own rows.
 
     Parameters
@@ -66,8 +67,8 @@ class RowProblem(Problem):
         self._host, self._held = (rows, labels, weights), slice(None)
         self.total_weight = total_weight
         self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
-        each = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
-        self.row_weights = to_device(each * (self.n_clients / total_weight), like)
+        per_row = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+        self.row_weights = to_device(per_row * (self.n_clients / total_weight), like)
         self.rows: Rows = (
             SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
@@ -94,7 +95,7 @@ class RowProblem(Problem):
     def columns(self, x: Array) -> Sequence[Array]:
         """x, shape (d,) or (n, d), cut into the vectors that meet the rows, each of shape (c,) or (n, c)."""
         c = self.rows.dim
-        return [x[..., start : start + c] for start in range(0, self.dim, c)]
+        return [x[..., first : first + c] for first in range(0, self.dim, c)]
 
     def combined(self, weights: Sequence[Array]) -> Array:
         """Σ_j w_j a_j over each client's rows for each of the vectors of :meth:`columns`, shape (n, d)."""
@@ -126,9 +127,9 @@ class RowProblem(Problem):
         """
         offsets = self.rows.offsets
         factors = np.ones(int(offsets[-1]))
-        for client, (begin, end) in zip(self.clients, pairwise(offsets), strict=True):
-            if end - begin > batch:
-                drawn = key.of(client).generator().choice(end - begin, batch, replace=False, shuffle=False)
-                factors[begin:end] = 0.0
-                factors[begin + drawn] = (end - begin) / batch
+        for client, (a, b) in zip(self.clients, pairwise(offsets), strict=True):
+            if b - a > batch:
+                drawn = key.of(client).generator().choice(b - a, batch, replace=False, shuffle=False)
+                factors[a:b] = 0.0
+                factors[a + drawn] = (b - a) / batch
         return to_device(factors, self.like)

@@ -6,14 +6,15 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
-from newtonfl.objectives.rows import Rows, SparseRows
+from newtonfl.objectives.rows import Rows
+from newtonfl.objectives.sparse_rows import SparseRows
 
 
 def largest_eigenvalues(rows: Rows, weights: Array) -> Array:
     """λ_max(Σ_j w_j a_j a_jᵀ) of each client's rows, shape (n,), on the host.
 
     From √W A Aᵀ √W or Aᵀ W A, whichever is smaller: both have the same largest eigenvalue. One client at a time and by
-    a direct method, so that the bits depend on nobody else, and no iteration stops below the true value.
+    a direct method, so that the bits depend on no other client, and no iteration stops below the true value.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ def largest_eigenvalues(rows: Rows, weights: Array) -> Array:
         w_j ≥ 0, on the host.
     """
     of_client = Blocks(np.sqrt(weights), rows.offsets)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite then, and whoever asks sees it
+    with np.errstate(over="ignore", invalid="ignore"):  # the constant is infinite then, which its reader checks
         return np.array([_largest(rows, i, root) for i, root in enumerate(of_client)], dtype=np.float64)
 
 

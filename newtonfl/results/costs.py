@@ -80,13 +80,13 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row a run and accuracy: label, accuracy and the fields of :class:`Cost`, all None where it was not reached."""
     names = [field.name for field in fields(Cost) if network or field.name != "network_seconds"]
-    told = []
+    table = []
     for label, history in histories.items():
         for accuracy in accuracies:
             cost = Cost.to(accuracy, history, measure, network)
             taken = dict.fromkeys(names) if cost is None else asdict(cost)
-            told.append({"method": label, "accuracy": accuracy, **{name: taken[name] for name in names}})
-    return told
+            table.append({"method": label, "accuracy": accuracy, **{name: taken[name] for name in names}})
+    return table
 
 
 def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
@@ -97,7 +97,7 @@ def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         out.writerows(table)
 
 
-def text(
+def report(
     histories: Mapping[str, History],
     measure: Measure,
     accuracies: Sequence[float],
@@ -106,7 +106,7 @@ def text(
 ) -> str:
     """The table to read: a block an accuracy, a line a run; – where an accuracy was not reached.
 
-    The last block says how near each run came, and by `ends` why it ended.
+    The last block states how near each run came and, from `ends`, why it ended.
     """
     width = max(map(len, histories))
     heads = ["rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds", *(["on network"] if network else [])]
@@ -131,8 +131,8 @@ def text(
 def _cells(cost: Cost | None, count: int) -> list[str]:
     if cost is None:
         return ["–"] * count
-    told = [
+    cells = [
         f"{cost.rounds:,}", f"{cost.bytes_up / 1024:,.1f}", f"{cost.bytes / 1024:,.1f}",
         f"{cost.formula_bits / 1000:,.1f}", f"{cost.hessians:,.1f}", f"{cost.seconds:.3f}",
     ]  # fmt: skip
-    return told if cost.network_seconds is None else [*told, f"{cost.network_seconds:,.2f}"]
+    return cells if cost.network_seconds is None else [*cells, f"{cost.network_seconds:,.2f}"]

@@ -24,14 +24,14 @@ def compared(
     return paths
 
 
-def redraw(given: Sequence[Path], out: Path | None = None, network: Network | None = None) -> list[Path]:
+def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | None = None) -> list[Path]:
     """Draw one run as gap.png and gap.svg, several as a comparison; returns the files.
 
     Where f* is not known in every history the gradient norm stands for the gap.
 
     Parameters
     ----------
-    given : sequence of Path
+    paths : sequence of Path
         Runs' folders, or a folder of such folders. Files are passed over where there are folders too.
     out : Path or None
         Where to write; None is the one run's folder, or the folder that holds all runs.
@@ -47,7 +47,7 @@ def redraw(given: Sequence[Path], out: Path | None = None, network: Network | No
     RuntimeError
         If matplotlib is not installed.
     """
-    runs = [Run.read(folder) for folder in _folders(given)]
+    runs = [Run.read(folder) for folder in _folders(paths)]
     known = all(record.gap is not None for run in runs for record in run.history)
     measure: Measure = "gap" if known else "gradient_norm"
     if len(runs) == 1:
@@ -56,19 +56,19 @@ def redraw(given: Sequence[Path], out: Path | None = None, network: Network | No
         return plots.save(plots.panels(run.history, measure, title, network), _made(out or run.path) / "gap")
     objectives = {run.result["objective"]: run for run in runs if run.result}
     if len(objectives) > 1:
-        told = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])
-        raise ValueError(f"plot: runs of different objectives cannot share a picture: {told}")
+        several = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])
+        raise ValueError(f"plot: runs of different objectives cannot share a picture: {several}")
     parents = {run.path.resolve().parent for run in runs}
     if out is None and len(parents) > 1:
-        raise ValueError("plot: the runs lie in different folders; say with --out DIR where the pictures go")
+        raise ValueError("plot: the runs lie in different folders; give --out DIR, where the pictures go")
     runs.sort(key=lambda run: (run.entry is None, run.entry))  # as they were compared
     title = next((run.title for run in runs if run.title), "")
     return compared(_labelled(runs), _made(out or runs[0].path.resolve().parent), measure, title, network)
 
 
-def _folders(given: Sequence[Path]) -> list[Path]:
-    """The runs' folders among what was given."""
-    folders = [path for path in given if path.is_dir()] or list(given)
+def _folders(paths: Sequence[Path]) -> list[Path]:
+    """The runs' folders among the `paths`."""
+    folders = [path for path in paths if path.is_dir()] or list(paths)
     found: list[Path] = []
     for folder in folders:
         inside = sorted(path.parent for path in folder.glob(f"*/{HISTORY}"))

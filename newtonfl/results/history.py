@@ -37,13 +37,13 @@ class Record:
     seconds : float
         Time spent in rounds.
     exchanges : int or None
-        Round trips between the server and clients, cumulative and without the join; None in a history of a version
+        Round trips between the server and clients, cumulative and without the set-up; None in a history of a version
         that did not count them.
     levels_up, levels_down : tuple of int, or None
         Where messages are of several levels (AdaCGD): how many of all the clients' messages so far, and of the
         server's, were of level 0 (nothing), 1, …
     setup_bytes_up, setup_bytes_down, setup_formula_bits_up, setup_formula_bits_down : float or None
-        The join; in round 0's record alone.
+        Of the set-up; in round 0's record alone.
     """
 
     round: int
@@ -88,9 +88,9 @@ class Record:
             or not all(_readable(name, value) for name, value in row.items())
         ):
             raise ValueError(f"not a line of a history: {line[:80]!r}")
-        told: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
-        told |= {name: tuple(told[name]) for name in _LEVELS if name in told}
-        return cls(**{"gap": None, **told})
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+        values |= {name: tuple(values[name]) for name in _LEVELS if name in values}
+        return cls(**{"gap": None, **values})
 
 
 _LEVELS = ("levels_up", "levels_down")
@@ -98,7 +98,7 @@ _LEVELS = ("levels_up", "levels_down")
 
 def _readable(name: str, value: object) -> bool:
     if name in _LEVELS:
-        return isinstance(value, list) and all(type(each) is int for each in value)
+        return isinstance(value, list) and all(type(count) is int for count in value)
     return value is None or isinstance(value, (int, float))
 
 

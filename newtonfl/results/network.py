@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +27,11 @@ class Network:
 
     Attributes
     ----------
-    rate : float
+    bandwidth : float
         Bits a second, the same up and down.
     round_trip : float
         Seconds from an announcement's leaving to a reply's coming in, beside the transmission: once an exchange, and
-        once for the join.
+        once for the set-up.
 
     Raises
     ------
@@ -41,59 +42,65 @@ class Network:
     --------
     >>> import newtonfl as nf
     >>> nf.Network.parse("10Mbps/50ms")
-    Network(rate=10000000.0, round_trip=0.05)
+    Network(bandwidth=10000000.0, round_trip=0.05)
     """
 
-    rate: float
+    bandwidth: float
     round_trip: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < math.inf:
-            raise ValueError(f"network: given a rate of {self.rate} bits a second, must be positive and finite")
+        if not 0 < self.bandwidth < math.inf:
+            raise ValueError(f"network: given a rate of {self.bandwidth} bits a second, must be positive and finite")
         if not 0 <= self.round_trip < math.inf:
             raise ValueError(f"network: given a round trip of {self.round_trip} s, must be finite and at least 0")
 
     @classmethod
-    def parse(cls, text: str) -> Network:
+    def parse(cls, spec: str) -> Network:
         """Read ``RATE/ROUNDTRIP``.
 
         Parameters
         ----------
-        text : str
+        spec : str
             A number with kbps, Mbps or Gbps, in bits a second, and one with us, ms or s: 10Mbps/50ms.
 
         Returns
         -------
         Network
-            The network that it says.
+            The network that it states.
 
         Raises
         ------
         ValueError
             If it has another form, or a rate that is not positive.
         """
-        found = _FORM.fullmatch(text.strip())
+        found = _FORM.fullmatch(spec.strip())
         try:
             if found is None:
                 raise ValueError
-            rate, trip = float(found["rate"]), float(found["trip"])
+            bandwidth, trip = float(found["rate"]), float(found["trip"])
         except ValueError:
             raise ValueError(
-                f"network: given {text!r}, must be RATE/ROUNDTRIP such as 10Mbps/50ms: kbps, Mbps or Gbps in bits a "
+                f"network: given {spec!r}, must be RATE/ROUNDTRIP such as 10Mbps/50ms: kbps, Mbps or Gbps in bits a "
                 "second of a client's link, us, ms or s for a round trip"
             ) from None
-        return cls(rate * _RATES[found["per"]], trip * _TIMES[found["unit"]])
+        return cls(bandwidth * _RATES[found["per"]], trip * _TIMES[found["unit"]])
+
+    def __getattr__(self, name: str) -> float:
+        if name == "rate":  # until the release after this one
+            warnings.warn("Network.rate is now Network.bandwidth", DeprecationWarning, stacklevel=2)
+            return self.bandwidth
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __str__(self) -> str:
-        rate, per = _in_units(self.rate, _RATES)
+        bandwidth, per = _in_units(self.bandwidth, _RATES)
         trip, unit = _in_units(self.round_trip, _TIMES)
-        return f"{rate:g} {per} a client, {trip:g} {unit} a round trip"
+        return f"{bandwidth:g} {per} a client, {trip:g} {unit} a round trip"
 
     def seconds(self, history: History) -> Array:
         """Seconds to the end of each record: measured, and what this network would add.
 
         With b the mean client's bytes both ways and the set-up's, and e the exchanges, that is
-        seconds + 8b/rate + (1 + e) round trips.
+        seconds + 8b/bandwidth + (1 + e) round trips.
 
         Parameters
         ----------
@@ -104,12 +111,12 @@ class Network:
         -------
         numpy.ndarray, shape (records,)
         """
-        told = [
+        measured = [
             (record.seconds, total, record.round if record.exchanges is None else record.exchanges)
             for record, total in zip(history, history.sent("bytes"), strict=True)
         ]
-        seconds, sent, exchanges = np.array(told, dtype=float).reshape(-1, 3).T
-        waited: Array = seconds + 8.0 * sent / self.rate + (1.0 + exchanges) * self.round_trip
+        seconds, sent, exchanges = np.array(measured, dtype=float).reshape(-1, 3).T
+        waited: Array = seconds + 8.0 * sent / self.bandwidth + (1.0 + exchanges) * self.round_trip
         return waited
 
 

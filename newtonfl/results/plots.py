@@ -126,16 +126,16 @@ def points(history: History, over: str, measure: Measure, network: Network | Non
         across = np.array([record.seconds for record in history], dtype=float)
     else:
         across = network.seconds(history)
-    told = [getattr(record, measure) for record in history]
-    heights = np.array([np.nan if value is None else value for value in told], dtype=float)
+    values = [getattr(record, measure) for record in history]
+    heights = np.array([np.nan if value is None else value for value in values], dtype=float)
     if measure == "gap":
         heights = np.where(np.isnan(heights), np.nan, np.maximum(heights, _FLOOR))
-    seen = np.isfinite(heights) & (heights > 0)
-    return np.stack([across[seen], heights[seen]])
+    drawn = np.isfinite(heights) & (heights > 0)
+    return np.stack([across[drawn], heights[drawn]])
 
 
 def across_title(over: str, network: Network | None = None) -> str:
-    """What the axis from left to right says."""
+    """The title of the axis from left to right."""
     if over == "seconds" and network is not None:
         return f"seconds, a paper estimate: measured, and {network}"
     return {
@@ -173,8 +173,9 @@ def _axes(axes: Axes, lines: Mapping[str, Array], over: str, measure: Measure, n
         raise ValueError(f"nothing to draw: no record has a finite {measure}")
     largest = max(float(line[0].max()) for line in drawn)
     axes.set_yscale("log")
-    low, start = min(float(line[1].min()) for line in drawn), max(float(line[1][0]) for line in drawn)
-    high = min(max(float(line[1].max()) for line in drawn), 1e4 * start)  # of a run that diverges the way up is enough
+    low, initial = min(float(line[1].min()) for line in drawn), max(float(line[1][0]) for line in drawn)
+    # Of a run that diverges the way up is enough.
+    high = min(max(float(line[1].max()) for line in drawn), 1e4 * initial)
     spare = (high / low) ** 0.04
     axes.set_ylim(low / (2.0 * spare**3), high * 2.0 * spare)  # below there is room for labels
     if over == "rounds":
@@ -224,7 +225,7 @@ def _direct_labels(figure: Figure, axes: Axes, lines: Mapping[str, Array], edge:
                     path_effects=[withStroke(linewidth=2.5, foreground="white")])
         for line, label in shown
     ]  # fmt: skip
-    boxes = [text.get_window_extent() for text in texts]
+    boxes = [label.get_window_extent() for label in texts]
     sizes = np.array([[box.width, box.height] for box in boxes])
     unit = 1.2 * _TEXT * figure.dpi / 72.0  # a line of text
     whole, frame = figure.bbox, axes.get_position()
@@ -239,13 +240,13 @@ def _direct_labels(figure: Figure, axes: Axes, lines: Mapping[str, Array], edge:
     drawn = [np.clip(axes.transData.transform(path), inside.p0, inside.p1) for path in paths]
     corners = np.array([path[-1] for path in drawn])
     at = place(corners, sizes, drawn, (inside.x0, inside.y0, edge * whole.width, inside.y1), unit)
-    for text, corner, size, end in zip(texts, at, sizes, corners, strict=True):
-        text.set_position(tuple(corner / whole.size))
-        text.set_verticalalignment("bottom")
+    for label, corner, size, end in zip(texts, at, sizes, corners, strict=True):
+        label.set_position(tuple(corner / whole.size))
+        label.set_verticalalignment("bottom")
         near = np.clip(end, corner, corner + size)
         if np.hypot(*(near - end)) > unit:
             from_end = np.stack([end, near]) / whole.size
-            figure.add_artist(Line2D(*from_end.T, color=text.get_color(), linewidth=0.6, zorder=4))
+            figure.add_artist(Line2D(*from_end.T, color=label.get_color(), linewidth=0.6, zorder=4))
 
 
 def _darker(colour: Any) -> Array:

@@ -41,11 +41,11 @@ class RunFolder:
         (path / RESULT).unlink(missing_ok=True)
         self._history = (path / HISTORY).open("w", encoding="utf-8")
 
-    def settings(self, text: str) -> None:
+    def write_run_file(self, toml: str) -> None:
         """Write run.toml."""
-        (self.path / "run.toml").write_text(text, encoding="utf-8")
+        (self.path / "run.toml").write_text(toml, encoding="utf-8")
 
-    def start(self, x0: Array) -> str:
+    def write_initial_point(self, x0: Array) -> str:
         """Write x0.npy; returns how run.toml shall name it."""
         np.save(self.path / "x0.npy", x0)
         return "x0.npy"
@@ -113,7 +113,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What was minimised, in words."""
+        """What was minimised: the problem's title, else its name."""
         return str(self.result.get("title") or self.result.get("problem", ""))
 
     @property
@@ -134,21 +134,21 @@ class Run:
 
     @property
     def _compared(self) -> dict[str, Any]:
-        told = self.result.get("comparison")
-        return told if isinstance(told, dict) else {}
+        comparison = self.result.get("comparison")
+        return comparison if isinstance(comparison, dict) else {}
 
 
 def _result(source: Path) -> dict[str, Any]:
     if not source.is_file():
         return {}
     try:
-        told = json.loads(source.read_text(encoding="utf-8"))
+        result = json.loads(source.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{source}: not the result of a run ({error})") from None
-    missing = {"method", "problem", "objective"} - set(told) if isinstance(told, dict) else {"a table of facts"}
+    missing = {"method", "problem", "objective"} - set(result) if isinstance(result, dict) else {"a table of values"}
     if missing:
         raise ValueError(f"{source}: not the result of a run (it lacks {', '.join(sorted(missing))})")
-    return dict(told)
+    return dict(result)
 
 
 def to_toml(document: dict[str, Any]) -> str:

@@ -100,7 +100,7 @@ class Loop:
         return Result(to_host(x), reason, self.history, self.session.ledger, self.method, self.detail, self.theory)
 
     def _record(self, round: int, x: Array, step: float) -> Reason | None:
-        """Measure x off the clock and off the ledger, write the record, and say whether to stop."""
+        """Measure x off the clock and off the ledger, write the record; returns why to stop, or None."""
         f, norm, hessians = self._measure(x)
         ledger = self.session.ledger
         up, down = ledger.up, ledger.down

@@ -47,9 +47,9 @@ class Result:
     method : Method
         With every setting made definite.
     detail : str
-        More about why it ended, where there is more to say.
+        More about why it ended, where more is known.
     theory : list of str
-        What theory says to the step size, with the constants that it was made of.
+        What theory says about the step size, with the constants that it was made of.
     """
 
     x: Array = field(repr=False)

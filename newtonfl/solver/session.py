@@ -153,7 +153,7 @@ class Session:
             self.transport.gather(self._handle(buffer))
 
     def _handle(self, buffer: bytes) -> bytes:
-        """This rank's answer to one call; a failure is an answer too, so that nobody waits for a rank that failed."""
+        """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""
         phase = "reading the call"
         try:
             arrays, values = unpack(buffer)

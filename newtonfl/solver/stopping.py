@@ -44,7 +44,7 @@ class StoppingRule:
         return Reason.STALLED if self._stalled(record, x) else None
 
     def _stalled(self, record: Record, x: Array) -> bool:
-        # Where f need not be convex its gradient may grow for long while f falls, as far as rounding lets one tell.
+        # Where f need not be convex its gradient may grow for long while f falls, as far as rounding shows.
         if record.gradient_norm < self.least_norm or record.f < self.least_f - slack(self.least_f):
             self.best_round = record.round
         self.least_norm, self.least_f = min(self.least_norm, record.gradient_norm), min(self.least_f, record.f)

@@ -181,12 +181,19 @@ def test_seconds_on_a_network():
     assert cost.network_seconds == pytest.approx(0.25 + 0.15 + 2) and cost.seconds == 0.25
 
 
+def test_the_old_name_of_a_networks_bandwidth_warns():
+    with pytest.warns(DeprecationWarning, match="Network.bandwidth"):
+        assert nf.Network(1e6).rate == 1e6
+    with pytest.raises(AttributeError, match="Network has no attribute 'speed'"):
+        _ = nf.Network(1e6).speed
+
+
 @pytest.mark.parametrize(
     ("text", "rate", "trip"), [("10Mbps/50ms", 1e7, 0.05), ("1.5Gbps/200us", 1.5e9, 2e-4), ("64kbps/0s", 64e3, 0)]
 )
 def test_a_network_in_words(text, rate, trip):
     network = nf.Network.parse(text)
-    assert (network.rate, network.round_trip) == pytest.approx((rate, trip))
+    assert (network.bandwidth, network.round_trip) == pytest.approx((rate, trip))
 
 
 @pytest.mark.parametrize(

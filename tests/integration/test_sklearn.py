@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 import newtonfl as nf
 from newtonfl.datasets.catalogue import catalogue
-from newtonfl.datasets.problem_file import read
+from newtonfl.datasets.problem_reader import read
 
 LOGISTIC = [name for name, path in catalogue().items() if path.suffix == ".toml"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import newtonfl as nf
-from newtonfl.datasets import catalogue, problem_file
+from newtonfl.datasets import catalogue, problem_reader
 
 
 def test_every_problem_of_the_catalogue_is_sound():
@@ -17,7 +17,7 @@ def test_every_problem_of_the_catalogue_is_sound():
     assert set(names.split()) <= known.keys()
     assert {"quadratic", "synthetic", "log_sum_exp"} <= catalogue.catalogue().keys()
     for name, path in known.items():
-        file = problem_file.read(path)
+        file = problem_reader.read(path)
         assert file.title and file.where == str(path), name
 
 

@@ -9,7 +9,7 @@ from cases import DIM, dense_glm, functions_problem, glm, sparse_glm
 
 import newtonfl as nf
 from newtonfl.core.backend import to_device, to_host
-from newtonfl.datasets import problem_file
+from newtonfl.datasets import problem_reader
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.functions import FromFunctions
 from newtonfl.objectives.regularisers import regulariser
@@ -230,7 +230,7 @@ def test_a_file_states_it(stated):
 )
 def test_a_files_mistake_is_told(given, told):
     with pytest.raises(ValueError, match=rf"here: \[objective\] nonconvex: given .*{told}"):
-        problem_file.parse(FILE.replace("nonconvex = 0.25", f"nonconvex = {given}"), "here")
+        problem_reader.parse(FILE.replace("nonconvex = 0.25", f"nonconvex = {given}"), "here")
 
 
 def test_a_python_problem_takes_it_or_says_so():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newtonfl.datasets import problem_file
+from newtonfl.datasets import problem_reader
 
 GOOD = """
 title = "Digits"
@@ -28,12 +28,12 @@ lazy = true
 
 def mistakes(text: str) -> list[str]:
     with pytest.raises(ValueError) as caught:
-        problem_file.parse(text, "here.toml")
+        problem_reader.parse(text, "here.toml")
     return str(caught.value).splitlines()
 
 
 def test_a_good_file():
-    file = problem_file.parse(GOOD, "here.toml")
+    file = problem_reader.parse(GOOD, "here.toml")
     assert file.title == "Digits" and file.where == "here.toml"
     assert file.data.classes == (3, 8) and file.objective.l2 == 1e-3 and file.objective.huber_delta == 1.35
     assert file.clients.count == 10 and file.clients.seed == 0
@@ -125,9 +125,9 @@ def test_single_mistakes(change, fault):
 def test_reading_a_file(tmp_path):
     path = tmp_path / "p.toml"
     with pytest.raises(FileNotFoundError, match=r"p.toml"):
-        problem_file.read(path)
+        problem_reader.read(path)
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
-    assert problem_file.read(path).where == str(path)
+    assert problem_reader.read(path).where == str(path)
     path.write_bytes(b'title = "\xff"')
     with pytest.raises(ValueError, match=r"p.toml: not UTF-8"):
-        problem_file.read(path)
+        problem_reader.read(path)

@@ -14,7 +14,8 @@ from newtonfl.datasets import partition
 from newtonfl.datasets.agreement import Agreement, agree
 from newtonfl.datasets.catalogue import find
 from newtonfl.datasets.fetch import VARIABLE
-from newtonfl.datasets.problem_file import ProblemFile, parse, read
+from newtonfl.datasets.problem_file import ProblemFile
+from newtonfl.datasets.problem_reader import parse, read
 
 DIGITS = """
 title = "Digits"

@@ -202,7 +202,7 @@ NUMBER = np.ones(1).tobytes()
         (sealed([], kind=3), "kind 3 with 0 sections"),
         (sealed([], count=1), "1 sections in 0 bytes"),
         (sealed([(1, 1, 0, NUMBER)], count=2), "2 sections in 20 bytes"),
-        (sealed([(1, 1, 0, NUMBER), (1, 1, 0, NUMBER)]), "two sections tell of gradient"),
+        (sealed([(1, 1, 0, NUMBER), (1, 1, 0, NUMBER)]), "two sections are named gradient"),
         (sealed([(1, 10, 0, NUMBER)]), "section 0 is part 1, form 10"),
         (sealed([(1, 1, 0, NUMBER), (2, 255, 0, b"")]), "section 1 is part 2, form 255"),
         (sealed([(len(PARTS), 1, 0, NUMBER)]), f"section 0 is part {len(PARTS)}"),
@@ -294,14 +294,14 @@ def test_envelopes_of_another_length_are_refused():
 @pytest.mark.parametrize(
     "head",
     [
-        b"", b"no JSON", b'{"facts": {}}', b"[]", b"3",
+        b"", b"no JSON", b'{"values": {}}', b"[]", b"3",
         {"x": ["<f8", [-1]]}, {"x": ["<f8", [2**32, 2**32]]}, {"x": ["|O", [1]]}, {"x": ["nonsense", [1]]},
         {"x": ["<f8"]}, {"x": ["<f8", [9]]}, {"x": ["<f8", ["a"]]}, {"x": 3},
     ],
 )  # fmt: skip
 def test_envelopes_with_a_false_head_are_refused(head):
     """Nothing but a WireError comes out of what nobody packed; objects are never made."""
-    text = head if isinstance(head, bytes) else json.dumps({"arrays": head, "facts": {}}).encode()
+    text = head if isinstance(head, bytes) else json.dumps({"arrays": head, "values": {}}).encode()
     with pytest.raises(WireError, match="envelope"):
         unpack(struct.pack("<Q", len(text)) + text + b"\0" * 8)
 

@@ -13,7 +13,7 @@ from newtonfl.core.backend import Array
 
 @dataclass(frozen=True)
 class Choice(Message):
-    """A message of one of several levels, and which (AdaCGD, arXiv 2211.00188): 0 is saying nothing.
+    """A message of one of several levels, and its level (AdaCGD, arXiv 2211.00188), where 0 means that nothing is sent.
 
     The level costs two bytes. Formula bits and precision are those of the message.
 
@@ -22,7 +22,7 @@ class Choice(Message):
     level : int
         From 0 to 65535.
     message : Message
-        What is said on it.
+        What is sent at that level.
     """
 
     form = 9

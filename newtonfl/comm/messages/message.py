@@ -19,14 +19,14 @@ _NESTED = struct.Struct("<BBQ")
 
 @dataclass(frozen=True)
 class Message(ABC):
-    """What one client or the server says about one vector or symmetric matrix. All arrays are NumPy's.
+    """What one client or the server sends about one vector or symmetric matrix. All arrays are NumPy's.
 
     Attributes
     ----------
     precision : {"float64", "float32", "natural"}
         How its numbers stand on the wire. They are held as they will arrive.
     formula_bits : int
-        The papers' count: 32 bits a number, unless its maker says otherwise (index bits, signs and l_i do not count).
+        The papers' count: 32 bits a number, unless its maker gives another (index bits, signs and l_i do not count).
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Message(ABC):
         size : int
             How many coordinates the vector has.
         precision : {"float64", "float32", "natural"}
-            Of its numbers, as the section table says.
+            Of its numbers, as the section table has it.
 
         Returns
         -------
@@ -102,7 +102,7 @@ class MatrixMessage(Message):
 
     @abstractmethod
     def matrix(self) -> Array:
-        """The matrix that it tells of.
+        """The matrix itself.
 
         Returns
         -------

@@ -20,7 +20,8 @@ from newtonfl.mechanisms import Mechanism, Memory
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.point import Owner
-from newtonfl.objectives.rows import DenseRows, SparseRows
+from newtonfl.objectives.rows import DenseRows
+from newtonfl.objectives.sparse_rows import SparseRows
 
 
 @dataclass
