@@ -2,6 +2,9 @@
 
 round
     The round that most of them are settings of.
+typed
+    ``@method(name)`` makes a method of a plain function with typed settings; settings has what many of them share,
+    docstring fills their docstrings up with it, spec reads their text forms.
 second_order
     FedNL, Newton-3PC, Basis Learn, Newton-Learn and their kin: typed functions that set the round.
 first_order
@@ -33,6 +36,7 @@ from newtonfl.methods.first_order.ef21 import (
 from newtonfl.methods.first_order.gd import accelerated_gd, gd
 from newtonfl.methods.first_order.m_fac import m_fac
 from newtonfl.methods.first_order.marina import marina, pp_marina
+from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.first_order.three_point import clag, lag, v1, v2, v3, v4, v5
 from newtonfl.methods.round import Descent
 from newtonfl.methods.second_order.basis_learn import bl1, bl2
@@ -46,18 +50,20 @@ from newtonfl.methods.second_order.newton_3pc import (
     newton_3pc_ls,
 )
 from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, nl2
+from newtonfl.methods.second_order.settings import SecondOrder
 from newtonfl.methods.standalone.adiana import adiana
 from newtonfl.methods.standalone.bl3 import bl3
 from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
+from newtonfl.methods.typed import method
 
 __all__ = [
-    "All", "Announcement", "Descent", "Exchange", "Independent", "Method", "Participation", "ProblemConstants",
-    "Replies", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana", "artemis", "bl1", "bl2", "bl3", "clag",
-    "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd",
-    "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
-    "fib_ios", "gd", "giant", "lag", "m_fac", "marina", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
-    "newton_3pc_cr", "newton_3pc_ls", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4",
-    "v5",
+    "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Method", "Participation",
+    "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana",
+    "artemis", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
+    "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
+    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "lag", "m_fac", "marina", "method",
+    "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_star",
+    "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip

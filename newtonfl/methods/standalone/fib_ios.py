@@ -16,11 +16,13 @@ from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods.standalone.exact import for_each, heard, mean, told, whole, within
+from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
 _SHORTEST = 1e-6  # the line search gives up below this step
 
 
+@method("fib-ios")
 def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> FibIOS:
     """Fib-IOS: Newton's method on Hessians whose eigenvectors arrive a few a round (SHED, arXiv 2202.05800).
 
@@ -43,18 +45,10 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
     ----------
     eigenvectors : int
         q', how many pairs each client tells a round.
-    alpha, beta : float
-        Between 0 and 1: the line search's least share of the predicted fall, and its shortening.
-
-    Returns
-    -------
-    Method
-        With these settings.
-
-    Raises
-    ------
-    ValueError
-        If a setting is not allowed.
+    alpha : float
+        α of the line search, between 0 and 1: the share of the predicted fall that a step must reach.
+    beta : float
+        β of the line search, between 0 and 1: a trial step is β times the one before.
     """
     return FibIOS(whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0))
 
