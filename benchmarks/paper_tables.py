@@ -23,7 +23,7 @@ from first_order_tables import PRINTED
 from scipy.sparse import csr_array
 
 import newtonfl as nf
-from newtonfl.mechanisms import CBAG, CLAG, ThreePCv1, ThreePCv2, ThreePCv4, ThreePCv5, lag
+from newtonfl.mechanisms import CBAG, CLAG, LAG, ThreePCv1, ThreePCv2, ThreePCv4, ThreePCv5
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
@@ -253,7 +253,7 @@ def mechanisms() -> Iterator[Cell]:
         ("CLAG Top-d", partial(CLAG, zeta=2.0), 299_137),
         ("3PCv4 Top-61, Top-62", lambda c: ThreePCv4(nf.TopK(62), nf.TopK(61)), 297_961),
         ("3PCv2 Top-108, Rand-15", lambda c: ThreePCv2(nf.TopK(108), nf.RandK(15)), 322_796),
-        ("LAG", lambda c: lag(2.0), 2_016_935),
+        ("LAG", lambda c: LAG(2.0), 2_016_935),
         ("3PCv5 Top-d, p=1/d", partial(ThreePCv5, p=1 / d), 2_444_251),
         ("3PCv1 Top-d", ThreePCv1, 3_969_090),
     ]

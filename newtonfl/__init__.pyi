@@ -47,10 +47,12 @@ from .estimators import (
 )
 from .experiments.compare import Comparison, compare
 from .mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
     EFBV,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Diana,
@@ -61,8 +63,6 @@ from .mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 from .methods import (
     All,
@@ -130,6 +130,7 @@ __all__ = [
     "AdaptiveTopK",
     "All",
     "BiasedRounding",
+    "BAG",
     "CBAG",
     "CLAG",
     "Choice",
@@ -155,6 +156,7 @@ __all__ = [
     "Independent",
     "Indices",
     "Key",
+    "LAG",
     "Levels",
     "Loss",
     "LowRank",
@@ -201,7 +203,6 @@ __all__ = [
     "adiana",
     "alpha_from_C",
     "artemis",
-    "bag",
     "bl1",
     "bl2",
     "bl3",
@@ -231,7 +232,6 @@ __all__ = [
     "gd",
     "from_arrays",
     "giant",
-    "lag",
     "load",
     "m_fac",
     "marina",

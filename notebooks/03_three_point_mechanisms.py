@@ -70,7 +70,7 @@ assert list(nf.Threshold(0.5).compress(v, key).indices) == [1, 3, 4]
 
 # %%
 top2 = nf.TopK(2)
-made = {"EF21": nf.EF21(top2), "LAG": nf.lag(2.0), "CLAG": nf.CLAG(top2, zeta=2.0), "CBAG": nf.CBAG(top2, p=0.5)}
+made = {"EF21": nf.EF21(top2), "LAG": nf.LAG(2.0), "CLAG": nf.CLAG(top2, zeta=2.0), "CBAG": nf.CBAG(top2, p=0.5)}
 for name, mechanism in made.items():
     check_mechanism(mechanism)
     print(f"{name} keeps its promise: for six numbers with A = %.3f and B = %.3f" % mechanism.constants(6))

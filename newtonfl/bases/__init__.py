@@ -8,7 +8,7 @@ basis
 symmetric, support, data, psd
     All entries; each client's sparse support; the span of a client's rows (BL1, BL2); positive semidefinite ones (BL3).
 
-May be imported by: mechanisms, components, methods, registry, checks.
+May be imported by: mechanisms, components, methods, checks.
 """
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates

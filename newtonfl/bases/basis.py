@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -20,18 +20,13 @@ from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at
 from newtonfl.objectives.base import Point, Problem
+from newtonfl.registry import Part
 
 
-class Basis(ABC):
-    """Names coordinates for the clients' Hessians. Subclasses are frozen dataclasses of settings.
+class Basis(Part, ABC):
+    """Names coordinates for the clients' Hessians. Subclasses are frozen dataclasses of settings."""
 
-    Attributes
-    ----------
-    name : str
-        As the command line writes it.
-    """
-
-    name: ClassVar[str]
+    kind = "basis"
 
     @abstractmethod
     def of(self, problem: Problem) -> TriangleCoordinates:
@@ -118,8 +113,7 @@ class TriangleCoordinates(Coordinates):
     def check(self, compressor: Compressor) -> None:
         if compressor.acts_on == "symmetric" and self.supports is not None:
             raise ValueError(
-                f"{compressor.text} compresses whole matrices, and basis=support holds chosen entries: "
-                "use basis=symmetric"
+                f"{compressor} compresses whole matrices, and basis=support holds chosen entries: use basis=symmetric"
             )
 
     def _take(self, chosen: Array) -> Self:

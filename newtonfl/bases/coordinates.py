@@ -39,11 +39,11 @@ class Coordinates:
     def check(self, compressor: Compressor) -> None:
         """Refuse a `compressor` that these coordinates cannot serve, with a ValueError that says why."""
         if compressor.acts_on == "symmetric":
-            raise ValueError(f"{compressor.text} compresses matrices, and these are vectors")
+            raise ValueError(f"{compressor} compresses matrices, and these are vectors")
         most = int(self.sizes.max(initial=0))
         k = getattr(getattr(compressor, "compressor", compressor), "k", 0)
         if isinstance(k, int) and k > most > 0:
-            raise ValueError(f"{compressor.text}: given K = {k}, must be at most {most}: the coordinates of a vector")
+            raise ValueError(f"{compressor}: given K = {k}, must be at most {most}: the coordinates of a vector")
 
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
         """Every client's message about its vector in `blocks`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -48,10 +49,8 @@ class DataSubspace(Basis):
     """
 
     complete: bool = False
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return "rotation" if self.complete else "data"
+    name = "data"
+    words = MappingProxyType({"rotation": {"complete": True}})
 
     def with_diagonal(self) -> Self:
         if not self.complete:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -50,10 +51,8 @@ class Symmetric(WholeTriangle):
     """
 
     isometric: bool = True
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return "symmetric" if self.isometric else "symmetric-plain"
+    name = "symmetric"
+    words = MappingProxyType({"symmetric-plain": {"isometric": False}})
 
     def _for(self, dim: int, n: int) -> TriangleCoordinates:
         return TriangleCoordinates(np.full(n, triangle(dim).size), dim, self.isometric)

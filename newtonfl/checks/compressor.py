@@ -25,6 +25,7 @@ from newtonfl.compressors import Compressor, Contractive, Unbiased
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
+from newtonfl.registry import from_spec
 
 _FAR = ("tiny entries", "huge entries")
 
@@ -99,9 +100,10 @@ def _settled(compressor: Compressor, name: str, dim: int) -> Compressor:
         made.for_dimension(dim) == made,
         f"{name}.for_dimension({dim}): done twice it gives something else than done once; is it a frozen dataclass?",
     )
+    spec = made.to_spec()
     promise(
-        isinstance(made.text, str) and made.text and made.settings().get("compressor") == made.text,
-        f"{name}: text {made.text!r} must be a name, and settings() must give it as the compressor",
+        spec == type(made).__name__ or from_spec("compressor", spec) == made,
+        f"{name}: its text {spec!r} must read as the same compressor; is a setting missing among its fields?",
     )
     return made
 

@@ -60,7 +60,7 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
     made, space = mechanism.for_dimension(dim), _space(dim, 3)
     made.check(space)
     draw, key = np.random.default_rng(seed), Key(seed, 0, 0, "/check")
-    with no_error(f"{made.text}: messages must be made, sent and received"):
+    with no_error(f"{made.to_spec()}: messages must be made, sent and received"):
         _check_ends(made, space, draw, key)
         _check_memory(made, space, draw, key)
         _check_inequality(made, dim, draw, key, draws)
@@ -93,19 +93,21 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
         target, before = _drawn(space, draw), _copy(memory.estimate)
         sent = made.send(memory, target, space, clients, key.at(k), coin)
         arrived = [carried({"curvature": m}, lambda part, client, heard: size)["curvature"] for m in sent.messages]
-        promise(all_same(sent.messages, arrived), f"{made.text}, round {k}: a message changed on the wire")
+        promise(all_same(sent.messages, arrived), f"{made.to_spec()}, round {k}: a message changed on the wire")
         used = sent.memory.estimate if estimate_rates.any() else before
         for i in range(n):
-            words = f"{made.text}, round {k}, client {i}: both ends must hold the same bits"
+            words = f"{made.to_spec()}, round {k}, client {i}: both ends must hold the same bits"
             held[i], estimate = made.receive(held[i], [arrived[i]], space.take(np.array([i])), np.ones(1))
             promise(np.array_equal(held[i], sent.memory.estimate[i]), f"{words} of h")
             if not estimate_rates.any() or np.array_equal(estimate_rates, made.memory_rates(space.sizes)):
                 promise(np.array_equal(estimate, used[i]), f"{words} of the estimate in use")
             off = np.abs(sent.residual[i] - (target[i] - estimate)).max()
-            promise(off <= 1e-12, f"{made.text}, round {k}: the residual must be x less the estimate, off by {off:.3g}")
+            promise(
+                off <= 1e-12, f"{made.to_spec()}, round {k}: the residual must be x less the estimate, off by {off:.3g}"
+            )
         mean, _ = made.receive(mean, arrived, space, weights)
         off = np.abs(mean - weights @ np.stack(held)).max()
-        promise(off <= 1e-12, f"{made.text}, round {k}: the server's mean is {off:.3g} away from Σ weight_i h_i")
+        promise(off <= 1e-12, f"{made.to_spec()}, round {k}: the server's mean is {off:.3g} away from Σ weight_i h_i")
         memory = sent.memory
 
 
@@ -127,25 +129,25 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
             sent = made.send(memory, goal, space.take(chosen), clients[chosen], key, coin)
             promise(
                 np.array_equal(goal.values, target.take(chosen).values),
-                f"{made.text}: the target must stay as it was, and was changed",
+                f"{made.to_spec()}: the target must stay as it was, and was changed",
             )
             return sent.messages, sent.memory
 
         first, memory = send(None, clients)
         again, _ = send(target, clients)
-        promise(all_same(first, again), f"{made.text}: before a client has told anything, y = x must hold")
+        promise(all_same(first, again), f"{made.to_spec()}: before a client has told anything, y = x must hold")
         after, memory = send(last, clients)
         if made.needs_previous:
             kept = memory.target is not None and np.array_equal(memory.target.values, target.values)
-            promise(kept, f"{made.text}: it needs the last target, and must remember the present one")
+            promise(kept, f"{made.to_spec()}: it needs the last target, and must remember the present one")
         else:
-            promise(all_same(first, after), f"{made.text}: it says that it needs no last target, and looks at it")
-            promise(memory.target is None, f"{made.text}: it needs no last target, and must not keep it")
+            promise(all_same(first, after), f"{made.to_spec()}: it says that it needs no last target, and looks at it")
+            promise(memory.target is None, f"{made.to_spec()}: it needs no last target, and must not keep it")
         for group in (np.array([1]), np.array([2, 0])):
             part, _ = send(last, group)
             promise(
                 all_same(part, [after[i] for i in group]),
-                f"{made.text}: a client's message must not depend on who shares its process",
+                f"{made.to_spec()}: a client's message must not depend on who shares its process",
             )
 
 
@@ -180,7 +182,7 @@ def _check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key:
         a, b = made.constants(size)
     except ValueError:
         return
-    promise(0 < a <= 1 and 0 <= b < np.inf, f"{made.text}: A = {a}, B = {b}, must be in (0, 1] and at least 0")
+    promise(0 < a <= 1 and 0 <= b < np.inf, f"{made.to_spec()}: A = {a}, B = {b}, must be in (0, 1] and at least 0")
     # With t = ‖h - y‖/‖x - y‖, c‖x - h‖² = c(1 + t)² comes nearest to (1 - A)t² + B at t = B/(1 - A); and a lazy
     # mechanism keeps still up to (1 + t)² = B.
     worst = [b / (1.0 - a) if a < 1 and b > 0 else 2.0, 0.999 * max(np.sqrt(b) - 1.0, 0.1)]
@@ -194,7 +196,7 @@ def _check_inequality(made: Mechanism, dim: int, draw: np.random.Generator, key:
         bound = (1.0 - a) * float(np.sum((h - y) ** 2)) + b * float(np.sum((x - y) ** 2))
         largest = max(float(np.linalg.norm(point)) for point in (h, y, x))
         words = (
-            f"{made.spoken}: (A, B) = ({a:.6g}, {b:.6g}) promise E‖C(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², on "
+            f"{made.to_spec()}: (A, B) = ({a:.6g}, {b:.6g}) promise E‖C(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖², on "
             f"{size} coordinates and for {what}"
         )
         at_most(bound, lost, draws, rounding * bound + (rounding * largest) ** 2, words)
@@ -219,7 +221,7 @@ def _check_mean(
         return _over_coins(made, lambda coin: np.sum(off(coin) ** 2, axis=1))
 
     apart, change = float(np.sum((h - y).mean(axis=0) ** 2)), float(np.sum((x - y) ** 2)) / n
-    words = f"{made.spoken}: with n = {n} clients (A, B) = ({a:.6g}, {b / n:.6g}) promise of their mean"
+    words = f"{made.to_spec()}: with n = {n} clients (A, B) = ({a:.6g}, {b / n:.6g}) promise of their mean"
     bound = (1.0 - a) * apart + b / n * change
     at_most(bound, lost, draws, _rounding(made) * bound, words)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import json
 import os
 import sys
@@ -218,32 +217,6 @@ def _title(path: Path) -> str:
 
 
 def _methods(args: argparse.Namespace) -> None:
-    from newtonfl import registry
-    from newtonfl.registry.compressors import COMPRESSORS
-    from newtonfl.registry.mechanisms import MECHANISMS
-    from newtonfl.registry.words import nearest
+    from newtonfl.cli.names import print_names
 
-    if args.name is None:
-        for name, preset in registry.METHODS.items():
-            print(f"{name:20}{(inspect.getdoc(preset) or '').splitlines()[0]}")
-        print("\n`newtonfl methods NAME` shows one with its settings.")
-        return
-    if args.name not in registry.METHODS:
-        raise nearest("method", args.name, registry.METHODS)
-    told = (inspect.getdoc(registry.METHODS[args.name]) or "").partition("\n\nExamples\n")[0]  # those are Python's
-    print(f"{args.name}\n\n{told}\n")
-    print("Sockets:")
-    for socket, setting in registry.method(args.name).sockets().items():
-        print(f"  {socket:14}{setting}")
-    print("\nSettings (--set KEY=VALUE) and their defaults:")
-    offered = registry.defaults(args.name)
-    for key, value in offered.items():
-        print(f"  {key}={value}")
-    needs = {
-        "compressor": {word: needed or "nothing" for word, (_, needed) in COMPRESSORS.items()},
-        "mechanism": MECHANISMS,
-    }
-    for key in [key for key in needs if key in offered]:
-        print(f"\n{key}s, and what stands behind the colon:")
-        for word, needed in needs[key].items():
-            print(f"  {word:18}{needed}")
+    print_names(args.name)

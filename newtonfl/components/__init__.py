@@ -18,5 +18,5 @@ client_state
 A component has a client's side (``init_clients``, ``encode``) and a server's side (``init_server``, ``aggregate``), and
 asks another through its interface alone.
 
-May be imported by: methods, solver, registry, checks.
+May be imported by: methods, solver, checks.
 """

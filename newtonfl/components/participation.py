@@ -14,9 +14,10 @@ import numpy as np
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_probability, is_number
+from newtonfl.registry import Part
 
 
-class Participation(ABC):
+class Participation(Part, ABC):
     """Draws who hears and speaks in a round. Subclasses are frozen dataclasses.
 
     Attributes
@@ -25,6 +26,7 @@ class Participation(ABC):
         Whether a round can be without some of the clients. Round 0 never is: it tells the server where all stand.
     """
 
+    kind = "participation"
     partial: ClassVar[bool] = True
 
     @abstractmethod
@@ -55,14 +57,14 @@ class Participation(ABC):
         part = self.draw(n_clients, key)
         if part is None:
             return None
-        given = np.asarray(part)
-        whole = given.ndim == 1 and (given.dtype.kind in "iu" or given.size == 0)
-        if not whole or (np.diff(given) <= 0).any() or (given.size and not (given[0] >= 0 and given[-1] < n_clients)):
+        drawn = np.asarray(part)
+        whole = drawn.ndim == 1 and (drawn.dtype.kind in "iu" or drawn.size == 0)
+        if not whole or (np.diff(drawn) <= 0).any() or (drawn.size and not (drawn[0] >= 0 and drawn[-1] < n_clients)):
             raise ValueError(
-                f"participation={self.text}: drew {part!r} in round {key.round}, must be client numbers, increasing, "
+                f"participation={self}: drew {part!r} in round {key.round}, must be client numbers, increasing, "
                 f"from 0 to below {n_clients}"
             )
-        return given.astype(np.int64)
+        return drawn.astype(np.int64)
 
     @abstractmethod
     def share(self, n_clients: int) -> float:
@@ -79,18 +81,7 @@ class Participation(ABC):
             In (0, 1].
         """
 
-    @property
-    @abstractmethod
-    def text(self) -> str:
-        """Name and setting as the command line writes them.
-
-        Returns
-        -------
-        str
-            Such as ``"uniform:8"``.
-        """
-
-    def check(self, n_clients: int) -> None:  # noqa: B027 - most serve any number of clients
+    def check(self, n_clients: int) -> None:
         """Refuse `n_clients` that do not go with the settings, with a ValueError that says why."""
 
 
@@ -106,7 +97,7 @@ class All(Participation):
     """
 
     partial = False
-    text = "all"
+    name = "all"
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return None
@@ -134,17 +125,14 @@ class Uniform(Participation):
     """
 
     tau: int | float
-
-    @property
-    def text(self) -> str:
-        return f"uniform:{self.tau}"
+    name = "uniform"
 
     def check(self, n_clients: int) -> None:
         if not is_number(self.tau) or not (
             0 < self.tau < 1 or (1 <= self.tau <= n_clients and self.tau == int(self.tau))
         ):
             raise ValueError(
-                f"participation={self.text}: must be a whole number of clients, at least 1 and at most {n_clients}, "
+                f"participation={self}: must be a whole number of clients, at least 1 and at most {n_clients}, "
                 "or a share of them between 0 and 1"
             )
 
@@ -180,13 +168,10 @@ class Independent(Participation):
     """
 
     p: float
+    name = "independent"
 
     def __post_init__(self) -> None:
         a_probability("participation=independent", self.p)
-
-    @property
-    def text(self) -> str:
-        return f"independent:{self.p:.17g}"
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return np.flatnonzero(key.generator().random(n_clients) < self.p)
@@ -221,15 +206,17 @@ class Trace(Participation):
 
     rounds: tuple[tuple[int, ...], ...]
     path: str = ""
+    name = "trace"
+    shorthand = ("path",)
 
     def __post_init__(self) -> None:
-        rounds = []
+        rounds, which = [], f"trace:{self.path}"
         for number, clients in enumerate(self.rounds, 1):
             if not all(isinstance(client, (int, np.integer)) and client >= 0 for client in clients):
-                raise ValueError(f"{self.text}: round {number} names {clients}, must be client numbers from 0 on")
+                raise ValueError(f"{which}: round {number} names {clients}, must be client numbers from 0 on")
             rounds.append(tuple(sorted({int(client) for client in clients})))
         if not any(rounds):
-            raise ValueError(f"{self.text}: no client is ever available; a round holds the clients available in it")
+            raise ValueError(f"{which}: no client is ever available; a round holds the clients available in it")
         object.__setattr__(self, "rounds", tuple(rounds))
 
     def __repr__(self) -> str:
@@ -270,29 +257,36 @@ class Trace(Participation):
             if not words and "#" in line:
                 continue
             if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-                given = line if len(line) < 60 else line[:60] + " …"
-                raise ValueError(f"{path}, line {number}: given {given!r}, must be client numbers and spaces")
+                shown = line if len(line) < 60 else line[:60] + " …"
+                raise ValueError(f"{path}, line {number}: given {shown!r}, must be client numbers and spaces")
             rounds.append(tuple(int(word) for word in words))
         # Absolute, so that a run that is done again elsewhere finds the same file or none.
         return cls(tuple(rounds), str(Path(path).resolve()))
 
-    @property
-    def text(self) -> str:
-        return f"trace:{self.path}"
+    @classmethod
+    def from_shorthand(cls, **values: str) -> Self:
+        path = values["path"]
+        try:
+            return cls.read(path)
+        except OSError as error:
+            raise ValueError(f"participation: {path}: {error.strerror}") from None
+
+    def to_spec(self) -> str:
+        return f"trace:{self.path}" if self.path else super().to_spec()
 
     def check(self, n_clients: int) -> None:
         most = max((clients[-1] for clients in self.rounds if clients), default=-1)
         if most >= n_clients:
-            raise ValueError(f"participation={self.text}: it names client {most}, and there are {n_clients} (0 first)")
+            raise ValueError(f"participation={self}: it names client {most}, and there are {n_clients} (0 first)")
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
         return np.array(self.rounds[(key.round - 1) % len(self.rounds)], np.int64)
 
     def share(self, n_clients: int) -> float:
         # The longest that a client stays away, the trace beginning again after its end.
-        seen: dict[int, list[int]] = {}
+        present: dict[int, list[int]] = {}
         for number, clients in enumerate(self.rounds):
             for client in clients:
-                seen.setdefault(client, []).append(number)
-        longest = max(int(np.diff([*when, when[0] + len(self.rounds)]).max()) for when in seen.values())
+                present.setdefault(client, []).append(number)
+        longest = max(int(np.diff([*when, when[0] + len(self.rounds)]).max()) for when in present.values())
         return 1.0 / longest

@@ -7,7 +7,7 @@ symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` wi
 Select (topk, toplek, randk, randseqk, threshold), factorise (rankr, powersgd), quantise (natural, dithering,
 natural_dithering, rounding), compose (select_quantise, rank_quantise, contracted, rounded).
 
-May be imported by: bases, mechanisms, components, methods, registry, checks.
+May be imported by: bases, mechanisms, components, methods, checks.
 """
 
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased

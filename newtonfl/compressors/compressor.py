@@ -14,6 +14,7 @@ from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
+from newtonfl.registry import Part
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Unbiased:
             raise ValueError(f"Unbiased: given ω = {self.omega}, must be at least 0 and finite")
 
 
-class Compressor(ABC):
+class Compressor(Part, ABC):
     """Turns one client's vector or symmetric matrix into a message. Subclasses are frozen dataclasses.
 
     Attributes
@@ -69,6 +70,7 @@ class Compressor(ABC):
         Whether :meth:`compress` is handed a client's coordinates, or the matrix that they stand for.
     """
 
+    kind = "compressor"
     acts_on: ClassVar[Literal["vector", "symmetric"]] = "vector"
 
     @abstractmethod
@@ -140,15 +142,6 @@ class Compressor(ABC):
                 raise ValueError(f"{name}.compress: indices must be strictly increasing, from 0 to below {size}")
         return message
 
-    def settings(self) -> dict[str, str | float]:
-        """How the command line names this compressor."""
-        return {"compressor": self.text}
-
-    @property
-    def text(self) -> str:
-        """``name:setting`` as the command line writes it."""
-        return type(self).__name__
-
     def for_dimension(self, dim: int) -> Self:
         """This compressor with settings like ``"8d"`` made numbers for dimension `dim`; ValueError where none fits."""
         return self
@@ -166,11 +159,6 @@ class KeepsK(Compressor):
     """
 
     k: int | str
-    label: ClassVar[str]
-
-    @property
-    def text(self) -> str:
-        return f"{self.label}:{self.k}"
 
     def counted(self, size: int) -> int:
         """K of a client with `size` coordinates, as the papers count it."""
@@ -199,15 +187,15 @@ class KeepsK(Compressor):
             number = float(str(self.k).removesuffix("d").removesuffix("r")) * (dim if multiple else 1)
         except ValueError:
             raise ValueError(
-                f"{self.text}: given K = {self.k!r}, must be a number or a multiple of d such as 8d, or of r"
+                f"{self}: given K = {self.k!r}, must be a number or a multiple of d such as 8d, or of r"
             ) from None
         # A small share of d is one entry, and a multiple is meant for every d: where it is more, all entries.
         k = min(max(int(number), 1), most) if multiple and 0 < number < math.inf else number
         if not (k >= 1 and (k == math.inf or k == int(k))):
-            raise ValueError(f"{self.text}: given K = {_plain(k)}, must be a whole number of at least 1")
+            raise ValueError(f"{self}: given K = {_plain(k)}, must be a whole number of at least 1")
         if k > most:
             raise ValueError(
-                f"{self.text}: given K = {_plain(k)}, must be at most {most}: the entries d(d+1)/2 of a symmetric "
+                f"{self}: given K = {_plain(k)}, must be at most {most}: the entries d(d+1)/2 of a symmetric "
                 f"matrix of dimension d = {dim}"
             )
         # What r is, each client's number of coordinates says.
@@ -225,12 +213,7 @@ class KeepsRank(Compressor):
     """
 
     r: int
-    label: ClassVar[str]
     acts_on = "symmetric"
-
-    @property
-    def text(self) -> str:
-        return f"{self.label}:{self.r}"
 
     def share(self, size: int) -> float:
         """R/d, for a matrix whose triangle has `size` entries."""
@@ -239,7 +222,7 @@ class KeepsRank(Compressor):
     def for_dimension(self, dim: int) -> Self:
         r = whole(self.r)
         if r is None or not 1 <= r <= dim:
-            raise ValueError(f"{self.text}: the rank must be a whole number, at least 1 and at most d = {dim}")
+            raise ValueError(f"{self}: the rank must be a whole number, at least 1 and at most d = {dim}")
         return replace(self, r=r)
 
 

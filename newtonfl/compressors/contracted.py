@@ -37,15 +37,17 @@ class Contracted(Compressor):
     def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
         return self.compressor.acts_on
 
-    @property
-    def text(self) -> str:
-        return self.compressor.text
+    name = "contracted"
+
+    def unwrapped(self) -> Compressor:
+        compressor: Compressor = self.compressor.unwrapped()
+        return compressor
 
     def factor(self, size: int) -> float:
         """1/(ω + 1) for `size` coordinates; ValueError where Q is contractive already."""
         contract = self.compressor.contract(size)
         if not isinstance(contract, Unbiased):
-            raise ValueError(f"Contracted: given {self.compressor.text}, which is contractive already")
+            raise ValueError(f"Contracted: given {self.compressor}, which is contractive already")
         return 1.0 / (contract.omega + 1.0)
 
     def contract(self, size: int) -> Contractive:

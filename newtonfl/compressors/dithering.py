@@ -38,9 +38,7 @@ class Dithering(Quantiser):
 
     levels: int | None = None
 
-    @property
-    def text(self) -> str:
-        return "dithering" if self.levels is None else f"dithering:{self.levels}"
+    name = "dithering"
 
     def steps(self, size: int) -> int:
         """s for `size` coordinates."""
@@ -65,12 +63,12 @@ class Dithering(Quantiser):
     def for_dimension(self, dim: int) -> Self:
         if self.levels is None:
             return self
-        return replace(self, levels=checked_levels(self.text, self.levels))
+        return replace(self, levels=checked_levels(self, self.levels))
 
 
-def checked_levels(text: str, levels: int, most: int = MOST_LEVELS) -> int:
+def checked_levels(compressor: Quantiser, levels: int, most: int = MOST_LEVELS) -> int:
     """The number of `levels`, if it can be."""
-    given = whole(levels)
-    if given is None or not 1 <= given <= most:
-        raise ValueError(f"{text}: given {levels!r} levels, must be a whole number from 1 to {most}")
-    return given
+    count = whole(levels)
+    if count is None or not 1 <= count <= most:
+        raise ValueError(f"{compressor}: given {levels!r} levels, must be a whole number from 1 to {most}")
+    return count

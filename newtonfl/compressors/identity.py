@@ -21,9 +21,7 @@ class Identity(Compressor):
     Contractive(delta=1.0)
     """
 
-    @property
-    def text(self) -> str:
-        return "identity"
+    name = "identity"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(1.0)

@@ -33,9 +33,7 @@ class Natural(Quantiser):
 
     sends_norm = False
 
-    @property
-    def text(self) -> str:
-        return "natural"
+    name = "natural"
 
     def contract(self, size: int) -> Unbiased:
         return Unbiased(1 / 8)

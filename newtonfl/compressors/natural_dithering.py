@@ -46,9 +46,7 @@ class NaturalDithering(Quantiser):
     levels: int
     base: int = 2
 
-    @property
-    def text(self) -> str:
-        return f"natural-dithering:{self.levels}" + (f":{self.base}" if self.base != 2 else "")
+    name = "natural-dithering"
 
     def contract(self, size: int) -> Unbiased:
         least = float(self.base) ** (1 - self.levels)
@@ -71,5 +69,5 @@ class NaturalDithering(Quantiser):
         return Levels(codes, scales, s, b, formula_bits=len(rows) * self.bits(rows.shape[1]))
 
     def for_dimension(self, dim: int) -> Self:
-        base = checked_base(self.text, self.base)
-        return replace(self, levels=checked_levels(self.text, self.levels, int(1000 / math.log2(base))), base=base)
+        base = checked_base(self, self.base)
+        return replace(self, levels=checked_levels(self, self.levels, int(1000 / math.log2(base))), base=base)

@@ -37,7 +37,7 @@ class PowerSGD(KeepsRank):
            [1., 1.]])
     """
 
-    label = "powersgd"
+    name = "powersgd"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(self.share(size))

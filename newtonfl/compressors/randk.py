@@ -33,7 +33,7 @@ class RandK(KeepsK):
     Unbiased(omega=2.0)
     """
 
-    label = "randk"
+    name = "randk"
 
     def contract(self, size: int) -> Unbiased:
         return Unbiased(size / self.kept(size) - 1.0 if size else 0.0)

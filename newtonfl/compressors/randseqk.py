@@ -32,7 +32,7 @@ class RandSeqK(KeepsK):
     (array([4, 5, 0]), array([ 8., 10.,  0.]))
     """
 
-    label = "randseqk"
+    name = "randseqk"
 
     def contract(self, size: int) -> Unbiased:
         return Unbiased(size / self.kept(size) - 1.0 if size else 0.0)

@@ -31,7 +31,7 @@ class RankThenQuantise(Compressor):
     --------
     >>> import newtonfl as nf
     >>> both = nf.RankThenQuantise(nf.RankR(1), nf.Natural())
-    >>> both.text, round(both.contract(3).delta, 4)  # a triangle of 3 entries: d = 2
+    >>> both.to_spec(), round(both.contract(3).delta, 4)  # a triangle of 3 entries: d = 2
     ('rank:1+natural', 0.3951)
     """
 
@@ -39,9 +39,8 @@ class RankThenQuantise(Compressor):
     quantise: Quantiser
     acts_on = "symmetric"
 
-    @property
-    def text(self) -> str:
-        return f"{self.rank.text}+{self.quantise.text}"
+    name = "rank-quantise"
+    joined_by_plus = True
 
     def contract(self, size: int) -> Contractive:
         return Contractive(self.rank.contract(size).delta * self.factor(dimension(size)))

@@ -32,7 +32,7 @@ class RankR(KeepsRank):
            [ 0., -9.]])
     """
 
-    label = "rank"
+    name = "rank"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(self.share(size))

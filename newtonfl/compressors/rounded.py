@@ -36,9 +36,11 @@ class Rounded(Compressor):
     def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
         return self.compressor.acts_on
 
-    @property
-    def text(self) -> str:
-        return self.compressor.text
+    name = "rounded"
+
+    def unwrapped(self) -> Compressor:
+        compressor: Compressor = self.compressor.unwrapped()
+        return compressor
 
     def contract(self, size: int) -> Contractive | Unbiased:
         inner = self.compressor.contract(size)
@@ -62,7 +64,7 @@ class Rounded(Compressor):
         vectors_that_keep = compressor.acts_on == "vector" and isinstance(compressor.contract(1), Contractive)
         if self.precision == "natural" and not vectors_that_keep:
             raise ValueError(
-                f"wire=natural rounds to the nearest power of two, which {compressor.text}'s theory does not bear: "
+                f"wire=natural rounds to the nearest power of two, which {compressor}'s theory does not bear: "
                 "use it with a contractive compressor of vectors such as topk"
             )
         return replace(self, compressor=compressor)

@@ -36,9 +36,7 @@ class BiasedRounding(Compressor):
 
     base: int = 2
 
-    @property
-    def text(self) -> str:
-        return f"rounding:{self.base}"
+    name = "rounding"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(4 * self.base / (self.base + 1) ** 2)
@@ -54,12 +52,12 @@ class BiasedRounding(Compressor):
         return as_levels(np.sign(v)[None], lower + up, self.base, bits)
 
     def for_dimension(self, dim: int) -> Self:
-        return replace(self, base=checked_base(self.text, self.base))
+        return replace(self, base=checked_base(self, self.base))
 
 
-def checked_base(text: str, base: int) -> int:
+def checked_base(compressor: Compressor, base: int) -> int:
     """The `base`, if the wire can carry it."""
-    given = whole(base)
-    if given is None or not 2 <= given <= 255:
-        raise ValueError(f"{text}: given base {base!r}, must be a whole number from 2 to 255")
-    return given
+    number = whole(base)
+    if number is None or not 2 <= number <= 255:
+        raise ValueError(f"{compressor}: given base {base!r}, must be a whole number from 2 to 255")
+    return number

@@ -42,9 +42,8 @@ class SelectThenQuantise(Compressor):
     select: TopK
     quantise: Quantiser
 
-    @property
-    def text(self) -> str:
-        return f"{self.select.text}+{self.quantise.text}"
+    name = "select-quantise"
+    joined_by_plus = True
 
     def contract(self, size: int) -> Contractive:
         return Contractive(self.select.contract(size).delta * self.factor(size))

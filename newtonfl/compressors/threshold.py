@@ -34,9 +34,7 @@ class Threshold(Compressor):
 
     lam: float
 
-    @property
-    def text(self) -> str:
-        return f"threshold:{self.lam}"
+    name = "threshold"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(max(1.0 - size * self.lam**2, 1.0 / size) if size else 1.0)
@@ -49,5 +47,5 @@ class Threshold(Compressor):
 
     def for_dimension(self, dim: int) -> Self:
         if not isinstance(self.lam, int | float) or not 0 < self.lam <= 1:
-            raise ValueError(f"{self.text}: given λ = {self.lam!r}, must be above 0 and at most 1")
+            raise ValueError(f"{self}: given λ = {self.lam!r}, must be above 0 and at most 1")
         return self

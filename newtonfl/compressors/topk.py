@@ -37,7 +37,7 @@ class TopK(KeepsK):
     Contractive(delta=0.25)
     """
 
-    label = "topk"
+    name = "topk"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(self.kept(size) / size if size else 1.0)
@@ -51,8 +51,7 @@ class TopK(KeepsK):
         everywhere = np.concatenate([start + indices for start, indices in zip(vectors.offsets, chosen, strict=False)])
         values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
         ends = np.cumsum([len(indices) for indices in chosen])
-        each = np.split(values, ends[:-1])
         return [
-            Sparse(indices, told, formula_bits=FLOAT_BITS * k)
-            for indices, told, k in zip(chosen, each, counts, strict=True)
+            Sparse(indices, entries, formula_bits=FLOAT_BITS * k)
+            for indices, entries, k in zip(chosen, np.split(values, ends[:-1]), counts, strict=True)
         ]

@@ -36,7 +36,7 @@ class TopLEK(KeepsK):
     (array([2]), array([-2.]))
     """
 
-    label = "toplek"
+    name = "toplek"
 
     def contract(self, size: int) -> Contractive:
         return Contractive(self.kept(size) / size if size else 1.0)

@@ -127,11 +127,10 @@ class Federated(BaseEstimator, ABC):
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
-        if isinstance(self.method, Method):
-            return self.method
-        if not isinstance(self.method, str):
-            raise TypeError(f"method: given {type(self.method).__name__}, must be NAME[,KEY=VALUE…] or a Method")
-        return registry.method(*registry.parse(self.method))
+        method: Any = registry.coerce_method(self.method)
+        if not isinstance(method, Method):
+            raise TypeError(f"method: given {type(method).__name__}, must be NAME[,KEY=VALUE…] or a Method")
+        return method
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):

@@ -132,7 +132,8 @@ def _made(label: str, given: str | Method, extra: dict[str, Any]) -> Method:
         raise TypeError(f"methods: given {type(given).__name__} as {label!r}, must be a text or a Method")
     name, settings = registry.parse(given)
     try:
-        return registry.method(name, {**settings, **extra})
+        method: Method = registry.method(name, {**settings, **extra})
+        return method
     except ValueError as error:
         raise _named(label, error) from error
 

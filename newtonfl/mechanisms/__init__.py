@@ -8,13 +8,13 @@ ef21, clag (LAG with it), cbag (BAG with it), v1 to v5 (MARINA in v5), adacgd, a
 ``Mechanism.messages`` is all that a new one needs; ``Mechanism.send`` and ``Mechanism.receive`` are the two ends.
 constants holds what their theory shares. ``newtonfl.checks.check_mechanism`` holds one to its constants.
 
-May be imported by: components, methods, registry, checks.
+May be imported by: components, methods, checks.
 """
 
 from newtonfl.mechanisms.adacgd import AdaCGD
 from newtonfl.mechanisms.adaptive_topk import AdaptiveTopK
-from newtonfl.mechanisms.cbag import CBAG, bag
-from newtonfl.mechanisms.clag import CLAG, lag
+from newtonfl.mechanisms.cbag import BAG, CBAG
+from newtonfl.mechanisms.clag import CLAG, LAG
 from newtonfl.mechanisms.ef21 import EF21, Alpha
 from newtonfl.mechanisms.ef_bv import EFBV, Diana
 from newtonfl.mechanisms.frozen import Frozen
@@ -26,7 +26,8 @@ from newtonfl.mechanisms.v4 import ThreePCv4
 from newtonfl.mechanisms.v5 import Marina, ThreePCv5
 
 __all__ = [
-    "AdaCGD", "AdaptiveTopK", "Alpha", "CBAG", "CLAG", "Diana", "EF21", "EFBV", "Encoder", "Frozen", "Marina",
-    "Mechanism", "Memory", "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3", "ThreePCv4", "ThreePCv5",
-    "ThreePoints", "bag", "lag",
+    "AdaCGD", "AdaptiveTopK", "Alpha", "BAG", "CBAG", "CLAG", "Diana", "EF21", "EFBV", "Encoder", "Frozen", "Marina",
+    "LAG", "Mechanism", "Memory",
+    "SendResult", "StepUses", "ThreePCv1", "ThreePCv2", "ThreePCv3", "ThreePCv4", "ThreePCv5",
+    "ThreePoints",
 ]  # fmt: skip

@@ -38,7 +38,7 @@ class AdaCGD(Mechanism):
     --------
     >>> import newtonfl as nf
     >>> ladder = nf.AdaCGD((nf.TopK(3), nf.TopK(4)), zeta=2.0)
-    >>> ladder.spoken, ladder.constants(4)
+    >>> ladder.to_spec(), ladder.constants(4)
     ('adacgd:2,topk:3/topk:4', (0.5, 2.0))
     """
 
@@ -54,10 +54,9 @@ class AdaCGD(Mechanism):
             a_compressor("levels", level)
         a_factor("zeta", self.zeta)
 
-    @property
-    def text(self) -> str:
-        # The last level is the compressor that the command line gives by itself.
-        return ",".join([f"adacgd:{self.zeta:.17g}", *(level.text for level in self.levels[:-1])])
+    name = "adacgd"
+    shorthand = ("zeta", "levels")
+    main_field = "levels"
 
     @property
     def main(self) -> Compressor:
@@ -74,9 +73,9 @@ class AdaCGD(Mechanism):
         for j, level in enumerate(self.levels):
             if not undecided.any():
                 break
-            told = encoder.compress(level, points.error, f"level {j}" if j + 1 < len(self.levels) else "")
+            tried = encoder.compress(level, points.error, f"level {j}" if j + 1 < len(self.levels) else "")
             chosen = [
-                Choice(j + 1, new) if open_ else old for new, old, open_ in zip(told, chosen, undecided, strict=True)
+                Choice(j + 1, new) if open_ else old for new, old, open_ in zip(tried, chosen, undecided, strict=True)
             ]
-            undecided = np.logical_and(undecided, encoder.squares(encoder.less(points.error, told)) > enough)
+            undecided = np.logical_and(undecided, encoder.squares(encoder.less(points.error, tried)) > enough)
         return chosen

@@ -39,7 +39,7 @@ class AdaptiveTopK(Mechanism):
 
     compressor: Compressor
     needs_previous: ClassVar[bool] = True
-    text = "adaptive-topk"
+    name = "adaptive-topk"
 
     def __post_init__(self) -> None:
         inner = self.compressor.compressor if isinstance(self.compressor, Rounded) else self.compressor
@@ -63,11 +63,10 @@ class AdaptiveTopK(Mechanism):
     def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
         space: Coordinates = encoder.space
         behind, error = encoder.squares(points.previous - points.estimate), encoder.squares(points.error)
-        asked = np.ceil(space.sizes * np.divide(behind, error, out=np.zeros_like(behind), where=error > 0))
+        wishes = np.ceil(space.sizes * np.divide(behind, error, out=np.zeros_like(behind), where=error > 0))
         most = [self._most(int(size)) for size in space.sizes]
-        told = [
-            # Before a client has told anything y = x, and it tells as much as it may.
+        return [
+            # Before a client has sent anything y = x, and it sends as much as it may.
             self._with(int(min(wish, limit))).compress(vector, encoder.key.of(client))
-            for wish, limit, vector, client in zip(asked, most, points.error, encoder.clients, strict=True)
+            for wish, limit, vector, client in zip(wishes, most, points.error, encoder.clients, strict=True)
         ]
-        return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor, Identity
@@ -35,7 +35,7 @@ class CBAG(Mechanism):
     --------
     >>> import newtonfl as nf
     >>> lazy = nf.CBAG(nf.Identity(), p=0.75)
-    >>> lazy.spoken, lazy.constants(4)
+    >>> lazy.to_spec(), lazy.constants(4)
     ('cbag:0.75/identity', (0.5, 0.5))
     """
 
@@ -46,9 +46,7 @@ class CBAG(Mechanism):
         a_compressor("compressor", self.compressor)
         a_probability("p", self.p)
 
-    @property
-    def text(self) -> str:
-        return f"cbag:{self.p:.17g}"
+    name = "cbag"
 
     @property
     def coin(self) -> float | None:
@@ -64,28 +62,31 @@ class CBAG(Mechanism):
         return encoder.compress(self.compressor, points.error)
 
 
-def bag(p: float = 0.75) -> CBAG:
-    """BAG: x itself with probability p, else h (Newton-3PC, arXiv 2206.03588). CBAG with the identity.
+@dataclass(frozen=True)
+class BAG(CBAG):
+    """x itself with probability p, else h (Newton-3PC, arXiv 2206.03588): CBAG with the identity.
 
     Parameters
     ----------
     p : float
         p in (0, 1].
-
-    Returns
-    -------
-    CBAG
-        With the identity.
+    compressor : Compressor
+        How x is sent: the identity, at the wire's precision.
 
     Raises
     ------
+    TypeError
+        If `compressor` is not one.
     ValueError
         If p is not in (0, 1].
 
     Examples
     --------
     >>> import newtonfl as nf
-    >>> nf.bag(0.5).coin
-    0.5
+    >>> nf.BAG(0.5).coin, nf.BAG(0.5).to_spec()
+    (0.5, 'bag:0.5')
     """
-    return CBAG(Identity(), p)
+
+    compressor: Compressor = field(default_factory=Identity, kw_only=True)
+    name = "bag"
+    main_field = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from newtonfl.comm.messages import Message, Nothing
@@ -36,7 +36,7 @@ class CLAG(Mechanism):
     --------
     >>> import newtonfl as nf
     >>> lazy = nf.CLAG(nf.TopK(3), zeta=2.0)
-    >>> lazy.spoken, lazy.constants(4)
+    >>> lazy.to_spec(), lazy.constants(4)
     ('clag:2/topk:3', (0.5, 2.0))
     """
 
@@ -48,9 +48,7 @@ class CLAG(Mechanism):
         a_compressor("compressor", self.compressor)
         a_factor("zeta", self.zeta)
 
-    @property
-    def text(self) -> str:
-        return f"clag:{self.zeta:.17g}"
+    name = "clag"
 
     def constants(self, size: int) -> tuple[float, float]:
         a, b = of_contraction(contraction(self.compressor, size))
@@ -66,28 +64,31 @@ class CLAG(Mechanism):
         ]
 
 
-def lag(zeta: float = 2.0) -> CLAG:
-    """LAG: x itself where ‖x - h‖² > ζ‖x - y‖², else h; (A, B) = (1, ζ) (3PC, arXiv 2202.00998).
+@dataclass(frozen=True)
+class LAG(CLAG):
+    """x itself where ‖x - h‖² > ζ‖x - y‖², else h; (A, B) = (1, ζ) (3PC, arXiv 2202.00998): CLAG with the identity.
 
     Parameters
     ----------
     zeta : float
         ζ ≥ 0.
-
-    Returns
-    -------
-    CLAG
-        With the identity.
+    compressor : Compressor
+        How x is sent: the identity, at the wire's precision.
 
     Raises
     ------
+    TypeError
+        If `compressor` is not one.
     ValueError
         If ζ is not a finite number of at least 0.
 
     Examples
     --------
     >>> import newtonfl as nf
-    >>> nf.lag(2.0).constants(4)
-    (1.0, 2.0)
+    >>> nf.LAG(2.0).constants(4), nf.LAG(2.0).to_spec()
+    ((1.0, 2.0), 'lag:2')
     """
-    return CLAG(Identity(), zeta)
+
+    compressor: Compressor = field(default_factory=Identity, kw_only=True)
+    name = "lag"
+    main_field = None

@@ -47,7 +47,7 @@ def omega(compressor: Compressor, size: int) -> float:
     if isinstance(contract, Unbiased):
         return contract.omega
     if contract.delta < 1.0:
-        raise ValueError(f"{compressor.text} is not unbiased: give one that is, such as randk:0.1d or natural")
+        raise ValueError(f"{compressor} is not unbiased: give one that is, such as randk:0.1d or natural")
     return 0.0
 
 
@@ -62,21 +62,21 @@ def per_size(value: Callable[[int], float], sizes: Array) -> Array:
     return np.array([known[int(size)] for size in sizes], dtype=np.float64)
 
 
-def a_compressor(key: str, given: object) -> None:
+def a_compressor(key: str, value: object) -> None:
     """Refuse what is no compressor."""
-    if not isinstance(given, Compressor):
-        raise TypeError(f"{key}: given {given!r}, must be a Compressor such as TopK(30)")
+    if not isinstance(value, Compressor):
+        raise TypeError(f"{key}: given {value!r}, must be a Compressor such as TopK(30)")
 
 
-def is_number(given: object) -> bool:
+def is_number(value: object) -> bool:
     """Whether it is a real number, NumPy's among them."""
-    return isinstance(given, numbers.Real) and not isinstance(given, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def a_probability(key: str, given: float) -> None:
+def a_probability(key: str, value: float) -> None:
     """Refuse what is no probability above 0."""
-    if not is_number(given) or not 0 < given <= 1:
-        raise ValueError(f"{key}: given {given!r}, must be a probability in (0, 1]")
+    if not is_number(value) or not 0 < value <= 1:
+        raise ValueError(f"{key}: given {value!r}, must be a probability in (0, 1]")
 
 
 def sends_whole(name: str, compressor: Compressor) -> None:
@@ -87,7 +87,7 @@ def sends_whole(name: str, compressor: Compressor) -> None:
         )
 
 
-def a_factor(key: str, given: float) -> None:
+def a_factor(key: str, value: float) -> None:
     """Refuse what is no finite number of at least 0."""
-    if not is_number(given) or not 0 <= given < np.inf:
-        raise ValueError(f"{key}: given {given!r}, must be a finite number of at least 0")
+    if not is_number(value) or not 0 <= value < np.inf:
+        raise ValueError(f"{key}: given {value!r}, must be a finite number of at least 0")

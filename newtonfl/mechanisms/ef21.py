@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeAlias
 
 import numpy as np
@@ -50,6 +50,9 @@ class EF21(Mechanism):
 
     compressor: Compressor
     alpha: Alpha = "auto"
+    name = "ef21"
+    shorthand = ()
+    bare = True
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
@@ -58,8 +61,6 @@ class EF21(Mechanism):
                 raise ValueError(f"alpha: given {self.alpha!r}, allowed are auto, theory and a number in (0, 1]")
         elif not is_number(self.alpha) or not 0 < self.alpha <= 1:
             raise ValueError(f"alpha: given {self.alpha}, must be in (0, 1], or 'theory'")
-
-    text = "ef21"
 
     def memory_rates(self, sizes: Array) -> Array:
         return per_size(self._rate, sizes)
@@ -70,7 +71,7 @@ class EF21(Mechanism):
             largest = 1.0 / (contract.omega + 1.0)
             if not isinstance(self.alpha, str) and self.alpha > largest * (1 + 1e-12):
                 raise ValueError(
-                    f"alpha: given {self.alpha}, {self.compressor.text} is unbiased with ω = "
+                    f"alpha: given {self.alpha}, {self.compressor} is unbiased with ω = "
                     f"{contract.omega:g} and allows at most 1/(ω+1) = {largest:g}: use alpha=theory"
                 )
             return largest if isinstance(self.alpha, str) else float(self.alpha)
@@ -84,8 +85,9 @@ class EF21(Mechanism):
             return of_contraction(min(1.0, 2 * alpha - alpha**2 * (1 + contract.omega)))
         return of_contraction(1.0 - (1.0 - alpha + alpha * np.sqrt(1.0 - contract.delta)) ** 2)
 
-    def settings(self) -> dict[str, str | float]:
-        return {**super().settings(), "alpha": self.alpha}
+    def preset_settings(self) -> dict[str, str | float]:
+        plain = replace(self, alpha="auto")
+        return {**Mechanism.preset_settings(plain), "alpha": self.alpha}
 
     def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
         return encoder.compress(self.compressor, points.error)

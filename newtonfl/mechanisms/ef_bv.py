@@ -66,9 +66,8 @@ class EFBV(Mechanism):
             if not right:
                 raise ValueError(f"{key}: given {rate!r}, must be 'theory', or a number {least} and at most 1")
 
-    @property
-    def text(self) -> str:
-        return f"ef-bv:{_told(self.lam)},{_told(self.nu)}"
+    name = "ef-bv"
+    shorthand: ClassVar[tuple[str, ...] | None] = ("lam", "nu")
 
     def memory_rates(self, sizes: Array) -> Array:
         return per_size(lambda size: self._rate(self.lam, size, 1), sizes)
@@ -85,7 +84,7 @@ class EFBV(Mechanism):
         return min((1.0 - bias) / ((1.0 - bias) ** 2 + variance / n), 1.0)
 
     def constants(self, size: int) -> tuple[float, float]:
-        raise ValueError(f"{self.text} uses another estimate than it remembers: there are no (A, B)")
+        raise ValueError(f"{self} uses another estimate than it remembers: there are no (A, B)")
 
     def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
         return encoder.compress(self.compressor, points.error)
@@ -95,6 +94,9 @@ class EFBV(Mechanism):
 
     def for_clients(self, n_clients: int) -> Self:
         return replace(self, n_clients=n_clients)
+
+    def unwrapped(self) -> Self:
+        return replace(super().unwrapped(), n_clients=1)
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,10 @@ class Diana(EFBV):
 
     nu: Rate = 1.0
 
-    @property
-    def text(self) -> str:
-        return f"diana:{_told(self.lam)}"
+    name = "diana"
+    shorthand = ("lam",)
 
     def for_dimension(self, dim: int) -> Self:
         made = super().for_dimension(dim)
         omega(made.compressor, dim)  # says so where it is biased
         return made
-
-
-def _told(rate: Rate) -> str:
-    return rate if isinstance(rate, str) else f"{rate:.17g}"

@@ -15,7 +15,7 @@ from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 class Frozen(Mechanism):
     """h stays what it was at the start: Newton-zero (N0, arXiv 2106.02969, section 3.5). No three-point mechanism."""
 
-    text = "frozen"
+    name = "frozen"
 
     def skips(self, coin: bool) -> bool:
         return True

@@ -17,6 +17,7 @@ from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import made_contractive
+from newtonfl.registry import Part, maker_spec
 
 StepUses = Literal["after", "before"]
 
@@ -100,7 +101,7 @@ class SendResult:
 
 
 @dataclass(frozen=True)
-class Mechanism(ABC):
+class Mechanism(Part, ABC):
     """A three-point mechanism: tells of a target x, given the estimate h that both ends hold and the last target y.
 
     Its result C_{h,y}(x) obeys E‖C_{h,y}(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖² (3PC, arXiv 2202.00998, (4);
@@ -116,6 +117,10 @@ class Mechanism(ABC):
     """
 
     step_uses: StepUses = field(default="after", kw_only=True)
+
+    kind = "mechanism"
+    separator = ","
+    main_field: ClassVar[str | None] = "compressor"
 
     needs_previous: ClassVar[bool] = False
     """Whether it looks at the last target y."""
@@ -175,7 +180,7 @@ class Mechanism(ABC):
     @property
     def acts_on(self) -> Literal["vector", "symmetric"]:
         """Whether some compressor in it needs whole matrices."""
-        return "symmetric" if any(each.acts_on == "symmetric" for each in self.compressors()) else "vector"
+        return "symmetric" if any(part.acts_on == "symmetric" for part in self.compressors()) else "vector"
 
     def memory_rates(self, sizes: Array) -> Array:
         """rate of each client, shape (n,), for clients with `sizes` coordinates."""
@@ -186,25 +191,19 @@ class Mechanism(ABC):
         return self.memory_rates(sizes) if self.step_uses == "after" else np.zeros(len(sizes))
 
     @property
-    def text(self) -> str:
-        """``name:setting`` as the command line writes it."""
-        return type(self).__name__
-
-    @property
     def main(self) -> Compressor | None:
         """The compressor that the command line gives by itself."""
         return self.compressors()[0] if self.compressors() else None
 
-    @property
-    def spoken(self) -> str:
-        """Mechanism and compressor in one word: ``topk:30`` (EF21 with it), ``cbag:0.5/topk:30``."""
-        main = self.main.text if self.main else ""
-        return main if self.text == "ef21" else f"{self.text}/{main}"
+    def unwrapped(self) -> Self:
+        """This mechanism as a user gave it: its compressors without what a solve puts around them."""
+        return self._mapped(lambda compressor: compressor.unwrapped(), lambda inner: inner.unwrapped())
 
-    def settings(self) -> dict[str, str | float]:
-        """Every setting by the name that the command line gives it."""
-        main = {"compressor": self.main.text} if self.main else {}
-        return {"mechanism": self.text, **main, "step_uses": self.step_uses}
+    def preset_settings(self) -> dict[str, str | float]:
+        """How the settings `mechanism`, `compressor` and `step_uses` of a preset say this mechanism."""
+        main = {"compressor": str(self.main)} if self.main and self.main_field else {}
+        word = maker_spec(replace(self.unwrapped(), step_uses="after"))
+        return {"mechanism": word, **main, "step_uses": self.step_uses}
 
     def compressors(self) -> list[Compressor]:
         """The compressors in it, the main one first."""
@@ -254,7 +253,7 @@ class Mechanism(ABC):
                 return within(value)
             return tuple(map(changed, value)) if isinstance(value, tuple) else value
 
-        return replace(self, **{each.name: changed(getattr(self, each.name)) for each in fields(self)})
+        return replace(self, **{key.name: changed(getattr(self, key.name)) for key in fields(self)})
 
     def send(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True

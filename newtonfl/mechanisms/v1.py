@@ -42,7 +42,8 @@ class ThreePCv1(Mechanism):
     compressor: Compressor
     whole: Compressor = field(default_factory=Identity)
     needs_previous: ClassVar[bool] = True
-    text = "3pc-v1"
+    name = "3pc-v1"
+    shorthand = ()
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)

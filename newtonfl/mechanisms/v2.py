@@ -31,7 +31,7 @@ class ThreePCv2(Mechanism):
     --------
     >>> import newtonfl as nf
     >>> two = nf.ThreePCv2(nf.TopK(2), nf.RandK(1))
-    >>> two.spoken, two.constants(4)
+    >>> two.to_spec(), two.constants(4)
     ('3pc-v2:randk:1/topk:2', (0.5, 1.5))
     """
 
@@ -43,14 +43,12 @@ class ThreePCv2(Mechanism):
         a_compressor("compressor", self.compressor)
         a_compressor("first", self.first)
 
-    @property
-    def text(self) -> str:
-        return f"3pc-v2:{self.first.text}"
+    name = "3pc-v2"
 
     def constants(self, size: int) -> tuple[float, float]:
         delta, contract = contraction(self.compressor, size), self.first.contract(size)
         if not isinstance(contract, Unbiased):
-            raise ValueError(f"{self.first.text} is not unbiased, and {self.text} needs a compressor that is")
+            raise ValueError(f"{self.first} is not unbiased, and {self.name} needs a compressor that is")
         return delta, (1.0 - delta) * contract.omega
 
     def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
@@ -61,5 +59,5 @@ class ThreePCv2(Mechanism):
     def for_dimension(self, dim: int) -> Self:
         first = self.first.for_dimension(dim)
         if not isinstance(first.contract(1), Unbiased):
-            raise ValueError(f"3pc-v2: its first compressor must be unbiased, such as randk, given {first.text}")
+            raise ValueError(f"3pc-v2: its first compressor must be unbiased, such as randk, given {first}")
         return type(self)(made_contractive(self.compressor.for_dimension(dim)), first, step_uses=self.step_uses)

@@ -31,9 +31,9 @@ class ThreePCv3(Mechanism):
     Examples
     --------
     >>> import newtonfl as nf
-    >>> two = nf.ThreePCv3(nf.TopK(2), nf.lag(2.0))
-    >>> two.spoken, two.constants(4)
-    ('3pc-v3:clag:2/identity/topk:2', (1.0, 1.0))
+    >>> two = nf.ThreePCv3(nf.TopK(2), nf.LAG(2.0))
+    >>> two.to_spec(), two.constants(4)
+    ('3pc-v3:lag:2/topk:2', (1.0, 1.0))
     """
 
     compressor: Compressor
@@ -45,10 +45,7 @@ class ThreePCv3(Mechanism):
         if not isinstance(self.inner, Mechanism):
             raise TypeError(f"inner: given {self.inner!r}, must be a Mechanism such as CLAG(TopK(30))")
 
-    @property
-    def text(self) -> str:
-        same = self.inner.main == self.compressor
-        return f"3pc-v3:{self.inner.text if same else self.inner.spoken}"
+    name = "3pc-v3"
 
     @property
     def coin(self) -> float | None:
@@ -62,7 +59,7 @@ class ThreePCv3(Mechanism):
         super().check(space)
         if (self.inner.memory_rates(space.sizes) != 1.0).any():
             raise ValueError(
-                f"3pc-v3: {self.inner.text} moves by less than its message tells; give it a contractive compressor "
+                f"3pc-v3: {self.inner} moves by less than its message tells; give it a contractive compressor "
                 "and alpha = 1"
             )
 

@@ -32,7 +32,7 @@ class ThreePCv4(Mechanism):
     --------
     >>> import newtonfl as nf
     >>> two = nf.ThreePCv4(nf.TopK(2), nf.TopK(2))
-    >>> two.spoken, two.constants(4)
+    >>> two.to_spec(), two.constants(4)
     ('3pc-v4:topk:2/topk:2', (0.5, 0.5))
     """
 
@@ -43,9 +43,7 @@ class ThreePCv4(Mechanism):
         a_compressor("compressor", self.compressor)
         a_compressor("first", self.first)
 
-    @property
-    def text(self) -> str:
-        return f"3pc-v4:{self.first.text}"
+    name = "3pc-v4"
 
     def constants(self, size: int) -> tuple[float, float]:
         left = (1.0 - contraction(self.compressor, size)) * (1.0 - contraction(self.first, size))

@@ -47,16 +47,13 @@ class ThreePCv5(Mechanism):
     p: float = 0.1
     whole: Compressor = field(default_factory=Identity)
     needs_previous: ClassVar[bool] = True
-    label: ClassVar[str] = "3pc-v5"
+    name = "3pc-v5"
+    shorthand = ("p",)
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
-        sends_whole(self.label, self.whole)
+        sends_whole(self.name, self.whole)
         a_probability("p", self.p)
-
-    @property
-    def text(self) -> str:
-        return f"{self.label}:{self.p:.17g}"
 
     @property
     def coin(self) -> float | None:
@@ -84,16 +81,16 @@ class Marina(ThreePCv5):
     (0.25, 0.75)
     """
 
-    label = "marina"
+    name = "marina"
 
     def constants(self, size: int) -> tuple[float, float]:
         contract = self.compressor.contract(size)
         if not isinstance(contract, Unbiased):
-            raise ValueError(f"{self.compressor.text} is not unbiased, and {self.text} needs a compressor that is")
+            raise ValueError(f"{self.compressor} is not unbiased, and {self.name} needs a compressor that is")
         return self.p, (1.0 - self.p) * contract.omega
 
     def for_dimension(self, dim: int) -> Self:
         made = self._mapped(lambda compressor: compressor.for_dimension(dim))
         if not isinstance(made.compressor.contract(1), Unbiased):
-            raise ValueError(f"marina: its compressor must be unbiased, such as randk, given {made.compressor.text}")
+            raise ValueError(f"marina: its compressor must be unbiased, such as randk, given {made.compressor}")
         return made

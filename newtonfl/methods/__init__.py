@@ -14,7 +14,7 @@ standalone
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
-May be imported by: solver, registry, estimators, checks, experiments, cli.
+May be imported by: solver, estimators, checks, experiments, cli.
 """
 
 from newtonfl.components.participation import All, Independent, Participation, Trace, Uniform
@@ -57,6 +57,7 @@ from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
 from newtonfl.methods.typed import method
+from newtonfl.registry.lookup import arrange
 
 __all__ = [
     "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Method", "Participation",
@@ -67,3 +68,15 @@ __all__ = [
     "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_star",
     "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
+
+arrange(
+    "method",
+    [
+        "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
+        "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2",
+        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "accelerated-gd", "ef21",
+        "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback",
+        "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina",
+        "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",
+    ],
+)  # fmt: skip

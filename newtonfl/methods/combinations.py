@@ -35,7 +35,7 @@ def check_sockets(
     name: str, step: Step, curvature: Curvature, gradient: Gradient, participation: Participation
 ) -> None:
     """Refuse sockets whose mathematics do not go together; ValueError."""
-    away = f"participation={participation.text}"
+    away = f"participation={participation}"
     learned = curvature if isinstance(curvature, LearnedHessian) else None
     if step.needs_hessian and isinstance(curvature, NoCurvature):
         raise ValueError(f"{name}: this step needs a Hessian, and curvature is none")
@@ -76,6 +76,6 @@ def check_model(
     forgets = isinstance(model, ReplayedModel) and not model.mechanism.memory_rates(np.ones(1, np.int64)).any()
     if not rounds and not forgets:
         raise ValueError(
-            f"{name}: participation={participation.text} with {model.text} downwards: who was away would hold another "
+            f"{name}: participation={participation} with {model.text} downwards: who was away would hold another "
             "estimate than the server. Use a direction compressed without memory (artemis), or tell the model whole"
         )

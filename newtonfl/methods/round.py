@@ -101,7 +101,7 @@ class Descent(Method):
         }
         return {
             **told,
-            "participation": self.participation.text,
+            "participation": str(self.participation),
             "ridge": self.ridge,
             "wire": self.wire,
             **dict(self.given),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache, wraps
+from functools import wraps
 from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Any, ParamSpec, TypeVar
 
 from newtonfl.components.protocol import Method
 from newtonfl.methods.docstring import complete
 from newtonfl.methods.spec import from_text, to_text
+from newtonfl.registry.lookup import nearest, register_method
+from newtonfl.registry.spec import hints
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Method)
@@ -53,22 +54,22 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
         parameters = inspect.signature(function).parameters
         defaults = {key: parameter.default for key, parameter in parameters.items()}
 
-        @cache
-        def types() -> dict[str, Any]:
-            return get_type_hints(function)  # only once someone makes the method: an import has better things to do
-
         @wraps(function)
         def make(*args: P.args, **keywords: P.kwargs) -> M:
             for key in keywords:
                 if key not in defaults:
-                    raise TypeError(_unknown(name, key, list(defaults)))
-            values = {key: from_text(key, types()[key], value) for key, value in {**defaults, **keywords}.items()}
+                    raise TypeError(nearest(name, key, defaults))
+            annotations = hints(function)  # resolved only now, for an import has better things to do
+            values = {
+                key: from_text(key, annotations.get(key, Any), value) for key, value in {**defaults, **keywords}.items()
+            }
             return function(*args, **values)
 
         make.__doc__ = complete(
             function.__doc__ or "", shared, {key: str(to_text(value)) for key, value in defaults.items()}
         )
         _DEFAULTS[name] = defaults
+        register_method(name, make)
         return make
 
     return decorate
@@ -77,9 +78,3 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
 def defaults_of(name: str) -> Mapping[str, object]:
     """The settings of the method `name` and their defaults, as its signature has them."""
     return _DEFAULTS[name]
-
-
-def _unknown(name: str, key: str, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(key, allowed, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{name}: given {key!r}{hint} (allowed are {', '.join(allowed)})"

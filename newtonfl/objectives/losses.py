@@ -14,9 +14,10 @@ from typing import ClassVar
 import numpy as np
 
 from newtonfl.core.backend import Array, namespace
+from newtonfl.registry import Part
 
 
-class Loss(ABC):
+class Loss(Part, ABC):
     """A convex loss of a margin.
 
     Attributes
@@ -31,6 +32,7 @@ class Loss(ABC):
         A Lipschitz constant of φ″, sup abs(φ‴); infinite where there is none.
     """
 
+    kind = "loss"
     formula: str
     classifies: ClassVar[bool] = False
     curvature_bound: float
@@ -88,6 +90,7 @@ class Loss(ABC):
 class Logistic(Loss):
     """φ = log(1 + exp(-y t)), y in {-1, +1}; φ″ ≤ 1/4 and abs(φ‴) ≤ 1/(6√3)."""
 
+    name = "logistic"
     formula = "log(1 + exp(-y aᵀx))"
     classifies = True
     curvature_bound = 0.25
@@ -114,6 +117,7 @@ class Logistic(Loss):
 class Squared(Loss):
     """φ = (t - y)²/2; φ″ = 1."""
 
+    name = "squared"
     formula = "(aᵀx - y)²/2"
     curvature_bound = 1.0
     curvature_lipschitz = 0.0
@@ -144,6 +148,7 @@ class Huber(Loss):
     """
 
     delta: float = 1.35
+    name = "huber"
     curvature_bound = 1.0
     curvature_lipschitz = math.inf
 
@@ -173,6 +178,7 @@ class Huber(Loss):
 class SquaredHinge(Loss):
     """φ = max(0, 1 - y t)², y in {-1, +1}; φ″ ≤ 2 (generalised: 0 at the kink), and it jumps."""
 
+    name = "squared-hinge"
     formula = "max(0, 1 - y aᵀx)²"
     classifies = True
     curvature_bound = 2.0
@@ -199,6 +205,7 @@ class SquaredHinge(Loss):
 class Poisson(Loss):
     """φ = exp(t) - y t, y ≥ 0 (the deviance's half, less a constant); φ″ has no bound."""
 
+    name = "poisson"
     formula = "exp(aᵀx) - y aᵀx"
     curvature_bound = math.inf
     curvature_lipschitz = math.inf

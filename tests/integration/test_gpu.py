@@ -34,7 +34,7 @@ METHODS = {name: make for name, make in registry.METHODS.items() if name != "new
     "ladder": lambda: nf.newton_3pc(mechanism=nf.AdaCGD((nf.TopK(1), nf.RankR(1), nf.TopK(9)))),
     "adaptive, psd": lambda: nf.newton_3pc(mechanism=nf.AdaptiveTopK, basis="psd"),
     "two messages": lambda: nf.newton_3pc(mechanism=nf.ThreePCv2(nf.TopK(3), nf.RandK(3)), gradient=nf.TopK(3)),
-    "lazy": lambda: nf.newton_3pc(mechanism=nf.bag(0.5), l="last", gradient_p=0.5, model=nf.ThreePCv1(nf.TopK(2))),
+    "lazy": lambda: nf.newton_3pc(mechanism=nf.BAG(0.5), l="last", gradient_p=0.5, model=nf.ThreePCv1(nf.TopK(2))),
     "partial": lambda: nf.newton_3pc(participation=nf.Uniform(2), basis="data", model=nf.TopK(3), gradient_p=0.6),
     "searching": lambda: nf.newton_3pc_ls(compressor=nf.PowerSGD(1), ridge="clients"),
     "quantised": lambda: nf.newton_3pc(compressor=nf.Dithering(), basis="rotation", wire="float32"),

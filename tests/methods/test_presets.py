@@ -19,9 +19,11 @@ from newtonfl.bases import DataSubspace
 from newtonfl.compressors import Compressor, Identity, Natural, RandK, RankR, TopK
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Marina,
@@ -31,8 +33,6 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 from newtonfl.methods import (
     All,
@@ -120,10 +120,10 @@ def setting(rows: int) -> SimpleNamespace:
 MECHANISMS: dict[str, tuple[Mechanism, Callable[[Callable[..., Any]], Any]]] = {
     "ef21": (EF21(TopK(D)), lambda own: T.ef21(T.top_k(D))),
     "ef21-rank": (EF21(RankR(1)), lambda own: T.ef21(R1)),
-    "lag": (lag(2.0), lambda own: T.lag(2.0)),
+    "lag": (LAG(2.0), lambda own: T.lag(2.0)),
     "clag": (CLAG(TopK(D), 128.0), lambda own: T.clag(T.top_k(D), 128.0)),
     "cbag": (CBAG(TopK(D), 0.75), lambda own: T.cbag(T.top_k(D), coin("curvature coin", 0.75))),
-    "bag": (bag(0.5), lambda own: T.bag(coin("curvature coin", 0.5))),
+    "bag": (BAG(0.5), lambda own: T.bag(coin("curvature coin", 0.5))),
     "v1": (ThreePCv1(TopK(D)), lambda own: T.v1(T.top_k(D))),
     "v2": (ThreePCv2(TopK(D), RandK(400)), lambda own: T.v2(own(RandK(400), "/first"), T.top_k(D))),
     "v3": (ThreePCv3(RankR(1), CLAG(TopK(D), 128.0)), lambda own: T.v3(T.clag(T.top_k(D), 128.0), R1)),
@@ -409,7 +409,7 @@ IDENTITIES: dict[str, tuple[Callable[[], Method], Callable[[], Method], float]] 
         lambda: newton_3pc(mechanism=AdaCGD((C,), 2.0)), lambda: newton_3pc(mechanism=CLAG(C, 2.0)), 0.0
     ),
     "LAG is CLAG with the identity": (
-        lambda: newton_3pc(mechanism=lag(0.5)),
+        lambda: newton_3pc(mechanism=LAG(0.5)),
         lambda: newton_3pc(mechanism=partial(CLAG, zeta=0.5), compressor=Identity()),
         0.0,
     ),
@@ -473,7 +473,7 @@ def test_on_tails_hessians_are_computed_for_a_fresh_l_alone(settings, always):
     problem = small()
     heads = [coin("curvature coin", 0.5)(k) for k in range(ROUNDS)]
     assert set(heads[1:]) == {True, False}
-    for mechanism in (CBAG(C, 0.5), bag(0.5)):
+    for mechanism in (CBAG(C, 0.5), BAG(0.5)):
         method = newton_3pc(mechanism=mechanism, **settings)
         counts = [problem.hessian_counts.copy() for _ in played(problem, method, np.full(14, 0.3))]
         for k in range(1, ROUNDS):
@@ -505,7 +505,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: fednl_bc(participation=Uniform(2)), TypeError, "fednl-bc: given 'participation'"),
     (lambda: newton(compressor=C), TypeError, "newton: given 'compressor'"),
     (lambda: newton_3pc(mechanism=CLAG(C), compressor=C), ValueError, "holds its own compressor"),
-    (lambda: newton_3pc(mechanism="clag"), ValueError, "clag needs"),
+    (lambda: newton_3pc(mechanism="clagg"), ValueError, "did you mean clag"),
     (lambda: newton_3pc(mechanism=3), TypeError, "must be a Mechanism"),
     (lambda: newton_3pc(mechanism=Marina(C)), ValueError, "must be unbiased"),
     (lambda: newton_3pc(mechanism=ThreePCv2(C, C)), ValueError, "must be unbiased"),
@@ -520,7 +520,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: newton_3pc(gradient="lazy"), ValueError, "gradient: given 'lazy'"),
     (lambda: newton_3pc(model=RankR(1)), ValueError, "these are vectors"),
     (lambda: newton_3pc(model=3), TypeError, "must be 'exact', a Compressor or a Mechanism"),
-    (lambda: newton_3pc(basis="fourier"), ValueError, "symmetric-plain, support, data, rotation"),
+    (lambda: newton_3pc(basis="fourier"), ValueError, "basis: given 'fourier' .allowed are data, rotation, symmetric"),
     (lambda: newton_3pc(basis="support"), ValueError, "needs sparse rows"),
     (lambda: newton_3pc(basis="data", ridge="clients"), ValueError, "the ridge does not"),
     (lambda: newton_3pc(basis="data", init="zero-total"), ValueError, "the ridge does not"),
@@ -547,13 +547,13 @@ SMALL = TopK(9)
 GRID: dict[str, list[Any]] = {
     "rows": ["dense", "sparse"],
     "mechanism": [
-        EF21(SMALL), EF21(RankR(1)), EF21(RandK(12)), EF21(Natural()), lag(1.0), CLAG(SMALL), CBAG(SMALL, 0.7),
-        bag(0.7), ThreePCv1(SMALL), ThreePCv2(SMALL, RandK(14)), ThreePCv3(SMALL, CLAG(SMALL)),
+        EF21(SMALL), EF21(RankR(1)), EF21(RandK(12)), EF21(Natural()), LAG(1.0), CLAG(SMALL), CBAG(SMALL, 0.7),
+        BAG(0.7), ThreePCv1(SMALL), ThreePCv2(SMALL, RandK(14)), ThreePCv3(SMALL, CLAG(SMALL)),
         ThreePCv4(SMALL, RandK(12)), ThreePCv5(SMALL, 0.3),
         Marina(RandK(14), 0.3), AdaCGD((TopK(3), SMALL, TopK(28))), AdaptiveTopK(SMALL),
     ],
     "basis": ["auto", "symmetric", "symmetric-plain", "support", "data", "rotation", "psd"],
-    "gradient": ["exact", EF21(TopK(4)), bag(0.5)],
+    "gradient": ["exact", EF21(TopK(4)), BAG(0.5)],
     "gradient_p": [1.0, 0.6],
     "model": ["exact", TopK(4), ThreePCv4(TopK(2), TopK(2))],
     "participation": [All(), Uniform(2), Independent(0.6)],

@@ -95,8 +95,8 @@ def test_a_draw_that_is_no_set_of_clients_is_refused(part):
 @pytest.mark.parametrize(
     "method",
     [
-        lambda: nf.newton(model=nf.bag(0.05)),
-        lambda: nf.newton_3pc(mechanism=nf.bag(0.2), gradient_p=0.2, step="project"),
+        lambda: nf.newton(model=nf.BAG(0.05)),
+        lambda: nf.newton_3pc(mechanism=nf.BAG(0.2), gradient_p=0.2, step="project"),
         lambda: nf.newton_3pc(
             mechanism=nf.CBAG(nf.TopK(9), 0.25), participation=nf.Uniform(1), gradient_p=0.25, l="last"
         ),

@@ -76,7 +76,7 @@ HALVES = {
     "newton-3pc, shift": lambda: nf.newton_3pc(),
     "newton-3pc, project": lambda: nf.newton_3pc(step="project"),
     "newton-3pc, clag": lambda: nf.newton_3pc(mechanism=partial(CLAG, zeta=16.0)),
-    "newton-3pc, lag": lambda: nf.newton_3pc(mechanism=nf.lag(4.0)),
+    "newton-3pc, lag": lambda: nf.newton_3pc(mechanism=nf.LAG(4.0)),
     "bl1": lambda: nf.bl1(),
     "newton-zero": lambda: nf.newton_zero(),
 }

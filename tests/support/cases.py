@@ -44,10 +44,12 @@ from newtonfl.compressors import (
 )
 from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
     EFBV,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Diana,
@@ -58,8 +60,6 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )  # fmt: skip
 from newtonfl.methods import All, Independent
 from newtonfl.objectives.functions import FromFunctions
@@ -130,9 +130,9 @@ MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism
     "ef21-theory": lambda compressor: EF21(compressor, "theory"),
     "ef21-before": lambda compressor: EF21(compressor, "theory", step_uses="before"),
     "clag": lambda compressor: CLAG(compressor, 0.5),
-    "lag": lambda compressor: lag(0.5),
+    "lag": lambda compressor: LAG(0.5),
     "cbag": lambda compressor: CBAG(compressor, 0.6),
-    "bag": lambda compressor: bag(0.6),
+    "bag": lambda compressor: BAG(0.6),
     "v1": ThreePCv1,
     "v2": lambda compressor: ThreePCv2(compressor, RandK(3)),
     "v3": lambda compressor: ThreePCv3(compressor, CLAG(TopK(3), 0.5)),

@@ -12,9 +12,11 @@ from newtonfl.compressors import Contracted, Identity, RandK, RankR, Rounded, To
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EF21,
+    LAG,
     AdaCGD,
     AdaptiveTopK,
     Frozen,
@@ -27,8 +29,6 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 
 SPACES = ["vector", *BASES]
@@ -314,7 +314,7 @@ def test_v5_and_marina_tell_the_change_and_now_and_then_the_whole(kind, compress
 
 def test_cbag_and_bag_rest_on_tails():
     """h + C(x - h) on heads; on tails nobody needs a target."""
-    for vector_mechanism, on_heads in ((CBAG(C2, 0.6), H + c(C2, X - H)), (bag(0.6), X)):
+    for vector_mechanism, on_heads in ((CBAG(C2, 0.6), H + c(C2, X - H)), (BAG(0.6), X)):
         near(result(vector_mechanism), on_heads)
         assert vector_mechanism.coin == 0.6 and vector_mechanism.skips(False) and not vector_mechanism.skips(True)
 
@@ -324,7 +324,7 @@ def test_lag_and_clag_speak_where_the_error_has_grown(share, participants):
     """‖x - h‖² > ζ‖x - y‖², strictly; else h, and a word of nothing. Beside a client that speaks, too."""
     y, x = np.zeros(9), np.eye(9)[0] * 2
     h = x + np.sqrt(share) * np.eye(9)[1]  # ‖x - h‖² = share, ‖x - y‖² = 4
-    for vector_mechanism, participates in ((CLAG(C2, 0.25), h + c(C2, x - h)), (lag(0.25), x)):
+    for vector_mechanism, participates in ((CLAG(C2, 0.25), h + c(C2, x - h)), (LAG(0.25), x)):
         if share == 1.0:
             h = x + np.eye(9)[1]
         near(result(vector_mechanism, h, y, x), participates if participants else h)
@@ -370,9 +370,9 @@ def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
         (EF21(TopK(15), 0.5), 0.25, 2.25),
         (CLAG(TopK(15), 0.1), 0.5, 0.5),
         (CLAG(TopK(15), 2.0), 0.5, 2.0),
-        (lag(3.0), 1.0, 3.0),
+        (LAG(3.0), 1.0, 3.0),
         (CBAG(TopK(15), 1.0), 0.5, 0.5),
-        (bag(0.75), 0.5, 0.5),
+        (BAG(0.75), 0.5, 0.5),
         (ThreePCv1(TopK(15)), 1.0, 0.25),
         (ThreePCv2(TopK(15), RandK(5)), 0.75, 0.75),
         (ThreePCv3(TopK(10), CLAG(TopK(15), 2.0)), 0.75, 1.0),

@@ -11,9 +11,11 @@ from cases import dense_glm
 import newtonfl as nf
 from newtonfl.core.random import Key
 from newtonfl.mechanisms import (
+    BAG,
     CBAG,
     CLAG,
     EFBV,
+    LAG,
     AdaCGD,
     Diana,
     Marina,
@@ -22,16 +24,14 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
     ThreePCv5,
-    bag,
-    lag,
 )
 from newtonfl.methods import Method, ProblemConstants
 from newtonfl.solver.session import Session
 
 K3, R3 = nf.TopK(3), nf.RandK(3)
 DOWN: dict[str, Any] = {
-    "ef21": K3, "ef21 of an unbiased": R3, "clag": CLAG(K3, 0.5), "lag": lag(0.5), "cbag": CBAG(K3, 0.5),
-    "bag": bag(0.5), "v1": ThreePCv1(K3), "v2": ThreePCv2(K3, R3), "v3": ThreePCv3(K3, CLAG(nf.TopK(1), 0.5)),
+    "ef21": K3, "ef21 of an unbiased": R3, "clag": CLAG(K3, 0.5), "lag": LAG(0.5), "cbag": CBAG(K3, 0.5),
+    "bag": BAG(0.5), "v1": ThreePCv1(K3), "v2": ThreePCv2(K3, R3), "v3": ThreePCv3(K3, CLAG(nf.TopK(1), 0.5)),
     "v4": ThreePCv4(K3, nf.TopK(1)),
     "v5": ThreePCv5(K3, 0.5), "marina": Marina(R3, 0.5), "adacgd": AdaCGD((nf.TopK(1), K3), 0.5), "diana": Diana(R3),
     "ef-bv": EFBV(K3, 0.4, 0.7), "memoryless": Diana(nf.Natural(), 0.0),
@@ -92,7 +92,7 @@ def test_a_single_client_may_be_away_too(method):
     assert strays(dense_glm(n=1), method, 60) == 0
 
 
-@pytest.mark.parametrize("down", [bag(0.05), CBAG(nf.TopK(5), 0.05), ThreePCv5(K3, 0.05), Marina(R3, 0.05)])
+@pytest.mark.parametrize("down", [BAG(0.05), CBAG(nf.TopK(5), 0.05), ThreePCv5(K3, 0.05), Marina(R3, 0.05)])
 @pytest.mark.parametrize("init", ["gradient", "zero"])
 def test_the_server_speaks_in_round_0_whatever_its_coin(down, init):
     result = nf.solve(dense_glm(), nf.ef21(compressor=K3, init=init, down=down, stepsize=0.1), rounds=150, tol=0.0)
@@ -101,7 +101,7 @@ def test_the_server_speaks_in_round_0_whatever_its_coin(down, init):
 
 def test_a_long_silence_of_the_server_is_no_stall():
     """One direction for some 250 rounds leads past the minimum, and f rises for long before the next is told."""
-    method = nf.ef21(compressor=K3, down=bag(0.004), stepsize=0.1)
+    method = nf.ef21(compressor=K3, down=BAG(0.004), stepsize=0.1)
     result = nf.solve(dense_glm(), method, rounds=300, tol=0.0)
     values = [record.f for record in result.history]
     assert result.rounds == 300 and int(np.argmin(values)) < 190

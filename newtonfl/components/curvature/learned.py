@@ -113,7 +113,7 @@ class LearnedHessian(Curvature):
         return self.basis
 
     def settings(self) -> dict[str, str | float]:
-        return {**self.mechanism.settings(), "basis": self.basis.name if self.basis else "auto", "init": self.init}
+        return {**self.mechanism.preset_settings(), "basis": str(self.basis or "auto"), "init": self.init}
 
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)

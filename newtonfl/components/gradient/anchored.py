@@ -223,8 +223,7 @@ class AnchoredGradient(Gradient):
         return moved
 
     def settings(self) -> dict[str, str | float]:
-        told = self.mechanism.spoken if self.mechanism else "exact"
-        return {"gradient": told, "gradient_p": self.p}
+        return {"gradient": str(self.mechanism or "exact"), "gradient_p": self.p}
 
     def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         if self.mechanism is None:

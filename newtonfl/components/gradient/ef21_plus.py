@@ -106,7 +106,7 @@ class ChosenGradient(Gradient):
         return ServerGradientState(mean, anchor, state.weights, copies), anchor
 
     def settings(self) -> dict[str, str | float]:
-        return {"compressor": self.compressor.text, "init": self.init, **self.source.settings()}
+        return {"compressor": str(self.compressor), "init": self.init, **self.source.settings()}
 
     def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         if share < 1.0:

@@ -98,7 +98,7 @@ class SharedGradient(Gradient):
         return ServerMeanState(mean), GradientEstimate(scene.point, with_ridge(mean, scene.point, facts))
 
     def settings(self) -> dict[str, str | float]:
-        return {"compressor": self.compressor.text, "p": self.p}
+        return {"compressor": str(self.compressor), "p": self.p}
 
     def constants(self, facts: ProblemConstants, share: float) -> tuple[float, float]:
         return self.p, (1.0 - self.p) * variance(omega(self.compressor, facts.dim), facts.n_clients, share)

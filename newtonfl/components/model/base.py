@@ -144,7 +144,7 @@ class MechanismModel(Model):
 
     @property
     def text(self) -> str:
-        return self.mechanism.spoken
+        return str(self.mechanism)
 
 
 @dataclass(frozen=True)
@@ -200,5 +200,6 @@ class TrackedModel(MechanismModel):
         return (xp.broadcast_to(heard, state.shape), heard) if common else (xp.reshape(heard, state.shape),) * 2
 
     def settings(self) -> dict[str, str | float]:
-        rate = {"model_rate": self.mechanism.alpha} if isinstance(self.mechanism, EF21) else {}
-        return {"model": self.text, **rate}
+        if isinstance(self.mechanism, EF21):
+            return {"model": str(replace(self.mechanism, alpha="auto")), "model_rate": self.mechanism.alpha}
+        return {"model": self.text}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 from newtonfl.comm.coding import Precision
@@ -33,7 +32,7 @@ def adacgd(
     init: GradientInit = "gradient",
     batch: Batch = "full",
     down: VectorForm = "exact",
-    levels: Sequence[CompressorForm] | str = LADDER,
+    levels: tuple[CompressorForm, ...] | str = LADDER,
     zeta: float = 2.0,
 ) -> Descent:
     """AdaCGD (Makarenko, Gasanov, Islamov, Sadiev, Richtárik, arXiv 2211.00188): the cheapest level that will do.

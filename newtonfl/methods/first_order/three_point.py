@@ -7,8 +7,7 @@ from typing import cast
 from newtonfl.comm.coding import Precision
 from newtonfl.components.participation import All
 from newtonfl.compressors import Compressor, RandK, TopK
-from newtonfl.mechanisms import CLAG, Mechanism, ThreePCv1, ThreePCv2, ThreePCv3, ThreePCv4, ThreePCv5
-from newtonfl.mechanisms import lag as lag_mechanism
+from newtonfl.mechanisms import CLAG, LAG, Mechanism, ThreePCv1, ThreePCv2, ThreePCv3, ThreePCv4, ThreePCv5
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import (
@@ -45,7 +44,7 @@ def lag(
         ζ ≥ 0.
     """
     common = FirstOrder.of("lag", locals())
-    return common.descent(common.tracked(lag_mechanism(zeta)))
+    return common.descent(common.tracked(LAG(zeta)))
 
 
 @method("clag", FIRST_ORDER)

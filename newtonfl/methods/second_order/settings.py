@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from newtonfl.bases import PSD, Basis, DataSubspace, Support, Symmetric
+from newtonfl.bases import Basis
 from newtonfl.comm.coding import Precision
 from newtonfl.components.curvature.base import Curvature, ErrorNorm
 from newtonfl.components.curvature.learned import LearnedHessian
@@ -23,20 +24,8 @@ from newtonfl.compressors import Compressor, Identity, TopK
 from newtonfl.mechanisms import EF21, Alpha, Mechanism, StepUses
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import Freshness, HessianInit, Ridge, StepName, TheoryOr
-from newtonfl.methods.spec import check_choice
 from newtonfl.methods.typed import defaults_of
 from newtonfl.methods.wire import model_on_wire, on_wire, vector_mechanism
-
-BASES: dict[str, Basis | None] = {
-    "auto": None,
-    "symmetric": Symmetric(),
-    "symmetric-plain": Symmetric(isometric=False),
-    "support": Support(),
-    "data": DataSubspace(),
-    "rotation": DataSubspace(complete=True),
-    "psd": PSD(),
-}
-"""Bases by name; None leaves the choice to the problem."""
 
 MOST_TRIALS = 1000
 """γˢ has long vanished by then."""
@@ -65,7 +54,7 @@ class SecondOrder:
     mechanism: Mechanism | Callable[[Compressor], Mechanism] | None = None
     alpha: Alpha = "auto"
     step_uses: StepUses = "after"
-    basis: Basis | str = "auto"
+    basis: Basis | Literal["auto"] = "auto"
     init: HessianInit = "hessian"
     step: StepName = "shift"
     shift_norm: ErrorNorm = "frobenius"
@@ -128,7 +117,8 @@ class SecondOrder:
 
     def to_curvature(self) -> LearnedHessian:
         """The Hessian that is learned in a basis."""
-        return LearnedHessian(self.to_mechanism(), basis_of(self.basis), self.init, self.wire)
+        basis = None if isinstance(self.basis, str) else self.basis
+        return LearnedHessian(self.to_mechanism(), basis, self.init, self.wire)
 
     def to_step(self) -> Step:
         """The step, with its line search."""
@@ -165,11 +155,3 @@ class SecondOrder:
     def to_model(self) -> Model:
         """How the iterate is sent."""
         return model_on_wire(self.model, self.model_rate, self.wire)
-
-
-def basis_of(basis: Basis | str) -> Basis | None:
-    """The basis by its name; None leaves the choice to the problem."""
-    if isinstance(basis, Basis):
-        return basis
-    check_choice("basis", basis, tuple(BASES))
-    return BASES[basis]

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.bases import Coordinates, TriangleCoordinates, equal_blocks
+from newtonfl.bases import PSD, Coordinates, TriangleCoordinates, equal_blocks
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.packets import Parts, Sizes
@@ -107,7 +107,7 @@ class BL3(Method):
 
     def settings(self) -> dict[str, str | float]:
         sockets = {**self.curvature.settings(), **self.gradient.settings(), **self.model.settings()}
-        return {**sockets, "c": self.c, "participation": self.participation.text, "wire": self.wire}
+        return {**sockets, "c": self.c, "participation": str(self.participation), "wire": self.wire}
 
     def sockets(self) -> dict[str, str]:
         return {
@@ -292,7 +292,7 @@ def bl3(
     least = common.pop("c")
     if isinstance(least, (str, bool)) or not 0 < least < np.inf:
         raise ValueError(f"c: given {least!r}, must be a positive number")
-    settings = SecondOrder("bl3", **common, basis="psd", gradient="invariant")
+    settings = SecondOrder("bl3", **common, basis=PSD(), gradient="invariant")
     settings.refuse_unused()
     return BL3(
         settings.to_curvature(), settings.to_invariant(), settings.to_model(), settings.participation, float(c), wire

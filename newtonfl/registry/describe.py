@@ -1,0 +1,113 @@
+"""What a name stands for, in plain text: docstring, settings, what each allows and is when nothing is said."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from dataclasses import MISSING
+from typing import Any
+
+from newtonfl.registry import spec
+from newtonfl.registry.lookup import HOMES, entries, nearest
+from newtonfl.registry.methods import defaults, method
+
+_WIDTH = 100
+
+
+def table(kind: str) -> list[tuple[str, str]]:
+    """The names of a kind, each with the first line of its docstring.
+
+    Parameters
+    ----------
+    kind : str
+        Such as "method".
+
+    Returns
+    -------
+    list of (str, str)
+        Name and line.
+    """
+    return [(name, _lines(entry.made_by)[0]) for name, entry in entries(kind).items()]
+
+
+def described(name: str) -> str:
+    """What a method or part is, and its settings.
+
+    Parameters
+    ----------
+    name : str
+        A method's or a part's; a name that two kinds have, such as "clag", is described as both.
+
+    Returns
+    -------
+    str
+        Of several lines.
+
+    Raises
+    ------
+    ValueError
+        If nothing has that name; the message says which is nearest.
+    """
+    kinds = [kind for kind in ("method", *HOMES) if name in entries(kind)]
+    if not kinds:
+        everything = [*entries("method"), *(known for kind in HOMES if kind != "method" for known in entries(kind))]
+        raise nearest("method", name, dict.fromkeys(everything))
+    return "\n\n".join(_described(kind, name) for kind in dict.fromkeys(kinds))
+
+
+def _described(kind: str, name: str) -> str:
+    entry = entries(kind)[name]
+    parts = [
+        f"{name} ({kind})" + ("" if not entry.values else _brought(entry.values)),
+        "\n".join(_lines(entry.made_by)),
+    ]
+    if kind == "method":
+        sockets = [f"  {socket:14}{setting}" for socket, setting in method(name).sockets().items()]
+        parts.append("\n".join(["Sockets:", *sockets]))
+    else:
+        parts.append(f"Written as: {_form(entry.made_by)}")
+    settings = _settings(entry.made_by, defaults(name) if kind == "method" else None)
+    heading = "Settings (--set KEY=VALUE):" if kind == "method" else "Settings:"
+    return "\n\n".join([*parts, "\n".join([heading, *settings]) if settings else "No settings."])
+
+
+def _brought(values: Any) -> str:
+    return ": " + ", ".join(f"{key} = {spec.write_value(value)}" for key, value in values.items())
+
+
+def _form(part: Any) -> str:
+    """How a part's text is made up."""
+    keys, main = spec.shorthand(part), spec.main_field(part)
+    behind = part.separator.join(key.upper() for key in keys)
+    short = f"{part.name}:{behind}" if keys else part.name
+    if part.joined_by_plus:
+        short = "+".join(list(spec.parameters(part))[:2]).upper()
+    everything = f"{part.name}({', '.join(f'{key}=…' for key in spec.parameters(part))})"
+    forms = [f"{short}/{main.upper()}" if main else short, everything if spec.parameters(part) else ""]
+    return ", or ".join(form for form in forms if form)
+
+
+def _settings(made_by: Any, made: dict[str, Any] | None) -> list[str]:
+    """Two lines or more a setting: its name and default, what it means, what is allowed."""
+    explained, hints = spec.explained(made_by), spec.hints(made_by)
+    if isinstance(made_by, type):
+        rows = {key: spec.default(field) for key, field in spec.parameters(made_by).items()}
+    else:
+        rows = made or {}
+    lines: list[str] = []
+    for key, default in rows.items():
+        value = "" if default is MISSING else f" = {default if made else spec.write_value(default)}"
+        lines.append(f"  {key}{value}")
+        allowed = spec.expected(hints[key]) if key in hints else ""
+        words = [explained.get(key, ""), f"Allowed: {allowed}." if allowed else ""]
+        for sentence in filter(None, words):
+            lines += textwrap.wrap(sentence, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+    return lines
+
+
+def _lines(thing: Any) -> list[str]:
+    """A docstring as a reader of plain text wants it: without the sections for Python, and without marks."""
+    doc = inspect.cleandoc(thing.__doc__ or "") or getattr(thing, "__name__", "")
+    text = re.split(r"\n\n(?:Parameters|Attributes|Returns|Raises|Examples)\n-*", doc)[0]
+    return [spec.plain(line) for line in text.splitlines()]

@@ -1,0 +1,196 @@
+"""Methods by name and settings: ``"newton-3pc,compressor=topk:30"`` ⇄ ``nf.newton_3pc(compressor=nf.TopK(30))``.
+
+A method's settings are the keyword arguments of the function that makes it; what a text is read as, their annotations
+say.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from newtonfl.registry import spec
+from newtonfl.registry.lookup import HOMES, find, nearest
+from newtonfl.registry.text import number, split
+
+
+def method(name: str, settings: Mapping[str, Any] | None = None) -> Any:
+    """The method of a name and settings.
+
+    Parameters
+    ----------
+    name : str
+        A registered one, such as "newton-3pc".
+    settings : mapping or None
+        Its function's keyword arguments; values may be strings as on the command line.
+
+    Returns
+    -------
+    Method
+        With every other setting at its default.
+
+    Raises
+    ------
+    ValueError
+        If a name, a key or a value is not known; the message names the nearest.
+
+    Examples
+    --------
+    >>> method("newton-3pc", {"compressor": "topk:8d", "step": "project"}).name
+    'newton-3pc'
+    """
+    function = find("method", name).made_by
+    allowed = inspect.signature(function).parameters
+    values: dict[str, Any] = {}
+    for key, value in (settings or {}).items():
+        if key not in allowed:
+            raise nearest(f"setting of {name}", key, allowed)
+        values[key] = _value(function, key, allowed[key].default, value) if isinstance(value, str) else value
+    return function(**values)
+
+
+def parse(spec: str) -> tuple[str, dict[str, str]]:
+    """The name and settings in ``NAME[,KEY=VALUE…]``; a piece without ``=`` belongs to the value before it.
+
+    Parameters
+    ----------
+    spec : str
+        As the command line takes it.
+
+    Returns
+    -------
+    name : str
+        Not looked up.
+    settings : dict of str
+        Its settings, for :func:`method`.
+
+    Raises
+    ------
+    ValueError
+        If a setting has no key or no value, or is given twice.
+
+    Examples
+    --------
+    >>> parse("newton-3pc,compressor=topk:30,line_search=20")
+    ('newton-3pc', {'compressor': 'topk:30', 'line_search': '20'})
+    >>> parse("adacgd,levels=topk:1,topk:8")
+    ('adacgd', {'levels': 'topk:1,topk:8'})
+    """
+    name, *pieces = split(spec, ",")
+    found: dict[str, str] = {}
+    last = ""
+    for piece in pieces:
+        key, equals, value = (part.strip() for part in piece.partition("="))
+        if piece and last and (not equals or "(" in key):
+            found[last] += f",{piece}"
+            continue
+        if not (equals and key and value) or key in found:
+            raise ValueError(f"method: given {spec!r}, must be NAME[,KEY=VALUE…] with every key once")
+        last, found[key] = key, value
+    return name, found
+
+
+def asks_for_optimum(name: str) -> bool:
+    """Whether a method needs the solution before it begins.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    bool
+        True where `optimum` is among its settings.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+    """
+    return "optimum" in inspect.signature(find("method", name).made_by).parameters
+
+
+def settings(made: Any) -> dict[str, str | float]:
+    """The settings of a method that a registered function made.
+
+    Parameters
+    ----------
+    made : Method
+        Its ``name`` is the registered one.
+
+    Returns
+    -------
+    dict
+        Such that :func:`method` makes it again.
+    """
+    allowed = inspect.signature(find("method", made.name).made_by).parameters
+    return {key: value for key, value in made.settings().items() if key in allowed}
+
+
+def defaults(name: str) -> dict[str, str | float]:
+    """The settings that a method has when nothing is said.
+
+    Parameters
+    ----------
+    name : str
+        A registered one.
+
+    Returns
+    -------
+    dict
+        As the command line writes them, but `optimum`, which it finds itself.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known.
+    """
+    made = settings(method(name))
+    offered = inspect.signature(find("method", name).made_by).parameters
+    return {
+        key: made.get(key, str(p.default) if spec.kind_of(type(p.default)) else p.default)
+        for key, p in offered.items()
+        if key != "optimum"
+    }
+
+
+def coerce_method(value: Any) -> Any:
+    """A method as it is, and a text such as ``"newton-3pc,compressor=topk:30"`` as the method that it names.
+
+    Parameters
+    ----------
+    value : Method, str or other
+        Only a str is changed.
+
+    Returns
+    -------
+    Method or other
+        `value`, or the method.
+
+    Raises
+    ------
+    ValueError
+        As :func:`parse` and :func:`method`.
+    """
+    return method(*parse(value)) if isinstance(value, str) else value
+
+
+def _value(function: Any, key: str, default: Any, text: str) -> Any:
+    """What the text of a setting is: by its annotation, else by its name and what it is when nothing is said."""
+    annotation = spec.hints(function).get(key)
+    wrong = f"{key}: given {text!r}, must be {{}}"
+    if annotation is not None:
+        return spec.read_value(annotation, text, wrong)
+    kind = spec.kind_of(type(default)) or (key if key in HOMES else None)
+    if key == "mechanism":
+        return spec.coerce_maker("mechanism", text)
+    if isinstance(default, tuple):
+        return tuple(spec.from_spec("compressor", piece) for piece in split(text, ","))
+    if key in ("gradient", "model", "down", "inner") and text != "invariant":
+        return text if text == "exact" else spec.read_value(spec.part_classes("compressor", "mechanism"), text, wrong)
+    if kind and kind != "basis":
+        return spec.from_spec(kind, text)
+    found = number(text)
+    return text if found is None else found
