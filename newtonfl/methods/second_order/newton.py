@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -103,7 +102,7 @@ def newton_star(
     participation: ParticipationForm = All(),
     ridge: Ridge = "server",
     wire: Precision = "float64",
-    optimum: Sequence[float] | Array | None = None,
+    optimum: tuple[float, ...] | Array | None = None,
 ) -> Descent:
     """Newton-star (Safaryan et al., FedNL, arXiv 2106.02969, section 3.5): x⁺ = x - ∇²f(x*)⁻¹ ∇f(x).
 
