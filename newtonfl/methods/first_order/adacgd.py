@@ -38,7 +38,7 @@ def adacgd(
     """AdaCGD (Makarenko, Gasanov, Islamov, Sadiev, Richtárik, arXiv 2211.00188): the cheapest level that will do.
 
     A client says nothing where ‖∇f_i(x⁺) - g_i‖² ≤ ζ‖∇f_i(x⁺) - ∇f_i(x)‖², else the first of `levels` whose error is at
-    most that, else the last; the history counts how often each was used. ``down=adacgd:2,topk:1/topk:30`` tells of the
+    most that, else the last; the history counts how often each was used. ``down=adacgd:2,topk:1/topk:30`` sends the
     direction likewise: the bidirectional algorithm. γ ≤ 1/(L₋ + L₊√(B/A)) with A the least and B the largest of the
     levels'.
 

@@ -175,7 +175,7 @@ def artemis(
     """Artemis (Philippenko, Dieuleveut, arXiv 2006.14591): DIANA with partial participation and compression downwards.
 
     g = mean h_i + (1/pn)Σ Q(∇f_i - h_i) over the clients that take part, each with chance p (pn = τ of uniform:τ); Ω =
-    Q(g) goes down and x⁺ = x - γΩ. Who was away is told the directions that it missed, or x where that is shorter. The
+    Q(g) goes down and x⁺ = x - γΩ. Who was away receives the directions that it missed, or x where that is shorter. The
     step is that of :class:`newtonfl.methods.first_order.diana.DianaRule`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Gradients told by a three-point mechanism: LAG, CLAG, 3PCv1 … v5 (arXiv 2202.00998)."""
+"""Gradients sent by a three-point mechanism: LAG, CLAG, 3PCv1 … v5 (arXiv 2202.00998)."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def bl2(
 ) -> Descent:
     """BL2: Basis Learn with partial participation (arXiv 2111.01847, Algorithm 2).
 
-    x⁺ = (H + l·I)⁻¹g with g_i = (H_i + l_i I) w_i - ∇f_i(w_i); τ clients hear a compressed model each, learn their
+    x⁺ = (H + l·I)⁻¹g with g_i = (H_i + l_i I) w_i - ∇f_i(w_i); τ clients receive a compressed model each, learn their
     coefficients at z_i, and with probability p move w_i to z_i. The server keeps z_i and w_i (2nd numbers).
 
     Conditions: every f_i μ-strongly convex; ‖z_i - x*‖² ≤ A_M μ²/((6H² + 24H_1²)B_M); rate 1 - τ min{p, A_M}/(2n).

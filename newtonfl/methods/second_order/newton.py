@@ -116,9 +116,9 @@ def newton_star(
     """
     keywords = locals()
     solution = keywords.pop("optimum")
-    settings = SecondOrder("newton-star", **keywords, mechanism=Frozen())
-    at_optimum = replace(settings.to_curvature(), init="optimum", optimum=_numbers(solution))
-    return settings.descent(at_optimum)
+    common = SecondOrder("newton-star", **keywords, mechanism=Frozen())
+    at_optimum = replace(common.to_curvature(), init="optimum", optimum=_numbers(solution))
+    return common.descent(at_optimum)
 
 
 def _numbers(optimum: object) -> tuple[float, ...] | None:

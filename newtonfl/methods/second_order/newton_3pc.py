@@ -1,4 +1,4 @@
-"""Newton-3PC: Hessians told by a three-point mechanism, at the new point."""
+"""Newton-3PC: Hessians sent by a three-point mechanism, at the new point."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def newton_3pc_bc(
 ) -> Descent:
     """Newton-3PC with bidirectional compression (arXiv 2206.03588, Algorithm 2).
 
-    x⁺ = z - [H]_λ⁻¹g, the server's mechanism tells z of x⁺, and with probability p the clients send ∇f_i(z), w = z;
+    x⁺ = z - [H]_λ⁻¹g, the server's mechanism moves z to x⁺, and with probability p the clients send ∇f_i(z), w = z;
     else g = [H]_λ(z - w) + ∇f(w): the same as x⁺ = w - [H]_λ⁻¹∇f(w). The defaults are those of the paper's comparison:
     CBAG (p = 0.75, Top-d) on Hessians, 0.75 on gradients, 3PCv4 with two Top-(d/4) on models.
 
@@ -124,7 +124,7 @@ def newton_3pc_bc_pp(
 ) -> Descent:
     """Newton-3PC with bidirectional compression and partial participation (arXiv 2206.03588, Algorithm 3).
 
-    x⁺ = (H + l·I)⁻¹g with the invariant g_i = (H_i + l_i I) w_i - ∇f_i(w_i). τ clients hear of x⁺ by the server's
+    x⁺ = (H + l·I)⁻¹g with the invariant g_i = (H_i + l_i I) w_i - ∇f_i(w_i). τ clients receive x⁺ by the server's
     mechanism, each with its own z_i; a client moves w_i to z_i and sends g_i's change with probability p, else the
     server works the change out from the Hessian's message. The server keeps z_i and w_i (2nd numbers).
 

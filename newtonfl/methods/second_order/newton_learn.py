@@ -125,6 +125,6 @@ def cubic_newton_learn(
     return _learned(Majorised, SecondOrder("cubic-newton-learn", **locals(), step_uses="before", step="cubic"))
 
 
-def _learned(curvature: type[NewtonLearn], settings: SecondOrder) -> Descent:
+def _learned(curvature: type[NewtonLearn], common: SecondOrder) -> Descent:
     """The round with second derivatives of rows in the place of Hessians."""
-    return settings.descent(curvature(settings.to_mechanism()))
+    return common.descent(curvature(common.to_mechanism()))

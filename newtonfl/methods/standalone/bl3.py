@@ -288,12 +288,10 @@ def bl3(
     c : float
         c > 0, the least γ_i.
     """
-    common = locals()
-    least = common.pop("c")
+    keywords = locals()
+    least = keywords.pop("c")
     if isinstance(least, (str, bool)) or not 0 < least < np.inf:
         raise ValueError(f"c: given {least!r}, must be a positive number")
-    settings = SecondOrder("bl3", **common, basis=PSD(), gradient="invariant")
-    settings.refuse_unused()
-    return BL3(
-        settings.to_curvature(), settings.to_invariant(), settings.to_model(), settings.participation, float(c), wire
-    )
+    common = SecondOrder("bl3", **keywords, basis=PSD(), gradient="invariant")
+    common.refuse_unused()
+    return BL3(common.to_curvature(), common.to_invariant(), common.to_model(), common.participation, float(c), wire)

@@ -26,8 +26,8 @@ _SHORTEST = 1e-6  # the line search gives up below this step
 def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> FibIOS:
     """Fib-IOS: Newton's method on Hessians whose eigenvectors arrive a few a round (SHED, arXiv 2202.05800).
 
-    Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and tells the largest pairs
-    first. Of the first q the server makes, with ρ_i = λ_{q+1} told anew each round,
+    Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and sends the largest pairs
+    first. Of the first q the server makes, with ρ_i = λ_{q+1} sent anew each round,
 
         Ĥ_i = Σ_{j≤q} (λ_j - ρ_i) v_j v_jᵀ + ρ_i I ⪰ ∇²f_i(x at the renewal),    x⁺ = x - t (mean Ĥ_i)⁻¹∇f(x),
 
