@@ -22,17 +22,17 @@ problem = nf.load("breast_cancer", comm=comm, clients=CLIENTS)
 answers = {}
 for participation in (nf.Uniform(4), nf.Independent(0.5), trace):  # four of eight; a coin each; as recorded
     result = nf.solve(problem, nf.fednl_pp(participation=participation, compressor=nf.TopK("8d")), tol=TOL)
-    answers[participation.text] = result
+    answers[str(participation)] = result
     if comm.rank == 0:
         sent = result.ledger.up.bytes
-        print(f"{participation.text:16} {result.rounds} rounds; a client sent {sent.min()} to {sent.max()} bytes")
+        print(f"{participation!s:16} {result.rounds} rounds; a client sent {sent.min()} to {sent.max()} bytes")
 
 if comm.rank == 0:
     assert all(result.converged for result in answers.values())
     # The server sends x, d numbers of 32 bits in the papers' count, to those that take part and to nobody else.
-    rounds = answers[trace.text].rounds
+    rounds = answers[str(trace)].rounds
     present = np.array([1 + sum(c in there[k % PERIOD] for k in range(rounds - 1)) for c in range(CLIENTS)])
-    heard = answers[trace.text].ledger.down.formula_bits
+    heard = answers[str(trace)].ledger.down.formula_bits
     assert np.array_equal(heard, 32 * problem.dim * present), "a client that was away was spoken to"
     # The objective is λ-strongly convex: two points with gradients of norm TOL are at most 2·TOL/λ apart.
     xs = [result.x for result in answers.values()]

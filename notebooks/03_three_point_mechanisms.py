@@ -55,7 +55,7 @@ v = np.array([0.5, -4.0, 1.0, 3.0, -2.5, 0.1])
 key = nf.Key(seed=0)
 for compressor in (nf.TopK(2), nf.Threshold(0.5)):
     message = compressor.compress(v, key)
-    print(f"{compressor.text:14} sends entries {message.indices} with values {message.values}")
+    print(f"{compressor!s:14} sends entries {message.indices} with values {message.values}")
 assert list(nf.TopK(2).compress(v, key).indices) == [1, 3]
 assert list(nf.Threshold(0.5).compress(v, key).indices) == [1, 3, 4]
 

@@ -64,9 +64,11 @@ def parser() -> argparse.ArgumentParser:
 
     problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
     problems.add_argument("name", nargs="?")
+    _add_load(problems)
 
-    methods = commands.add_parser("methods", help="the methods; with a name, its paper, settings and conditions")
+    methods = commands.add_parser("methods", help="the methods; with a name, that method or part and its settings")
     methods.add_argument("name", nargs="?")
+    _add_load(methods)
     return top
 
 
@@ -83,6 +85,15 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", choices=("cpu", "cuda", "auto"), help="where rows and Hessians live; default cpu")
     command.add_argument("--force", action="store_true", help="overwrite a result in DIR")
     command.add_argument("--quiet", action="store_true", help="no progress line")
+    _add_load(command)
+
+
+def _add_load(command: argparse.ArgumentParser) -> None:
+    """What every command takes that is given names of parts."""
+    command.add_argument(
+        "--load", action="append", default=[], type=Path, metavar="FILE.py",
+        help="a Python file with parts of your own, which can be named then",
+    )  # fmt: skip
 
 
 def _add_network(command: argparse.ArgumentParser) -> None:
@@ -102,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             if transport.rank:  # only rank 0 prints
                 quiet.enter_context(contextlib.redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
             status = run(argv, transport)
+            sys.stdout.flush()  # here, where a reader that has gone is no fault
         sys.exit(status)
     except RuntimeError as error:
         if transport.size > 1:
@@ -110,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(FAULT)
     except SystemExit:
         raise  # every rank comes here with the same status
-    except BrokenPipeError:  # whoever read our output has gone: no more can be told
+    except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(OK)
     except BaseException:
@@ -146,6 +158,10 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
     # Rank 0's words count: a launcher may have been told to give each rank its own.
     words = json.dumps(sys.argv[1:] if argv is None else list(argv)).encode()
     args = parser().parse_args(json.loads(transport.broadcast(words if transport.rank == 0 else None)))
+    if getattr(args, "load", ()):
+        status = _load(args.load, transport)
+        if status:
+            return status
     if args.command == "solve":
         from newtonfl.cli.solve import solve_command
 
@@ -158,10 +174,25 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
         return OK  # the others print, and rank 0 does that
     try:
         {"plot": _plot, "problems": _problems, "methods": _methods}[args.command](args)
+    except BrokenPipeError:
+        raise  # which main ends quietly
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         _say(error)
         return BAD_INPUT if is_refusal(error) else FAULT
     return OK
+
+
+def _load(paths: Sequence[Path], transport: Transport) -> int:
+    """Run the files of parts on every rank; returns the exit status, the same on every rank."""
+    from newtonfl.cli.run_spec import report_errors
+    from newtonfl.registry import load_file
+
+    def prepare() -> None:
+        with transport.agreed("loading parts"):
+            for path in paths:
+                load_file(path)
+
+    return report_errors(prepare, lambda _: OK, transport)
 
 
 def _say(error: BaseException) -> None:

@@ -5,12 +5,16 @@ A packet is a 28-byte header, a table of 12 bytes a section, and the sections' p
     header   magic "NF", version, kind, round, client, sections, flags, payload length, CRC-32 of all the rest
     section  part (see PARTS), form (messages.FORMS), precision, 0, payload length
 
+A part that is none of PARTS, as a method of one's own may have, is number 255: the fourth byte then is the length of
+its name, and its payload begins with the name, small letters, digits, hyphens and underscores.
+
 The receiver knows how long each part's vector is, so lengths are checked, not believed.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -40,7 +44,10 @@ PARTS = (
     "gram", "bound", "scale",
     "anew", "change", "missed", "stepsize", "anchor",
 )  # fmt: skip
-"""The names of what a section can tell of; a section carries the position in this list."""
+"""The names of the library's parts; a section carries the position in this list. Only ever longer, at the end."""
+
+_NAMED = 255
+_NAME = re.compile(rb"[a-z][a-z0-9_-]{0,62}")
 
 Parts: TypeAlias = dict[str, Message]
 Sizes: TypeAlias = Callable[[str, int, Parts], int]
@@ -72,17 +79,35 @@ class Packet:
 
 
 def encode(packet: Packet) -> bytes:
-    """The bytes of `packet`."""
+    """The bytes of `packet`.
+
+    Raises
+    ------
+    ValueError
+        If a part's name is none that the wire can carry.
+    """
     table, body = [], []
     for name, message in packet.parts.items():
-        payload = message.payload()
-        precision = PRECISIONS.index(message.precision)
-        table.append(_SECTION.pack(PARTS.index(name), message.form, precision, 0, len(payload)))
+        own = b"" if name in PARTS else _own_name(name)
+        payload = own + message.payload()
+        part = _NAMED if own else PARTS.index(name)
+        table.append(_SECTION.pack(part, message.form, PRECISIONS.index(message.precision), len(own), len(payload)))
         body.append(payload)
     rest = b"".join(table + body)
     header = (_MAGIC, VERSION, packet.kind, packet.round, packet.client, len(table), packet.flags, len(rest))
     checksum = zlib.crc32(rest, zlib.crc32(_HEADER.pack(*header, 0)))
     return _HEADER.pack(*header, checksum) + rest
+
+
+def _own_name(name: str) -> bytes:
+    """The name of a part that is none of the library's, as its section carries it."""
+    letters = name.encode()
+    if not _NAME.fullmatch(letters):
+        raise ValueError(
+            f"part: given the name {name!r}, must be at most 63 small letters, digits, hyphens and underscores, and "
+            "begin with a letter"
+        )
+    return letters
 
 
 def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
@@ -111,10 +136,15 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
     parts: Parts = {}
     at = _HEADER.size + sections * _SECTION.size
     for s in range(sections):
-        part, form, precision, _, size = _SECTION.unpack_from(buffer, _HEADER.size + s * _SECTION.size)
-        if part >= len(PARTS) or form not in FORMS or precision >= len(PRECISIONS) or at + size > end:
+        part, form, precision, letters, size = _SECTION.unpack_from(buffer, _HEADER.size + s * _SECTION.size)
+        known = part < len(PARTS) or (part == _NAMED and 0 < letters <= size)
+        if not known or form not in FORMS or precision >= len(PRECISIONS) or at + size > end:
             raise WireError(f"{where}: section {s} is part {part}, form {form}, precision {precision}, {size} bytes")
-        name = PARTS[part]
+        if part == _NAMED:
+            name = _read_name(bytes(buffer[at : at + letters]), f"{where}: section {s}")
+            at, size = at + letters, size - letters
+        else:
+            name = PARTS[part]
         if name in parts:
             raise WireError(f"{where}: two sections tell of {name}")
         try:
@@ -125,6 +155,13 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
     if at != end:
         raise WireError(f"{where}: {end - at} bytes belong to no section")
     return Packet(Kind(kind), round, client, flags, parts), end
+
+
+def _read_name(letters: bytes, where: str) -> str:
+    """The name of a part that is none of the library's."""
+    if not _NAME.fullmatch(letters) or letters.decode() in PARTS:
+        raise WireError(f"{where} names its part {letters!r}")
+    return letters.decode()
 
 
 def pack(arrays: Mapping[str, Array], **facts: Any) -> bytes:

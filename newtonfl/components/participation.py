@@ -208,6 +208,7 @@ class Trace(Participation):
     path: str = ""
     name = "trace"
     shorthand = ("path",)
+    reads_file = True
 
     def __post_init__(self) -> None:
         rounds, which = [], f"trace:{self.path}"
@@ -262,14 +263,6 @@ class Trace(Participation):
             rounds.append(tuple(int(word) for word in words))
         # Absolute, so that a run that is done again elsewhere finds the same file or none.
         return cls(tuple(rounds), str(Path(path).resolve()))
-
-    @classmethod
-    def from_shorthand(cls, **values: str) -> Self:
-        path = values["path"]
-        try:
-            return cls.read(path)
-        except OSError as error:
-            raise ValueError(f"participation: {path}: {error.strerror}") from None
 
     def to_spec(self) -> str:
         return f"trace:{self.path}" if self.path else super().to_spec()

@@ -14,7 +14,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import distribute
 from newtonfl.datasets.load import connected
 from newtonfl.objectives.base import Problem
-from newtonfl.objectives.losses import Loss, Poisson, loss_of
+from newtonfl.objectives.losses import Loss, loss_of
 
 MULTINOMIAL = "multinomial"
 
@@ -46,8 +46,9 @@ def from_arrays(
         Numbers; for the losses of classes any two labels (the smaller one, or the first in the alphabet, becomes -1),
         for "multinomial" any K ≥ 2 labels.
     loss : str or Loss
-        "logistic", "squared", "huber", "squared-hinge", "poisson", "multinomial", or a :class:`newtonfl.Loss` of your
-        own. Multinomial problems have dimension (K - 1)·c: see :class:`newtonfl.objectives.multinomial.Multinomial`.
+        "logistic", "squared", "huber", "squared-hinge", "poisson", "multinomial", the name of another
+        registered one, or a :class:`newtonfl.Loss`. Multinomial problems have dimension (K - 1)·c: see
+        :class:`newtonfl.objectives.multinomial.Multinomial`.
     clients : int, str, array of shape (N,), or None
         A number: near-equal blocks of consecutive rows, at most one a row. "SPLIT:COUNT", SPLIT of blocks, shuffled,
         by-label, dirichlet:BETA. An array: every row's client id. None is 8; with `own`, a client a rank.
@@ -96,14 +97,16 @@ def from_arrays(
         for name, number in numbers.items():
             if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
                 raise TypeError(f"{name}: given {number!r}, must be a number")
-        chosen = loss if isinstance(loss, Loss) or loss == MULTINOMIAL else loss_of(loss, huber_delta)
+        chosen = loss if isinstance(loss, str) and loss == MULTINOMIAL else loss_of(loss, huber_delta)
         X, y, weights = _checked(X, y, sample_weight)
         classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
         y = in_order("y: labels", y) if classifies else y
         if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
             raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
-        if isinstance(chosen, Poisson) and len(y) and y.min() < 0:
-            raise ValueError(f"y: loss 'poisson' needs labels of at least 0; the least is {y.min():g}")
+        if isinstance(chosen, Loss) and len(y) and not classifies and y.min() < chosen.least_label:
+            raise ValueError(
+                f"y: loss '{chosen}' needs labels of at least {chosen.least_label:g}; the least is {y.min():g}"
+            )
     settings = {key: float(number) for key, number in numbers.items()}
     told = (
         f"{chosen!r}, {settings}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"

@@ -18,7 +18,7 @@ from newtonfl.core.backend import Array, empty_on, pick_device
 from newtonfl.datasets.build import assemble
 from newtonfl.datasets.catalogue import catalogue, find
 from newtonfl.objectives.base import Problem
-from newtonfl.objectives.losses import Loss, loss_of
+from newtonfl.objectives.losses import Loss
 
 if TYPE_CHECKING:
     from newtonfl.datasets.problem_file import ProblemFile, PythonRun
@@ -258,4 +258,4 @@ def _as_arrays(rows: Array) -> dict[str, Array]:
 
 
 def _loss(file: ProblemFile) -> Loss:
-    return loss_of(file.objective.loss, file.objective.huber_delta)
+    return file.objective.part

@@ -15,7 +15,7 @@ import scipy
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets import sources, splits
-from newtonfl.datasets.problem_file import TWO_CLASSES, ProblemFile
+from newtonfl.datasets.problem_file import ProblemFile
 from newtonfl.datasets.sources import Table
 from newtonfl.datasets.table import is_filled
 
@@ -74,7 +74,7 @@ def summary(file: ProblemFile, table: Table) -> Summary:
     """What :func:`agree` needs to know of a table as read."""
     dense = not scipy.sparse.issparse(table.rows)
     nonzeros = int(np.count_nonzero(table.rows)) if dense else int(table.rows.nnz)
-    labels = np.unique(table.labels).tolist() if file.objective.loss in TWO_CLASSES else ()
+    labels = np.unique(table.labels).tolist() if file.objective.part.classifies else ()
     many, columns = table.rows.shape
     return Summary(table.source, many, columns, nonzeros, dense, tuple(labels))
 
@@ -89,7 +89,7 @@ def agree(file: ProblemFile, summaries: Sequence[Summary]) -> Agreement:
     """
     columns = sources.same_columns({one.source: one.columns for one in summaries})
     classes = file.data.classes
-    if file.objective.loss in TWO_CLASSES:
+    if file.objective.part.classifies:
         found = sorted({label for one in summaries for label in one.labels})
         sources.two_classes(np.array(found), classes, file.data.source)
         classes = classes or (found[0], found[1])
@@ -111,12 +111,16 @@ def finish(file: ProblemFile, table: Table, agreement: Agreement) -> Table:
         If no row is left, labels do not suit the loss, or rows cannot be scaled so.
     """
     rows, labels, groups = table.rows, table.labels, table.groups
-    if file.objective.loss in TWO_CLASSES:
+    if file.objective.part.classifies:
         labels, kept = sources.two_classes(labels, agreement.classes, table.source)
         if len(kept) < rows.shape[0]:
             rows, groups = rows[kept], None if groups is None else groups[kept]
-    if file.objective.loss == "poisson" and labels.min() < 0:
-        raise ValueError(f"{table.source}: loss = 'poisson' needs labels of at least 0; the least is {labels.min():g}")
+    least = file.objective.part.least_label
+    if labels.min() < least:
+        raise ValueError(
+            f"{table.source}: loss = {file.objective.loss!r} needs labels of at least {least:g}; the least is "
+            f"{labels.min():g}"
+        )
     try:
         rows = sources.scale(sources.store(rows, agreement.dense), file.data.scale)
     except ValueError as error:

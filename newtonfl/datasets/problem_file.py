@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from newtonfl.datasets import sources, splits
 from newtonfl.datasets.catalogue import catalogue
-
-TWO_CLASSES = ("logistic", "squared-hinge")
-"""Losses of labels −1 and +1."""
+from newtonfl.objectives.losses import Loss, loss_of
+from newtonfl.registry import known
 
 
 class _Section(BaseModel):
@@ -50,12 +49,23 @@ class Data(_Section):
 class Objective(_Section):
     """[objective]: the loss, and what is added to it."""
 
-    loss: Literal["logistic", "squared", "huber", "squared-hinge", "poisson"]
+    loss: str
     l2: Annotated[float, Field(ge=0)] = 0.0
     nonconvex: Annotated[float, Field(ge=0)] = 0.0
     intercept: bool = False
     penalise_intercept: bool = False
     huber_delta: Annotated[float, Field(gt=0)] = 1.35
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, loss: str) -> str:
+        loss_of(loss)
+        return loss
+
+    @property
+    def part(self) -> Loss:
+        """The loss that is named."""
+        return loss_of(self.loss, self.huber_delta)
 
 
 class Clients(_Section):
@@ -279,8 +289,8 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
     source, split = str(get("data", "source")), str(get("clients", "split", "contiguous"))
     if isinstance(classes, list) and len(classes) == 2 and classes[0] == classes[1]:
         yield f"[data] classes: given {classes}, must be two different labels"
-    if classes is not None and loss in ("squared", "huber", "poisson"):
-        allowed = " or ".join(map(repr, TWO_CLASSES))
+    if classes is not None and not _two_classes(loss, True):
+        allowed = " or ".join(repr(name) for name in known("loss") if _two_classes(name, False))
         yield f"[data] classes: given {classes}, allowed only with loss = {allowed}, not {loss!r}"
     if get("data", "label") is not None and not source.startswith("csv:"):
         yield f"[data] label: given {get('data', 'label')!r}, allowed only with a csv source, not {source!r}"
@@ -308,3 +318,11 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
                 yield f"[method] name: given {value!r}, must be a string"
             elif not isinstance(value, str | int | float):
                 yield f"[method] {key}: given {value!r}, must be a string, a number, true or false"
+
+
+def _two_classes(loss: Any, otherwise: bool) -> bool:
+    """Whether a loss is of labels −1 and +1; `otherwise` where there is none of that name, which is told elsewhere."""
+    try:
+        return loss_of(loss).classifies if isinstance(loss, str) else otherwise
+    except (ValueError, TypeError):
+        return otherwise

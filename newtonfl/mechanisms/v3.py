@@ -59,7 +59,7 @@ class ThreePCv3(Mechanism):
         super().check(space)
         if (self.inner.memory_rates(space.sizes) != 1.0).any():
             raise ValueError(
-                f"3pc-v3: {self.inner} moves by less than its message tells; give it a contractive compressor "
+                f"3pc-v3: {self.inner.name} moves by less than its message tells; give it a contractive compressor "
                 "and alpha = 1"
             )
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from newtonfl.core.backend import Array, namespace
-from newtonfl.registry import Part
+from newtonfl.registry import Part, coerce, known
 
 
 class Loss(Part, ABC):
@@ -30,6 +30,8 @@ class Loss(Part, ABC):
         sup φ″; infinite where there is none.
     curvature_lipschitz : float
         A Lipschitz constant of φ″, sup abs(φ‴); infinite where there is none.
+    least_label : float
+        No label may be less.
     """
 
     kind = "loss"
@@ -37,6 +39,7 @@ class Loss(Part, ABC):
     classifies: ClassVar[bool] = False
     curvature_bound: float
     curvature_lipschitz: float
+    least_label: ClassVar[float] = -math.inf
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
@@ -206,6 +209,7 @@ class Poisson(Loss):
     """φ = exp(t) - y t, y ≥ 0 (the deviance's half, less a constant); φ″ has no bound."""
 
     name = "poisson"
+    least_label = 0.0
     formula = "exp(aᵀx) - y aᵀx"
     curvature_bound = math.inf
     curvature_lipschitz = math.inf
@@ -220,25 +224,15 @@ class Poisson(Loss):
         return namespace(t).exp(t)
 
 
-LOSSES: dict[str, type[Loss]] = {
-    "logistic": Logistic,
-    "squared": Squared,
-    "huber": Huber,
-    "squared-hinge": SquaredHinge,
-    "poisson": Poisson,
-}
-"""Losses by name."""
-
-
-def loss_of(name: str, huber_delta: float = 1.35) -> Loss:
+def loss_of(loss: str | Loss, huber_delta: float = 1.35) -> Loss:
     """The loss of a name.
 
     Parameters
     ----------
-    name : str
-        One of :data:`LOSSES`.
+    loss : str or Loss
+        A registered one, such as "logistic" or "huber:2"; a Loss is returned as it is.
     huber_delta : float
-        Huber's δ, in units of y.
+        Huber's δ, in units of y, where the name alone is said.
 
     Returns
     -------
@@ -248,8 +242,9 @@ def loss_of(name: str, huber_delta: float = 1.35) -> Loss:
     Raises
     ------
     ValueError
-        If there is none of that name, or `huber_delta` is not positive.
+        If there is none of that name (the nearest is named), or `huber_delta` is not positive.
     """
-    if name not in LOSSES:
-        raise ValueError(f"loss: given {name!r}, allowed are {', '.join(LOSSES)}, or a Loss")
-    return Huber(huber_delta) if name == "huber" else LOSSES[name]()
+    found = Huber(huber_delta) if isinstance(loss, str) and loss == Huber.name else coerce("loss", loss)
+    if not isinstance(found, Loss):
+        raise ValueError(f"loss: given {loss!r}, allowed are {', '.join(known('loss'))}, or a Loss")
+    return found

@@ -186,7 +186,23 @@ def find(kind: str, name: str) -> Entry:
 
 
 def known(kind: str) -> list[str]:
-    """The names of a kind: "compressor", "mechanism", "basis", "loss", "participation" or "method"."""
+    """The names of a kind.
+
+    Parameters
+    ----------
+    kind : {"compressor", "mechanism", "basis", "loss", "participation", "method"}
+        Of parts.
+
+    Returns
+    -------
+    list of str
+        The library's own first.
+
+    Raises
+    ------
+    ValueError
+        If the kind is none.
+    """
     return list(entries(kind))
 
 

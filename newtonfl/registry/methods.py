@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from newtonfl.registry import spec
-from newtonfl.registry.lookup import find, nearest
+from newtonfl.registry.lookup import find, known, nearest
 from newtonfl.registry.text import split
 
 
@@ -95,19 +95,14 @@ def asks_for_optimum(name: str) -> bool:
     Parameters
     ----------
     name : str
-        Its name.
+        Its name; false where there is no such method.
 
     Returns
     -------
     bool
         True where `optimum` is among its settings.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method.
     """
-    return "optimum" in inspect.signature(find("method", name).made_by).parameters
+    return name in known("method") and "optimum" in inspect.signature(find("method", name).made_by).parameters
 
 
 def settings(made: Any) -> dict[str, str | float]:

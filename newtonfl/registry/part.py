@@ -37,6 +37,8 @@ class Part:
         It is written as its main compressor alone.
     joined_by_plus : bool
         It is written as its first two parameters with a plus between them.
+    reads_file : bool
+        What stands behind the colon is the path of a file that the class's ``read`` makes the part of.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Part:
     main_field: ClassVar[str | None] = None
     bare: ClassVar[bool] = False
     joined_by_plus: ClassVar[bool] = False
+    reads_file: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -83,22 +86,6 @@ class Part:
 
     def __str__(self) -> str:
         return spec.to_spec(self.unwrapped())
-
-    @classmethod
-    def from_shorthand(cls, **values: Any) -> Self:
-        """The part whose text is ``name:setting,…``.
-
-        Parameters
-        ----------
-        values : by name
-            The settings behind the colon.
-
-        Returns
-        -------
-        Part
-            Made of them.
-        """
-        return cls(**values)
 
     if not TYPE_CHECKING:
 

@@ -250,7 +250,7 @@ def _read_joined(kind: str, spec: str, pieces: list[str]) -> Any:
         lead, follow = (" or ".join(dict.fromkeys(_names(kind, classes))) for classes in allowed)
     else:
         lead, follow = "a compressor", "another"
-    raise ValueError(f"{kind}: given {spec!r}, before + may stand {lead}, and behind it {follow}")
+    raise ValueError(f"{kind}: given {spec!r}, before + may stand {lead}, and behind it {follow}, not {pieces[1]}")
 
 
 def _names(kind: str, classes: list[type]) -> list[str]:
@@ -272,8 +272,12 @@ def _read_short(kind: str, spec: str) -> Any:
             raise ValueError(f"{kind}: given {spec!r}, {name} takes no settings")
         return part(**entry.values)
     wrong = f"{kind}: given {spec!r}, {name} needs {usage(part)}"
-    if colon and not (setting and keys):
+    if colon and not keys:
+        raise ValueError(f"{kind}: given {spec!r}, {name} takes no settings")
+    if colon and not setting:
         raise ValueError(wrong)
+    if part.reads_file and setting:
+        return _read_file(kind, part, setting)
     pieces = [] if not setting else [setting] if _takes_all(part, keys) else split(setting, part.separator)
     values: dict[str, Any] = {}
     for key in keys:
@@ -287,7 +291,15 @@ def _read_short(kind: str, spec: str) -> Any:
     main = main_field(part)
     if set(missing) - {main}:
         raise ValueError(wrong)
-    return Maker(part, tuple(values.items())) if main else part.from_shorthand(**values)
+    return Maker(part, tuple(values.items())) if main else part(**values)
+
+
+def _read_file(kind: str, part: Any, path: str) -> Any:
+    """The part that a file holds."""
+    try:
+        return part.read(path)
+    except OSError as error:
+        raise ValueError(f"{kind}: {path}: {error.strerror}") from None
 
 
 def _takes_all(part: type, keys: tuple[str, ...]) -> bool:
@@ -479,9 +491,13 @@ def guess(text: str) -> Any:
 
 def usage(part: type) -> str:
     """What a part's text must say, for messages: its settings, each with what its docstring says of it."""
-    from_docs = explained(part)
-    keys = shorthand(part)
-    return "nothing" if not keys else " and ".join(f"{key} ({from_docs.get(key) or key})" for key in keys)
+    docs = explained(part)
+    said = []
+    for key in shorthand(part):
+        first = re.split(r"[.;](?: |$)", docs.get(key, ""))[0]
+        allowed = expected(hints(part).get(key))
+        said.append(f"{key} ({': '.join(filter(None, (first, '' if 'word' in allowed else allowed)))})")
+    return " and ".join(said) or "nothing"
 
 
 def explained(thing: Any) -> dict[str, str]:

@@ -23,6 +23,7 @@ from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Method, ProblemConstants
 from newtonfl.objectives.base import Problem
+from newtonfl.registry import coerce_method
 from newtonfl.results.history import History, Record
 from newtonfl.solver import constants
 from newtonfl.solver.session import Session
@@ -102,7 +103,7 @@ class Result:
 
 def solve(
     problem: Problem,
-    method: Method,
+    method: Method | str,
     *,
     tol: float = 1e-10,
     rounds: int = 1000,
@@ -119,8 +120,8 @@ def solve(
     ----------
     problem : Problem
         What is minimised.
-    method : Method
-        Say ``nf.newton_3pc()``.
+    method : Method or str
+        Say ``nf.newton_3pc()``, or "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30".
     tol : float
         Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective.
     rounds : int
@@ -155,8 +156,9 @@ def solve(
     transport = problem.transport or InProcess()
     with one_blas_thread():
         with transport.agreed("checking the settings"):
-            start = _check(problem, method, tol, rounds, x0, seed)
-            resolved = method.resolved(problem)
+            made = coerce_method(method)
+            start = _check(problem, made, tol, rounds, x0, seed)
+            resolved: Method = made.resolved(problem)
         told = f"{resolved!r}, tol={tol}, rounds={rounds}, seed={seed}, {problem.objective}"
         transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", told))  # a user's part may print its address
         with Session(problem, resolved, seed) as session, np.errstate(over="ignore", invalid="ignore", divide="ignore"):

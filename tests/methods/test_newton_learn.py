@@ -161,7 +161,7 @@ def lowest(matrix: np.ndarray) -> float:
 OVERSHOOTING = [nf.RandK(1), nf.TopK(3), nf.Natural(), nf.Dithering(1), nf.Identity()]
 
 
-@pytest.mark.parametrize("compressor", OVERSHOOTING, ids=lambda compressor: compressor.text)
+@pytest.mark.parametrize("compressor", OVERSHOOTING, ids=str)
 @pytest.mark.parametrize("make", NL[1:], ids=["nl2", "cubic-newton-learn"])
 def test_nl2s_matrix_is_above_the_hessian(make, compressor, monkeypatch):
     problem = dense_glm("logistic", ridge=0.01)
@@ -183,7 +183,7 @@ def test_nl2s_matrix_is_above_the_hessian(make, compressor, monkeypatch):
     assert above[0] <= 1e-13 < max(above)  # h⁰ is exact, and later it is not
 
 
-@pytest.mark.parametrize("compressor", OVERSHOOTING[2:4], ids=lambda compressor: compressor.text)
+@pytest.mark.parametrize("compressor", OVERSHOOTING[2:4], ids=str)
 @pytest.mark.parametrize("make", NL, ids=["nl1", "nl2", "cubic-newton-learn"])
 def test_h_stays_where_theory_wants_it_and_both_ends_agree(make, compressor):
     """NL1: h ≥ 0. NL2: abs(h) ≤ γ. Also where the compressor overshoots. The server's H is that of the clients' h."""
@@ -200,7 +200,7 @@ def test_h_stays_where_theory_wants_it_and_both_ends_agree(make, compressor):
 
 
 @pytest.mark.parametrize("settings", [ALL, {"participation": nf.Uniform(2)}], ids=["all", "partial"])
-@pytest.mark.parametrize("compressor", [nf.TopK(5), nf.RandK(3), nf.Natural(), nf.RankR(1)], ids=lambda c: c.text)
+@pytest.mark.parametrize("compressor", [nf.TopK(5), nf.RandK(3), nf.Natural(), nf.RankR(1)], ids=str)
 @pytest.mark.parametrize("init", ["hessian", "zero"])
 def test_bl3s_matrix_is_above_the_hessian(settings, compressor, init):
     """βA - C ⪰ (1/n) Σ ∇²f_i(z_i); with p = 1 the server's w_i are the z_i."""
@@ -296,7 +296,7 @@ EACH = pytest.mark.parametrize("name", MAKERS)
 
 
 @EACH
-@pytest.mark.parametrize("compressor", [nf.RandK(2), nf.TopK(2), nf.Identity()], ids=lambda c: c.text)
+@pytest.mark.parametrize("compressor", [nf.RandK(2), nf.TopK(2), nf.Identity()], ids=str)
 def test_dense_rows_and_sparse_rows_give_the_same(name, compressor):
     x0 = np.full(7, 0.7)
     sparse, dense = (
@@ -353,7 +353,7 @@ def test_a_clients_bytes_do_not_depend_on_its_neighbours(name):
 
 
 @EACH
-@pytest.mark.parametrize("compressor", [nf.RandK(2), nf.Identity()], ids=lambda c: c.text)
+@pytest.mark.parametrize("compressor", [nf.RandK(2), nf.Identity()], ids=str)
 def test_it_runs_on_a_device_and_agrees(name, compressor, monkeypatch):
     """Nothing crosses to the host but by name."""
     method = MAKERS[name](compressor=compressor, model=nf.TopK(3), gradient_p=0.5)

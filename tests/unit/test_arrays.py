@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 import newtonfl as nf
 from newtonfl import registry
 from newtonfl.core.symmetric import triangle
-from newtonfl.objectives.losses import LOSSES
+from newtonfl.objectives.losses import Huber
 
 FILE = """
 [data]
@@ -35,7 +35,7 @@ def drawn(loss="logistic", rows=43):
     return X, draw.poisson(np.exp(t)).astype(float) if loss == "poisson" else np.round(t, 3)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", registry.known("loss"))
 def test_arrays_and_files_are_one_problem(loss, tmp_path):
     """In the same bits, and in the same words."""
     X, y = drawn(loss)
@@ -79,7 +79,7 @@ def test_any_two_labels_and_any_kind_of_rows():
 
 def test_a_loss_of_ones_own_and_a_title():
     X, y = drawn("squared")
-    problem = nf.from_arrays(X, y, LOSSES["huber"](0.5), title="Mine")
+    problem = nf.from_arrays(X, y, Huber(0.5), title="Mine")
     assert problem.title == "Mine" and "δ = 0.5" in problem.objective
     same = nf.from_arrays(X, y, "huber", huber_delta=0.5)
     assert np.array_equal(problem.at(np.ones(4)).value, same.at(np.ones(4)).value)

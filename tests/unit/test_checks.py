@@ -22,6 +22,7 @@ from newtonfl.compressors import Rounded
 from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import CBAG, CLAG, EF21, Marina, Mechanism, Memory
 from newtonfl.methods import Announcement, Method
+from newtonfl.registry.lookup import Entry, entries
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -122,8 +123,9 @@ class LooksAtNeighbours(Keeps):
         return [nf.Dense(v / 2) if len(keys) == 3 else self.compress(v, key) for v, key in zip(vectors, keys)]  # noqa: B905
 
 
-class Nameless(Keeps):
-    text = ""
+class Misnamed(Keeps):
+    def to_spec(self):
+        return "topk:1"
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ class HalfTheRank(Matrix):
         (NeverZero(), "zeros.*nothing but zeros"),
         (TwoWays(), "together must get the very messages that they get alone"),
         (LooksAtNeighbours(), "must not depend on who shares its process"),
-        (Nameless(), "text '' must be a name"),
+        (Misnamed(), "text 'topk:1' must read as the same compressor"),
         (Grows(), "done twice it gives something else"),
         (NoSuchInput(), "acts_on: 'tensor'"),
         (NotFinite(), "NotFinite|finite"),
@@ -676,7 +678,8 @@ def test_a_false_ledger_is_found(monkeypatch, way):
 
 def test_settings_that_do_not_come_back_are_found(monkeypatch):
     made = registry.METHODS["gd"]
-    monkeypatch.setitem(registry.METHODS, "gd", lambda stepsize="theory": made(stepsize=0.5))
+    other = Entry(lambda stepsize="theory": made(stepsize=0.5))
+    monkeypatch.setitem(entries("method"), "gd", other)
     with pytest.raises(AssertionError, match=r"gd: its settings .* became"):
         check_method(made(stepsize=0.1), dense_glm(n=4), rounds=3)
 

@@ -89,7 +89,7 @@ def vectors() -> list[np.ndarray]:
     ]
 
 
-@pytest.mark.parametrize("quantiser", QUANTISERS, ids=lambda q: q.text)
+@pytest.mark.parametrize("quantiser", QUANTISERS, ids=str)
 def test_quantisers_are_unbiased(quantiser):
     """Over draws at equal steps every coordinate's mean is the coordinate, up to the one step where it turns."""
     draws = Stuck((np.arange(GRID)[:, None] + 0.5) / GRID)
@@ -107,7 +107,7 @@ def expected_loss(quantiser: Quantiser, v: np.ndarray) -> float:
     return math.fsum((up - v / np.abs(v).max()) * (v / np.abs(v).max() - down))
 
 
-@pytest.mark.parametrize("quantiser", QUANTISERS, ids=lambda q: q.text)
+@pytest.mark.parametrize("quantiser", QUANTISERS, ids=str)
 def test_quantisers_lose_at_the_most_omega(quantiser):
     """On every vector, and on vectors that go uphill from it: a search for the worst."""
     contract, draw = quantiser.contract(SIZE), np.random.default_rng(1)
@@ -280,7 +280,7 @@ SELECTING = [
 ]
 
 
-@pytest.mark.parametrize("compressor", SELECTING, ids=lambda c: c.text)
+@pytest.mark.parametrize("compressor", SELECTING, ids=str)
 def test_select_then_quantise_contracts(compressor):
     """E‖C(v) - v‖² ≤ (1 - δ)‖v‖² on every vector, without sampling error."""
     size = SIZE
@@ -325,7 +325,7 @@ def symmetric(dim: int, seed: int) -> np.ndarray:
     return whole + whole.T
 
 
-@pytest.mark.parametrize("quantiser", [Natural(), Dithering(1)], ids=lambda q: q.text)
+@pytest.mark.parametrize("quantiser", [Natural(), Dithering(1)], ids=str)
 @pytest.mark.parametrize("r", [1, 2])
 def test_rank_then_quantise_is_the_scaled_truncation_on_average(quantiser, r):
     """E C(X) = X_R/(ω+1)², which one draw for both vectors would miss; E‖C(X) - X‖² ≤ (1 - δ)‖X‖². 5 errors of 1000."""

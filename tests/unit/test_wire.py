@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import tracemalloc
 import zlib
@@ -35,6 +36,8 @@ def golden_packets() -> dict[str, tuple[Packet, dict[str, int]]]:
                     {"curvature": size},
                 )
     forms = {name: (message, size) for name, message, size in MESSAGES}
+    own = {"gradient": Dense(np.array([1.0, -2.0])), "momentum": Sparse(np.array([1]), np.array([3.0]))}
+    packets["own-part.bin"] = Packet(Kind.REPLY, 5, 3, 0, own), {"gradient": 2, "momentum": 4}
     packets["empty.bin"] = Packet(Kind.REPLY, 2**32 - 1, 7), {}
     packets["greeting.bin"] = (
         Packet(Kind.SETUP, 0, 2, 0, {"support": Indices(np.array([1, 3])), "initial": Dense(np.array([0.5, -4.0]))}),
@@ -301,6 +304,39 @@ def test_envelopes_with_a_false_head_are_refused(head):
     text = head if isinstance(head, bytes) else json.dumps({"arrays": head, "facts": {}}).encode()
     with pytest.raises(WireError, match="envelope"):
         unpack(struct.pack("<Q", len(text)) + text + b"\0" * 8)
+
+
+@pytest.mark.parametrize("name", ["momentum", "a", "my_part-2", "x" * 63])
+def test_a_part_of_ones_own_carries_its_name(name):
+    sent = Packet(Kind.REPLY, 3, 1, parts={"gradient": Dense(np.arange(2.0)), name: Dense(np.arange(3.0))})
+    buffer = encode(sent)
+    assert len(buffer) == len(encode(Packet(Kind.REPLY, 3, 1, parts={**sent.parts, name: Nothing()}))) + 24
+    packet, end = decode(memoryview(buffer), lambda part, client, parts: {"gradient": 2, name: 3}[part])
+    assert end == len(buffer) and list(packet.parts) == ["gradient", name]
+    assert np.array_equal(packet.parts[name].coordinates()[1], np.arange(3.0))
+
+
+@pytest.mark.parametrize("name", ["", "Momentum", "9lives", "with space", "ünicode", "x" * 64])
+def test_a_name_that_the_wire_cannot_carry_is_refused(name):
+    with pytest.raises(ValueError, match="part: given the name"):
+        encode(Packet(Kind.REPLY, 0, 0, parts={name: Nothing()}))
+
+
+@pytest.mark.parametrize(
+    ("letters", "payload", "fault"),
+    [
+        (0, b"", "section 0 is part 255"),
+        (9, b"momentum", "section 0 is part 255"),
+        (8, b"gradient", "names its part b'gradient'"),  # a part has one spelling
+        (8, b"Momentum", "names its part b'Momentum'"),
+    ],
+)
+def test_false_names_are_refused(letters, payload, fault):
+    section = SECTION.pack(255, 0, 0, letters, len(payload))
+    header = (b"NF", VERSION, 1, 0, 0, 1, 0, len(section + payload))
+    checksum = zlib.crc32(section + payload, zlib.crc32(HEADER.pack(*header, 0)))
+    with pytest.raises(WireError, match=re.escape(fault)):
+        decode(memoryview(HEADER.pack(*header, checksum) + section + payload), lambda *_: 1)
 
 
 if __name__ == "__main__":

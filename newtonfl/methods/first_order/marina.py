@@ -64,8 +64,8 @@ def pp_marina(
 ) -> Descent:
     """PP-MARINA (Gorbunov et al., arXiv 2102.07845): on tails τ clients send, and the mean is over them.
 
-    All clients receive x in every round. The τ are drawn without replacement, whose variance v = (ω + (n-τ)/(n-1))/τ is at most the
-    paper's (1+ω)/τ; (A, B) = (p, (1-p)v).
+    All clients receive x in every round. The τ are drawn without replacement, whose variance v = (ω + (n-τ)/(n-1))/τ is
+    at most the paper's (1+ω)/τ; (A, B) = (p, (1-p)v).
 
     Parameters
     ----------

@@ -88,8 +88,8 @@ def fednl_pp(
 ) -> Descent:
     """FedNL with partial participation (arXiv 2106.02969, Algorithm 2).
 
-    x⁺ = (H + l·I)⁻¹g with g the mean of g_i = (H_i + l_i I) w_i - ∇f_i(w_i). τ clients receive x⁺, set w_i to it, and send
-    the compressed change of H_i and the changes of l_i and g_i; what the others last sent stays true.
+    x⁺ = (H + l·I)⁻¹g with g the mean of g_i = (H_i + l_i I) w_i - ∇f_i(w_i). τ clients receive x⁺, set w_i to it, and
+    send the compressed change of H_i and the changes of l_i and g_i; what the others last sent stays true.
 
     Conditions: every f_i μ-strongly convex; ‖x⁰ - x*‖² ≤ min{Aμ²/(16B L_F²), μ²/(4(L_* + 2L_F)²)}; then the mean of
     ‖w_i - x*‖² shrinks by 1 - 3τ/(4n) a round.
