@@ -65,9 +65,9 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
             }
             return function(*args, **values)
 
-        make.__doc__ = complete(
-            function.__doc__ or "", shared, {key: str(to_text(value)) for key, value in defaults.items()}
-        )
+        if function.__doc__ is not None:  # as under python -OO
+            words = {key: str(to_text(value)) for key, value in defaults.items()}
+            make.__doc__ = complete(function.__doc__, shared, words)
         _DEFAULTS[name] = defaults
         register_method(name, make)
         return make
@@ -76,5 +76,5 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
 
 
 def defaults_of(name: str) -> Mapping[str, object]:
-    """The settings of the method `name` and their defaults, as its signature has them."""
-    return _DEFAULTS[name]
+    """The settings of the method `name` and their defaults, as its signature has them; none where nobody made it."""
+    return _DEFAULTS.get(name, {})

@@ -27,17 +27,11 @@ from newtonfl.methods.wire import model_on_wire, on_wire, rounded, vector_mechan
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """The shared settings of a first-order method; what a method does not offer has the default here.
+    """The shared settings of the first-order method `name`; what it does not offer has the default here.
 
-    Parameters
-    ----------
-    name : str
-        The method's.
-    words : tuple of (str, str or float)
-        All of its settings as the command line writes them, the method's own among them.
-
-    Others
-        As :data:`newtonfl.methods.settings.FIRST_ORDER` explains them, with every text form already read.
+    ``common = FirstOrder.of("clag", locals())`` is how such a method begins: ``locals()`` are the settings that it
+    offers, with every text form already read. :data:`newtonfl.methods.settings.FIRST_ORDER` explains them. `words` are
+    all of them as the command line writes them, the method's own included, which the round's settings show.
     """
 
     name: str

@@ -33,20 +33,12 @@ MOST_TRIALS = 1000
 
 @dataclass(frozen=True)
 class SecondOrder:
-    """Every setting of a second-order method; what a method neither offers nor fixes has the default here.
+    """Every setting of the second-order method `name`; what it neither offers nor fixes has the default here.
 
-    Parameters
-    ----------
-    name : str
-        The method's.
-
-    Others
-        As :data:`newtonfl.methods.settings.SECOND_ORDER` explains them, with every text form already read.
-
-    Raises
-    ------
-    TypeError, ValueError
-        By the methods, where a setting is not allowed or would not be used.
+    ``SecondOrder("fednl-cr", **locals(), step="cubic").descent()`` is all that such a method does: ``locals()`` are the
+    settings that it offers, with every text form already read, and the rest makes it what it is.
+    :data:`newtonfl.methods.settings.SECOND_ORDER` explains them. What is not allowed raises ValueError or TypeError
+    when the round is made.
     """
 
     name: str
