@@ -2,6 +2,9 @@
 
 round
     The round that most of them are settings of.
+typed
+    ``@method(name)`` makes a method of a plain function with typed settings; settings has what many of them share,
+    docstring fills their docstrings up with it, spec reads their text forms.
 second_order
     FedNL, Newton-3PC, Basis Learn, Newton-Learn and their kin: typed functions that set the round.
 first_order
@@ -33,6 +36,7 @@ from newtonfl.methods.first_order.ef21 import (
 from newtonfl.methods.first_order.gd import accelerated_gd, gd
 from newtonfl.methods.first_order.m_fac import m_fac
 from newtonfl.methods.first_order.marina import marina, pp_marina
+from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.first_order.three_point import clag, lag, v1, v2, v3, v4, v5
 from newtonfl.methods.round import Descent
 from newtonfl.methods.second_order.basis_learn import bl1, bl2
@@ -46,28 +50,33 @@ from newtonfl.methods.second_order.newton_3pc import (
     newton_3pc_ls,
 )
 from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, nl2
+from newtonfl.methods.second_order.settings import SecondOrder
 from newtonfl.methods.standalone.adiana import adiana
 from newtonfl.methods.standalone.bl3 import bl3
 from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
-from newtonfl.registry import register_method
+from newtonfl.methods.typed import method
+from newtonfl.registry.lookup import arrange
 
 __all__ = [
-    "All", "Announcement", "Descent", "Exchange", "Independent", "Method", "Participation", "ProblemConstants",
-    "Replies", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana", "artemis", "bl1", "bl2", "bl3", "clag",
-    "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd",
-    "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
-    "fib_ios", "gd", "giant", "lag", "m_fac", "marina", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
-    "newton_3pc_cr", "newton_3pc_ls", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4",
-    "v5",
+    "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Method", "Participation",
+    "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana",
+    "artemis", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
+    "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
+    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "lag", "m_fac", "marina", "method",
+    "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_star",
+    "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
 
-for _function in (
-    newton, newton_star, newton_zero, gd, fednl, fednl_pp, fednl_cr, fednl_ls, fednl_bc, newton_3pc,
-    newton_3pc_bc, newton_3pc_bc_pp, newton_3pc_cr, newton_3pc_ls, bl1, bl2, bl3, nl1, nl2, cubic_newton_learn,
-    dingo, giant, fib_ios, accelerated_gd, ef21, ef21_plus, ef21_w, ef21_pp, ef21_bc, ef21_hb, ef21_sgd,
-    ef21_sgdm, error_feedback, lag, clag, v1, v2, v3, v4, v5, adacgd, marina, pp_marina, diana, adiana, ef_bv,
-    artemis, dore, m_fac,
-):  # fmt: skip
-    register_method(_function.__name__.replace("_", "-"), _function)
+arrange(
+    "method",
+    [
+        "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
+        "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2",
+        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "accelerated-gd", "ef21",
+        "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback",
+        "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina",
+        "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",
+    ],
+)  # fmt: skip

@@ -21,13 +21,13 @@ checks, experiments, cli.
 from typing import Any
 
 from newtonfl.registry.lookup import find, known, load_file, nearest, register_method
-from newtonfl.registry.methods import asks_for_optimum, coerce_method, defaults, method, parse, settings
+from newtonfl.registry.methods import asks_for_optimum, coerce_method, defaults, method, method_spec, parse, settings
 from newtonfl.registry.part import Part
 from newtonfl.registry.spec import Maker, coerce, coerce_maker, from_spec, maker_spec
 
 __all__ = [
     "Maker", "Part", "asks_for_optimum", "coerce", "coerce_maker", "coerce_method", "defaults", "find", "from_spec",
-    "known", "load_file", "maker_spec", "method", "nearest", "parse", "register_method", "settings",
+    "known", "load_file", "maker_spec", "method", "method_spec", "nearest", "parse", "register_method", "settings",
 ]  # fmt: skip
 
 

@@ -103,6 +103,30 @@ def register_method(name: str, function: Any) -> None:
     register("method", name, function)
 
 
+def arrange(kind: str, names: Iterable[str]) -> None:
+    """Put the names of a kind into an order in which they are listed; others that are known come behind.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`HOMES`.
+    names : iterable of str
+        All registered.
+
+    Raises
+    ------
+    ValueError
+        If the kind or a name is not known.
+    """
+    known = entries(kind, others=False) if kind in _LOADED else _ENTRIES.get(kind, {})
+    first = {}
+    for name in names:
+        if name not in known:
+            raise nearest(kind, name, known)
+        first[name] = known[name]
+    _ENTRIES[kind] = {**first, **known}
+
+
 def entries(kind: str, *, others: bool = True) -> dict[str, Entry]:
     """The parts of a kind by name.
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from newtonfl.registry import spec
-from newtonfl.registry.lookup import HOMES, find, known, nearest
-from newtonfl.registry.text import number, split
+from newtonfl.registry.lookup import find, known, nearest
+from newtonfl.registry.text import split
 
 
 def method(name: str, settings: Mapping[str, Any] | None = None) -> Any:
@@ -42,12 +42,10 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     """
     function = find("method", name).made_by
     allowed = inspect.signature(function).parameters
-    values: dict[str, Any] = {}
-    for key, value in (settings or {}).items():
+    for key in settings or {}:
         if key not in allowed:
             raise nearest(f"setting of {name}", key, allowed)
-        values[key] = _value(function, key, allowed[key].default, value) if isinstance(value, str) else value
-    return function(**values)
+    return function(**(settings or {}))
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
@@ -118,10 +116,34 @@ def settings(made: Any) -> dict[str, str | float]:
     Returns
     -------
     dict
-        Such that :func:`method` makes it again.
+        Such that :func:`method` makes it again, but `optimum`, which the command line finds itself.
     """
     allowed = inspect.signature(find("method", made.name).made_by).parameters
-    return {key: value for key, value in made.settings().items() if key in allowed}
+    return {key: value for key, value in made.settings().items() if key in allowed and key != "optimum"}
+
+
+def method_spec(made: Any) -> str:
+    """The text of a method that a registered function made.
+
+    Parameters
+    ----------
+    made : Method
+        Its ``name`` is the registered one.
+
+    Returns
+    -------
+    str
+        Its name and every setting that is not at its default, such that :func:`coerce_method` makes it again.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> method_spec(nf.newton_3pc(compressor=nf.TopK(30), line_search=20))
+    'newton-3pc,compressor=topk:30,line_search=20'
+    """
+    allowed, usual = inspect.signature(find("method", made.name).made_by).parameters, defaults(made.name)
+    own = {key: value for key, value in made.settings().items() if key in allowed and value != usual.get(key)}
+    return ",".join([made.name, *(f"{key}={value}" for key, value in own.items())])
 
 
 def defaults(name: str) -> dict[str, str | float]:
@@ -170,22 +192,3 @@ def coerce_method(value: Any) -> Any:
         As :func:`parse` and :func:`method`.
     """
     return method(*parse(value)) if isinstance(value, str) else value
-
-
-def _value(function: Any, key: str, default: Any, text: str) -> Any:
-    """What the text of a setting is: by its annotation, else by its name and what it is when nothing is said."""
-    annotation = spec.hints(function).get(key)
-    wrong = f"{key}: given {text!r}, must be {{}}"
-    if annotation is not None:
-        return spec.read_value(annotation, text, wrong)
-    kind = spec.kind_of(type(default)) or (key if key in HOMES else None)
-    if key == "mechanism":
-        return spec.coerce_maker("mechanism", text)
-    if isinstance(default, tuple):
-        return tuple(spec.from_spec("compressor", piece) for piece in split(text, ","))
-    if key in ("gradient", "model", "down", "inner") and text != "invariant":
-        return text if text == "exact" else spec.read_value(spec.part_classes("compressor", "mechanism"), text, wrong)
-    if kind and kind != "basis":
-        return spec.from_spec(kind, text)
-    found = number(text)
-    return text if found is None else found

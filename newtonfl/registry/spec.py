@@ -536,7 +536,10 @@ def plain(words: str) -> str:
 
 def expected(annotation: Any) -> str:
     """What an annotation allows, in words: "a number or theory"."""
-    return " or ".join(dict.fromkeys(words for choice in alternatives(annotation) for words in _allowed(choice)))
+    choices = alternatives(annotation)
+    if any(kind_of(choice) for choice in choices):  # then a str is the text of a part
+        choices = [choice for choice in choices if choice is not str]
+    return " or ".join(dict.fromkeys(words for choice in choices for words in _allowed(choice)))
 
 
 def _allowed(choice: Any) -> list[str]:

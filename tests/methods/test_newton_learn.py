@@ -431,7 +431,7 @@ def test_what_does_not_go_together_is_refused_in_words(method, problem, words):
 
 @pytest.mark.parametrize("make", NL)
 def test_newton_learn_has_no_partial_participation(make):
-    with pytest.raises(TypeError, match="no setting 'participation'"):
+    with pytest.raises(TypeError, match="given 'participation'"):
         make(participation=nf.Uniform(2))
     with pytest.raises(ValueError, match="participation"):
         registry.method(make.__name__.replace("_", "-"), {"participation": "uniform:2"})

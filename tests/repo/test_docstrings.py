@@ -13,7 +13,6 @@ import sys
 import textwrap
 from enum import Enum
 from functools import cache, cached_property
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,11 +48,6 @@ def functions_and_classes(module) -> dict:
     return {name: each for name, each in own.items() if not name.startswith("_")}
 
 
-def is_preset(thing) -> bool:
-    """Made by the presets' :func:`make_preset`: its signature is made too, and its settings have tables."""
-    return inspect.isfunction(thing) and hasattr(thing, "__signature__")
-
-
 PUBLIC = {name: getattr(nf, name) for name in nf.__all__}
 for module in (checks, registry, losses):
     PUBLIC |= {f"{module.__name__.split('.')[1]}.{name}": each for name, each in functions_and_classes(module).items()}
@@ -64,8 +58,7 @@ CLASSES = {
     for base in each.__mro__
     if in_house(base) and not base.__name__.startswith("_")
 }
-FUNCTIONS = {name: each for name, each in PUBLIC.items() if inspect.isfunction(each) and not is_preset(each)}
-PRESETS = METHODS | {name: each for name, each in PUBLIC.items() if is_preset(each) and each not in METHODS.values()}
+FUNCTIONS = {name: each for name, each in PUBLIC.items() if inspect.isfunction(each)}
 
 
 def members(cls) -> dict:
@@ -132,7 +125,7 @@ def raised(function, deep: bool = True) -> set[str]:
     for each in ast.walk(tree) if deep else ():
         if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
             helper = function.__globals__.get(each.func.id)
-            if inspect.isfunction(helper) and in_house(helper) and not is_preset(helper):
+            if inspect.isfunction(helper) and in_house(helper):
                 found |= raised(helper, deep=False)
     return found
 
@@ -203,35 +196,6 @@ def test_members_are_told_where_they_are_made_or_where_they_come_from(name):
     assert {attribute: found for attribute, found in wrong.items() if found} == {}
 
 
-# --- presets
-
-
-def table(module, name: str) -> list[str]:
-    """The settings that the string behind a module's constant explains."""
-    body = ast.parse(inspect.getsource(module)).body
-    for line, following in pairwise(body):
-        if isinstance(line, ast.AnnAssign) and getattr(line.target, "id", "") == name:
-            text = inspect.cleandoc(following.value.value)
-            return [each for head in re.findall(r"^(\w[\w, ]*)\n    ", text, re.M) for each in head.split(", ")]
-    raise AssertionError(f"{module.__name__} has no table {name}")
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_setting_of_a_preset_is_explained(name):
-    """In a section or a sentence of its own docstring, or in the tables that it names."""
-    preset = PRESETS[name]
-    doc = inspect.getdoc(preset)
-    offered = set(inspect.signature(preset).parameters)
-    told = set(described(preset, "Parameters")) | {each for each in offered if f"`{each}`" in doc}
-    for module, more in re.findall(r"Settings: see :data:`(newtonfl[\w.]*)`(.*)", doc):
-        where, _, constant = module.rpartition(".")
-        for each in [constant, *re.findall(r"\b[A-Z]{4,}\b", more)]:
-            told |= set(table(importlib.import_module(where), each))
-    assert offered - told == set()
-    assert complaints(preset, FORM | {"PR02", "PR03"}) == []
-    assert "ValueError" in doc, "what a wrong setting raises"
-
-
 # --- sources and examples
 
 PARTS = {
@@ -268,10 +232,10 @@ def test_what_most_people_use_shows_how(name):
 
 
 def examples() -> dict:
-    """Every docstring of the package with an example; presets one by one, for they are made in another module."""
+    """Every docstring of the package with an example; presets one by one, for the decorator's module is another."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [test for module in MODULES for test in finder.find(module)]
-    for name, preset in PRESETS.items():
+    for name, preset in METHODS.items():
         found += finder.find(preset, f"preset {name}", module=False)
     return {test.name: test for test in found if test.examples}
 

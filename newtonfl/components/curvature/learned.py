@@ -122,7 +122,9 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         return self.basis
 
     def settings(self) -> dict[str, str | float]:
-        return {**self.mechanism.preset_settings(), "basis": str(self.basis or "auto"), "init": self.init}
+        point = {} if self.optimum is None else {"optimum": f"({', '.join(map(repr, self.optimum))},)"}
+        own = {"basis": str(self.basis or "auto"), "init": self.init, **point}
+        return {**self.mechanism.preset_settings(), **own}
 
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from newtonfl.comm.coding import Precision
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.shared_gradient import variance
 from newtonfl.components.model.base import Model
@@ -15,8 +16,19 @@ from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Dithering, Natural, RandK
 from newtonfl.mechanisms import EFBV, Diana
 from newtonfl.mechanisms.constants import bias_and_variance, omega
-from newtonfl.methods.first_order.preset import Given, anchored, downward, first_order
-from newtonfl.methods.second_order.preset import on_wire
+from newtonfl.methods.first_order.settings import FirstOrder
+from newtonfl.methods.round import Descent
+from newtonfl.methods.settings import (
+    FIRST_ORDER,
+    Batch,
+    CompressorForm,
+    ParticipationForm,
+    Ridge,
+    TheoryOr,
+    VectorForm,
+)
+from newtonfl.methods.typed import method
+from newtonfl.methods.wire import on_wire
 
 
 def _upward(at: StepContext) -> EFBV:
@@ -56,21 +68,30 @@ class DianaRule(StepSizeRule):
         return 1.0 / ((1.0 + down) * (1.0 + 6.0 * v) * most), constants
 
 
-def _diana(given: Given) -> AnchoredGradient:
-    return anchored(given, Diana(given["compressor"], given["alpha"]))
-
-
-diana = first_order(
-    "diana",
+@method("diana", FIRST_ORDER)
+def diana(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = RandK("0.1d"),
+    alpha: TheoryOr = "theory",
+) -> Descent:
     """DIANA (Mishchenko, Gorbunov, Takáč, Richtárik, arXiv 1901.09269): g = mean h_i + mean Q(∇f_i - h_i), Q unbiased.
 
     h_i ← h_i + αQ(∇f_i - h_i), h_i⁰ = 0. Linear for strongly convex f: see
-    :class:`newtonfl.methods.first_order.diana.DianaRule`. ``alpha`` is α in [0, 1]; ``theory`` is 1/(1+ω).""",
-    gradient=_diana,
-    rule=DianaRule(),
-    compressor=RandK("0.1d"),
-    alpha="theory",
-)
+    :class:`newtonfl.methods.first_order.diana.DianaRule`.
+
+    Parameters
+    ----------
+    compressor : Compressor or str
+        Q, unbiased, say RandK("0.1d") or "natural".
+    alpha : float or "theory"
+        α in [0, 1]; "theory" is 1/(1+ω).
+    """
+    common = FirstOrder.of("diana", locals())
+    gradient = common.tracked(Diana(common.compressor, alpha))
+    return common.descent(gradient, rule=DianaRule())
 
 
 @dataclass(frozen=True)
@@ -99,44 +120,74 @@ class EFBVRule(StepSizeRule):
         return 1.0 / (at.smoothness + plus * math.sqrt(averaged / r) / s), constants
 
 
-ef_bv = first_order(
-    "ef-bv",
+@method("ef-bv", FIRST_ORDER)
+def ef_bv(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = RandK("0.1d"),
+    batch: Batch = "full",
+    lam: TheoryOr = "theory",
+    nu: TheoryOr = "theory",
+) -> Descent:
     """EF-BV (Condat, Yi, Richtárik, arXiv 2205.04180): h_i ← h_i + λC(∇f_i - h_i) and g = mean h_i + ν·mean C(·).
 
     For compressors with bias and variance: λ = ν = 1 is EF21 from zero, λ = 1/(1+ω), ν = 1 is DIANA. ``theory`` takes
-    the paper's λ and ν, ν with the clients' draws averaged. ``lam`` is λ in [0, 1], ``nu`` is ν in (0, 1].""",
-    mechanism=lambda given: EFBV(given["compressor"], given["lam"], given["nu"]),
-    rule=EFBVRule(),
-    compressor=RandK("0.1d"),
-    batch="full",
-    lam="theory",
-    nu="theory",
-)
+    the paper's λ and ν, ν with the clients' draws averaged.
+
+    Parameters
+    ----------
+    lam : float or "theory"
+        λ in [0, 1].
+    nu : float or "theory"
+        ν in (0, 1].
+    """
+    common = FirstOrder.of("ef-bv", locals())
+    gradient = common.tracked(EFBV(common.compressor, lam, nu))
+    return common.descent(gradient, rule=EFBVRule())
 
 
-def _replayed(given: Given) -> Model[Any, Any]:
-    down, part = given["down"], given["participation"]
-    if isinstance(part, Trace):
-        raise ValueError(f"participation: given {part!r}, and artemis needs clients drawn at random: use uniform:8")
+def _replayed(common: FirstOrder) -> Model[Any, Any]:
+    """Directions compressed without memory, which clients that were away can make up for."""
+    down, participation = common.down, common.participation
+    if isinstance(participation, Trace):
+        raise ValueError(
+            f"participation: given {participation!r}, and artemis needs clients drawn at random: use uniform:8"
+        )
     if isinstance(down, str):
-        return downward(given)
+        return common.to_model()
     if not isinstance(down, Compressor):
         raise TypeError(f"down: given {down!r}, must be 'exact' or an unbiased Compressor such as Natural()")
-    return ReplayedModel(on_wire(Diana(down, 0.0), given["wire"]))
+    return ReplayedModel(on_wire(Diana(down, 0.0), common.wire))
 
 
-artemis = first_order(
-    "artemis",
+@method("artemis", FIRST_ORDER)
+def artemis(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = Dithering(),
+    alpha: TheoryOr = "theory",
+    participation: ParticipationForm = Uniform(0.5),
+    down: VectorForm = Natural(),
+) -> Descent:
     """Artemis (Philippenko, Dieuleveut, arXiv 2006.14591): DIANA with partial participation and compression downwards.
 
     g = mean h_i + (1/pn)Σ Q(∇f_i - h_i) over the clients that take part, each with chance p (pn = τ of uniform:τ); Ω =
-    Q(g) goes down and x⁺ = x - γΩ. Who was away is told the directions that it missed, or x where that is shorter. The
-    step is that of :class:`newtonfl.methods.first_order.diana.DianaRule`, and ``alpha`` is α as for DIANA.""",
-    gradient=_diana,
-    model=_replayed,
-    rule=DianaRule(),
-    compressor=Dithering(),
-    alpha="theory",
-    participation=Uniform(0.5),
-    down=Natural(),
-)
+    Q(g) goes down and x⁺ = x - γΩ. Who was away receives the directions that it missed, or x where that is shorter. The
+    step is that of :class:`newtonfl.methods.first_order.diana.DianaRule`.
+
+    Parameters
+    ----------
+    compressor : Compressor or str
+        Q, unbiased, for the gradients' differences.
+    alpha : float or "theory"
+        α in [0, 1]; "theory" is 1/(1+ω).
+    down : Compressor or str
+        "exact", or the unbiased compressor of the direction.
+    """
+    common = FirstOrder.of("artemis", locals())
+    gradient = common.tracked(Diana(common.compressor, alpha))
+    return common.descent(gradient, model=_replayed(common), rule=DianaRule())

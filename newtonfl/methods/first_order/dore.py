@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from newtonfl.comm.coding import Precision
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.model.sent import ServerModelState, TrackedModel
 from newtonfl.components.step.step_size import StepSize
@@ -15,8 +16,17 @@ from newtonfl.core.backend import Array
 from newtonfl.mechanisms import EFBV, Diana
 from newtonfl.mechanisms.constants import is_number, omega
 from newtonfl.methods.first_order.diana import within_theory
-from newtonfl.methods.first_order.preset import Given, anchored, first_order
-from newtonfl.methods.second_order.preset import on_wire
+from newtonfl.methods.first_order.settings import FirstOrder
+from newtonfl.methods.round import Descent
+from newtonfl.methods.settings import (
+    FIRST_ORDER,
+    CompressorForm,
+    Ridge,
+    TheoryOr,
+    VectorForm,
+)
+from newtonfl.methods.typed import method
+from newtonfl.methods.wire import on_wire
 
 
 @dataclass(frozen=True)
@@ -97,34 +107,48 @@ class DoreRule(StepSizeRule):
         return (low + high) / 2.0, {"L_max": at.most, "mu": at.convexity, "eta": eta}
 
 
-def _upward(given: Given) -> AnchoredGradient:
-    return anchored(given, HalfRate(given["compressor"], given["alpha"]))
-
-
-def _downward(given: Given) -> ResidualModel:
-    down, eta = given["down"], given["eta"]
+def _downward(common: FirstOrder, beta: TheoryOr, eta: TheoryOr) -> ResidualModel:
+    """The iterate's residual, compressed, with the server's error remembered."""
+    down = common.down
     if not isinstance(down, Compressor):
         raise TypeError(f"down: given {down!r}, must be an unbiased Compressor such as Dithering()")
     right = eta == "theory" if isinstance(eta, str) else is_number(eta) and 0 <= eta <= 1
     if not right:
         raise ValueError(f"eta: given {eta!r}, must be 'theory' or a number from 0 to 1")
-    return ResidualModel(on_wire(HalfRate(down, given["beta"]), given["wire"]), eta)
+    return ResidualModel(on_wire(HalfRate(down, beta), common.wire), eta)
 
 
-dore = first_order(
-    "dore",
+@method("dore", FIRST_ORDER)
+def dore(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = Dithering(),
+    down: VectorForm = Dithering(),
+    alpha: TheoryOr = "theory",
+    beta: TheoryOr = "theory",
+    eta: TheoryOr = "theory",
+) -> Descent:
     """DORE (Liu, Li, Tang, Yan, arXiv 1910.07561): DIANA's messages up, the iterate's compressed residual down.
 
     x = x̂ - γg with g = mean h_i + mean Q(∇f_i(x̂) - h_i); q = x - x̂ + ηe goes down as Q(q), e = q - Q(q), and x̂ ←
     x̂ + βQ(q). Linear for strongly convex f_i; α = 1/(2(ω+1)), β = 1/(2(ω'+1)), η and γ as in
-    :func:`newtonfl.methods.first_order.dore.residual_share`. ``alpha``, ``beta`` and ``eta`` are α, β and η: numbers
-    in [0, 1], or ``theory``.""",
-    gradient=_upward,
-    model=_downward,
-    rule=DoreRule(),
-    compressor=Dithering(),
-    down=Dithering(),
-    alpha="theory",
-    beta="theory",
-    eta="theory",
-)
+    :func:`newtonfl.methods.first_order.dore.residual_share`.
+
+    Parameters
+    ----------
+    compressor : Compressor or str
+        Q, unbiased, for the gradients' differences.
+    down : Compressor or str
+        The unbiased compressor of the iterate's residual.
+    alpha : float or "theory"
+        α in [0, 1]; "theory" is 1/(2(ω+1)).
+    beta : float or "theory"
+        β in [0, 1]; "theory" is 1/(2(ω'+1)).
+    eta : float or "theory"
+        η in [0, 1], the share of the server's error that is sent again.
+    """
+    common = FirstOrder.of("dore", locals())
+    gradient = common.tracked(HalfRate(common.compressor, alpha))
+    return common.descent(gradient, model=_downward(common, beta, eta), rule=DoreRule())

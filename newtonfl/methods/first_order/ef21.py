@@ -5,32 +5,43 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from newtonfl.comm.coding import Precision
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.ef21_plus import ChosenGradient
 from newtonfl.components.gradient.oracle import Momentum
-from newtonfl.components.participation import Uniform
+from newtonfl.components.participation import All, Uniform
 from newtonfl.components.step.fixed import HeavyBall
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule, ThreePoint
-from newtonfl.compressors import Identity, TopK
+from newtonfl.compressors import TopK
 from newtonfl.mechanisms import EF21, EFBV
 from newtonfl.mechanisms.constants import contraction
-from newtonfl.methods.first_order.preset import (
-    EVERYWHERE,
-    TRACKED,
-    Given,
-    anchored,
-    first_order,
-    rounded,
-    source_of,
+from newtonfl.methods.first_order.settings import FirstOrder
+from newtonfl.methods.round import Descent
+from newtonfl.methods.settings import (
+    FIRST_ORDER,
+    Batch,
+    CompressorForm,
+    GradientInit,
+    ParticipationForm,
+    Ridge,
+    VectorForm,
 )
+from newtonfl.methods.typed import method
+from newtonfl.methods.wire import rounded
 
 
-def _ef21(given: Given) -> EF21:
-    return EF21(given["compressor"])
-
-
-ef21 = first_order(
-    "ef21",
+@method("ef21", FIRST_ORDER)
+def ef21(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = "full",
+    participation: ParticipationForm = All(),
+    down: VectorForm = "exact",
+) -> Descent:
     """EF21 (Richtárik, Sokolov, Fatkhullin, arXiv 2106.05203): x⁺ = x - γ·mean g_i.
 
     g_i ← g_i + C(∇f_i(x⁺) - g_i). mean ‖∇f(x^t)‖² ≤ 2(f(x⁰) - f*)/(γT) + G⁰/(θT) for γ ≤ 1/(L + L̃√(β/θ)), L̃² = mean
@@ -42,57 +53,92 @@ ef21 = first_order(
     >>> r = nf.solve(nf.load("breast_cancer", clients=4), nf.ef21(compressor=nf.TopK(3)), rounds=20)
     >>> r.history[-1].f < 0.6 * r.history[0].f
     True
-    """,
-    mechanism=_ef21,
-    **TRACKED,
-    **EVERYWHERE,
-)
+    """
+    common = FirstOrder.of("ef21", locals())
+    return common.descent(common.tracked(EF21(common.compressor)))
 
-ef21_plus = first_order(
-    "ef21-plus",
+
+@method("ef21-plus", FIRST_ORDER)
+def ef21_plus(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = "full",
+    down: VectorForm = "exact",
+) -> Descent:
     """EF21+ (arXiv 2106.05203): the better of EF21's g_i + C(∇f_i - g_i) and C(∇f_i), client by client.
 
-    C deterministic; the theory is EF21's. The server keeps every g_i (n·d numbers).""",
-    gradient=lambda given: ChosenGradient(
-        rounded(given["compressor"], given["wire"]), source_of(given), given["init"], rounded(Identity(), given["wire"])
-    ),
-    **TRACKED,
-    down="exact",
-)
+    C deterministic; the theory is EF21's. The server keeps every g_i (n·d numbers).
+    """
+    common = FirstOrder.of("ef21-plus", locals())
+    gradient = ChosenGradient(rounded(common.compressor, wire), common.oracle, init, common.whole)
+    return common.descent(gradient)
 
-ef21_w = first_order(
-    "ef21-w",
+
+@method("ef21-w", FIRST_ORDER)
+def ef21_w(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = "full",
+    down: VectorForm = "exact",
+) -> Descent:
     """EF21-W (Richtárik, Gasanov, Burlachenko, arXiv 2402.10774): x⁺ = x - γ Σ w_i g_i with w_i = L_i/ΣL_j.
 
     g_i ← g_i + C(∇f_i(x⁺)/(n w_i) - g_i). The step γ ≤ 1/(L + mean(L_i)·√(β/θ)) has the mean of the L_i where EF21's
-    has their quadratic mean. With Top-K, which commutes with scaling, the iterates are EF21's at the same step.""",
-    gradient=lambda given: anchored(given, _ef21(given), weigh="smoothness"),
-    rule=ThreePoint(mean=True),
-    **TRACKED,
-    down="exact",
-)
+    has their quadratic mean. With Top-K, which commutes with scaling, the iterates are EF21's at the same step.
+    """
+    common = FirstOrder.of("ef21-w", locals())
+    gradient = common.tracked(EF21(common.compressor), weigh="smoothness")
+    return common.descent(gradient, rule=ThreePoint(mean=True))
 
-ef21_pp = first_order(
-    "ef21-pp",
+
+@method("ef21-pp", FIRST_ORDER)
+def ef21_pp(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = "full",
+    participation: ParticipationForm = Uniform(0.5),
+    down: VectorForm = "exact",
+) -> Descent:
     """EF21 with partial participation (Fatkhullin et al., arXiv 2110.03294): who is away keeps its g_i.
 
     With probability p of taking part, A_p = pA - ρ(1-p) and B_p = pB + (1 + 1/ρ)(1-p) stand for EF21's (A, B), with the
-    ρ that makes B_p/A_p least.""",
-    mechanism=_ef21,
-    **TRACKED,
-    **{**EVERYWHERE, "participation": Uniform(0.5)},
-)
+    ρ that makes B_p/A_p least.
+    """
+    common = FirstOrder.of("ef21-pp", locals())
+    return common.descent(common.tracked(EF21(common.compressor)))
 
-ef21_bc = first_order(
-    "ef21-bc",
+
+@method("ef21-bc", FIRST_ORDER)
+def ef21_bc(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = "full",
+    participation: ParticipationForm = All(),
+    down: VectorForm = TopK("0.1d"),
+) -> Descent:
     """EF21 with bidirectional compression (Fatkhullin et al., arXiv 2110.03294).
 
     g ← g + C_M(mean g_i - g) goes down, and everybody steps x⁺ = x - γg. The step is that of AdaCGD's bidirectional
-    theorem (arXiv 2211.00188), of which this is the case with one level.""",
-    mechanism=_ef21,
-    **TRACKED,
-    **{**EVERYWHERE, "down": TopK("0.1d")},
-)
+    theorem (arXiv 2211.00188), of which this is the case with one level.
+    """
+    common = FirstOrder.of("ef21-bc", locals())
+    return common.descent(common.tracked(EF21(common.compressor)))
 
 
 @dataclass(frozen=True)
@@ -119,29 +165,52 @@ class HeavyBallRule(StepSizeRule):
         return keep / (at.smoothness + math.sqrt(2.0 * m)), constants
 
 
-ef21_hb = first_order(
-    "ef21-hb",
+@method("ef21-hb", FIRST_ORDER)
+def ef21_hb(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = "full",
+    participation: ParticipationForm = All(),
+    eta: float = 0.5,
+) -> Descent:
     """EF21 with Polyak's heavy ball (Fatkhullin et al., arXiv 2110.03294).
 
     v ← ηv + mean g_i and x⁺ = x - γv. The theoretical step is derived in
-    :class:`newtonfl.methods.first_order.ef21.HeavyBallRule`. ``eta`` is η in [0, 1).""",
-    mechanism=_ef21,
-    step=lambda given, rule: HeavyBall(given["stepsize"], HeavyBallRule(given["eta"]), given["eta"]),
-    **TRACKED,
-    participation=EVERYWHERE["participation"],
-    eta=0.5,
-)
+    :class:`newtonfl.methods.first_order.ef21.HeavyBallRule`.
 
-ef21_sgd = first_order(
-    "ef21-sgd",
+    Parameters
+    ----------
+    eta : float
+        η in [0, 1).
+    """
+    common = FirstOrder.of("ef21-hb", locals())
+    step = HeavyBall(stepsize, HeavyBallRule(eta), eta)
+    return common.descent(common.tracked(EF21(common.compressor)), step=step)
+
+
+@method("ef21-sgd", FIRST_ORDER)
+def ef21_sgd(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = 16,
+    participation: ParticipationForm = All(),
+    down: VectorForm = "exact",
+) -> Descent:
     """EF21 with minibatch gradients (Fatkhullin et al., arXiv 2110.03294).
 
     The step is EF21's; the gradient norm stops falling where the minibatches' noise is: batches of the order of
-    σ²/(δ²ε²) are needed for an accuracy ε.""",
-    mechanism=_ef21,
-    **{**TRACKED, "batch": 16},
-    **EVERYWHERE,
-)
+    σ²/(δ²ε²) are needed for an accuracy ε.
+    """
+    common = FirstOrder.of("ef21-sgd", locals())
+    return common.descent(common.tracked(EF21(common.compressor)))
 
 
 @dataclass(frozen=True)
@@ -159,23 +228,29 @@ class MomentumRule(StepSizeRule):
         return gamma, {"L": at.smoothness, "L_plus": spread, "delta": delta, "eta": eta}
 
 
-def _momentum(given: Given) -> AnchoredGradient:
-    made = anchored(given, _ef21(given))
-    return AnchoredGradient(
-        made.mechanism, oracle=Momentum(given["eta"], made.oracle), init=made.init, whole=made.whole
-    )
-
-
-ef21_sgdm = first_order(
-    "ef21-sgdm",
+@method("ef21-sgdm", FIRST_ORDER)
+def ef21_sgdm(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    init: GradientInit = "gradient",
+    batch: Batch = 16,
+    eta: float = 0.1,
+) -> Descent:
     """EF21 with momentum (Fatkhullin, Tyurin, Richtárik, arXiv 2305.15155): g_i tracks v_i ← (1-η)v_i + η·minibatch.
 
-    Batches of one row suffice for convergence to any accuracy, with γ and η small enough. ``eta`` is η in (0, 1].""",
-    gradient=_momentum,
-    rule=MomentumRule(),
-    **{**TRACKED, "batch": 16},
-    eta=0.1,
-)
+    Batches of one row suffice for convergence to any accuracy, with γ and η small enough.
+
+    Parameters
+    ----------
+    eta : float
+        η in (0, 1].
+    """
+    common = FirstOrder.of("ef21-sgdm", locals())
+    gradient = common.tracked(EF21(common.compressor), oracle=Momentum(eta, common.oracle))
+    return common.descent(gradient, rule=MomentumRule())
 
 
 @dataclass(frozen=True)
@@ -195,14 +270,20 @@ class ErrorFeedbackRule(StepSizeRule):
         return delta / (4.0 * at.smoothness), {"L": at.smoothness, "delta": delta}
 
 
-error_feedback = first_order(
-    "error-feedback",
+@method("error-feedback", FIRST_ORDER)
+def error_feedback(
+    *,
+    stepsize: float | str = "theory",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+    compressor: CompressorForm = TopK("0.1d"),
+    batch: Batch = "full",
+) -> Descent:
     """Classical error feedback (Seide et al., 2014; Stich et al., arXiv 1809.07599): Δ_i = C(e_i + ∇f_i) is sent.
 
     e_i ← e_i + ∇f_i - Δ_i and x⁺ = x - γ·mean Δ_i. With clients of different data it stops at a distance that shrinks
-    with γ: what EF21 mends.""",
-    gradient=lambda given: anchored(given, EFBV(given["compressor"], 0.0, 1.0), errors=True),
-    rule=ErrorFeedbackRule(),
-    compressor=TRACKED["compressor"],
-    batch="full",
-)
+    with γ: what EF21 mends.
+    """
+    common = FirstOrder.of("error-feedback", locals())
+    gradient = common.tracked(EFBV(common.compressor, 0.0, 1.0), errors=True)
+    return common.descent(gradient, rule=ErrorFeedbackRule())

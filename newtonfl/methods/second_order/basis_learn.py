@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+from newtonfl.comm.coding import Precision
+from newtonfl.components.curvature.base import ErrorNorm
 from newtonfl.components.participation import Uniform
 from newtonfl.compressors import TopK
-from newtonfl.methods.second_order.preset import preset
+from newtonfl.mechanisms import Alpha, StepUses
+from newtonfl.methods.round import Descent
+from newtonfl.methods.second_order.settings import SecondOrder
+from newtonfl.methods.settings import (
+    SECOND_ORDER,
+    BasisForm,
+    CompressorForm,
+    Freshness,
+    GradientForm,
+    HessianInit,
+    MechanismForm,
+    ParticipationForm,
+    Ridge,
+    StepName,
+    TheoryOr,
+    VectorForm,
+)
+from newtonfl.methods.typed import method
 
-bl1 = preset(
-    "bl1",
+
+@method("bl1", SECOND_ORDER)
+def bl1(
+    *,
+    compressor: CompressorForm = TopK("1r"),
+    mechanism: MechanismForm = None,
+    alpha: Alpha = "auto",
+    step_uses: StepUses = "before",
+    basis: BasisForm = "data",
+    init: HessianInit = "hessian",
+    step: StepName = "project",
+    shift_norm: ErrorNorm = "frobenius",
+    l: Freshness = "fresh",
+    lipschitz: TheoryOr = "theory",
+    line_search: int = 0,
+    armijo: float = 0.5,
+    backtrack: float = 0.5,
+    gradient: GradientForm = "exact",
+    gradient_p: float = 1.0,
+    model: VectorForm = "exact",
+    model_rate: Alpha = "auto",
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+) -> Descent:
     """BL1 (Qian, Islamov, Safaryan, Richtárik, Basis Matters, arXiv 2111.01847, Algorithm 1).
 
     S_i = C(h_i(∇²f_i(z)) - L_i) compresses coefficients in the basis, by default that of the client's own rows:
@@ -23,26 +64,32 @@ bl1 = preset(
     >>> p = nf.load("breast_cancer", clients=40)
     >>> nf.solve(p, nf.bl1(), x0=nf.optimum(p)[0] + 0.01).converged
     True
-    """,
-    without=("participation",),
-    basis="data",
-    compressor=TopK("1r"),
-    step="project",
-    step_uses="before",
-)
+    """
+    return SecondOrder("bl1", **locals()).descent()
 
-bl2 = preset(
-    "bl2",
+
+@method("bl2", SECOND_ORDER)
+def bl2(
+    *,
+    compressor: CompressorForm = TopK("1r"),
+    mechanism: MechanismForm = None,
+    alpha: Alpha = "auto",
+    basis: BasisForm = "data",
+    init: HessianInit = "hessian",
+    shift_norm: ErrorNorm = "frobenius",
+    l: Freshness = "fresh",
+    gradient_p: float = 1.0,
+    model: VectorForm = "exact",
+    model_rate: Alpha = "auto",
+    participation: ParticipationForm = Uniform(0.5),
+    ridge: Ridge = "server",
+    wire: Precision = "float64",
+) -> Descent:
     """BL2: Basis Learn with partial participation (arXiv 2111.01847, Algorithm 2).
 
-    x⁺ = (H + l·I)⁻¹g with g_i = (H_i + l_i I) w_i - ∇f_i(w_i); τ clients hear a compressed model each, learn their
+    x⁺ = (H + l·I)⁻¹g with g_i = (H_i + l_i I) w_i - ∇f_i(w_i); τ clients receive a compressed model each, learn their
     coefficients at z_i, and with probability p move w_i to z_i. The server keeps z_i and w_i (2nd numbers).
 
     Conditions: every f_i μ-strongly convex; ‖z_i - x*‖² ≤ A_M μ²/((6H² + 24H_1²)B_M); rate 1 - τ min{p, A_M}/(2n).
-    """,
-    without=("step", "lipschitz", "line_search", "armijo", "backtrack", "gradient", "step_uses"),
-    basis="data",
-    compressor=TopK("1r"),
-    participation=Uniform(0.5),
-    gradient="invariant",
-)
+    """
+    return SecondOrder("bl2", **locals(), gradient="invariant").descent()

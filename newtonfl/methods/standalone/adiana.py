@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -23,9 +23,10 @@ from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
-from newtonfl.methods.first_order.preset import as_text
-from newtonfl.methods.second_order.preset import check_choice, make_preset
+from newtonfl.methods.settings import FIRST_ORDER, CompressorForm, Ridge, TheoryOr
+from newtonfl.methods.spec import check_choice, to_text
 from newtonfl.methods.standalone.exact import for_each, received
+from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
 
@@ -113,7 +114,7 @@ class Adiana(Method):
             a_probability("p", self.p)
 
     def settings(self) -> dict[str, str | float]:
-        return {"compressor": as_text(self.compressor), "stepsize": self.stepsize, "p": self.p, "ridge": self.ridge}
+        return {"compressor": to_text(self.compressor), "stepsize": self.stepsize, "p": self.p, "ridge": self.ridge}
 
     def components(self) -> dict[str, str]:
         return {"exchanges": "x, and w where it has moved, down; Q(∇f_i(x) - h_i) and Q(∇f_i(w) - h_i) up"}
@@ -202,8 +203,14 @@ def _space(n: int, dim: int) -> Coordinates:
     return Coordinates(np.full(n, dim))
 
 
-adiana = make_preset(
-    "adiana",
+@method("adiana", FIRST_ORDER)
+def adiana(
+    *,
+    compressor: CompressorForm = RandK("0.1d"),
+    stepsize: float | str = "theory",
+    p: TheoryOr = "theory",
+    ridge: Ridge = "server",
+) -> Adiana:
     """ADIANA (Li, Kovalev, Qian, Richtárik, arXiv 2002.11364): accelerated DIANA, Q unbiased; three sequences.
 
     x = θ₁z + θ₂w + (1-θ₁-θ₂)y is asked: g = h + mean Q(∇f_i(x) - h_i); y⁺ = x - ηg, z⁺ = βz + (1-β)x + (γ/η)(y⁺ - x);
@@ -211,9 +218,13 @@ adiana = make_preset(
     1 - γμ, α = 1/(1+ω). Two messages go up in a round: the papers that compare count one. Linear for strongly convex
     f: of the order of ω + √(κω/n·(1 + …)) rounds for each digit. Numbers are sent as float64.
 
-    Settings: ``compressor`` is Q; ``stepsize`` is η, a number, ``theory`` or a multiple; ``p`` is p, a probability or
-    ``theory``; ``ridge`` as everywhere. What is not allowed raises ValueError or TypeError.
-    """,
-    {"compressor": RandK("0.1d"), "stepsize": "theory", "p": "theory", "ridge": "server"},
-    lambda given: Adiana(given["compressor"], given["stepsize"], given["p"], given["ridge"]),
-)
+    Parameters
+    ----------
+    compressor : Compressor or str
+        Q, unbiased, say RandK("0.1d") or "natural".
+    stepsize : float or str
+        η: a number, "theory", or a multiple such as "theory*16".
+    p : float or "theory"
+        p in (0, 1], how likely w moves; "theory" is min{1, max{α/2, (α/2)(√(n/(32ω)) - 1)}}.
+    """
+    return Adiana(cast(Compressor, compressor), stepsize, p, ridge)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import wraps
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from newtonfl.bases import Coordinates, TriangleCoordinates, equal_blocks
+from newtonfl.bases import PSD, Coordinates, TriangleCoordinates, equal_blocks
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.packets import Parts, Sizes
@@ -27,8 +26,10 @@ from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import SERVER, Key
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.mechanisms import Memory
-from newtonfl.methods.second_order.preset import preset
+from newtonfl.mechanisms import Alpha, Memory
+from newtonfl.methods.second_order.settings import SecondOrder
+from newtonfl.methods.settings import SECOND_ORDER, CompressorForm, HessianInit, ParticipationForm, VectorForm
+from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
 
 _LEAST = 1e-3  # c
@@ -253,35 +254,39 @@ def _ones(w: Array) -> Array:
     return (w.shape[0] - 1.0) * w + namespace(w).sum(w)
 
 
-_rest = preset(
-    "bl3",
+@method("bl3", SECOND_ORDER)
+def bl3(
+    *,
+    compressor: CompressorForm = TopK("1d"),
+    alpha: Alpha = "auto",
+    init: HessianInit = "hessian",
+    gradient_p: float = 1.0,
+    model: VectorForm = "exact",
+    model_rate: Alpha = "auto",
+    participation: ParticipationForm = Uniform(0.5),
+    wire: Precision = "float64",
+    c: float = _LEAST,
+) -> BL3:
     """BL3: Basis Learn in a basis of positive semidefinite matrices (arXiv 2111.01847, Algorithm 3).
 
     L_i learns the coefficients h̃_i(∇²f_i(z_i)) in the basis {e_j e_jᵀ, (e_j + e_l)(e_j + e_l)ᵀ} of matrices B ⪰ 0, as
     in BL2. With γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i) client i knows that
     β_i A_i - C_i ⪰ ∇²f_i(z_i), A_i = Σ (L_i + 2γ_i)B and C_i = Σ 2γ_i B; the server takes β = max β_i, so that
     βA - C ⪰ ∇²f without an l, and x⁺ = (βA - C + λI)⁻¹(βg_1 - g_2) with g_{i,1} = A_i w_i and g_{i,2} = C_i w_i +
-    ∇f_i(w_i). τ clients hear a compressed model each, learn at z_i, tell γ_i and β_i, and with probability p move w_i
-    to z_i and tell the changes of both g_i; else the server works them out. It keeps z_i and w_i (2nd numbers).
+    ∇f_i(w_i). τ clients receive a compressed model each, learn at z_i, send γ_i and β_i, and with probability p move
+    w_i to z_i and send the changes of both g_i; else the server works them out. It keeps z_i and w_i (2nd numbers).
 
     Conditions: every f_i μ-strongly convex with Lipschitz Hessians; local, as BL2; rate 1 - τ min{p, A_M}/(2n).
-    ``c`` is c > 0, the least γ_i.""",
-    without=(
-        "mechanism", "step_uses", "basis", "step", "shift_norm", "l", "lipschitz", "line_search", "armijo", "backtrack",
-        "gradient", "ridge",
-    ),
-    basis="psd",
-    compressor=TopK("1d"),
-    participation=Uniform(0.5),
-    gradient="invariant",
-    c=_LEAST,
-)  # fmt: skip
 
-
-@wraps(_rest)
-def bl3(**settings: Any) -> BL3:
-    made, c = _rest(**settings), settings.get("c", _LEAST)
-    if isinstance(c, (str, bool)) or not 0 < c < np.inf:
-        raise ValueError(f"c: given {c!r}, must be a positive number")
-    assert isinstance(made.curvature, LearnedHessian) and isinstance(made.gradient, InvariantGradient)
-    return BL3(made.curvature, made.gradient, made.model, made.participation, float(c), made.wire)
+    Parameters
+    ----------
+    c : float
+        c > 0, the least γ_i.
+    """
+    keywords = locals()
+    least = keywords.pop("c")
+    if isinstance(least, (str, bool)) or not 0 < least < np.inf:
+        raise ValueError(f"c: given {least!r}, must be a positive number")
+    common = SecondOrder("bl3", **keywords, basis=PSD(), gradient="invariant")
+    common.refuse_unused()
+    return BL3(common.to_curvature(), common.to_invariant(), common.to_model(), common.participation, float(c), wire)

@@ -14,8 +14,8 @@ from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import finite
 from newtonfl.core.backend import Array, namespace, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.second_order.preset import check_choice
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, within
+from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
 
 STEPS = tuple(2.0**-j for j in range(11))
@@ -24,12 +24,13 @@ STEPS = tuple(2.0**-j for j in range(11))
 _FIRST_ROUNDS, _FIRST_STEP = 4, 1e-2  # the quirk
 
 
+@method("dingo")
 def dingo(
     *, theta: float = 1e-4, phi: float = 1e-6, rho: float = 1e-4, quirks: Literal["none", "authors"] | None = None
 ) -> Dingo:
     """DINGO: x⁺ = x + αp with p made of local Newton directions, so that ‖∇f‖ falls (arXiv 1901.05134, Algorithm 1).
 
-    With g = ∇f(x), H_i = ∇²f_i(x), H their mean, H̃_i = [H_i; φI] and g̃ = [g; 0], every client tells H_i g, H_i†g
+    With g = ∇f(x), H_i = ∇²f_i(x), H their mean, H̃_i = [H_i; φI] and g̃ = [g; 0], every client sends H_i g, H_i†g
     and H̃_i†g̃. Then
 
         case 1   p = -mean H_i†g      where ⟨Hg, -p⟩ ≥ θ‖g‖², else
@@ -54,24 +55,12 @@ def dingo(
         φ > 0, the regularisation of cases 2 and 3.
     rho : float
         0 < ρ < 1, the line search's.
-    quirks : {"none", "authors"}
+    quirks : {"none", "authors"} or None
         ``authors`` does as the FedNL authors' program, to reproduce its runs: steps of at most 1e-2 in the first four
-        rounds, whatever the line search found, and 2⁻¹⁰ where it found none.
-
-    Returns
-    -------
-    Method
-        With these settings.
-
-    Raises
-    ------
-    ValueError
-        If a setting is not allowed.
+        rounds, whatever the line search found, and 2⁻¹⁰ where it found none. None is "none".
     """
-    quirks = quirks or "none"
-    check_choice("quirks", quirks, ("none", "authors"))
     least, most = within("theta", theta, 0.0, np.inf), within("rho", rho, 0.0, 1.0)
-    return Dingo(least, within("phi", phi, 0.0, np.inf), most, quirks)
+    return Dingo(least, within("phi", phi, 0.0, np.inf), most, quirks or "none")
 
 
 @dataclass

@@ -16,15 +16,17 @@ from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
+from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
 _SHORTEST = 1e-6  # the line search gives up below this step
 
 
+@method("fib-ios")
 def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> FibIOS:
     """Fib-IOS: Newton's method on Hessians whose eigenvectors arrive a few a round (SHED, arXiv 2202.05800).
 
-    Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and tells the largest pairs
+    Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and sends the largest pairs
     first. Of the first q the server makes, with ρ_i = λ_{q+1} sent anew each round,
 
         Ĥ_i = Σ_{j≤q} (λ_j - ρ_i) v_j v_jᵀ + ρ_i I ⪰ ∇²f_i(x at the renewal),    x⁺ = x - t (mean Ĥ_i)⁻¹∇f(x),
@@ -43,18 +45,10 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
     ----------
     eigenvectors : int
         q', how many pairs each client sends a round.
-    alpha, beta : float
-        Between 0 and 1: the line search's least share of the predicted fall, and its shortening.
-
-    Returns
-    -------
-    Method
-        With these settings.
-
-    Raises
-    ------
-    ValueError
-        If a setting is not allowed.
+    alpha : float
+        α of the line search, between 0 and 1: the share of the predicted fall that a step must reach.
+    beta : float
+        β of the line search, between 0 and 1: a trial step is β times the one before.
     """
     return FibIOS(whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0))
 

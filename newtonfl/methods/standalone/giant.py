@@ -16,9 +16,11 @@ from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
+from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
 
 
+@method("giant")
 def giant(*, armijo: float = 0.1, trials: int = 11) -> Giant:
     """GIANT: x⁺ = x - α · mean_i (∇²f_i(x))⁻¹∇f(x), the harmonic mean of Hessians (arXiv 1709.03528).
 
@@ -39,16 +41,6 @@ def giant(*, armijo: float = 0.1, trials: int = 11) -> Giant:
         0 < c < 1.
     trials : int
         How many steps 1, ½, ¼, … are tried, all in one exchange.
-
-    Returns
-    -------
-    Method
-        With these settings.
-
-    Raises
-    ------
-    ValueError
-        If a setting is not allowed.
     """
     return Giant(within("armijo", armijo, 0.0, 1.0), whole("trials", trials))
 

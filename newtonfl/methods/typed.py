@@ -1,0 +1,80 @@
+"""``@method(name)``: a plain function with typed settings becomes a method that the library knows by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
+
+from newtonfl.components.protocol import Method
+from newtonfl.methods.docstring import complete
+from newtonfl.methods.spec import from_text, to_text
+from newtonfl.registry.lookup import nearest, register_method
+from newtonfl.registry.spec import hints
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=Method)
+
+_DEFAULTS: dict[str, Mapping[str, object]] = {}
+
+
+def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Callable[[Callable[P, M]], Callable[P, M]]:
+    """Register a function that makes a method; a decorator.
+
+    The function takes keyword-only arguments with types and defaults, and returns the method. From its signature and
+    docstring all else follows: an unknown setting is refused with the nearest name, text such as ``"topk:30"`` becomes
+    the part that the type asks for, words are held to those that the type lists, and the docstring's Parameters section
+    is filled up from `shared`. Type checkers see the function's own signature.
+
+    Parameters
+    ----------
+    name : str
+        As the command line has it; letters, digits and hyphens.
+    shared : mapping of str
+        What explains the settings that the function's own docstring does not: a table of
+        :mod:`newtonfl.methods.settings`.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.fednl(compresor="rank:2")
+    Traceback (most recent call last):
+        ...
+    TypeError: fednl: given 'compresor'; did you mean compressor? (allowed are compressor, mechanism, alpha, ...)
+    """
+
+    def decorate(function: Callable[P, M]) -> Callable[P, M]:
+        parameters = inspect.signature(function).parameters
+        defaults = {key: parameter.default for key, parameter in parameters.items()}
+
+        @wraps(function)
+        def make(*args: P.args, **keywords: P.kwargs) -> M:
+            for key in keywords:
+                if key not in defaults:
+                    raise TypeError(nearest(name, key, defaults))
+            annotations = hints(function)  # resolved only now, for an import has better things to do
+            values = {
+                key: from_text(key, annotations.get(key, Any), value) for key, value in {**defaults, **keywords}.items()
+            }
+            return function(*args, **values)
+
+        if function.__doc__ is not None:  # as under python -OO
+            words = {key: str(to_text(value)) for key, value in defaults.items()}
+            make.__doc__ = complete(function.__doc__, shared, words)
+        _DEFAULTS[name] = defaults
+        register_method(name, make)
+        return make
+
+    return decorate
+
+
+def defaults_of(name: str) -> Mapping[str, object]:
+    """The settings of the method `name` and their defaults, as its signature has them; none where nobody made it."""
+    return _DEFAULTS.get(name, {})
