@@ -6,9 +6,9 @@ costs, network
     What an accuracy cost in rounds, bytes and seconds on a stated network.
 run_folder, progress
     The files of a run; the line on the terminal.
-figures, plots, label_placement
-    Which pictures there are, how they are drawn, and where their labels go. plots is the only file that may name
-    Matplotlib.
+figures, curves, plots, label_placement
+    Which pictures there are, what they draw of a history, how, and where their labels go. plots is the only file that
+    may name Matplotlib.
 
 May be imported by: solver, estimators, experiments, cli.
 """

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from newtonfl.results import plots
+from newtonfl.results import curves, plots
 from newtonfl.results.costs import Measure
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
@@ -16,9 +16,9 @@ from newtonfl.results.run_folder import HISTORY, Run
 def compared(
     histories: Mapping[str, History], folder: Path, measure: Measure, title: str, network: Network | None = None
 ) -> list[Path]:
-    """Write a comparison's pictures into `folder`: one over each of :data:`newtonfl.results.plots.OVER`."""
+    """Write a comparison's pictures into `folder`: one over each of :data:`newtonfl.results.curves.OVER`."""
     paths = []
-    for over in plots.OVER:
+    for over in curves.OVER:
         figure = plots.draw(histories, over, measure=measure, network=network, title=title)
         paths += plots.save(figure, folder / over)
     return paths

@@ -12,7 +12,7 @@ import pytest
 from command_line import SMALL, caller, small_problem
 
 import newtonfl as nf
-from newtonfl.results import figures, plots
+from newtonfl.results import curves, figures, plots
 from newtonfl.results.history import History, Record
 from newtonfl.results.label_placement import place
 from newtonfl.results.network import Network
@@ -61,16 +61,16 @@ def nine():
      ("bytes", [80 / 1024, 380 / 1024, 680 / 1024]), ("formula_bits", [0.08, 0.88, 1.68]), ("seconds", [0, 0.25, 0.5])],
 )  # fmt: skip
 def test_points_are_the_records_counts(over, across):
-    told = plots.points(falling(2, 0.1), over, "gap")
+    told = curves.points(falling(2, 0.1), over, "gap")
     assert told[0] == pytest.approx(across) and told[1] == pytest.approx([0.5, 0.05, 0.005])
-    assert plots.points(falling(2, 0.1), over, "gradient_norm")[1] == pytest.approx([1, 0.1, 0.01])
+    assert curves.points(falling(2, 0.1), over, "gradient_norm")[1] == pytest.approx([1, 0.1, 0.01])
 
 
 def test_a_gap_in_rounding_stands_on_the_floor_and_what_is_not_finite_is_left_out():
     gaps = [1.0, -1e-17, 0.0, float("nan"), float("inf"), 1e-30]
     history = History([Record(k, 1.0, gap, gap, 0, 0, 0, 0, 0, 0, 0.0) for k, gap in enumerate(gaps)])
-    assert plots.points(history, "rounds", "gap").tolist() == [[0, 1, 2, 5], [1, 1e-15, 1e-15, 1e-15]]
-    assert plots.points(history, "rounds", "gradient_norm").tolist() == [[0, 5], [1, 1e-30]]
+    assert curves.points(history, "rounds", "gap").tolist() == [[0, 1, 2, 5], [1, 1e-15, 1e-15, 1e-15]]
+    assert curves.points(history, "rounds", "gradient_norm").tolist() == [[0, 5], [1, 1e-30]]
 
 
 def test_the_seconds_of_a_network_are_said_to_be_an_estimate(nine):
@@ -96,7 +96,7 @@ def test_a_comparison_draws_its_own_histories():
 # --- told apart, and labelled
 
 
-@pytest.mark.parametrize("over", plots.OVER)
+@pytest.mark.parametrize("over", curves.OVER)
 def test_nine_lines_are_told_apart_and_labelled(nine, over):
     figure = plots.draw(nine, over, title="Nine")
     (axes,) = figure.axes
@@ -164,7 +164,7 @@ def test_a_long_label_is_folded_and_leaves_room_for_the_line():
 
 @pytest.mark.parametrize("rounds", [0, 1])
 def test_a_short_run_can_be_drawn(rounds):
-    for over in plots.OVER:
+    for over in curves.OVER:
         plots.draw({"short": falling(rounds, 0.1)}, over).canvas.draw()
     plots.panels(falling(rounds, 0.1), "gap", "Short").canvas.draw()
 
@@ -207,14 +207,14 @@ def drawn(monkeypatch):
 
 
 def test_a_redraw_has_the_same_bytes(run, small, tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "OVER", ("rounds", "seconds"))
+    monkeypatch.setattr(curves, "OVER", ("rounds", "seconds"))
     network = ("--network", "1Mbps/20ms")
     out = tmp_path / "out"
     words = ("compare", small, "--methods", "newton-3pc", "gd", "newton", "--rounds", 20, "--quiet")
     assert run(*words, *network, "--out", out)[0] == 0
     status, told, _ = run("plot", *sorted(out.iterdir()), *network, "--out", tmp_path / "again")
     assert status == 0 and len(told.split()) == 4
-    for over in plots.OVER:
+    for over in curves.OVER:
         for kind in ("png", "svg"):
             name = f"{over}.{kind}"
             assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
