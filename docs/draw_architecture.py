@@ -30,11 +30,11 @@ def tree(path: Path) -> ast.Module:
 
 
 def districts() -> dict[str, str]:
-    """Every district, and the first sentence of its docstring, without its name where it begins with it."""
+    """Every district, and the first sentence of its docstring, without its title."""
     found = {}
     for path in sorted(PACKAGE.glob("*/__init__.py")):
         sentence = (ast.get_docstring(tree(path)) or "").split("\n\n")[0].replace("\n", " ").replace("``", "")
-        found[path.parent.name] = re.sub(rf"^{path.parent.name}: ", "", sentence, flags=re.I).removesuffix(".")
+        found[path.parent.name] = re.sub(r"^[\w-]+: ", "", sentence).removesuffix(".")
     return found
 
 
@@ -111,11 +111,11 @@ def text(x: float, y: float, words: str, size: int = 12, more: str = "") -> str:
 
 def box(x: float, y: float, name: str, says: str, width: float = WIDE, height: float = HIGH) -> list[str]:
     """A district: its name, and at most three lines of what lives there."""
-    lines = wrap(says, int(width / 6.3))
+    lines = wrap(says, int(width / 6.3), max_lines=3, placeholder=" …")
     return [
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" fill="{FILL}" stroke="{INK}"/>',
         text(x + 10, y + 18, name, 14, 'font-weight="bold"'),
-        *(text(x + 10, y + 35 + 15 * i, line, 11) for i, line in enumerate(lines[:3])),
+        *(text(x + 10, y + 35 + 15 * i, line, 11) for i, line in enumerate(lines)),
     ]
 
 
@@ -154,8 +154,13 @@ STEPS = {
     "precondition": "P", "update": "x⁺ = w - P⁻¹∇f(w)",
 }  # fmt: skip
 """The components' methods that are steps of a round, and what each is for."""
-SYMBOLS = {("curvature", "encode"): "S_i, l_i", ("gradient", "encode"): "∇f_i", ("curvature", "aggregate"): "H, l",
-           ("gradient", "aggregate"): "w, ∇f(w)"}  # fmt: skip
+SYMBOLS = {
+    ("curvature", "encode"): "S_i, l_i",
+    ("gradient", "encode"): "∇f_i",
+    ("curvature", "aggregate"): "H, l",
+    ("gradient", "announce"): "what one client alone needs",
+    ("gradient", "aggregate"): "w, ∇f(w)",
+}  # fmt: skip
 
 
 def calls(method: str, methods: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, str]]:
