@@ -3,8 +3,8 @@
     python docs/draw_architecture.py
 
 Arrows between districts are the imports of their files; what a box says is the first sentence of the district's
-docstring. The round's lines are the calls of components in ``round`` and ``respond`` of newtonfl/methods, in their order. A test fails
-where picture and code differ.
+docstring. The round's lines are the calls of components in ``round`` and ``respond`` of newtonfl/methods, in their
+order. A test fails where picture and code differ.
 """
 
 from __future__ import annotations
