@@ -3,8 +3,8 @@
     python docs/draw_architecture.py
 
 Arrows between districts are the imports of their files; what a box says is the first sentence of the district's
-docstring. The round's lines are the calls in ``Descent.round`` and ``Descent.respond``, in their order. A test fails
-where picture and code differ.
+docstring. The round's lines are the calls of components in ``round`` and ``respond`` of newtonfl/methods, in their
+order. A test fails where picture and code differ.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def tree(path: Path) -> ast.Module:
 
 
 def districts() -> dict[str, str]:
-    """Every district, and the first sentence of its docstring, without its name where it begins with it."""
+    """Every district, and the first sentence of its docstring, without its title."""
     found = {}
     for path in sorted(PACKAGE.glob("*/__init__.py")):
         sentence = (ast.get_docstring(tree(path)) or "").split("\n\n")[0].replace("\n", " ").replace("``", "")
-        found[path.parent.name] = re.sub(rf"^{path.parent.name}: ", "", sentence, flags=re.I).removesuffix(".")
+        found[path.parent.name] = re.sub(r"^[\w-]+: ", "", sentence).removesuffix(".")
     return found
 
 
@@ -111,11 +111,11 @@ def text(x: float, y: float, words: str, size: int = 12, more: str = "") -> str:
 
 def box(x: float, y: float, name: str, says: str, width: float = WIDE, height: float = HIGH) -> list[str]:
     """A district: its name, and at most three lines of what lives there."""
-    lines = wrap(says, int(width / 6.3))
+    lines = wrap(says, int(width / 6.3), max_lines=3, placeholder=" …")
     return [
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" fill="{FILL}" stroke="{INK}"/>',
         text(x + 10, y + 18, name, 14, 'font-weight="bold"'),
-        *(text(x + 10, y + 35 + 15 * i, line, 11) for i, line in enumerate(lines[:3])),
+        *(text(x + 10, y + 35 + 15 * i, line, 11) for i, line in enumerate(lines)),
     ]
 
 
@@ -154,28 +154,38 @@ STEPS = {
     "precondition": "P", "update": "x⁺ = w - P⁻¹∇f(w)",
 }  # fmt: skip
 """The components' methods that are steps of a round, and what each is for."""
-SYMBOLS = {("curvature", "encode"): "S_i, l_i", ("gradient", "encode"): "∇f_i", ("curvature", "aggregate"): "H, l",
-           ("gradient", "aggregate"): "w, ∇f(w)"}  # fmt: skip
+SYMBOLS = {
+    ("curvature", "encode"): "S_i, l_i",
+    ("gradient", "encode"): "∇f_i",
+    ("curvature", "aggregate"): "H, l",
+    ("gradient", "announce"): "what one client alone needs",
+    ("gradient", "aggregate"): "w, ∇f(w)",
+}  # fmt: skip
 
 
-def calls(method: str, methods: dict[str, ast.FunctionDef]) -> Iterator[tuple[str, str]]:
-    """(component, method) of the steps in a method of the round and in the methods that it calls, in their order."""
+COMPONENTS = {"participation", "model", "curvature", "gradient", "step"}
+
+
+def calls(name: str, functions: dict[str, ast.FunctionDef], within: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(component, method) of the steps in a function of the round and in those that it calls, in their order."""
 
     def visit(node: ast.AST) -> Iterator[tuple[str, str]]:
         for child in ast.iter_child_nodes(node):
             if not isinstance(child, ast.FunctionDef | ast.Lambda):
                 yield from visit(child)
         match node:
-            case ast.Call(func=ast.Name(id="exchange")):
+            case ast.Call(func=ast.Name(id="exchange") | ast.Attribute(attr="exchange")):
                 yield "", "exchange"
-            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=part), attr=name)):
-                if name in STEPS:
-                    yield part, name
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)) if name in methods:
-                if name != method:
-                    yield from calls(name, methods)
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=part) | ast.Name(id=part), attr=step)) if (
+                part in COMPONENTS and step in STEPS
+            ):
+                yield part, step
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=other) | ast.Name(id=other)) if (
+                other in functions and other not in (name, *within)
+            ):
+                yield from calls(other, functions, (name, *within))
 
-    for line in methods[method].body:
+    for line in functions[name].body:
         yield from visit(line)
 
 
@@ -187,14 +197,13 @@ def steps() -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[tuple[st
     ValueError
         Where the round has no exchange, or misses a step that is to be drawn.
     """
-    (made,) = [each for each in tree(PACKAGE / "methods" / "round.py").body
-               if isinstance(each, ast.ClassDef) and each.name == "Descent"]  # fmt: skip
-    methods = {each.name: each for each in made.body if isinstance(each, ast.FunctionDef)}
-    server = list(dict.fromkeys(calls("round", methods)))
-    clients = list(dict.fromkeys(calls("respond", methods)))
+    files = [tree(path) for path in sorted((PACKAGE / "methods").glob("*.py"))]
+    functions = {node.name: node for file in files for node in ast.walk(file) if isinstance(node, ast.FunctionDef)}
+    server = list(dict.fromkeys(calls("round", functions)))
+    clients = list(dict.fromkeys(calls("respond", functions)))
     missing = set(STEPS) - {name for _, name in server + clients}
     if missing or ("", "exchange") not in server:
-        raise ValueError(f"the round: Descent has no step {', '.join(sorted(missing)) or 'exchange'}")
+        raise ValueError(f"the round: newtonfl/methods calls no {', '.join(sorted(missing)) or 'exchange'}")
     at = server.index(("", "exchange"))
     return server[:at], clients, [each for each in server[at + 1 :] if each[0]]
 
