@@ -7,4 +7,16 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_offered, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+_RENAMED = {f"V{i}": f"ThreePCv{i}" for i in range(1, 6)} | {"lag": "LAG", "bag": "BAG"}
+"""Names of the release before, with today's: they go with the next."""
+
+
+def __getattr__(name: str) -> object:
+    if name in _RENAMED:
+        import warnings
+
+        warnings.warn(f"newtonfl.{name} is now newtonfl.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
+    return _offered(name)

@@ -37,7 +37,10 @@ def reads_back(part: Part) -> None:
     name, text = type(part).__name__, part.to_spec()
     with no_error(f"{name}: its text {text!r} must be readable"):
         again = from_spec(part.kind, text)
-    promise(again == part, f"{name}: its text {text!r} reads as {again!r}; is a setting missing among its fields?")
+    promise(
+        again == part,
+        f"{name}: its text {text!r} reads as {again!r}; is it a frozen dataclass, with all settings as fields?",
+    )
 
 
 def holds_nameless(value: Any) -> bool:

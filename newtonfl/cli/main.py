@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
     solve = commands.add_parser("solve", help="solve a problem; under mpiexec its clients are spread over the ranks")
     solve.add_argument("problem", help="a problem file (.toml, .py, or a run's run.toml), or a catalogue name")
-    solve.add_argument("--method", help="a method's name (`newtonfl methods`); default newton-3pc")
+    solve.add_argument("--method", help="NAME[,KEY=VALUE…] (`newtonfl methods`); default newton-3pc")
     solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
     solve.add_argument("--tol", type=float, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")

@@ -28,15 +28,19 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
     """Read and check everything, and tell of every refusal before a round is done."""
     given: dict[str, Any] = {}
     with transport.agreed("reading the command line"):
+        name, inline = registry.parse(args.method) if args.method else ("", {})
         for entry in args.set:
             key, equals, value = entry.partition("=")
             if not equals or not key or not value:
                 raise ValueError(f"--set: given {entry!r}, must be KEY=VALUE")
+            if key in inline:
+                raise ValueError(f"--set: given {entry!r}, and --method says {key}={inline[key]} already")
             given[key] = value
+        given.update(inline)
     opened = LoadedProblem.of(args, transport)
     problem, run, chosen = opened.problem, opened.run, dict(opened.file.method or {})
     solution = Solution(problem)
-    name = args.method or chosen.get("name", "newton-3pc")
+    name = name or chosen.get("name", "newton-3pc")
     if registry.asks_for_optimum(name):
         if "optimum" in given:
             raise ValueError(f"optimum: given {given['optimum']!r} with --set, and {name} finds it by itself")

@@ -8,13 +8,19 @@ import statistics
 import subprocess
 import sys
 
+import pytest
+
 import newtonfl
+import newtonfl as nf
 
 PROGRAM = """
 import json, sys, time
 import numpy, scipy
 begun = time.process_time()
+import pytest
+
 import newtonfl
+import newtonfl as nf
 seconds = time.process_time() - begun
 {use}
 print(json.dumps([seconds, sorted(sys.modules)]))
@@ -50,3 +56,12 @@ def test_no_name_is_a_modules_too():
     """Whichever came first would win: a function by its name, or the module once something imports it."""
     modules = {module.name for module in pkgutil.iter_modules(newtonfl.__path__)}
     assert "solver" in modules and not modules & set(newtonfl.__all__)
+
+
+@pytest.mark.parametrize("old, new", [("V1", "ThreePCv1"), ("V5", "ThreePCv5"), ("lag", "LAG"), ("bag", "BAG")])
+def test_names_of_the_release_before_still_serve_and_say_the_new_one(old, new):
+    with pytest.warns(DeprecationWarning, match=f"newtonfl.{old} is now newtonfl.{new}"):
+        assert getattr(nf, old) is getattr(nf, new)
+    assert old not in nf.__all__
+    with pytest.raises(AttributeError, match="nosuchname"):
+        _ = nf.nosuchname
