@@ -66,7 +66,7 @@ class Basis(Part, ABC):
         """
 
     @abstractmethod
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
         """How many coordinates a part of a greeting has, so that it can be decoded.
 
         Parameters
@@ -75,7 +75,7 @@ class Basis(Part, ABC):
             d.
         part : str
             Its name.
-        heard : Parts
+        decoded : Parts
             The parts before it.
 
         Returns

@@ -80,7 +80,7 @@ class DataSubspace(Basis):
                     raise WireError(f"join, client {client}, subspace: the greeting tells of none")
         return self._with(vectors, dim)
 
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
         if part == "subspace":
             return dim * dim
         told = heard.get("subspace")

@@ -59,7 +59,7 @@ class Support(Basis):
         supports = Blocks.of(told)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
         told = heard.get("support")
         return len(told.indices) if isinstance(told, Indices) and part != "support" else triangle(dim).size
 

@@ -24,7 +24,7 @@ class WholeTriangle(Basis):
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
         return self._for(dim, len(setup_messages))
 
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
         return triangle(dim).size
 
     @abstractmethod

@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-import newtonfl
 import newtonfl as nf
 
 PROGRAM = """
@@ -20,7 +19,6 @@ begun = time.process_time()
 import pytest
 
 import newtonfl
-import newtonfl as nf
 seconds = time.process_time() - begun
 {use}
 print(json.dumps([seconds, sorted(sys.modules)]))
@@ -54,8 +52,8 @@ def test_a_solve_imports_nothing_heavy():
 
 def test_no_name_is_a_modules_too():
     """Whichever came first would win: a function by its name, or the module once something imports it."""
-    modules = {module.name for module in pkgutil.iter_modules(newtonfl.__path__)}
-    assert "solver" in modules and not modules & set(newtonfl.__all__)
+    modules = {module.name for module in pkgutil.iter_modules(nf.__path__)}
+    assert "solver" in modules and not modules & set(nf.__all__)
 
 
 @pytest.mark.parametrize("old, new", [("V1", "ThreePCv1"), ("V5", "ThreePCv5"), ("lag", "LAG"), ("bag", "BAG")])
