@@ -223,7 +223,7 @@ def keywords_of(name: str) -> st.SearchStrategy:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_methods_text_makes_it_again(name, data):
     keywords = data.draw(keywords_of(name))
