@@ -35,7 +35,7 @@ class Basis(Part, ABC):
         Parameters
         ----------
         problem : Problem
-            Whose Hessians are to be told.
+            Whose Hessians are to be sent.
 
         Returns
         -------

@@ -72,10 +72,12 @@ class Coordinates:
         if not messages:
             return blocks
         positions, increments = [], []
-        for start, size, message, rate in zip(blocks.offsets[:-1], self.sizes, messages, memory_rates, strict=True):
+        for first, size, message, memory_rate in zip(
+            blocks.offsets[:-1], self.sizes, messages, memory_rates, strict=True
+        ):
             indices, values = self.decode(message)
-            positions.append(start + (np.arange(size) if indices is None else indices))
-            increments.append(rate * values)
+            positions.append(first + (np.arange(size) if indices is None else indices))
+            increments.append(memory_rate * values)
         return blocks.replaced(add_at(blocks.values, np.concatenate(positions), np.concatenate(increments)))
 
     def norms(self, blocks: Blocks) -> Array:
@@ -117,20 +119,20 @@ class Coordinates:
         return total
 
 
-def _sum(told: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:
+def _sum(terms: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:
     """The sum of vectors that :meth:`Coordinates.decode` gave: everywhere if one of them is, else on their union.
 
     One entry's terms are added in the given order, whichever way is taken: both ends get the same bits.
     """
-    everywhere = [values for indices, values in told if indices is None]
+    everywhere = [values for indices, values in terms if indices is None]
     if everywhere:
         total = np.zeros_like(everywhere[0])
-        for indices, values in told:
+        for indices, values in terms:
             total[slice(None) if indices is None else indices] += values
         return None, total
-    indices = np.concatenate([np.zeros(0, np.int64), *(indices for indices, _ in told)])
+    indices = np.concatenate([np.zeros(0, np.int64), *(indices for indices, _ in terms)])
     union, place = np.unique(indices, return_inverse=True)
-    values = np.concatenate([np.zeros(0), *(values for _, values in told)])
+    values = np.concatenate([np.zeros(0), *(values for _, values in terms)])
     return union, np.bincount(place, weights=values, minlength=len(union)).astype(np.float64)
 
 

@@ -25,7 +25,7 @@ class Support(Basis):
     Parameters
     ----------
     diagonal : bool
-        Hold the whole diagonal as well, so that multiples of the identity can be told.
+        Hold the whole diagonal as well, so that multiples of the identity can be sent.
 
     Examples
     --------
@@ -50,18 +50,18 @@ class Support(Basis):
         return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
-        told = []
+        indices = []
         for client, setup_message in enumerate(setup_messages):
             support = setup_message.get("support")
             if not isinstance(support, Indices):
                 raise WireError(f"join, client {client}, support: the greeting tells of none")
-            told.append(support.indices)
-        supports = Blocks.of(told)
+            indices.append(support.indices)
+        supports = Blocks.of(indices)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
     def sizes(self, dim: int, part: str, decoded: Parts) -> int:
-        told = heard.get("support")
-        return len(told.indices) if isinstance(told, Indices) and part != "support" else triangle(dim).size
+        support = decoded.get("support")
+        return len(support.indices) if isinstance(support, Indices) and part != "support" else triangle(dim).size
 
 
 class _SupportCoordinates(TriangleCoordinates):

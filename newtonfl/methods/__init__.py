@@ -22,17 +22,9 @@ from newtonfl.components.protocol import Announcement, Exchange, Method, Problem
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
 from newtonfl.methods.first_order.dore import dore
-from newtonfl.methods.first_order.ef21 import (
-    ef21,
-    ef21_bc,
-    ef21_hb,
-    ef21_plus,
-    ef21_pp,
-    ef21_sgd,
-    ef21_sgdm,
-    ef21_w,
-    error_feedback,
-)
+from newtonfl.methods.first_order.ef21 import ef21, ef21_bc, ef21_plus, ef21_pp, ef21_w
+from newtonfl.methods.first_order.ef21_momentum import ef21_hb, ef21_sgd, ef21_sgdm
+from newtonfl.methods.first_order.error_feedback import error_feedback
 from newtonfl.methods.first_order.gd import accelerated_gd, gd
 from newtonfl.methods.first_order.m_fac import m_fac
 from newtonfl.methods.first_order.marina import marina, pp_marina

@@ -50,7 +50,7 @@ def complete(doc: str, shared: Mapping[str, str], defaults: Mapping[str, str]) -
     shared : mapping of str
         Entries that explain settings of many methods; the function's own come first.
     defaults : mapping of str
-        The defaults of all settings as the command line writes them, in the signature's order.
+        The defaults of all settings as Python writes them, in the signature's order.
 
     Returns
     -------

@@ -89,7 +89,8 @@ FIRST_ORDER = entries(
     """
 stepsize : float or str
     γ: a number; "theory", the largest that the method's theorem allows for smooth f; "theory-pl", that for a linear
-    rate under strong convexity or the Polyak-Łojasiewicz condition; or a multiple such as "theory*16".
+    rate under strong convexity or the Polyak-Łojasiewicz condition; "theory-convex", that for f(x^T) - f* = O(1/T)
+    where the f_i are convex (the 3PC family); "theory-mean", EF21's larger one; or a multiple such as "theory*16".
 compressor : Compressor or str
     C, how much of the change of a gradient is sent, say TopK(30) or "topk:0.1d".
 init : {"gradient", "zero"}

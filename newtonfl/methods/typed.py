@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from newtonfl.components.protocol import Method
 from newtonfl.methods.docstring import complete
-from newtonfl.methods.spec import from_text, to_text
+from newtonfl.methods.spec import from_text
 from newtonfl.registry.lookup import nearest, register_method
 from newtonfl.registry.spec import hints
 
@@ -66,8 +66,7 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
             return function(*args, **values)
 
         if function.__doc__ is not None:  # as under python -OO
-            words = {key: str(to_text(value)) for key, value in defaults.items()}
-            make.__doc__ = complete(function.__doc__, shared, words)
+            make.__doc__ = complete(function.__doc__, shared, {key: repr(value) for key, value in defaults.items()})
         _DEFAULTS[name] = defaults
         register_method(name, make)
         return make

@@ -87,7 +87,7 @@ class Fisher(ABC):
         """The diagonal of F⁻¹, λ⁻¹ - Σ_i v_i∘v_i/q_i, shape (d,): O(dm), and O(dm² + m³) for a window that slides."""
         squares = self._squares()
         ends = [*range(0, self.dim, WIDTH), self.dim]
-        blocks = [squares(self._rows[:, start:end]) for start, end in pairwise(ends)]
+        blocks = [squares(self._rows[:, first:last]) for first, last in pairwise(ends)]
         return 1.0 / self.dampening - namespace(self.gradients).concat(blocks)
 
     def apply(self, v: Array) -> Array:

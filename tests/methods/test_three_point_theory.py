@@ -153,6 +153,48 @@ def test_the_gradients_norm_averages_out(name, where):
     assert below(sums, 2.0 * gaps(known, results[0])[0] / gamma)
 
 
+@pytest.mark.parametrize("where", ["quadratic", "a1a"])
+def test_ef21_takes_the_mean_of_the_smoothness_as_well(where):
+    """theory-mean: γ = 1/(L + mean(L_i)√(B/A)) is the larger step, with the same bound (arXiv 2402.10774)."""
+    known, (result,) = played_out("ef21", where, "theory-mean", 30)
+    a, b = FAMILY["ef21"][1](KEPT[where] / known.problem.dim, known.problem.n_clients)
+    gamma = 1.0 / (known.smooth + float(np.mean(known.each)) * np.sqrt(b / a))
+    assert used(result) == pytest.approx(gamma, rel=2e-5)
+    assert gamma > theory("ef21", known, KEPT[where] / known.problem.dim, linear=False)[0]
+    assert squares(result) <= 2.0 * gaps(known, result)[0] / gamma
+
+
+@pytest.mark.parametrize("name", ["ef21", "clag", "lag", "3pc-v1"])
+def test_the_objective_falls_like_one_over_the_rounds(name):
+    """theory-convex: f(x^T) - f* ≤ max{1/γ, 1/A}·2(Ω² + f(x⁰) - f*)/T, Ω² ≥ ‖x^t - x*‖² (AdaCGD, arXiv 2211.00188)."""
+    known, (result,) = played_out(name, "quadratic", "theory-convex", 40)
+    a, b = FAMILY[name][1](0.5, known.problem.n_clients)
+    gamma = 1.0 / (known.smooth + known.plus * np.sqrt(2.0 * b / a))
+    assert used(result) == pytest.approx(gamma, rel=2e-5)
+    gap = gaps(known, result)
+    far = float(np.sum((known.x0 - known.x_star) ** 2)) * 1.5 + float(np.sum((result.x - known.x_star) ** 2))
+    for rounds in range(1, 41):
+        assert gap[rounds] <= max(1.0 / gamma, 1.0 / a) * 2.0 * (far + gap[0]) / rounds
+    assert gap[40] > 0 and "O(1/T)" in " ".join(result.theory)
+
+
+def test_theories_that_do_not_cover_the_components_are_refused():
+    known = PROBLEMS["quadratic"]()
+    for settings, words in (
+        ({"stepsize": "theory-mean", "down": nf.TopK(3)}, "receive the iterate itself"),
+        ({"stepsize": "theory-convex", "participation": nf.Uniform(2)}, "all clients take part"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            nf.solve(known.problem, nf.ef21(compressor=nf.TopK(3), **settings), rounds=1)
+    with pytest.raises(
+        ValueError, match="given theory-mean, and no such theorem of this method is known here: theory, theory-pl"
+    ):
+        nf.solve(known.problem, nf.clag(compressor=nf.TopK(3), stepsize="theory-mean"), rounds=1)
+    with pytest.raises(ValueError, match="needs convex functions"):
+        nonconvex = PROBLEMS["nonconvex"]().problem
+        nf.solve(nonconvex, nf.ef21(compressor=nf.TopK(3), stepsize="theory-convex"), rounds=1)
+
+
 @pytest.mark.parametrize("name", ["ef21", "ef21-plus", "ef21-w", "clag"])
 def test_a_start_from_zero_costs_its_error(name):
     """… + G⁰/(AT), G⁰ = mean ‖C(∇f_i) - ∇f_i‖², for g_i⁰ = C(∇f_i(x⁰)); weighted by w_i for EF21-W."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -43,6 +43,8 @@ def test_a_type_checker_sees_the_settings(tmp_path):
         "nf.newton_3pc(compressor=nf.TopK(3))": "",
         'nf.newton_3pc(compressor="topk:3", mechanism="cbag:0.5", participation="uniform:4")': "",
         "nf.newton_3pc(mechanism=lambda c: nf.CBAG(c, p=0.5), alpha='theory')": "",
+        "nf.newton_3pc(mechanism=nf.ThreePCv1, basis=nf.DataSubspace(), model=nf.TopK(3), wire='float32')": "",
+        'nf.adacgd(levels=(nf.TopK(1), "topk:8"), zeta=1)': "",
         "nf.newton_star(optimum=[0.0, 1.0])": "",
         "reveal_type(nf.fednl())": "Descent",
     }
@@ -102,6 +104,13 @@ def test_a_setting_that_would_not_be_used_is_refused(name, keywords, words):
         METHODS[name](**keywords)
 
 
+@pytest.mark.parametrize("make", [nf.fednl_pp, nf.newton_3pc_bc_pp, nf.bl2])
+def test_an_invariant_needs_the_estimate_after_the_message(make):
+    make(mechanism=nf.CLAG(nf.TopK(3), step_uses="after"))
+    with pytest.raises(ValueError, match=r"mechanism: given CLAG\(.*needs one with step_uses=after"):
+        make(mechanism=nf.CLAG(nf.TopK(3), step_uses="before"))
+
+
 # --- docstrings
 
 
@@ -146,13 +155,22 @@ def test_a_method_of_ones_own_is_known_by_its_name(monkeypatch):
     monkeypatch.setitem(lookup._ENTRIES, "method", dict(lookup._ENTRIES["method"]))  # and forgotten after the test
 
     @method("half-newton", SECOND_ORDER)
-    def half_newton(*, compressor: nf.Compressor | str = "topk:1d") -> Descent:
-        """Newton-3PC whose gradients are sent with probability one half."""
-        return SecondOrder("half-newton", **locals(), gradient_p=0.5).descent()
+    def half_newton(*, compressor: nf.Compressor | str = "topk:1d", chance: float = 0.5) -> Descent:
+        """Newton-3PC whose gradients are sent with probability `chance`.
 
-    made = registry.coerce_method("half-newton,compressor=topk:3")
-    assert made == half_newton(compressor=nf.TopK(3)) and made.settings()["gradient_p"] == 0.5
-    assert "compressor : Compressor or str, default topk:1d" in half_newton.__doc__
+        Parameters
+        ----------
+        chance : float
+            In (0, 1].
+        """
+        return SecondOrder("half-newton", cast(nf.Compressor, compressor), gradient_p=chance).descent()
+
+    made = registry.coerce_method("half-newton,compressor=topk:3,chance=0.25")
+    assert made == half_newton(compressor=nf.TopK(3), chance=0.25) and made.settings()["gradient_p"] == 0.25
+    with pytest.raises(ValueError, match="chance: given 'often', must be a number"):
+        registry.method("half-newton", {"chance": "often"})
+    assert "chance : float, default 0.5\n    In (0, 1]." in half_newton.__doc__
+    assert "compressor : Compressor or str, default 'topk:1d'" in half_newton.__doc__
     assert list(registry.METHODS)[-1] == "half-newton" and next(iter(registry.METHODS)) == "newton"
 
 
@@ -165,7 +183,7 @@ COMPRESSORS = st.sampled_from(
 NUMBERS = st.floats(1e-6, 1.0)
 MECHANISMS = st.one_of(
     st.builds(nf.EF21, COMPRESSORS, NUMBERS | st.sampled_from(["auto", "theory"])),
-    st.builds(nf.CLAG, COMPRESSORS, NUMBERS),
+    st.builds(nf.CLAG, COMPRESSORS, NUMBERS, step_uses=st.sampled_from(["after", "before"])),
     st.builds(nf.CBAG, COMPRESSORS, NUMBERS),
     st.builds(nf.ThreePCv3, COMPRESSORS, st.builds(nf.CLAG, COMPRESSORS, NUMBERS)),
     st.builds(nf.ThreePCv4, COMPRESSORS, COMPRESSORS),
@@ -205,7 +223,7 @@ def keywords_of(name: str) -> st.SearchStrategy:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_methods_text_makes_it_again(name, data):
     keywords = data.draw(keywords_of(name))

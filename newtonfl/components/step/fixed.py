@@ -10,8 +10,9 @@ from newtonfl.components.curvature.base import Preconditioner, StepMatrix
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe, Step
+from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
-from newtonfl.components.step.stepsizes import GivenStepSize, Smooth, StepContext, StepSizeRule
+from newtonfl.components.step.stepsizes import Smooth, StepContext, StepSizeRule
 from newtonfl.core.backend import Array, zeros
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
@@ -53,7 +54,7 @@ class Fixed(Step[FixedStepState]):
     replayable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        GivenStepSize.of(self.stepsize)
+        StepSizeSetting.of(self.stepsize)
 
     def step_size(self, state: FixedStepState) -> StepSize:
         return state.step_size
@@ -62,10 +63,10 @@ class Fixed(Step[FixedStepState]):
         return {"stepsize": self.stepsize}
 
     def check(self, problem: Problem) -> None:
-        GivenStepSize.of(self.stepsize).check(problem, self.rule)
+        StepSizeSetting.of(self.stepsize).check(problem, self.rule)
 
     def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> FixedStepState:
-        return FixedStepState(GivenStepSize.of(self.stepsize).init(self.rule, context))
+        return FixedStepState(StepSizeSetting.of(self.stepsize).init(self.rule, context))
 
     def update(
         self,

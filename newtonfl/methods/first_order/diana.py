@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from newtonfl.comm.coding import Precision
 from newtonfl.components.gradient.anchored import AnchoredGradient
@@ -54,9 +54,9 @@ class DianaRule(StepSizeRule):
     """
 
     needs_convexity = True
-    formula = linear_formula = "1/((1 + ω_down)(1 + 6v)·max(L_i))"
+    formulas: ClassVar[dict[str, str]] = dict.fromkeys(("theory", "theory-pl"), "1/((1 + ω_down)(1 + 6v)·max(L_i))")
 
-    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         n, dim = at.constants.n_clients, at.constants.dim
         up = omega(_upward(at).compressor, dim)
         down = omega(at.model.mechanism.compressors()[0], dim) if isinstance(at.model, ReplayedModel) else 0.0
@@ -102,15 +102,15 @@ class EFBVRule(StepSizeRule):
     condition.
     """
 
-    formula = linear_formula = "1/(L + √mean(L_i²)·√(r_av/r)/s)"
+    formulas: ClassVar[dict[str, str]] = dict.fromkeys(("theory", "theory-pl"), "1/(L + √mean(L_i²)·√(r_av/r)/s)")
 
-    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         n, dim, up = at.constants.n_clients, at.constants.dim, _upward(at)
         bias, spread = bias_and_variance(up.compressor, dim)
         lam, nu = float(up.memory_rates([dim])[0]), float(up.estimate_rates([dim])[0])
         r = (1.0 - lam + lam * bias) ** 2 + lam**2 * spread
         averaged = (1.0 - nu + nu * bias) ** 2 + nu**2 * spread / n
-        plus = math.sqrt(float((at.each**2).mean()))
+        plus = math.sqrt(float((at.client_smoothness**2).mean()))
         constants = {"L": at.smoothness, "L_plus": plus, "r": r, "r_av": averaged}
         if r >= 1.0:
             raise ValueError(f"ef-bv's theorem needs (1-λ+λη)² + λ²ω below 1, and λ = {lam:g} makes it {r:g}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from newtonfl.comm.coding import Precision
 from newtonfl.components.gradient.anchored import AnchoredGradient
@@ -98,9 +98,11 @@ class DoreRule(StepSizeRule):
     """γ in the middle of theory's interval: see :func:`newtonfl.methods.first_order.dore.residual_share`."""
 
     needs_convexity = True
-    formula = linear_formula = "the middle of [η(μ+L)/(2(1+η)μL), 2/((1+cα)(μ+L))]"
+    formulas: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("theory", "theory-pl"), "the middle of [η(μ+L)/(2(1+η)μL), 2/((1+cα)(μ+L))]"
+    )
 
-    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         eta, low, high = residual_share(at)
         if low > high * (1.0 + 1e-12):
             raise ValueError(f"dore's theorem has no stepsize for these rates and η = {eta:g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from newtonfl.comm.coding import Precision
 from newtonfl.components.curvature.fisher import Algorithm, FisherWindow, Over
@@ -33,10 +34,10 @@ class DampedRule(StepSizeRule):
     """
 
     dampening: float
-    needs_each = False
-    formula = "dampening/L"
+    needs_client_smoothness = False
+    formulas: ClassVar[dict[str, str]] = {"theory": "dampening/L"}
 
-    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         return self.dampening / at.smoothness, {"L": at.smoothness, "dampening": self.dampening}
 
 

@@ -114,7 +114,7 @@ def newton_star(
     optimum : array-like of float, shape (d,), or None
         x*, say ``nf.optimum(problem)[0]``; the command line finds it itself, and without it no problem is accepted.
     """
-    keywords = locals()
+    keywords = dict(locals())
     solution = keywords.pop("optimum")
     common = SecondOrder("newton-star", **keywords, mechanism=Frozen())
     at_optimum = replace(common.to_curvature(), init="optimum", optimum=_numbers(solution))

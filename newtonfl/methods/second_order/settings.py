@@ -104,6 +104,9 @@ class SecondOrder:
                 ) from None
         if not isinstance(mechanism, Mechanism):
             raise TypeError(f"mechanism: given {mechanism!r}, must be a Mechanism such as CLAG(TopK(30), zeta=2)")
+        offers = defaults_of(self.name)
+        if mechanism.step_uses == "before" and "mechanism" in offers and "step_uses" not in offers:
+            raise ValueError(f"mechanism: given {mechanism!r}, {self.name} needs one with step_uses=after")
         # Who makes a mechanism for the estimate before the message means it.
         before = mechanism.step_uses == "before"
         return on_wire(mechanism if before else replace(mechanism, step_uses=self.step_uses), self.wire)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from newtonfl.components.gradient.base import with_ridge
 from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
-from newtonfl.components.step.stepsizes import GivenStepSize, StepContext, StepSizeRule
+from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, RandK
 from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.ragged import Blocks
@@ -42,9 +43,9 @@ class AdianaRule(StepSizeRule):
 
     omega: float
     p: float
-    formula = linear_formula = "min{1/(2L), n/(64ωL(2p(ω+1)+1)²)}"
+    formulas: ClassVar[dict[str, str]] = dict.fromkeys(("theory", "theory-pl"), "min{1/(2L), n/(64ωL(2p(ω+1)+1)²)}")
 
-    def largest(self, at: StepContext, linear: bool) -> tuple[float, dict[str, float]]:
+    def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         most, w = at.most, self.omega
         noise = 64.0 * w * most * (2.0 * self.p * (w + 1.0) + 1.0) ** 2
         eta = min(1.0 / (2.0 * most), at.constants.n_clients / noise if noise else math.inf)
@@ -107,7 +108,7 @@ class Adiana(Method):
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
         check_choice("ridge", self.ridge, ("server", "clients"))
-        GivenStepSize.of(self.stepsize)
+        StepSizeSetting.of(self.stepsize)
         if isinstance(self.p, str):
             check_choice("p", self.p, ("theory",))
         else:
@@ -124,7 +125,7 @@ class Adiana(Method):
         made = replace(self, compressor=self.compressor.for_dimension(problem.dim))
         _space(problem.n_clients, problem.dim).check(made.compressor)
         rule = made._rule(problem.n_clients, problem.dim)
-        GivenStepSize.of(self.stepsize).check(problem, rule)
+        StepSizeSetting.of(self.stepsize).check(problem, rule)
         return replace(made, moves=rule.p)
 
     def expected_silent_rounds(self, n_clients: int) -> float:
@@ -145,7 +146,7 @@ class Adiana(Method):
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> AdianaServer:
         constants = replace(constants, ridge_inside=self.ridge == "clients")
         at = StepContext(constants, AnchoredGradient(), ExactModel(), All())
-        step_size = GivenStepSize.of(self.stepsize).init(self._rule(constants.n_clients, constants.dim), at)
+        step_size = StepSizeSetting.of(self.stepsize).init(self._rule(constants.n_clients, constants.dim), at)
         return AdianaServer(x0, x0, x0, True, zeros(constants.dim, constants.like), step_size, constants)
 
     def theory(self, server: AdianaServer) -> list[str]:

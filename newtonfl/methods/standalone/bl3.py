@@ -283,7 +283,7 @@ def bl3(
     c : float
         c > 0, the least γ_i.
     """
-    keywords = locals()
+    keywords = dict(locals())
     least = keywords.pop("c")
     if isinstance(least, (str, bool)) or not 0 < least < np.inf:
         raise ValueError(f"c: given {least!r}, must be a positive number")
