@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from newtonfl.registry import spec
+from newtonfl.registry.declared import hints, kind_of, part_classes
 from newtonfl.registry.lookup import HOMES, find, known, nearest
+from newtonfl.registry.read import read_value
 from newtonfl.registry.text import number, split
 
 
@@ -145,7 +147,7 @@ def defaults(name: str) -> dict[str, str | float]:
     made = settings(method(name))
     offered = inspect.signature(find("method", name).made_by).parameters
     return {
-        key: made.get(key, str(p.default) if spec.kind_of(type(p.default)) else p.default)
+        key: made.get(key, str(p.default) if kind_of(type(p.default)) else p.default)
         for key, p in offered.items()
         if key != "optimum"
     }
@@ -174,17 +176,17 @@ def coerce_method(value: Any) -> Any:
 
 def _value(function: Any, key: str, default: Any, text: str) -> Any:
     """What the text of a setting is: by its annotation, else by its name and what it is when nothing is said."""
-    annotation = spec.hints(function).get(key)
+    annotation = hints(function).get(key)
     wrong = f"{key}: given {text!r}, must be {{}}"
     if annotation is not None:
-        return spec.read_value(annotation, text, wrong)
-    kind = spec.kind_of(type(default)) or (key if key in HOMES else None)
+        return read_value(annotation, text, wrong)
+    kind = kind_of(type(default)) or (key if key in HOMES else None)
     if key == "mechanism":
         return spec.coerce_maker("mechanism", text)
     if isinstance(default, tuple):
         return tuple(spec.from_spec("compressor", piece) for piece in split(text, ","))
     if key in ("gradient", "model", "down", "inner") and text != "invariant":
-        return text if text == "exact" else spec.read_value(spec.part_classes("compressor", "mechanism"), text, wrong)
+        return text if text == "exact" else read_value(part_classes("compressor", "mechanism"), text, wrong)
     if kind and kind != "basis":
         return spec.from_spec(kind, text)
     found = number(text)
