@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from newtonfl.registry.declared import kind_of
 from newtonfl.registry.lookup import find, known, nearest
 from newtonfl.registry.text import split
 
