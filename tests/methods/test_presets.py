@@ -515,7 +515,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: newton_3pc(gradient="lazy"), ValueError, "allowed are exact"),
     (lambda: newton_3pc(model=RankR(1)), ValueError, "these are vectors"),
     (lambda: newton_3pc(model=3), TypeError, "must be 'exact', a Compressor or a Mechanism"),
-    (lambda: newton_3pc(basis="fourier"), ValueError, "symmetric-plain, support, data, rotation"),
+    (lambda: newton_3pc(basis="fourier"), ValueError, "allowed are auto, .*symmetric, symmetric-plain"),
     (lambda: newton_3pc(basis="support"), ValueError, "needs sparse rows"),
     (lambda: newton_3pc(basis="data", ridge="clients"), ValueError, "the ridge does not"),
     (lambda: newton_3pc(basis="data", init="zero-total"), ValueError, "the ridge does not"),

@@ -312,6 +312,9 @@ BROKEN: dict[str, type] = {
     ),
     "matrix": breaking(matrix=lambda self, i, v: np.triu(TriangleCoordinates.matrix(self, i, v))),
     "other matrix": breaking(matrix=lambda self, i, v: 2 * TriangleCoordinates.matrix(self, i, v)),
+    "diagonal": breaking(
+        diagonal_blocks=lambda self, v, like: changed(TriangleCoordinates.diagonal_blocks(self, v, like))
+    ),
     "accumulate": breaking(accumulate=forgetting),
     "gradients": breaking(gradients=lambda self: LossyGradients(np.full(len(self.sizes), self.dim))),
     "take": breaking(_take=lambda self, chosen: replace(self, sizes=self.sizes[np.sort(chosen)] + 1)),
@@ -330,6 +333,7 @@ BROKEN: dict[str, type] = {
         ("coefficients", "client", "the coefficients' matrix must be ∇²f_i"),
         ("matrix", "both", "must be symmetric in every bit"),
         ("other matrix", "server", "must be the same matrix for client and server"),
+        ("diagonal", "client", r"diagonal_blocks\(v, …\) must be the coordinates of diag\(v\)"),
         ("accumulate", "server", "must add Σ weight_i H_i"),
         ("gradients", "client", "gradients must tell Σ weight_i ∇f_i without loss"),
         ("take", "both", r"take\(\[3, 1\]\) must give these clients' sizes"),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from newtonfl.bases import PSD, Basis, DataSubspace, Support, Symmetric
+from newtonfl.bases import Basis
 from newtonfl.comm.coding import PRECISIONS, Precision
 from newtonfl.components.curvature.learned import LearnedHessian
 from newtonfl.components.gradient.anchored import AnchoredGradient
@@ -24,19 +24,9 @@ from newtonfl.components.step.line_search import LineSearch
 from newtonfl.compressors import Compressor, Identity, Rounded, TopK
 from newtonfl.mechanisms import EF21, Mechanism
 from newtonfl.methods.round import Descent
+from newtonfl.registry import from_spec, known, nearest
 
 M = TypeVar("M", bound=Method)
-
-BASES: dict[str, Basis | None] = {
-    "auto": None,
-    "symmetric": Symmetric(),
-    "symmetric-plain": Symmetric(isometric=False),
-    "support": Support(),
-    "data": DataSubspace(),
-    "rotation": DataSubspace(complete=True),
-    "psd": PSD(),
-}
-"""Bases by name; None leaves the choice to the problem."""
 
 DEFAULTS: dict[str, Any] = {
     "compressor": TopK("1d"),
@@ -251,8 +241,13 @@ def basis_of(basis: str | Basis) -> Basis | None:
     """The basis by its name; None leaves the choice to the problem."""
     if isinstance(basis, Basis):
         return basis
-    check_choice("basis", basis, tuple(BASES))
-    return BASES[basis]
+    if basis == "auto":
+        return None
+    names = known("basis")
+    if basis not in names:
+        raise nearest("basis", basis, ["auto", *names])
+    made: Basis = from_spec("basis", basis)
+    return made
 
 
 def on_wire(mechanism: Mechanism, wire: Precision) -> Mechanism:
