@@ -24,6 +24,7 @@ def check_basis(basis: Basis, problem: Problem | None = None, *, seed: int = 0) 
     - ``norms`` are the matrices' Frobenius norms (the coordinates' 2-norms where the basis is isometric),
       ``spectral_norms`` their largest eigenvalues in magnitude, and ``apply(i, v, x)`` is the matrix times x.
     - ``accumulate`` adds up Σ weight_i H_i, of all clients and of some, in whatever form their messages are.
+    - ``diagonal_blocks`` are diag(v), where ``with_diagonal`` gives a basis that spans it.
     - ``gradients()`` tells gradients without loss.
     - ``select`` gives some clients' coordinates, in the same bits.
 
@@ -62,6 +63,7 @@ def check_basis(basis: Basis, problem: Problem | None = None, *, seed: int = 0) 
     server = _at_the_server(basis, ours, problem)
     vectors = Blocks.of([draw.standard_normal(int(size)) for size in ours.sizes])
     _check_matrices(ours, server, vectors, draw, name)
+    _check_diagonal(basis, problem, draw, name)
     weights = draw.random(n) + 0.1
     _check_sums(server, vectors, weights, draw, name)
     for _ in range(2):
@@ -132,6 +134,18 @@ def _check_matrices(
         close(spectral[i], largest, f"{where}: spectral_norms() must be the largest eigenvalue in magnitude")
         x = draw.standard_normal(len(matrix))
         close(to_host(ours.apply(i, vector, x)), matrix @ x, f"{where}: apply(i, v, x) must be the matrix times x")
+
+
+def _check_diagonal(basis: Basis, problem: Problem, draw: np.random.Generator, name: str) -> None:
+    """The ridge in coordinates: H⁰ with its ridge zero begins with it."""
+    try:
+        whole = basis.with_diagonal().of(problem)
+    except ValueError:
+        return
+    diagonal = draw.random(problem.dim)
+    for i, block in enumerate(whole.diagonal_blocks(diagonal, problem.like)):
+        words = f"{name}, client {i}: diagonal_blocks(v, …) must be the coordinates of diag(v)"
+        close(to_host(whole.matrix(i, block)), np.diag(diagonal), words)
 
 
 def _messages(vectors: Blocks, sparse: bool) -> list[Message]:

@@ -44,7 +44,7 @@ def _triples(size: int, draw: np.random.Generator, worst: Sequence[float]) -> di
         "h far away": (1e6 * h, y, x),
         "one entry moves": (y + small, y, y + np.eye(size)[0]),
     }
-    for ratio in (*worst, 0.2, 1.0, 5.0):
+    for ratio in (*worst, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0):
         # Compressors lose the most where all entries weigh the same.
         found[f"h - y = -{ratio:.3g}(x - y), all entries equal in magnitude"] = (-ratio * flat, 0 * flat, flat)
         found[f"h - y = {ratio:.3g}(x - y), all entries equal in magnitude"] = (ratio * flat, 0 * flat, flat)

@@ -159,17 +159,20 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
 
 
 def _check_own_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.Generator, key: Key) -> None:
-    """What a mechanism remembers beside h and y, over four rounds."""
+    """What a mechanism remembers beside h and y, over nine rounds."""
     n, words = len(space.sizes), f"{made.to_spec()}: its own memory"
     if first_own(made, space) is None:
         return
-    clients, memory = np.arange(n), made.init_memory(_drawn(space, draw))
+    clients, memory, target = np.arange(n), made.init_memory(_drawn(space, draw)), _drawn(space, draw)
     clients_first(memory.own, n, words)
-    for k in range(4):
+    for k in range(9):
         coin = made.coin is None or k % 2 == 0
         if made.skips(coin):
             continue
-        target = _drawn(space, draw)
+        # Near h, far from all, near y where h still is far: not all clients have the same to say.
+        places = zip(memory.estimate, np.zeros(n), target, strict=True)
+        turns = [((i + k) % 3, at, step) for i, (at, step) in enumerate(zip(places, _drawn(space, draw), strict=True))]
+        target = Blocks.of([at[turn] + (0.01, 1.0, 0.01)[turn] * step for turn, at, step in turns])
         kept = take_clients(memory, clients)
 
         def send(

@@ -70,6 +70,9 @@ BROKEN: dict[str, type] = {
     ),
     "matrix": breaking(matrix=lambda self, i, v: np.triu(TriangleCoordinates.matrix(self, i, v))),
     "other matrix": breaking(matrix=lambda self, i, v: 2 * TriangleCoordinates.matrix(self, i, v)),
+    "diagonal": breaking(
+        diagonal_blocks=lambda self, v, like: changed(TriangleCoordinates.diagonal_blocks(self, v, like))
+    ),
     "accumulate": breaking(accumulate=forgetting),
     "gradients": breaking(gradients=lambda self: LossyGradients(np.full(len(self.sizes), self.dim))),
     "select": breaking(_select=lambda self, chosen: replace(self, sizes=self.sizes[np.sort(chosen)] + 1)),
