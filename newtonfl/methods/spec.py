@@ -6,7 +6,9 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from newtonfl.registry import Part
-from newtonfl.registry.spec import alternatives, expected, read_value
+from newtonfl.registry.declared import alternatives
+from newtonfl.registry.read import read_value
+from newtonfl.registry.wording import expected
 
 
 def check_choice(key: str, value: object, allowed: tuple[str, ...]) -> None:

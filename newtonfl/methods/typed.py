@@ -11,8 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 from newtonfl.components.protocol import Method
 from newtonfl.methods.docstring import complete
 from newtonfl.methods.spec import from_text
+from newtonfl.registry.declared import hints
 from newtonfl.registry.lookup import nearest, register_method
-from newtonfl.registry.spec import hints
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Method)

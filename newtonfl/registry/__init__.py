@@ -11,8 +11,12 @@ lookup
     group ``newtonfl.parts``, files of one's own.
 spec
     The grammar: ``from_spec(kind, text)`` and ``part.to_spec()``; ``coerce(kind, value)`` takes either.
+declared, text, values, read, write
+    What a class says of its parameters; pieces and quotes; values by their annotations; parts from text, and to text.
 methods
     Names and settings of methods.
+wording, describe
+    What a setting means and allows; what ``newtonfl methods NAME`` prints.
 
 May be imported by: compressors, bases, mechanisms, objectives, datasets, components, methods, solver, estimators,
 checks, experiments, cli.
@@ -20,10 +24,12 @@ checks, experiments, cli.
 
 from typing import Any
 
+from newtonfl.registry.declared import Maker
 from newtonfl.registry.lookup import find, known, load_file, nearest, register_method
 from newtonfl.registry.methods import asks_for_optimum, coerce_method, defaults, method, method_spec, parse, settings
 from newtonfl.registry.part import Part
-from newtonfl.registry.spec import Maker, coerce, coerce_maker, from_spec, maker_spec
+from newtonfl.registry.spec import coerce, coerce_maker, from_spec
+from newtonfl.registry.write import maker_spec
 
 __all__ = [
     "Maker", "Part", "asks_for_optimum", "coerce", "coerce_maker", "coerce_method", "defaults", "find", "from_spec",

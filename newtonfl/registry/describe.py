@@ -8,9 +8,11 @@ import textwrap
 from dataclasses import MISSING
 from typing import Any
 
-from newtonfl.registry import spec
+from newtonfl.registry.declared import default, hints, main_field, parameters, shorthand
 from newtonfl.registry.lookup import HOMES, entries, nearest
 from newtonfl.registry.methods import defaults, method
+from newtonfl.registry.wording import expected, explained, plain
+from newtonfl.registry.write import write_value
 
 _WIDTH = 100
 
@@ -73,34 +75,34 @@ def _described(kind: str, name: str) -> str:
 
 
 def _brought(values: Any) -> str:
-    return ": " + ", ".join(f"{key} = {spec.write_value(value)}" for key, value in values.items())
+    return ": " + ", ".join(f"{key} = {write_value(value)}" for key, value in values.items())
 
 
 def _form(part: Any) -> str:
     """How a part's text is made up."""
-    keys, main = spec.shorthand(part), spec.main_field(part)
+    keys, main = shorthand(part), main_field(part)
     behind = part.separator.join(key.upper() for key in keys)
     short = f"{part.name}:{behind}" if keys else part.name
     if part.joined_by_plus:
-        short = "+".join(list(spec.parameters(part))[:2]).upper()
-    everything = f"{part.name}({', '.join(f'{key}=…' for key in spec.parameters(part))})"
-    forms = [f"{short}/{main.upper()}" if main else short, everything if spec.parameters(part) else ""]
+        short = "+".join(list(parameters(part))[:2]).upper()
+    everything = f"{part.name}({', '.join(f'{key}=…' for key in parameters(part))})"
+    forms = [f"{short}/{main.upper()}" if main else short, everything if parameters(part) else ""]
     return ", or ".join(form for form in forms if form)
 
 
 def _settings(made_by: Any, made: dict[str, Any] | None) -> list[str]:
     """Two lines or more a setting: its name and default, what it means, what is allowed."""
-    explained, hints = spec.explained(made_by), spec.hints(made_by)
+    said, types = explained(made_by), hints(made_by)
     if isinstance(made_by, type):
-        rows = {key: spec.default(field) for key, field in spec.parameters(made_by).items()}
+        rows = {key: default(field) for key, field in parameters(made_by).items()}
     else:
         rows = made or {}
     lines: list[str] = []
-    for key, default in rows.items():
-        value = "" if default is MISSING else f" = {default if made else spec.write_value(default)}"
+    for key, usual in rows.items():
+        value = "" if usual is MISSING else f" = {usual if made else write_value(usual)}"
         lines.append(f"  {key}{value}")
-        allowed = spec.expected(hints[key]) if key in hints else ""
-        words = [explained.get(key, ""), f"Allowed: {allowed}." if allowed else ""]
+        allowed = expected(types[key]) if key in types else ""
+        words = [said.get(key, ""), f"Allowed: {allowed}." if allowed else ""]
         for sentence in filter(None, words):
             lines += textwrap.wrap(sentence, _WIDTH, initial_indent="      ", subsequent_indent="      ")
     return lines
@@ -110,4 +112,4 @@ def _lines(thing: Any) -> list[str]:
     """A docstring as a reader of plain text wants it: without the sections for Python, and without marks."""
     doc = inspect.cleandoc(thing.__doc__ or "") or getattr(thing, "__name__", "")
     text = re.split(r"\n\n(?:Parameters|Attributes|Returns|Raises|Examples)\n-*", doc)[0]
-    return [spec.plain(line) for line in text.splitlines()]
+    return [plain(line) for line in text.splitlines()]

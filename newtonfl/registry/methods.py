@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from newtonfl.registry import spec
+from newtonfl.registry.declared import kind_of
 from newtonfl.registry.lookup import find, known, nearest
 from newtonfl.registry.text import split
 
@@ -167,7 +167,7 @@ def defaults(name: str) -> dict[str, str | float]:
     made = settings(method(name))
     offered = inspect.signature(find("method", name).made_by).parameters
     return {
-        key: made.get(key, str(p.default) if spec.kind_of(type(p.default)) else p.default)
+        key: made.get(key, str(p.default) if kind_of(type(p.default)) else p.default)
         for key, p in offered.items()
         if key != "optimum"
     }

@@ -8,7 +8,10 @@ from functools import cache, wraps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from newtonfl.registry import lookup, spec
+from newtonfl.registry import lookup
+from newtonfl.registry.declared import hints, holds_parts, parameters
+from newtonfl.registry.read import value_of
+from newtonfl.registry.write import to_spec
 
 
 class Part:
@@ -78,14 +81,14 @@ class Part:
         str
             Such that ``from_spec(kind, text)`` is this part again, with every setting.
         """
-        return spec.to_spec(self)
+        return to_spec(self)
 
     def unwrapped(self) -> Self | Any:
         """This part as a user gave it: without what a solve puts around it."""
         return self
 
     def __str__(self) -> str:
-        return spec.to_spec(self.unwrapped())
+        return to_spec(self.unwrapped())
 
     if not TYPE_CHECKING:
 
@@ -109,7 +112,7 @@ def _after_reading(check: Callable[[Any], None]) -> Callable[[Any], None]:
 
 @cache
 def _fields_of_parts(cls: type) -> tuple[str, ...]:
-    return tuple(key for key in spec.parameters(cls) if spec.holds_parts(spec.hints(cls).get(key)))
+    return tuple(key for key in parameters(cls) if holds_parts(hints(cls).get(key)))
 
 
 def _read_texts(part: Any) -> None:
@@ -117,4 +120,4 @@ def _read_texts(part: Any) -> None:
     for key in _fields_of_parts(part.__class__):
         value = getattr(part, key)
         if isinstance(value, str) or (isinstance(value, (tuple, list)) and any(isinstance(v, str) for v in value)):
-            object.__setattr__(part, key, spec.value_of(part, key, value))
+            object.__setattr__(part, key, value_of(part, key, value))

@@ -1,0 +1,124 @@
+"""What a part declares, read off its class: parameters, their types, and which of them stand where in its text."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from newtonfl.registry.lookup import HOMES, entries
+
+
+def hints(part: Any) -> Mapping[str, Any]:
+    """The resolved annotations of a class or function; none where they name what cannot be found."""
+    return _hints(part)
+
+
+@cache
+def _hints(part: Any) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(part)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def parameters(part: type) -> dict[str, Field[Any]]:
+    """A part's parameters by name: the fields of its dataclass that its constructor takes."""
+    return {field.name: field for field in fields(part) if field.init} if is_dataclass(part) else {}
+
+
+def default(field: Field[Any]) -> Any:
+    """What a parameter is when nothing is said; ``MISSING`` where something must be."""
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def main_field(part: type) -> str | None:
+    """The parameter that stands behind a slash, where there is one."""
+    key: str | None = getattr(part, "main_field", None)
+    return key if key in parameters(part) else None
+
+
+def shorthand(part: type) -> tuple[str, ...]:
+    """The parameters that stand behind the colon."""
+    declared: tuple[str, ...] | None = getattr(part, "shorthand", None)
+    if declared is not None:
+        return declared
+    main = main_field(part)
+    return tuple(key for key, field in parameters(part).items() if key != main and not field.kw_only)
+
+
+def joins(part: type) -> bool:
+    return bool(getattr(part, "joined_by_plus", False))
+
+
+def registered(part: Any) -> bool:
+    own = entries(part.kind).get(part.name)
+    return own is not None and own.made_by is type(part)
+
+
+def is_tuple(annotation: Any) -> bool:
+    """Whether a value of that annotation is a tuple."""
+    return get_origin(annotation) is tuple
+
+
+def kind_of(annotation: Any) -> str | None:
+    """The kind of part that an annotation names."""
+    kind = getattr(annotation, "kind", None) if isinstance(annotation, type) else None
+    return kind if isinstance(kind, str) and kind in HOMES else None
+
+
+def holds_parts(annotation: Any) -> bool:
+    """Whether values of that annotation are parts, tuples of them, or may be."""
+    return kind_of(annotation) is not None or any(holds_parts(inner) for inner in get_args(annotation))
+
+
+def alternatives(annotation: Any) -> list[Any]:
+    """The types that a union is of; one alone is its own."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [choice for inner in get_args(annotation) for choice in alternatives(inner)]
+    return [annotation]
+
+
+def part_classes(*kinds: str) -> Any:
+    """The union of the kinds' classes, as an annotation has it."""
+    classes = [entry.made_by for kind in kinds for entry in entries(kind).values()]
+    return Union[tuple(classes)]  # noqa: UP007 - of as many as there are
+
+
+def names_of(kind: str, classes: list[type]) -> list[str]:
+    """The names of all parts of these classes."""
+    return [name for name, entry in entries(kind).items() if issubclass(entry.made_by, tuple(classes))]
+
+
+def is_callable(annotation: Any) -> bool:
+    return get_origin(annotation) is not None and getattr(get_origin(annotation), "__name__", "") == "Callable"
+
+
+def as_word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A part that lacks its main compressor: called with one, it is made.
+
+    Attributes
+    ----------
+    part : type
+        The mechanism's class.
+    values : tuple of (str, value)
+        Its other settings; a mechanism among them may lack its compressor too, and gets the same one.
+    """
+
+    part: type
+    values: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, main: Any) -> Any:
+        """The part with `main`, say a compressor, in its place."""
+        values = {key: value(main) if isinstance(value, Maker) else value for key, value in self.values}
+        key = main_field(self.part)
+        assert key is not None
+        values[key] = (*values.get(key, ()), main) if is_tuple(hints(self.part)[key]) else main
+        return self.part(**values)

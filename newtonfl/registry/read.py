@@ -1,0 +1,213 @@
+"""Reading parts: each form that a part's text may have; :mod:`newtonfl.registry.spec` lists them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING
+from typing import Any, Literal, get_args
+
+from newtonfl.registry import values
+from newtonfl.registry.declared import (
+    Maker,
+    alternatives,
+    default,
+    hints,
+    holds_parts,
+    is_tuple,
+    joins,
+    kind_of,
+    main_field,
+    names_of,
+    parameters,
+    shorthand,
+)
+from newtonfl.registry.lookup import entries, find, nearest
+from newtonfl.registry.text import call, split
+from newtonfl.registry.values import head
+from newtonfl.registry.wording import usage
+
+
+def read(kind: str, spec: str, first: Literal["part", "maker"] = "part") -> Any:
+    """The part, or the Maker where the main compressor lacks; `first` says which of two readings counts."""
+    try:
+        split(spec, ",")
+    except ValueError as error:
+        raise ValueError(f"{kind}: {error}") from None
+    called = call(spec)
+    if called:
+        return _read_call(kind, *called)
+    if len(joined := split(spec, "+")) > 1 and any(joins(entry.made_by) for entry in entries(kind).values()):
+        return _read_joined(kind, spec, joined)
+    if len(pieces := split(spec, "/")) > 1 and main_field(_by_head(kind, spec)):
+        if first == "maker":
+            try:
+                return _read_short(kind, spec)
+            except ValueError:
+                pass
+        before, main = "/".join(pieces[:-1]), pieces[-1]
+        made = read(kind, before, first="maker")
+        if not isinstance(made, Maker):
+            raise ValueError(f"{kind}: given {spec!r}, {before} has its compressor already")
+        return made(_read_main(made.part, main))
+    return _read_short(kind, spec)
+
+
+def _by_head(kind: str, spec: str) -> Any:
+    """The class of the name that a text begins with, or the part that stands for its compressor alone."""
+    name = head(spec)
+    if name not in entries(kind) and (bare := _bare(kind)) is not None:
+        other = kind_of(hints(bare)[str(main_field(bare))])
+        if other and name in entries(other):
+            return bare
+        raise nearest(kind, name, [*entries(kind), *entries(str(other))])
+    return find(kind, name).made_by
+
+
+def _bare(kind: str) -> Any:
+    """The part of a kind that is written as its main compressor alone."""
+    return next((entry.made_by for entry in entries(kind).values() if getattr(entry.made_by, "bare", False)), None)
+
+
+def _read_joined(kind: str, spec: str, pieces: list[str]) -> Any:
+    """The part that joins two others: the first whose parameters they can be."""
+    if len(pieces) == 2:
+        before, behind = (read(kind, piece) for piece in pieces)
+        joining = [entry.made_by for entry in entries(kind).values() if joins(entry.made_by)]
+        for part in joining:
+            (one, two), types_ = list(parameters(part))[:2], hints(part)
+            if isinstance(before, types_[one]) and isinstance(behind, types_[two]):
+                return part(before, behind)
+        allowed = [[hints(part)[list(parameters(part))[side]] for part in joining] for side in (0, 1)]
+        lead, follow = (" or ".join(dict.fromkeys(names_of(kind, classes))) for classes in allowed)
+    else:
+        lead, follow = "a compressor", "another"
+    raise ValueError(f"{kind}: given {spec!r}, before + may stand {lead}, and behind it {follow}, not {pieces[1]}")
+
+
+def _read_short(kind: str, spec: str) -> Any:
+    """``name`` or ``name:setting,setting``."""
+    name, colon, setting = spec.partition(":")
+    name = name.strip()
+    bare = _by_head(kind, spec)
+    if getattr(bare, "bare", False) and name != bare.name:
+        return bare(read(str(kind_of(hints(bare)[str(main_field(bare))])), spec))
+    entry = find(kind, name)
+    part, keys = entry.made_by, shorthand(entry.made_by)
+    if entry.values:
+        if colon:
+            raise ValueError(f"{kind}: given {spec!r}, {name} takes no settings")
+        return part(**entry.values)
+    wrong = f"{kind}: given {spec!r}, {name} needs {usage(part)}"
+    if colon and not keys:
+        raise ValueError(f"{kind}: given {spec!r}, {name} takes no settings")
+    if colon and not setting:
+        raise ValueError(wrong)
+    if part.reads_file and setting:
+        return _read_file(kind, part, setting)
+    pieces = [] if not setting else [setting] if _takes_all(part, keys) else split(setting, part.separator)
+    chosen: dict[str, Any] = {}
+    for key in keys:
+        if is_tuple(hints(part).get(key)):
+            if not all(pieces):
+                raise ValueError(wrong)
+            chosen[key], pieces = tuple(_read_value(part, key, piece, wrong)[0] for piece in pieces), []
+        elif pieces:
+            chosen[key] = _read_value(part, key, pieces.pop(0), wrong)
+    if pieces:
+        raise ValueError(wrong)
+    missing = [key for key, field in parameters(part).items() if default(field) is MISSING and key not in chosen]
+    main = main_field(part)
+    if set(missing) - {main}:
+        raise ValueError(wrong)
+    return Maker(part, tuple(chosen.items())) if main else part(**chosen)
+
+
+def _read_file(kind: str, part: Any, path: str) -> Any:
+    """The part that a file holds."""
+    try:
+        return part.read(path)
+    except OSError as error:
+        raise ValueError(f"{kind}: {path}: {error.strerror}") from None
+
+
+def _takes_all(part: type, keys: tuple[str, ...]) -> bool:
+    """Whether all that stands behind the colon is one value, separators and all: a part's text, or a path."""
+    annotation = hints(part).get(keys[0]) if len(keys) == 1 else None
+    return annotation is str or holds_parts(annotation)
+
+
+def _read_call(kind: str, name: str, inside: str) -> Any:
+    """``name(value, key=value, …)``."""
+    entry = find(kind, name)
+    part, allowed = entry.made_by, parameters(entry.made_by)
+    chosen: dict[str, Any] = dict(entry.values)
+    positional = [key for key, field in allowed.items() if not field.kw_only]
+    for piece in split(inside, ",") if inside.strip() else []:
+        key, equals, text = (word.strip() for word in piece.partition("="))
+        if not (equals and re.fullmatch(r"\w+", key)):
+            key, text = next((free for free in positional if free not in chosen), ""), piece
+            if not key:
+                raise ValueError(f"{kind}: given {piece!r} in {name}(…), it takes no more values")
+        elif key not in allowed:
+            raise nearest(f"setting of {name}", key, allowed)
+        elif key in chosen and key not in entry.values:
+            raise ValueError(f"{kind}: given {key} twice in {name}(…)")
+        chosen[key] = _read_value(part, key, text, f"{key}: given {text!r} in {name}(…), must be {{}}")
+    missing = [key for key, field in allowed.items() if default(field) is MISSING and key not in chosen]
+    if missing and missing == [main_field(part)]:
+        return Maker(part, tuple(chosen.items()))
+    if missing:
+        raise ValueError(f"{kind}: given {name}({inside}), {name} needs {usage(part)}")
+    return _completed(part, chosen)
+
+
+def _completed(part: type, values: Mapping[str, Any]) -> Any:
+    """The part; a mechanism in it that lacks its compressor gets the part's own."""
+    main = values.get(str(main_field(part)))
+    return part(**{key: value(main) if isinstance(value, Maker) else value for key, value in values.items()})
+
+
+def _read_main(part: type, text: str) -> Any:
+    """The main compressor of a `part`, from its text."""
+    key = str(main_field(part))
+    made = _read_value(part, key, text, f"{key}: given {text!r}, must be {{}}")
+    return made[0] if is_tuple(hints(part)[key]) else made
+
+
+def read_value(annotation: Any, text: str, wrong: str) -> Any:
+    """The value that a text is, by its annotation: see :func:`newtonfl.registry.values.value`."""
+    return values.value(annotation, text, wrong, read)
+
+
+def _read_value(part: type, key: str, text: str, wrong: str) -> Any:
+    """The value of a part's parameter; `wrong`, with what is allowed in the place of {}, is raised where it is none."""
+    return read_value(hints(part).get(key, Any), text, wrong)
+
+
+def value_of(part: Any, key: str, value: Any) -> Any:
+    """The value of a part's parameter where it was given as text, or as a tuple with texts in it.
+
+    Parameters
+    ----------
+    part : Part
+        Being made; a mechanism that lacks its compressor gets the part's own.
+    key : str
+        The parameter.
+    value : str or sequence
+        As it was given.
+
+    Returns
+    -------
+    Part or tuple
+        Of that parameter's type.
+    """
+    annotation = hints(type(part))[key]
+    if isinstance(value, str):
+        made = read_value(annotation, value, f"{key}: given {value!r}, must be {{}}")
+        return made(getattr(part, str(main_field(type(part))))) if isinstance(made, Maker) else made
+    inner = next((get_args(choice)[0] for choice in alternatives(annotation) if is_tuple(choice)), Any)
+    return tuple(
+        read_value(inner, entry, f"{key}: given {entry!r}, must be {{}}") if isinstance(entry, str) else entry
+        for entry in value
+    )

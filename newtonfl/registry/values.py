@@ -1,0 +1,105 @@
+"""Values: what a text is, by the annotation of the parameter that it is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, get_args, get_origin
+
+from newtonfl.registry.declared import Maker, alternatives, as_word, is_callable, is_tuple, kind_of, names_of
+from newtonfl.registry.lookup import HOMES, entries, nearest
+from newtonfl.registry.text import call, number, split, unquoted
+from newtonfl.registry.wording import expected
+
+ReadPart: TypeAlias = Callable[[str, str, Literal["part", "maker"]], Any]
+"""(kind, text, which reading comes first) → the part, or the Maker where its main compressor lacks."""
+
+
+def value(annotation: Any, text: str, wrong: str, read: ReadPart) -> Any:
+    """The value that a text is, by its annotation.
+
+    Parameters
+    ----------
+    annotation : type or typing's form of one
+        ``float``, ``Literal["theory"]``, ``tuple[Compressor, ...]``, unions of such, a Part's class; ``Any`` guesses.
+    text : str
+        As it stands on the command line.
+    wrong : str
+        What is said where it is no such value, with what is allowed in the place of ``{}``.
+    read : callable
+        What reads parts.
+
+    Returns
+    -------
+    value
+        Of that type; a :class:`Maker` for a mechanism that lacks its compressor.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no such value.
+    """
+    text = text.strip()
+    choices = alternatives(annotation)
+    for choice in choices:
+        if get_origin(choice) is Literal and text in map(as_word, get_args(choice)):
+            return next(word for word in get_args(choice) if as_word(word) == text)
+        if choice is type(None) and text == "none":
+            return None
+        if choice is bool and text in ("true", "false"):
+            return text == "true"
+        found = number(text) if choice in (int, float) else None
+        if found is not None and (isinstance(found, int) or choice is float):
+            return found if int in choices else choice(found)
+    for choice in choices:
+        if is_tuple(choice):
+            return _several(choice, text, wrong, read)
+    parts = [choice for choice in choices if kind_of(choice)]
+    if parts:
+        return _part(parts, text, wrong, read, callable_too=any(map(is_callable, choices)))
+    if str in choices:
+        return unquoted(text)
+    if Any in choices:
+        return _guess(text, read)
+    raise ValueError(wrong.replace("{}", expected(annotation)))
+
+
+def _several(annotation: Any, text: str, wrong: str, read: ReadPart) -> tuple[Any, ...]:
+    """``(a, b)``, or ``a,b`` without brackets."""
+    inner = (*get_args(annotation), Any)[0]
+    whole = text[1:-1] if text.startswith("(") and text.endswith(")") and call(f"tuple{text}") else text
+    pieces = split(whole, ",")
+    if pieces[-1] == "":  # (a,) is one, and () is none
+        pieces.pop()
+    return tuple(value(inner, piece, wrong, read) for piece in pieces)
+
+
+def _part(choices: list[Any], text: str, wrong: str, read: ReadPart, callable_too: bool) -> Any:
+    """A part of one of the kinds: the first that knows the name."""
+    kinds = list(dict.fromkeys(str(kind_of(choice)) for choice in choices))
+    name = head(text)
+    kind = next((kind for kind in kinds if name in entries(kind)), kinds[0])
+    if len(kinds) > 1 and not any(name in entries(kind) for kind in kinds):
+        raise nearest(" or ".join(kinds), name, [known for kind in kinds for known in entries(kind)])
+    made = read(kind, text, "maker" if callable_too else "part")
+    allowed = tuple(choice for choice in choices if kind_of(choice) == kind)
+    if not isinstance(made, Maker) and not isinstance(made, allowed):
+        raise ValueError(wrong.replace("{}", " or ".join(names_of(kind, list(allowed)))))
+    if callable_too and isinstance(made, Maker) and not made.values:
+        return made.part
+    return made
+
+
+def head(text: str) -> str:
+    """The name that a part's text begins with."""
+    return re.split(r"[:(/+,]", text, maxsplit=1)[0].strip()
+
+
+def _guess(text: str, read: ReadPart) -> Any:
+    """What a text is where no annotation says: a number, true, false or none, a part with settings, or a word."""
+    if (found := number(text)) is not None:
+        return found
+    if text in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text]
+    kinds = [kind for kind in HOMES if kind != "method" and head(text) in entries(kind)]
+    return read(kinds[0], text, "part") if kinds and head(text) != text else unquoted(text)
