@@ -36,7 +36,7 @@ class DataSubspace(Basis):
         Complete V_i to an orthogonal Q_i (d, d) and learn Q_iᵀ∇²f_i Q_i, all of it: the three-point mechanism
         H + Q C(Qᵀ(X - H)Q) Qᵀ of Newton-3PC (arXiv 2206.03588, "rotation"; for C contractive with α, A = α/2 and
         B = (1 - α)(2 - α)/α). Coefficients outside the span are exactly zero, so that Top-K chooses what it chooses
-        without completion; Q_i is d² numbers, and gradients are told as they are.
+        without completion; Q_i is d² numbers, and gradients are sent as they are.
 
     Examples
     --------
@@ -80,11 +80,11 @@ class DataSubspace(Basis):
                     raise WireError(f"join, client {client}, subspace: the greeting tells of none")
         return self._with(vectors, dim)
 
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
+    def sizes(self, dim: int, part: str, before: Parts) -> int:
         if part == "subspace":
             return dim * dim
-        told = heard.get("subspace")
-        rank = len(told.values) // dim if isinstance(told, Run) and not self.complete else dim
+        vectors = before.get("subspace")
+        rank = len(vectors.values) // dim if isinstance(vectors, Run) and not self.complete else dim
         return _triangular(rank)
 
     def _with(
@@ -129,15 +129,15 @@ class SubspaceCoordinates(TriangleCoordinates):
 
     def coefficients(self, point: Point) -> Blocks:
         packed = point.hessians_in(self.rows)
-        told = packed.values * resident(self.isometry, packed.values)
+        scaled = packed.values * resident(self.isometry, packed.values)
         if not self.diagonal:
-            return packed.replaced(told)
-        xp = namespace(told)
-        padded = xp.concat([told, zeros(1, told)])
-        whole = Blocks(xp.take(padded, resident(self._embedding, told)), offsets_of(self.sizes))
+            return packed.replaced(scaled)
+        xp = namespace(scaled)
+        padded = xp.concat([scaled, zeros(1, scaled)])
+        whole = Blocks(xp.take(padded, resident(self._embedding, scaled)), offsets_of(self.sizes))
         if self.ridge is None:
             return whole
-        return whole.replaced(whole.values + resident(self._ridge, told))
+        return whole.replaced(whole.values + resident(self._ridge, scaled))
 
     def diagonal_blocks(self, diagonal: Array, like: Array) -> Blocks:
         diagonal, offsets = np.broadcast_to(diagonal, (self.dim,)), offsets_of(self.sizes)
@@ -170,8 +170,8 @@ class SubspaceCoordinates(TriangleCoordinates):
 
     def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
         if indices is not None:
-            told, values = values, np.zeros(int(self.sizes[i]))
-            values[indices] = told
+            entries, values = values, np.zeros(int(self.sizes[i]))
+            values[indices] = entries
         return None, self.of_entries(self.matrix(i, values).ravel()[triangle(self.dim).upper], self.dim)
 
     @cached_property
@@ -182,10 +182,10 @@ class SubspaceCoordinates(TriangleCoordinates):
     def _embedding(self) -> Array:
         """Where each coordinate of the completed matrices stands among those of the spans; the end where nowhere."""
         ranks = [rows.shape[1] for rows in self.rows]
-        begin = offsets_of([_triangular(rank) for rank in ranks])
-        lookup = np.full((len(ranks), triangle(self.dim).size), begin[-1])
+        starts = offsets_of([_triangular(rank) for rank in ranks])
+        lookup = np.full((len(ranks), triangle(self.dim).size), starts[-1])
         for i, rank in enumerate(ranks):
-            lookup[i, position(*np.triu_indices(rank), self.dim)] = begin[i] + np.arange(_triangular(rank))
+            lookup[i, position(*np.triu_indices(rank), self.dim)] = starts[i] + np.arange(_triangular(rank))
         return lookup.ravel()
 
     @cached_property
@@ -212,8 +212,8 @@ class SubspaceVectors(Coordinates):
         return replace(self, sizes=self.sizes[chosen], vectors=tuple(self.vectors[i] for i in chosen))
 
     def of_gradients(self, gradients: Array) -> Blocks:
-        told = [to_device(v, gradients) @ gradients[i, :] for i, v in enumerate(self.vectors)]
-        return Blocks.of(told, gradients)
+        projected = [to_device(v, gradients) @ gradients[i, :] for i, v in enumerate(self.vectors)]
+        return Blocks.of(projected, gradients)
 
     @property
     def total_size(self) -> int:

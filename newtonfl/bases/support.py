@@ -20,12 +20,12 @@ class Support(Basis):
     """Entry (j, l) is a coordinate of client i where features j and l meet in one of its rows.
 
     The other entries are zero at every x, so nothing is lost, and a client's coordinates are few where its rows are
-    sparse. The client tells its support once, and the set-up bytes count it. Coordinates are isometric.
+    sparse. The client sends its support once, and the set-up bytes count it. Coordinates are isometric.
 
     Parameters
     ----------
     diagonal : bool
-        Hold the whole diagonal as well, so that multiples of the identity can be told.
+        Hold the whole diagonal as well, so that multiples of the identity can be sent.
 
     Examples
     --------
@@ -50,18 +50,18 @@ class Support(Basis):
         return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
-        told = []
+        found = []
         for client, setup_message in enumerate(setup_messages):
             support = setup_message.get("support")
             if not isinstance(support, Indices):
                 raise WireError(f"join, client {client}, support: the greeting tells of none")
-            told.append(support.indices)
-        supports = Blocks.of(told)
+            found.append(support.indices)
+        supports = Blocks.of(found)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
-    def sizes(self, dim: int, part: str, heard: Parts) -> int:
-        told = heard.get("support")
-        return len(told.indices) if isinstance(told, Indices) and part != "support" else triangle(dim).size
+    def sizes(self, dim: int, part: str, before: Parts) -> int:
+        support = before.get("support")
+        return len(support.indices) if isinstance(support, Indices) and part != "support" else triangle(dim).size
 
 
 class _SupportCoordinates(TriangleCoordinates):

@@ -18,12 +18,12 @@ from newtonfl.registry import Part
 
 
 class Participation(Part, ABC):
-    """Draws who hears and speaks in a round. Subclasses are frozen dataclasses.
+    """Draws who takes part in a round. Subclasses are frozen dataclasses.
 
     Attributes
     ----------
     partial : bool
-        Whether a round can be without some of the clients. Round 0 never is: it tells the server where all stand.
+        Whether a round can be without some of the clients. Round 0 never is: in it the server learns where all stand.
     """
 
     kind = "participation"
@@ -187,7 +187,7 @@ class Trace(Participation):
     Parameters
     ----------
     rounds : tuple of tuples of int
-        The clients available in the second round, the third, …: in the first all clients tell where they stand.
+        The clients available in the second round, the third, …: in the first all clients send where they stand.
     path : str
         The file it was read from, for people.
 

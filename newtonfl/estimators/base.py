@@ -97,14 +97,14 @@ class Federated(BaseEstimator, ABC):
             method = self._method()
             X, y, weights, groups = self._checked(X, y, sample_weight, groups)
             seed = self._seed()
-            told = self._told(method, weights is not None)
-        seed = self._agreed(told, seed, transport)
+            arguments = self._arguments(method, weights is not None)
+        seed = self._agreed(arguments, seed, transport)
         shared = distribute(
             X, y, clients=self.clients if groups is None else groups, transport=transport, own=self.ranks == "own",
             also=() if weights is None else (weights,), seed=seed, remedy='ranks="own"',
         )  # fmt: skip
-        held = None if weights is None else shared.held(weights)
-        return self._fit(shared, shared.held(y), held, (method, seed))
+        weights_here = None if weights is None else shared.held(weights)
+        return self._fit(shared, shared.held(y), weights_here, (method, seed))
 
     @abstractmethod
     def _fit(self, shared: Federation, y: Array, weights: Array | None, how: tuple[Method, int]) -> Self:
@@ -137,24 +137,24 @@ class Federated(BaseEstimator, ABC):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _told(self, method: Method, weighted: bool) -> dict[str, str]:
+    def _arguments(self, method: Method, weighted: bool) -> dict[str, str]:
         """What every rank must pass alike, by name."""
-        told: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
+        arguments: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
         for key, value in self.get_params(deep=False).items():
             number = isinstance(value, (float, np.floating))
-            told[key] = float(value) if number else sorted(value.items()) if isinstance(value, dict) else value
-        told["method"] = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
-        return {key: repr(value) for key, value in told.items() if key not in ("random_state", "verbose")}
+            arguments[key] = float(value) if number else sorted(value.items()) if isinstance(value, dict) else value
+        arguments["method"] = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
+        return {key: repr(value) for key, value in arguments.items() if key not in ("random_state", "verbose")}
 
-    def _agreed(self, told: dict[str, str], seed: int, transport: Transport) -> int:
+    def _agreed(self, arguments: dict[str, str], seed: int, transport: Transport) -> int:
         """Refuse ranks that pass other settings or other columns; the seed of all, which is rank 0's. Collective."""
         columns = getattr(self, "feature_names_in_", None)
-        mine = pack({}, told=told, seed=seed, columns=None if columns is None else columns.tolist())
+        mine = pack({}, arguments=arguments, seed=seed, columns=None if columns is None else columns.tolist())
         everyone = [facts for _, facts in allgather(mine, transport)]
         with transport.agreed("comparing the ranks' arguments"):
-            first, named = everyone[0]["told"], [facts["columns"] for facts in everyone]
+            first, named = everyone[0]["arguments"], [facts["columns"] for facts in everyone]
             for rank, facts in enumerate(everyone):
-                for key, value in facts["told"].items():
+                for key, value in facts["arguments"].items():
                     if value != first.get(key):
                         raise ValueError(f"rank {rank} was given {key}={value}, and rank 0 {key}={first.get(key)}")
             known = [rank for rank, names_ in enumerate(named) if names_ is not None]
@@ -229,7 +229,7 @@ class Federated(BaseEstimator, ABC):
         return solution.copy(), np.zeros(solution.shape[:-1])
 
     def _finish(self, results: Sequence[Result], transport: Transport) -> None:
-        """The attributes that tell of the solves; rank 0 warns."""
+        """The attributes about the solves; rank 0 warns."""
         totals: Counter[str] = Counter()
         for result in results:
             for kind, ways in result.ledger.totals().items():
@@ -265,5 +265,5 @@ class Federated(BaseEstimator, ABC):
         """X w + b, shape (N,) or (N, K)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        told: Array = X @ self.coef_.T + self.intercept_
-        return told
+        scores: Array = X @ self.coef_.T + self.intercept_
+        return scores

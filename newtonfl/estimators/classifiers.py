@@ -94,8 +94,8 @@ class _Classifier(ClassifierMixin, Federated):
         if self.class_weight is None:
             return weights
         count = len(self.classes_)
-        each = np.ones(len(codes)) if weights is None else weights
-        sums = shared.sums(each[:, None] * (codes[:, None] == np.arange(count)))
+        base = np.ones(len(codes)) if weights is None else weights
+        sums = shared.sums(base[:, None] * (codes[:, None] == np.arange(count)))
         with shared.transport.agreed("weighing the classes"):
             if self.class_weight == "balanced":
                 totals = np.array([math.fsum(column) for column in sums.T])
@@ -104,7 +104,7 @@ class _Classifier(ClassifierMixin, Federated):
                 factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
                 if not (np.isfinite(factors).all() and (factors > 0).all()):
                     raise ValueError(f"class_weight: given {self.class_weight}, must be finite and positive")
-            return np.asarray(each * factors[codes.astype(int)], np.float64)
+            return np.asarray(base * factors[codes.astype(int)], np.float64)
 
     def decision_function(self, X: Array) -> Array:
         """a_jᵀw + b: of the second of two classes, shape (N,), or of every class, shape (N, K).
@@ -190,9 +190,9 @@ class FederatedLogisticRegression(_Classifier):
             return np.column_stack([1.0 - likely, likely])
         if self._joint():
             return softmax(scores, axis=1)
-        each = expit(scores)
-        total = each.sum(axis=1, keepdims=True)
-        return np.divide(each, total, out=np.full_like(each, 1.0 / each.shape[1]), where=total > 0)
+        shares = expit(scores)
+        total = shares.sum(axis=1, keepdims=True)
+        return np.divide(shares, total, out=np.full_like(shares, 1.0 / shares.shape[1]), where=total > 0)
 
     def predict_log_proba(self, X: Array) -> Array:
         """The logarithm of :meth:`predict_proba`.
