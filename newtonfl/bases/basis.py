@@ -35,7 +35,7 @@ class Basis(Part, ABC):
         Parameters
         ----------
         problem : Problem
-            Whose Hessians are to be sent.
+            Whose Hessians are learned.
 
         Returns
         -------
@@ -45,7 +45,7 @@ class Basis(Part, ABC):
 
     @abstractmethod
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
-        """The coordinates of all clients, as the server learns them from their greetings.
+        """The coordinates of all clients, as the server learns them from their set-up messages.
 
         Parameters
         ----------
@@ -62,12 +62,12 @@ class Basis(Part, ABC):
         Raises
         ------
         WireError
-            If a greeting tells of no coordinates.
+            If a set-up message holds none.
         """
 
     @abstractmethod
-    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
-        """How many coordinates a part of a greeting has, so that it can be decoded.
+    def sizes(self, dim: int, part: str, before: Parts) -> int:
+        """How many coordinates a part of a set-up message has, so that it can be decoded.
 
         Parameters
         ----------
@@ -75,13 +75,13 @@ class Basis(Part, ABC):
             d.
         part : str
             Its name.
-        decoded : Parts
+        before : Parts
             The parts before it.
 
         Returns
         -------
         int
-            Of the whole vector that the part is about, though it may tell a few of them.
+            Of the whole vector that the part is about, though it may hold a few of them.
         """
 
     def with_diagonal(self) -> Self:
@@ -121,13 +121,13 @@ class TriangleCoordinates(Coordinates):
         return replace(self, sizes=self.sizes[chosen], supports=supports)
 
     def gradients(self) -> Coordinates:
-        """The coordinates in which these clients tell their gradients."""
+        """The coordinates in which these clients send their gradients."""
         return Coordinates(np.full(len(self.sizes), self.dim))
 
     # -- clients
 
     def setup_message(self, i: int) -> Parts:
-        """What the server must hear once to understand client i's coordinates."""
+        """What client i sends once, so that the server understands its coordinates."""
         return {}
 
     def coefficients(self, point: Point) -> Blocks:

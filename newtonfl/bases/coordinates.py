@@ -50,9 +50,9 @@ class Coordinates:
         return compressor.compress_all(blocks, [key.of(client) for client in clients]) if len(blocks) else []
 
     def decode(self, message: Message) -> tuple[Array | None, Array]:
-        """(indices, values) of the vector that a `message` tells of; indices None means everywhere.
+        """(indices, values) of the vector that a `message` stands for; indices None means everywhere.
 
-        :class:`Several` messages tell of their sum, added in their order.
+        :class:`Several` messages stand for their sum, added in their order.
         """
         if isinstance(message, Choice):
             return self.decode(message.message)
@@ -65,7 +65,7 @@ class Coordinates:
         return equal_blocks(gradients)
 
     def add(self, blocks: Blocks, messages: Sequence[Message], memory_rates: Array) -> Blocks:
-        """`blocks` + rate_i · (what message i tells); `blocks` may be overwritten.
+        """`blocks` + rate_i · (what message i decodes to); `blocks` may be overwritten.
 
         This is the one rule of receiving: sender and receiver both move by the decoded message.
         """
@@ -104,7 +104,7 @@ class Coordinates:
     def accumulate(
         self, total: Array, messages: Sequence[Message], weights: Array, clients: Array | None = None
     ) -> Array:
-        """`total` + Σ weight · (what a message tells), added in the given order; `total` may be overwritten.
+        """`total` + Σ weight · (what a message decodes to), added in the given order; `total` may be overwritten.
 
         Message j is of the client at position ``clients[j]`` of these coordinates; None means all, in order.
         """
@@ -119,20 +119,20 @@ class Coordinates:
         return total
 
 
-def _sum(terms: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:
+def _sum(pairs: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:
     """The sum of vectors that :meth:`Coordinates.decode` gave: everywhere if one of them is, else on their union.
 
     One entry's terms are added in the given order, whichever way is taken: both ends get the same bits.
     """
-    everywhere = [values for indices, values in terms if indices is None]
+    everywhere = [values for indices, values in pairs if indices is None]
     if everywhere:
         total = np.zeros_like(everywhere[0])
-        for indices, values in terms:
+        for indices, values in pairs:
             total[slice(None) if indices is None else indices] += values
         return None, total
-    indices = np.concatenate([np.zeros(0, np.int64), *(indices for indices, _ in terms)])
+    indices = np.concatenate([np.zeros(0, np.int64), *(indices for indices, _ in pairs)])
     union, place = np.unique(indices, return_inverse=True)
-    values = np.concatenate([np.zeros(0), *(values for _, values in terms)])
+    values = np.concatenate([np.zeros(0), *(values for _, values in pairs)])
     return union, np.bincount(place, weights=values, minlength=len(union)).astype(np.float64)
 
 

@@ -80,10 +80,10 @@ class DataSubspace(Basis):
                     raise WireError(f"join, client {client}, subspace: the greeting tells of none")
         return self._with(vectors, dim)
 
-    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
+    def sizes(self, dim: int, part: str, before: Parts) -> int:
         if part == "subspace":
             return dim * dim
-        vectors = decoded.get("subspace")
+        vectors = before.get("subspace")
         rank = len(vectors.values) // dim if isinstance(vectors, Run) and not self.complete else dim
         return _triangular(rank)
 
@@ -170,8 +170,8 @@ class SubspaceCoordinates(TriangleCoordinates):
 
     def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
         if indices is not None:
-            few, values = values, np.zeros(int(self.sizes[i]))
-            values[indices] = few
+            entries, values = values, np.zeros(int(self.sizes[i]))
+            values[indices] = entries
         return None, self.of_entries(self.matrix(i, values).ravel()[triangle(self.dim).upper], self.dim)
 
     @cached_property
@@ -182,10 +182,10 @@ class SubspaceCoordinates(TriangleCoordinates):
     def _embedding(self) -> Array:
         """Where each coordinate of the completed matrices stands among those of the spans; the end where nowhere."""
         ranks = [rows.shape[1] for rows in self.rows]
-        first = offsets_of([_triangular(rank) for rank in ranks])
-        lookup = np.full((len(ranks), triangle(self.dim).size), first[-1])
+        starts = offsets_of([_triangular(rank) for rank in ranks])
+        lookup = np.full((len(ranks), triangle(self.dim).size), starts[-1])
         for i, rank in enumerate(ranks):
-            lookup[i, position(*np.triu_indices(rank), self.dim)] = first[i] + np.arange(_triangular(rank))
+            lookup[i, position(*np.triu_indices(rank), self.dim)] = starts[i] + np.arange(_triangular(rank))
         return lookup.ravel()
 
     @cached_property
@@ -212,8 +212,8 @@ class SubspaceVectors(Coordinates):
         return replace(self, sizes=self.sizes[chosen], vectors=tuple(self.vectors[i] for i in chosen))
 
     def of_gradients(self, gradients: Array) -> Blocks:
-        inner = [to_device(v, gradients) @ gradients[i, :] for i, v in enumerate(self.vectors)]
-        return Blocks.of(inner, gradients)
+        projected = [to_device(v, gradients) @ gradients[i, :] for i, v in enumerate(self.vectors)]
+        return Blocks.of(projected, gradients)
 
     @property
     def total_size(self) -> int:

@@ -20,7 +20,7 @@ class Support(Basis):
     """Entry (j, l) is a coordinate of client i where features j and l meet in one of its rows.
 
     The other entries are zero at every x, so nothing is lost, and a client's coordinates are few where its rows are
-    sparse. The client tells its support once, and the set-up bytes count it. Coordinates are isometric.
+    sparse. The client sends its support once, and the set-up bytes count it. Coordinates are isometric.
 
     Parameters
     ----------
@@ -50,17 +50,17 @@ class Support(Basis):
         return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
-        indices = []
+        found = []
         for client, setup_message in enumerate(setup_messages):
             support = setup_message.get("support")
             if not isinstance(support, Indices):
                 raise WireError(f"join, client {client}, support: the greeting tells of none")
-            indices.append(support.indices)
-        supports = Blocks.of(indices)
+            found.append(support.indices)
+        supports = Blocks.of(found)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
-    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
-        support = decoded.get("support")
+    def sizes(self, dim: int, part: str, before: Parts) -> int:
+        support = before.get("support")
         return len(support.indices) if isinstance(support, Indices) and part != "support" else triangle(dim).size
 
 

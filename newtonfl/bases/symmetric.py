@@ -16,7 +16,7 @@ from newtonfl.objectives.base import Problem
 
 
 class WholeTriangle(Basis):
-    """Bases whose coordinates are as many as a triangle has entries, alike for all clients: nobody has to tell them."""
+    """Bases whose coordinates are as many as a triangle has entries, alike for all clients: nobody has to send them."""
 
     def of(self, problem: Problem) -> TriangleCoordinates:
         return self._for(problem.dim, len(problem.clients))
@@ -24,7 +24,7 @@ class WholeTriangle(Basis):
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
         return self._for(dim, len(setup_messages))
 
-    def sizes(self, dim: int, part: str, decoded: Parts) -> int:
+    def sizes(self, dim: int, part: str, before: Parts) -> int:
         return triangle(dim).size
 
     @abstractmethod

@@ -11,7 +11,7 @@ from pathlib import Path
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.compare import Comparison
-from newtonfl.experiments.run_methods import Solution, each, resolve
+from newtonfl.experiments.run_methods import Solution, resolve, run_methods
 from newtonfl.results import figures
 from newtonfl.results.history import Record
 from newtonfl.results.network import Network
@@ -33,11 +33,11 @@ class Comparing:
 
 def compare_command(args: argparse.Namespace, transport: Transport) -> int:
     """Do ``newtonfl compare``; returns the exit status, the same on every rank."""
-    return report_errors(lambda: _prepare(args, transport), lambda asked: _carry_out(asked, args, transport), transport)
+    return report_errors(lambda: _prepare(args, transport), lambda job: _carry_out(job, args, transport), transport)
 
 
 def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
-    """Read and check everything, and tell of every refusal before a round is done."""
+    """Read and check everything, and refuse what must be refused before a round is done."""
     with transport.agreed("reading the command line"):
         network = None if args.network is None else Network.parse(args.network)
         folders = folder_names(args.methods)
@@ -61,34 +61,36 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
     return Comparing(opened, solution, plans, network, args.out)
 
 
-def _carry_out(asked: Comparing, args: argparse.Namespace, transport: Transport) -> int:
+def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport) -> int:
     lines: dict[str, Progress] = {}
 
     def callback(label: str, record: Record) -> None:
         if label not in lines:
             lines[label] = Progress(label, silent=args.quiet)
         lines[label](record)
-        folder = asked.plans[label].folder
+        folder = job.plans[label].folder
         if folder:
             folder.record(record)
 
-    first = next(iter(asked.plans.values()))
-    rounds, entries = first.rounds, {label: plan.method for label, plan in asked.plans.items()}
-    runs = each(first.problem, entries, asked.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback)
+    first = next(iter(job.plans.values()))
+    rounds, entries = first.rounds, {label: plan.method for label, plan in job.plans.items()}
+    runs = run_methods(
+        first.problem, entries, job.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback
+    )
     results: dict[str, Result] = {}
     for label, result in runs:
         if label in lines:
             lines[label].close()
         with transport.agreed("writing a result"):
-            _finish(asked.plans[label], label, len(results), result, transport.size)
+            _finish(job.plans[label], label, len(results), result, transport.size)
         results[label] = result
-    comparison = Comparison(results, asked.solution.measure, first.problem.title)
-    table = "\n".join([*_head(first, rounds, transport.size), "", comparison.table(asked.network)])
+    comparison = Comparison(results, job.solution.measure, first.problem.title)
+    table = "\n".join([*_head(first, rounds, transport.size), "", comparison.table(job.network)])
     with transport.agreed("writing the comparison"):
-        written = _write(comparison, table, asked) if asked.out and transport.rank == 0 else []
+        written = _write(comparison, table, job) if job.out and transport.rank == 0 else []
     print(table)
-    if asked.out:
-        print(f"written to      {', '.join(str(path) for path in [asked.out, *written])}")
+    if job.out:
+        print(f"written to      {', '.join(str(path) for path in [job.out, *written])}")
     return 0
 
 
@@ -97,8 +99,8 @@ def _finish(plan: RunSpec, label: str, entry: int, result: Result, ranks: int) -
     if plan.folder:
         plan.rounds = result.rounds
         plan.write()
-        told = {**plan.summary(result, ranks), "comparison": {"label": label, "entry": entry}}
-        plan.folder.finish(result.x, told)
+        summary = {**plan.summary(result, ranks), "comparison": {"label": label, "entry": entry}}
+        plan.folder.finish(result.x, summary)
 
 
 def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
@@ -111,20 +113,20 @@ def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
             ("problem", problem.title),
             ("objective", problem.objective),
             ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),
-            ("start", f"{plan.start.told}, at most {rounds} rounds, seed {plan.seed}"),
+            ("start", f"{plan.start.words}, at most {rounds} rounds, seed {plan.seed}"),
         )
     ]
 
 
-def _write(comparison: Comparison, table: str, asked: Comparing) -> list[Path]:
+def _write(comparison: Comparison, table: str, job: Comparing) -> list[Path]:
     """comparison.csv, comparison.txt and the pictures; returns the pictures."""
-    assert asked.out is not None
-    comparison.to_csv(asked.out / "comparison.csv", asked.network)
-    (asked.out / "comparison.txt").write_text(table + "\n", encoding="utf-8")
+    assert job.out is not None
+    comparison.to_csv(job.out / "comparison.csv", job.network)
+    (job.out / "comparison.txt").write_text(table + "\n", encoding="utf-8")
     try:
-        return figures.compared(comparison.histories, asked.out, comparison.measure, comparison.title, asked.network)
+        return figures.compared(comparison.histories, job.out, comparison.measure, comparison.title, job.network)
     except RuntimeError as error:  # no matplotlib: the runs are kept all the same
-        print(f"newtonfl: no pictures: {error}; `newtonfl plot {asked.out}` draws them later", file=sys.stderr)
+        print(f"newtonfl: no pictures: {error}; `newtonfl plot {job.out}` draws them later", file=sys.stderr)
         return []
 
 

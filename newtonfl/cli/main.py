@@ -18,7 +18,7 @@ OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that speaks on rank 0 alone."""
+    """An argument parser that prints on rank 0 alone."""
 
     silent = False
 
@@ -139,19 +139,19 @@ def _connect() -> Transport:
     """The MPI job that this process was launched in, if any."""
     from newtonfl.comm.mpi import connect, launched
 
-    told = launched()
-    if told is None:
+    ranks = launched()
+    if ranks is None:
         return InProcess()
     try:
         return connect()
     except RuntimeError:
-        if told == 1:
+        if ranks == 1:
             return InProcess()
         raise
 
 
 def _abort(transport: Transport) -> None:
-    """A failure that no vote has told of: end every rank."""
+    """A failure that no vote has shown: end every rank."""
     print(f"newtonfl: rank {transport.rank} failed", file=sys.stderr)
     traceback.print_exc()
     transport.abort()
@@ -159,7 +159,7 @@ def _abort(transport: Transport) -> None:
 
 def run(argv: Sequence[str] | None, transport: Transport) -> int:
     """Run one command; returns the exit status, the same on every rank."""
-    # Rank 0's words count: a launcher may have been told to give each rank its own.
+    # Rank 0's words count: a launcher may give each rank its own.
     words = json.dumps(sys.argv[1:] if argv is None else list(argv)).encode()
     args = parser().parse_args(json.loads(transport.broadcast(words if transport.rank == 0 else None)))
     if getattr(args, "load", ()):
@@ -247,10 +247,10 @@ def _title(path: Path) -> str:
         import ast
 
         try:
-            told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         except SyntaxError as error:
             raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
-        return (told.strip() or path.stem).splitlines()[0]
+        return (docstring.strip() or path.stem).splitlines()[0]
     import tomllib
 
     return str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", path.stem))

@@ -52,11 +52,11 @@ class LoadedProblem:
         """What the file says of a run."""
         return {key: value for key, value in self.file.run.model_dump().items() if value is not None}
 
-    def start(self, given: str | None, transport: Transport) -> Start:
-        """Where to begin: as `given`, else as the file says, else zeros. A file's content counts on rank 0."""
-        beside = self.path.parent if given is None else Path()
-        told = given or self.run.get("x0", "zeros")
-        return Start.read(told, beside, self.problem.dim, reads=transport.rank == 0)
+    def start(self, words: str | None, transport: Transport) -> Start:
+        """Where to begin: by these `words`, else as the file says, else zeros. A file's content counts on rank 0."""
+        beside = self.path.parent if words is None else Path()
+        chosen = words or self.run.get("x0", "zeros")
+        return Start.read(chosen, beside, self.problem.dim, reads=transport.rank == 0)
 
 
 @dataclass
@@ -119,7 +119,7 @@ class RunSpec:
 
 
 def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], transport: Transport) -> int:
-    """Prepare and carry out a command; returns the exit status, the same on every rank. What fails is told in words."""
+    """Prepare and carry out a command; returns the exit status, the same on every rank. What fails is said in words."""
     try:
         plan = prepare()
     except Exception as error:  # with the status that every rank agrees on
@@ -129,14 +129,14 @@ def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], trans
         return carry_out(plan)
     except BrokenPipeError:
         raise  # of stdout, after all was written
-    except Exception as error:  # a fault that every rank knows of; it was told with rank and phase
+    except Exception as error:  # a fault that every rank knows of; it names rank and phase
         _say(error, transport)
         return FAULT
 
 
-def at_least(least: float, name: str, given: Any, default: Any) -> Any:
-    """What was `given`, else the default; ValueError where it is less than `least` or not finite."""
-    value = default if given is None else given
+def at_least(least: float, name: str, number: Any, default: Any) -> Any:
+    """What wby these `words`, else the default; ValueError where it is less than `least` or not finite."""
+    value = default if number is None else number
     if not least <= value < math.inf:
         raise ValueError(f"{name}: given {value}, must be a finite number of at least {least}")
     return value

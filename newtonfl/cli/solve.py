@@ -25,8 +25,8 @@ def solve_command(args: argparse.Namespace, transport: Transport) -> int:
 
 
 def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
-    """Read and check everything, and tell of every refusal before a round is done."""
-    given: dict[str, Any] = {}
+    """Read and check everything, and refuse what must be refused before a round is done."""
+    settings: dict[str, Any] = {}
     with transport.agreed("reading the command line"):
         name, inline = registry.parse(args.method) if args.method else ("", {})
         for entry in args.set:
@@ -35,22 +35,22 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
                 raise ValueError(f"--set: given {entry!r}, must be KEY=VALUE")
             if key in inline:
                 raise ValueError(f"--set: given {entry!r}, and --method says {key}={inline[key]} already")
-            given[key] = value
-        given.update(inline)
+            settings[key] = value
+        settings.update(inline)
     opened = LoadedProblem.of(args, transport)
     problem, run, chosen = opened.problem, opened.run, dict(opened.file.method or {})
     solution = Solution(problem)
     name = name or chosen.get("name", "newton-3pc")
     if registry.asks_for_optimum(name):
-        if "optimum" in given:
-            raise ValueError(f"optimum: given {given['optimum']!r} with --set, and {name} finds it by itself")
-        given["optimum"] = solution.x
+        if "optimum" in settings:
+            raise ValueError(f"optimum: given {settings['optimum']!r} with --set, and {name} finds it by itself")
+        settings["optimum"] = solution.x
     with transport.agreed("checking the settings"):
         # A file's settings belong to the file's method.
         kept = {k: v for k, v in chosen.items() if k != "name"} if name == chosen.get("name", name) else {}
-        if "mechanism" in given:  # another one's compressor and rate go with it
+        if "mechanism" in settings:  # another one's compressor and rate go with it
             kept = {k: v for k, v in kept.items() if k not in ("mechanism", "compressor", "alpha")}
-        method = registry.method(name, {**kept, **given}).resolved(problem)
+        method = registry.method(name, {**kept, **settings}).resolved(problem)
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
@@ -87,13 +87,13 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport) ->
 def table(plan: RunSpec, result: Result, ranks: int) -> str:
     """The short table on stdout."""
     last, problem = result.history[-1], plan.problem
-    settings = " ".join(f"{key}={value}" for key, value in registry.settings(plan.method).items())
+    words = " ".join(f"{key}={value}" for key, value in registry.settings(plan.method).items())
     spread = "in one process" if ranks == 1 else f"on {ranks} ranks"
     rows = [
         ("problem", problem.title),
         ("objective", problem.objective),
         ("method", plan.method.name),
-        *(("", line) for line in textwrap.wrap(settings, 90)),
+        *(("", line) for line in textwrap.wrap(words, 90)),
         ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),
         ("ended", f"{'converged: ' if result.converged else ''}{result.reason}"),
         *(("note", note) for note in result.notes),

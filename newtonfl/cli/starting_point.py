@@ -1,4 +1,4 @@
-"""Where a run begins, as the command line or a file tells it: zeros, optimum+C or FILE.npy."""
+"""Where a run begins, as the command line or a file has it: zeros, optimum+C or FILE.npy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Start:
 
     Attributes
     ----------
-    told : str
+    words : str
         As it was given.
     offset : float or None
         C of ``optimum+C``.
@@ -28,13 +28,13 @@ class Start:
         A file's content, on the rank that read it.
     """
 
-    told: str
+    words: str
     offset: float | None = None
     values: Array | None = None
 
     @classmethod
-    def read(cls, told: str, folder: Path, dim: int, reads: bool) -> Start:
-        """Check what was `told`; a file lies in `folder`, and is read where `reads` says so.
+    def read(cls, words: str, folder: Path, dim: int, reads: bool) -> Start:
+        """Check the `words`; a file lies in `folder`, and is read where `reads` says so.
 
         Raises
         ------
@@ -43,9 +43,9 @@ class Start:
         FileNotFoundError
             If there is no such file.
         """
-        offset = _offset(told)
-        in_a_file = offset is None and told != "zeros"
-        return cls(told, offset, _from_file(told, folder, dim) if in_a_file and reads else None)
+        offset = _offset(words)
+        in_a_file = offset is None and words != "zeros"
+        return cls(words, offset, _from_file(words, folder, dim) if in_a_file and reads else None)
 
     def at(self, problem: Problem, solution: Solution) -> Array:
         """x⁰. Every rank calls this: beside the optimum, x* is found."""
@@ -55,7 +55,7 @@ class Start:
 
     def kept(self, folder: RunFolder) -> str:
         """How run.toml shall name it; a file's content is kept beside that."""
-        return self.told if self.values is None else folder.write_initial_point(self.values)
+        return self.words if self.values is None else folder.write_initial_point(self.values)
 
 
 def _offset(start: str) -> float | None:

@@ -23,7 +23,7 @@ class Participation(Part, ABC):
     Attributes
     ----------
     partial : bool
-        Whether a round can be without some of the clients. Round 0 never is: from it the server learns where all stand.
+        Whether a round can be without some of the clients. Round 0 never is: in it the server learns where all stand.
     """
 
     kind = "participation"

@@ -90,7 +90,7 @@ class Compressor(Part, ABC):
 
     @abstractmethod
     def compress(self, v: Array, key: Key) -> Message:
-        """What one client says.
+        """What one client sends.
 
         Parameters
         ----------

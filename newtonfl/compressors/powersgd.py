@@ -29,7 +29,7 @@ class PowerSGD(KeepsRank):
 
     Examples
     --------
-    A matrix of rank R is told whole:
+    A matrix of rank R arrives whole:
 
     >>> import numpy as np, newtonfl as nf
     >>> nf.PowerSGD(1).compress(np.ones((2, 2)), nf.Key(0)).matrix().round(9)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newtonfl.core.backend import Array
-from newtonfl.experiments.run_methods import MethodSpecs, Solution, each, resolve
+from newtonfl.experiments.run_methods import MethodSpecs, Solution, resolve, run_methods
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.history import History
@@ -151,7 +151,7 @@ def compare(
     methods : sequence of str or Method, or mapping of label to either
         A str is ``NAME[,KEY=VALUE…]`` as on the command line, and its own label; a Method's is its name.
     rounds : int
-        The most rounds for each. An accuracy that was not reached within is told as such, never extrapolated.
+        The most rounds for each. An accuracy that was not reached within is shown as such, never extrapolated.
     x0 : array, shape (d,), or None
         The start; None is zero.
     seed : int
@@ -181,7 +181,7 @@ def compare(
     """
     solution = Solution(problem)
     entries = resolve(problem, methods, solution, x0, seed)
-    found = dict(each(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))
+    found = dict(run_methods(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))
     return Comparison(found, solution.measure, problem.title)
 
 
@@ -189,5 +189,5 @@ def _end(result: Result, accuracy: float) -> str:
     return f"{accuracy:g} is reached" if result.reason is Reason.STOPPED else str(result.reason)
 
 
-def _network(given: Network | str | None) -> Network | None:
-    return Network.parse(given) if isinstance(given, str) else given
+def _network(network: Network | str | None) -> Network | None:
+    return Network.parse(network) if isinstance(network, str) else network

@@ -59,13 +59,13 @@ def resolve(
     """
     transport = problem.transport or InProcess()
     with transport.agreed("reading the methods"):
-        asked = _labelled(methods)
-        wanting = {label for label, given in asked.items() if isinstance(given, str) and _needs_optimum(given)}
-        made = {label: _made(label, given, {}) for label, given in asked.items() if label not in wanting}
+        named = _labelled(methods)
+        wanting = {label for label, spec in named.items() if isinstance(spec, str) and _needs_optimum(spec)}
+        made = {label: _made(label, spec, {}) for label, spec in named.items() if label not in wanting}
     extra = {"optimum": solution.x} if wanting else {}
     with transport.agreed("checking the methods"):
-        made |= {label: _made(label, asked[label], extra) for label in asked if label in wanting}
-        entries = {label: _resolved(label, made[label], problem) for label in asked}
+        made |= {label: _made(label, named[label], extra) for label in named if label in wanting}
+        entries = {label: _resolved(label, made[label], problem) for label in named}
     for label, method in entries.items():
         try:
             solve(problem, method, tol=0.0, rounds=0, x0=x0, seed=seed)
@@ -76,7 +76,7 @@ def resolve(
     return entries
 
 
-def each(
+def run_methods(
     problem: Problem,
     entries: Mapping[str, Method],
     solution: Solution,
@@ -86,7 +86,7 @@ def each(
     seed: int = 0,
     callback: Callable[[str, Record], object] | None = None,
 ) -> Iterator[tuple[str, Result]]:
-    """Run one method after the other, and yield each result with its label; ``callback(label, record)`` hears all."""
+    """Run one method after the other, and yield each result with its label; ``callback(label, record)`` gets all."""
     for label, method in entries.items():
 
         def enough(record: Record, label: str = label) -> bool:
@@ -104,7 +104,7 @@ def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
     if isinstance(methods, Mapping):
         pairs = [*methods.items()]
     else:
-        pairs = [(given.name if isinstance(given, Method) else str(given), given) for given in methods]
+        pairs = [(spec.name if isinstance(spec, Method) else str(spec), spec) for spec in methods]
     if not pairs:
         raise ValueError("methods: given none, must be at least one")
     labels = [label for label, _ in pairs]
@@ -114,19 +114,19 @@ def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
     return dict(pairs)
 
 
-def _needs_optimum(given: str) -> bool:
-    name, settings = registry.parse(given)
+def _needs_optimum(spec: str) -> bool:
+    name, settings = registry.parse(spec)
     if registry.asks_for_optimum(name) and "optimum" in settings:
-        raise ValueError(f"{given}: optimum is given, and {name} gets it by itself")
+        raise ValueError(f"{spec}: optimum is given, and {name} gets it by itself")
     return registry.asks_for_optimum(name)
 
 
-def _made(label: str, given: str | Method, extra: dict[str, Any]) -> Method:
-    if isinstance(given, Method):
-        return given
-    if not isinstance(given, str):
-        raise TypeError(f"methods: given {type(given).__name__} as {label!r}, must be a text or a Method")
-    name, settings = registry.parse(given)
+def _made(label: str, spec: str | Method, extra: dict[str, Any]) -> Method:
+    if isinstance(spec, Method):
+        return spec
+    if not isinstance(spec, str):
+        raise TypeError(f"methods: given {type(spec).__name__} as {label!r}, must be a text or a Method")
+    name, settings = registry.parse(spec)
     try:
         method: Method = registry.method(name, {**settings, **extra})
         return method

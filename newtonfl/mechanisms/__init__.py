@@ -1,7 +1,7 @@
 """Mechanisms: what is sent, given what was sent before.
 
-A three-point mechanism C_{h,y}(x) tells of a target x, given the estimate h that both ends hold and the last target y
-(3PC, arXiv 2202.00998, inequality (4)). One class a file, a frozen dataclass around its compressors:
+A three-point mechanism C_{h,y}(x) sends what is new about a target x, given the estimate h that both ends hold and the
+last target y (3PC, arXiv 2202.00998, inequality (4)). One class a file, a frozen dataclass around its compressors:
 
 ef21, clag (LAG with it), cbag (BAG with it), v1 to v5 (MARINA in v5), adacgd, adaptive_topk, ef_bv (DIANA), frozen.
 

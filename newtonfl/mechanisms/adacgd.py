@@ -18,7 +18,7 @@ class AdaCGD(Mechanism):
     """The first of h, h + C₁(x - h), …, h + C_m(x - h) whose error is at most ζ‖x - y‖², else the last.
 
     AdaCGD (Makarenko et al., arXiv 2211.00188, Ada3PC of EF21 compressors). A = min A_j and B = max{B_j, ζ}. One level
-    is CLAG; ζ = 0 is EF21 with C_m, unless a level is exact. A message tells its level: the history counts them.
+    is CLAG; ζ = 0 is EF21 with C_m, unless a level is exact. A message carries its level: the history counts them.
 
     Parameters
     ----------

@@ -27,4 +27,4 @@ class Frozen(Mechanism):
         return np.zeros(len(sizes))
 
     def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
-        raise AssertionError("a mechanism that always rests is never asked")
+        raise AssertionError("a mechanism that always skips has no messages")

@@ -82,7 +82,7 @@ class Encoder:
         return self.space.compress(compressor, blocks, self.clients, key)
 
     def less(self, blocks: Blocks, messages: Sequence[Message]) -> Blocks:
-        """`blocks` minus what the messages tell."""
+        """`blocks` minus what the messages decode to."""
         # On a copy: a message may hold a view of the blocks.
         copy = blocks.replaced(blocks.values + 0.0)
         return self.space.add(copy, messages, np.full(len(messages), -1.0))
@@ -113,7 +113,7 @@ class SendResult:
 
 @dataclass(frozen=True)
 class Mechanism(Part, ABC):
-    """A three-point mechanism: tells of a target x, given the estimate h that both ends hold and the last target y.
+    """A three-point mechanism: a message about a target x, given the estimate h that both ends hold and the last y.
 
     Its result C_{h,y}(x) obeys E‖C_{h,y}(x) - x‖² ≤ (1 - A)‖h - y‖² + B‖x - y‖² (3PC, arXiv 2202.00998, (4);
     Newton-3PC, arXiv 2206.03588, for matrices).
@@ -137,7 +137,7 @@ class Mechanism(Part, ABC):
     """Whether it looks at the last target y."""
 
     averages_over_sample: ClassVar[bool] = False
-    """Whether, where some of the clients take part, what these tell stands for all in the estimate: a sample's mean."""
+    """Whether, where some of the clients take part, what these send stands for all in the estimate: a sample's mean."""
 
     @property
     def coin(self) -> float | None:

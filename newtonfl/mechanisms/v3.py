@@ -61,7 +61,7 @@ class ThreePCv3(Mechanism):
         super().check(space)
         if (self.inner.memory_rates(space.sizes) != 1.0).any():
             raise ValueError(
-                f"3pc-v3: {self.inner.name} moves by less than its message tells; give it a contractive compressor "
+                f"3pc-v3: {self.inner.name} moves by less than its message says; give it a contractive compressor "
                 "and alpha = 1"
             )
 
@@ -70,7 +70,7 @@ class ThreePCv3(Mechanism):
             return encoder.compress(self.compressor, points.error)
         steps = self.inner.messages(points, replace(encoder, key=encoder.key.to("inner")), coin)
         corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
-        plain = [step.message if isinstance(step, Choice) else step for step in steps]  # a sum tells no level
+        plain = [step.message if isinstance(step, Choice) else step for step in steps]  # a sum has no level
         return [Several(pair) for pair in zip(plain, corrections, strict=True)]
 
     def init_own_memory(self, estimate: Blocks) -> OwnMemory:

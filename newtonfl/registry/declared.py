@@ -81,12 +81,6 @@ def alternatives(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def part_classes(*kinds: str) -> Any:
-    """The union of the kinds' classes, as an annotation has it."""
-    classes = [entry.made_by for kind in kinds for entry in entries(kind).values()]
-    return Union[tuple(classes)]  # noqa: UP007 - of as many as there are
-
-
 def names_of(kind: str, classes: list[type]) -> list[str]:
     """The names of all parts of these classes."""
     return [name for name, entry in entries(kind).items() if issubclass(entry.made_by, tuple(classes))]

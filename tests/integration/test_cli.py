@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -345,3 +346,121 @@ def test_numbers_that_overflow_end_as_not_finite(run, small):
 
 def test_a_splits_mistake_names_the_file(run):
     assert "breast_cancer.toml" in refused(run, "solve", "breast_cancer", "--clients", "100000")
+
+
+OWN_PARTS = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+import newtonfl as nf
+from newtonfl.core.backend import namespace
+
+
+@dataclass(frozen=True)
+class Pseudo(nf.Loss):
+    """φ = √(1 + (t - y)²) - 1: like the square near zero, like the absolute value far away."""
+
+    formula = "√(1 + (aᵀx - y)²) - 1"
+    curvature_bound = 1.0
+    curvature_lipschitz = 0.86
+    name = "pseudo-huber"
+
+    def value(self, t, y):
+        return namespace(t).sqrt(1 + (t - y) ** 2) - 1
+
+    def slope(self, t, y):
+        return (t - y) / namespace(t).sqrt(1 + (t - y) ** 2)
+
+    def curvature(self, t, y):
+        return (1 + (t - y) ** 2) ** -1.5
+
+
+@dataclass(frozen=True)
+class Front(nf.Compressor):
+    """The first entries.
+
+    Parameters
+    ----------
+    k : int
+        How many.
+    """
+
+    k: int
+    name = "front"
+
+    def contract(self, size):
+        return nf.Contractive(1e-6)
+
+    def compress(self, v, key):
+        kept = np.arange(min(self.k, len(v)))
+        return nf.Sparse(kept, v[kept])
+'''
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file of parts, and a problem file that names its loss."""
+    from newtonfl.registry.lookup import entries
+
+    (tmp_path / "parts.py").write_text(OWN_PARTS, encoding="utf-8")
+    (tmp_path / "rows.csv").write_text("".join(f"{j % 5},{j % 3},{j % 7}\n" for j in range(20)))
+    (tmp_path / "own.toml").write_text(
+        '[data]\nsource = "csv:rows.csv"\n[objective]\nloss = "pseudo-huber"\nl2 = 0.1\n[clients]\ncount = 4\n'
+    )
+    yield tmp_path
+    entries("loss").pop("pseudo-huber", None)
+    entries("compressor").pop("front", None)
+
+
+def test_parts_of_ones_own_are_named_after_they_were_loaded(run, own):
+    told = refused(run, "solve", own / "own.toml")
+    assert "loss: given 'pseudo-huber'" in told and "huber" in told
+    load = ("--load", own / "parts.py")
+    status, out, err = run("solve", own / "own.toml", *load, "--set", "compressor=front:3", "--quiet")
+    assert status == 0 and "compressor=front:3" in out and "√(1 + (aᵀx - y)²) - 1" in out, err
+    status, out, _ = run("compare", own / "own.toml", *load, "--methods", "newton-3pc,compressor=front:3", "gd")
+    assert status == 0 and "front:3" in out
+    status, out, _ = run("methods", "front", *load)
+    assert status == 0 and "The first entries." in out and "How many." in out and "a whole number" in out
+    assert run("problems", own / "own.toml", *load)[0] == 0
+
+
+def test_a_file_of_parts_that_fails_is_refused_in_words(run, tmp_path):
+    (tmp_path / "parts.py").write_text("import nothing_of_this_name")
+    told = refused(run, "methods", "--load", tmp_path / "parts.py")
+    assert "parts.py: ModuleNotFoundError" in told
+    assert "none.py" in refused(run, "methods", "--load", tmp_path / "none.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("topk", ["topk (compressor)", "topk:K", "a multiple of the dimension"]),
+        ("cbag", ["cbag:P/COMPRESSOR", "p = 0.75", "p in (0, 1]", "Allowed: a number"]),
+        ("symmetric", ["symmetric (basis)", "isometric = true"]),
+        ("symmetric-plain", ["isometric = false"]),
+        ("huber", ["huber (loss)", "delta = 1.35"]),
+        ("uniform", ["uniform:TAU"]),
+        ("clag", ["clag (method)", "clag (mechanism)"]),
+        ("dingo", ["theta = 0.0001", "how much of a descent direction", "Allowed: a number", "none or authors"]),
+    ],
+)
+def test_a_name_is_explained_in_plain_text(run, name, words):
+    status, out, _ = run("methods", name)
+    assert status == 0 and all(word in out for word in words), out
+    assert not any(mark in out for mark in (":data:", ":class:", "``", "Parameters\n"))
+
+
+def test_a_name_that_is_none_is_told_the_nearest(run):
+    assert "did you mean cbag?" in refused(run, "methods", "cbagg")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_fault(unbuffered):
+    piped = f"{sys.executable} -m newtonfl methods | head -1 > /dev/null; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", piped], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("0", "")

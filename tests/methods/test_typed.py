@@ -22,7 +22,7 @@ from newtonfl.methods import Descent, SecondOrder, method
 from newtonfl.methods.docstring import complete, entries
 from newtonfl.methods.settings import FIRST_ORDER, SECOND_ORDER
 from newtonfl.registry import lookup
-from newtonfl.registry.spec import alternatives, hints, kind_of
+from newtonfl.registry.declared import alternatives, hints, kind_of
 
 ROOT = Path(__file__).parents[2]
 METHODS = registry.METHODS

@@ -286,7 +286,7 @@ def test_v3_corrects_another_mechanism(inner, coin):
 
 
 def test_v3_needs_a_mechanism_that_moves_in_full():
-    with pytest.raises(ValueError, match="3pc-v3: ef21 moves by less than its message tells"):
+    with pytest.raises(ValueError, match="3pc-v3: ef21 moves by less than its message says"):
         ThreePCv3(C2, EF21(C4, 0.5)).check(ONE)
     ThreePCv3(C2, EF21(C4)).check(ONE)
     with pytest.raises(TypeError, match=r"inner: given .*, must be a Mechanism"):
