@@ -140,7 +140,7 @@ def measure(cell: Cell) -> float:
             longer, first = run(rounds=found.rounds + 1), run(rounds=1)
             bits = [result.ledger.up.formula_bits for result in (found, longer, first)]
             told = [float(each[0] if cell.of_client_0 else each.mean()) for each in bits]
-            after = cell.method.settings().get("step_uses") == "after"
+            after = cell.method.parameters().get("step_uses") == "after"
             taken.append((told[1] - told[2] if after else told[0]) / cell.unit)
     return median(taken)
 

@@ -101,17 +101,17 @@ def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
     """A preset is made again by its settings, written as text."""
     if method.name not in registry.METHODS or holds_nameless(method):
         return
-    texts = {key: str(value) for key, value in registry.settings(method).items()}
+    texts = {key: str(value) for key, value in registry.method_parameters(method).items()}
     with no_error(f"{method.name}: its settings {texts} must be readable"):
         again = registry.method(method.name, texts)
     promise(
-        registry.settings(again) == registry.settings(method),
+        registry.method_parameters(again) == registry.method_parameters(method),
         f"{method.name}: its settings {registry.settings(method)} became {registry.settings(again)} when read back",
     )
     if registry.asks_for_optimum(method.name):
         return  # a vector is no text
     promise(
-        again.resolved(problem).settings() == resolved.settings(),
+        again.resolved(problem).parameters() == resolved.parameters(),
         f"{method.name}: made again from its settings, it is another method on this problem",
     )
 
@@ -169,9 +169,9 @@ class _Counting(InProcess):
         assert buffer is not None
         self._setup = None
         if buffer[8:9] == b"{":
-            arrays, facts = unpack(buffer)
-            if facts.get("call") in ("setup", "round"):
-                self._setup = "setup " if facts["call"] == "setup" else ""
+            arrays, values = unpack(buffer)
+            if values.get("call") in ("setup", "round"):
+                self._setup = "setup " if values["call"] == "setup" else ""
                 for client, length in _packets(arrays["packets"]):
                     who = arrays["recipients"] if client == EVERYONE else client
                     self.counted[f"{self._setup}down"][who] += length
@@ -206,8 +206,8 @@ class _Watched(Method):
     def name(self) -> str:  # type: ignore[override]
         return self.inner.name
 
-    def settings(self) -> dict[str, str | float]:
-        return self.inner.settings()
+    def parameters(self) -> dict[str, str | float]:
+        return self.inner.parameters()
 
     def setup_sizes(self, dim: int) -> Sizes:
         return self.inner.setup_sizes(dim)
@@ -218,8 +218,8 @@ class _Watched(Method):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
         return self._each(problem, None, lambda part, state: self.inner.init_clients(part, x0, key), "join", None)
 
-    def init_server(self, facts: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
-        server = self.inner.init_server(facts, x0, setup_messages)
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
+        server = self.inner.init_server(constants, x0, setup_messages)
         promise(hasattr(server, "x"), f"{self.name}.start: the server's state must have a field x")
         promise(np.array_equal(to_host(server.x), to_host(x0)), f"{self.name}.start: x must be the start x0")
         return server

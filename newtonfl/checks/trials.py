@@ -34,12 +34,12 @@ def reads_back(part: Part) -> None:
     """Fail where a part has a name, and its text does not read as the same part again."""
     if holds_nameless(part):
         return
-    name, text = type(part).__name__, part.to_spec()
-    with no_error(f"{name}: its text {text!r} must be readable"):
-        again = from_spec(part.kind, text)
+    name, words = type(part).__name__, part.to_spec()
+    with no_error(f"{name}: its text {words!r} must be readable"):
+        again = from_spec(part.kind, words)
     promise(
         again == part,
-        f"{name}: its text {text!r} reads as {again!r}; is it a frozen dataclass, with all settings as fields?",
+        f"{name}: its text {words!r} reads as {again!r}; is it a frozen dataclass, with all settings as fields?",
     )
 
 

@@ -49,10 +49,10 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
     with transport.agreed("checking the settings"):
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
-        start = opened.start(args.x0, transport)
-    x0 = start.at(problem, solution)
+        origin = opened.origin(args.x0, transport)
+    x0 = origin.at(problem, solution)
     entries = resolve(problem, args.methods, solution, x0, seed)
-    plans = {label: RunSpec(opened, method, start, x0, rounds, 0.0, seed) for label, method in entries.items()}
+    plans = {label: RunSpec(opened, method, origin, x0, rounds, 0.0, seed) for label, method in entries.items()}
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             for label, plan in plans.items():
@@ -108,12 +108,12 @@ def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
     problem = plan.problem
     spread = "in one process" if ranks == 1 else f"on {ranks} ranks"
     return [
-        f"{name:16}{text}"
-        for name, text in (
+        f"{name:16}{words}"
+        for name, words in (
             ("problem", problem.title),
             ("objective", problem.objective),
             ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),
-            ("start", f"{plan.start.words}, at most {rounds} rounds, seed {plan.seed}"),
+            ("start", f"{plan.origin.words}, at most {rounds} rounds, seed {plan.seed}"),
         )
     ]
 

@@ -52,7 +52,7 @@ class LoadedProblem:
         """What the file says of a run."""
         return {key: value for key, value in self.file.run.model_dump().items() if value is not None}
 
-    def start(self, words: str | None, transport: Transport) -> Start:
+    def origin(self, words: str | None, transport: Transport) -> Start:
         """Where to begin: by these `words`, else as the file says, else zeros. A file's content counts on rank 0."""
         beside = self.path.parent if words is None else Path()
         chosen = words or self.run.get("x0", "zeros")
@@ -65,7 +65,7 @@ class RunSpec:
 
     opened: LoadedProblem
     method: Method
-    start: Start
+    origin: Start
     x0: Array
     rounds: int
     tol: float
@@ -82,9 +82,9 @@ class RunSpec:
         if self.folder is None:
             return
         document = self.opened.file.resolved(self.opened.path.parent)
-        document["method"] = {"name": self.method.name, **registry.settings(self.method)}
+        document["method"] = {"name": self.method.name, **registry.method_parameters(self.method)}
         document["run"] = {
-            "rounds": self.rounds, "tol": self.tol, "x0": self.start.kept(self.folder), "seed": self.seed,
+            "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(self.folder), "seed": self.seed,
             "device": self.opened.device,
         }  # fmt: skip
         self.folder.write_run_file(to_toml(document))
@@ -97,7 +97,7 @@ class RunSpec:
             "title": self.problem.title,
             "objective": self.problem.objective,
             "method": self.method.name,
-            "settings": registry.settings(self.method),
+            "settings": registry.method_parameters(self.method),
             "reason": result.reason.value,
             "notes": result.notes,
             "converged": result.converged,

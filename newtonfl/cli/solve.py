@@ -26,7 +26,7 @@ def solve_command(args: argparse.Namespace, transport: Transport) -> int:
 
 def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
     """Read and check everything, and refuse what must be refused before a round is done."""
-    settings: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     with transport.agreed("reading the command line"):
         name, inline = registry.parse(args.method) if args.method else ("", {})
         for entry in args.set:
@@ -35,27 +35,27 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
                 raise ValueError(f"--set: given {entry!r}, must be KEY=VALUE")
             if key in inline:
                 raise ValueError(f"--set: given {entry!r}, and --method says {key}={inline[key]} already")
-            settings[key] = value
-        settings.update(inline)
+            keywords[key] = value
+        keywords.update(inline)
     opened = LoadedProblem.of(args, transport)
     problem, run, chosen = opened.problem, opened.run, dict(opened.file.method or {})
     solution = Solution(problem)
     name = name or chosen.get("name", "newton-3pc")
     if registry.asks_for_optimum(name):
-        if "optimum" in settings:
-            raise ValueError(f"optimum: given {settings['optimum']!r} with --set, and {name} finds it by itself")
-        settings["optimum"] = solution.x
+        if "optimum" in keywords:
+            raise ValueError(f"optimum: given {keywords['optimum']!r} with --set, and {name} finds it by itself")
+        keywords["optimum"] = solution.x
     with transport.agreed("checking the settings"):
         # A file's settings belong to the file's method.
         kept = {k: v for k, v in chosen.items() if k != "name"} if name == chosen.get("name", name) else {}
-        if "mechanism" in settings:  # another one's compressor and rate go with it
+        if "mechanism" in keywords:  # another one's compressor and rate go with it
             kept = {k: v for k, v in kept.items() if k not in ("mechanism", "compressor", "alpha")}
-        method = registry.method(name, {**kept, **settings}).resolved(problem)
+        method = registry.method(name, {**kept, **keywords}).resolved(problem)
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
-        start = opened.start(args.x0, transport)
-    plan = RunSpec(opened, method, start, start.at(problem, solution), rounds, tol, seed)
+        origin = opened.origin(args.x0, transport)
+    plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed)
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             plan.folder = RunFolder(args.out, args.force)
@@ -87,7 +87,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport) ->
 def table(plan: RunSpec, result: Result, ranks: int) -> str:
     """The short table on stdout."""
     last, problem = result.history[-1], plan.problem
-    words = " ".join(f"{key}={value}" for key, value in registry.settings(plan.method).items())
+    words = " ".join(f"{key}={value}" for key, value in registry.method_parameters(plan.method).items())
     spread = "in one process" if ranks == 1 else f"on {ranks} ranks"
     rows = [
         ("problem", problem.title),
@@ -103,7 +103,7 @@ def table(plan: RunSpec, result: Result, ranks: int) -> str:
         ("‖∇f(x)‖₂", f"{last.gradient_norm:.3g}"),
         ("x_sha256", result.x_sha256[:16]),
     ]
-    lines = [f"{name:16}{text}" for name, text in rows]
+    lines = [f"{name:16}{words}" for name, words in rows]
     counts = result.ledger.totals()
     lines += ["", f"{'mean per client':28}{'up':>14}{'down':>14}"]
     for label, kind, setup in (

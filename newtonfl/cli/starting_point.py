@@ -58,24 +58,24 @@ class Start:
         return self.words if self.values is None else folder.write_initial_point(self.values)
 
 
-def _offset(start: str) -> float | None:
+def _offset(origin: str) -> float | None:
     """C of ``optimum+C``; None where `start` says something else."""
-    if not start.startswith("optimum"):
+    if not origin.startswith("optimum"):
         return None
     try:
-        offset = float(start.removeprefix("optimum") or "0")
+        offset = float(origin.removeprefix("optimum") or "0")
     except ValueError:
         offset = math.nan
     if not math.isfinite(offset):
-        raise ValueError(f"--x0: given {start!r}, must be zeros, optimum+C with a number C, or FILE.npy")
+        raise ValueError(f"--x0: given {origin!r}, must be zeros, optimum+C with a number C, or FILE.npy")
     return offset
 
 
-def _from_file(start: str, folder: Path, dim: int) -> Array:
+def _from_file(origin: str, folder: Path, dim: int) -> Array:
     """The start in a .npy file: one named on the command line lies where it says, one in a problem file beside that."""
-    if not start.endswith(".npy"):
-        raise ValueError(f"--x0: given {start!r}, must be zeros, optimum+C with a number C, or FILE.npy")
-    path = folder / start
+    if not origin.endswith(".npy"):
+        raise ValueError(f"--x0: given {origin!r}, must be zeros, optimum+C with a number C, or FILE.npy")
+    path = folder / origin
     if not path.is_file():
         raise FileNotFoundError(f"--x0 {path}: no such file")
     try:

@@ -125,7 +125,7 @@ class Method(ABC):
         return self
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
     def components(self) -> dict[str, str]:

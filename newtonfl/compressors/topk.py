@@ -48,7 +48,7 @@ class TopK(KeepsK):
     def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
         counts = [self.counted(int(size)) for size in vectors.sizes]
         chosen = largest(vectors.values, vectors.offsets, np.array(counts))
-        everywhere = np.concatenate([start + indices for start, indices in zip(vectors.offsets, chosen, strict=False)])
+        everywhere = np.concatenate([first + indices for first, indices in zip(vectors.offsets, chosen, strict=False)])
         values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
         ends = np.cumsum([len(indices) for indices in chosen])
         return [

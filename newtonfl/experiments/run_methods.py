@@ -115,8 +115,8 @@ def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
 
 
 def _needs_optimum(spec: str) -> bool:
-    name, settings = registry.parse(spec)
-    if registry.asks_for_optimum(name) and "optimum" in settings:
+    name, keywords = registry.parse(spec)
+    if registry.asks_for_optimum(name) and "optimum" in keywords:
         raise ValueError(f"{spec}: optimum is given, and {name} gets it by itself")
     return registry.asks_for_optimum(name)
 
@@ -126,9 +126,9 @@ def _made(label: str, spec: str | Method, extra: dict[str, Any]) -> Method:
         return spec
     if not isinstance(spec, str):
         raise TypeError(f"methods: given {type(spec).__name__} as {label!r}, must be a text or a Method")
-    name, settings = registry.parse(spec)
+    name, keywords = registry.parse(spec)
     try:
-        method: Method = registry.method(name, {**settings, **extra})
+        method: Method = registry.method(name, {**keywords, **extra})
         return method
     except ValueError as error:
         raise _named(label, error) from error

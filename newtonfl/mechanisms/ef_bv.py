@@ -58,13 +58,13 @@ class EFBV(Mechanism):
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
-        for key, rate, least in (("lam", self.lam, "at least 0"), ("nu", self.nu, "above 0")):
-            if isinstance(rate, str):
-                right = rate == "theory"
+        for key, number, least in (("lam", self.lam, "at least 0"), ("nu", self.nu, "above 0")):
+            if isinstance(number, str):
+                right = number == "theory"
             else:
-                right = is_number(rate) and 0 <= rate <= 1 and (rate > 0 or key == "lam")
+                right = is_number(number) and 0 <= number <= 1 and (number > 0 or key == "lam")
             if not right:
-                raise ValueError(f"{key}: given {rate!r}, must be 'theory', or a number {least} and at most 1")
+                raise ValueError(f"{key}: given {number!r}, must be 'theory', or a number {least} and at most 1")
 
     name = "ef-bv"
     shorthand: ClassVar[tuple[str, ...] | None] = ("lam", "nu")
@@ -77,9 +77,9 @@ class EFBV(Mechanism):
             return np.zeros(len(sizes))
         return per_size(lambda size: self._rate(self.nu, size, self.n_clients), sizes)
 
-    def _rate(self, rate: Rate, size: int, n: int) -> float:
-        if rate != "theory":
-            return float(rate)
+    def _rate(self, number: Rate, size: int, n: int) -> float:
+        if number != "theory":
+            return float(number)
         bias, variance = bias_and_variance(self.compressor, size)
         return min((1.0 - bias) / ((1.0 - bias) ** 2 + variance / n), 1.0)
 

@@ -53,7 +53,7 @@ def check_components(
     if not step.serves_invariants:
         raise ValueError(
             f"{name}: FedNL without l cannot take part partially: {needing} needs step=shift, given "
-            f"{step.settings().get('step', 'fixed')}{' with a line search' if step.searches else ''}"
+            f"{step.parameters().get('step', 'fixed')}{' with a line search' if step.searches else ''}"
         )
     if not curvature.keeps_matrices:
         raise ValueError(f"{name}: {needing} needs a learned Hessian with step_uses=after")

@@ -57,7 +57,7 @@ class RoundSettings(Method):
     ridge: Literal["server", "clients"] = "server"
     wire: Precision = "float64"
     name: str = "descent"
-    given: tuple[tuple[str, str | float], ...] = ()
+    own_parameters: tuple[tuple[str, str | float], ...] = ()
 
     def __post_init__(self) -> None:
         components = {
@@ -81,10 +81,12 @@ class RoundSettings(Method):
         gradient.check(curvature.gradients(problem))
         return replace(self, curvature=curvature, gradient=gradient, model=model)
 
-    def settings(self) -> dict[str, str | float]:
-        own = {"participation": str(self.participation), "ridge": self.ridge, "wire": self.wire}
-        components = (self.gradient, self.curvature, self.model, self.step)
-        return {key: value for part in components for key, value in part.settings().items()} | own | dict(self.given)
+    def parameters(self) -> dict[str, str | float]:
+        named: dict[str, str | float] = {}
+        for component in (self.gradient, self.curvature, self.model, self.step):
+            named |= component.parameters()
+        named |= {"participation": str(self.participation), "ridge": self.ridge, "wire": self.wire}
+        return named | dict(self.own_parameters)
 
     def components(self) -> dict[str, str]:
         return {
@@ -106,8 +108,8 @@ class RoundSettings(Method):
 
     def expected_silent_rounds(self, n_clients: int) -> float:
         # The coins are drawn apart, and x may wait for all of them.
-        chances = {"anchor": self.gradient.p, **self._probabilities}.values()
-        return 1.0 / (self.participation.share(n_clients) * self.model.chance * math.prod(chances)) - 1.0
+        probabilities = {"anchor": self.gradient.p, **self._probabilities}.values()
+        return 1.0 / (self.participation.share(n_clients) * self.model.chance * math.prod(probabilities)) - 1.0
 
     @property
     def _probabilities(self) -> dict[str, float]:

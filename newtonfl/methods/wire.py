@@ -60,7 +60,7 @@ def vector_mechanism(key: str, value: object, alpha: Alpha, wire: Precision) -> 
     return on_wire(value, wire)
 
 
-def model_on_wire(value: object, rate: Alpha, wire: Precision) -> Model[Any, Any]:
+def model_on_wire(value: object, model_rate: Alpha, wire: Precision) -> Model[Any, Any]:
     """How x reaches the clients at the wire's precision; `value` and `rate` as of :func:`vector_mechanism`."""
-    mechanism = vector_mechanism("model", value, rate, wire)
+    mechanism = vector_mechanism("model", value, model_rate, wire)
     return ExactModel() if mechanism is None else TrackedModel(mechanism)

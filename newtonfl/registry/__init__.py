@@ -26,14 +26,23 @@ from typing import Any
 
 from newtonfl.registry.declared import Maker
 from newtonfl.registry.lookup import find, known, load_file, nearest, register_method
-from newtonfl.registry.methods import asks_for_optimum, coerce_method, defaults, method, method_spec, parse, settings
+from newtonfl.registry.methods import (
+    asks_for_optimum,
+    coerce_method,
+    defaults,
+    method,
+    method_parameters,
+    method_spec,
+    parse,
+)
 from newtonfl.registry.part import Part
 from newtonfl.registry.spec import coerce, coerce_maker, from_spec
 from newtonfl.registry.write import maker_spec
 
 __all__ = [
     "Maker", "Part", "asks_for_optimum", "coerce", "coerce_maker", "coerce_method", "defaults", "find", "from_spec",
-    "known", "load_file", "maker_spec", "method", "method_spec", "nearest", "parse", "register_method", "settings",
+    "known", "load_file", "maker_spec", "method", "method_parameters", "method_spec",
+    "nearest", "parse", "register_method",
 ]  # fmt: skip
 
 

@@ -65,13 +65,13 @@ def _described(kind: str, name: str) -> str:
         "\n".join(_lines(entry.made_by)),
     ]
     if kind == "method":
-        sockets = [f"  {socket:14}{setting}" for socket, setting in method(name).sockets().items()]
-        parts.append("\n".join(["Sockets:", *sockets]))
+        components = [f"  {component:14}{made_of}" for component, made_of in method(name).components().items()]
+        parts.append("\n".join(["Components:", *components]))
     else:
         parts.append(f"Written as: {_form(entry.made_by)}")
-    settings = _settings(entry.made_by, defaults(name) if kind == "method" else None)
+    lines = _settings(entry.made_by, defaults(name) if kind == "method" else None)
     heading = "Settings (--set KEY=VALUE):" if kind == "method" else "Settings:"
-    return "\n\n".join([*parts, "\n".join([heading, *settings]) if settings else "No settings."])
+    return "\n\n".join([*parts, "\n".join([heading, *lines]) if lines else "No settings."])
 
 
 def _brought(values: Any) -> str:
@@ -111,5 +111,5 @@ def _settings(made_by: Any, made: dict[str, Any] | None) -> list[str]:
 def _lines(thing: Any) -> list[str]:
     """A docstring as a reader of plain text wants it: without the sections for Python, and without marks."""
     doc = inspect.cleandoc(thing.__doc__ or "") or getattr(thing, "__name__", "")
-    text = re.split(r"\n\n(?:Parameters|Attributes|Returns|Raises|Examples)\n-*", doc)[0]
-    return [plain(line) for line in text.splitlines()]
+    words = re.split(r"\n\n(?:Parameters|Attributes|Returns|Raises|Examples)\n-*", doc)[0]
+    return [plain(line) for line in words.splitlines()]

@@ -15,14 +15,14 @@ from newtonfl.registry.lookup import find, known, nearest
 from newtonfl.registry.text import split
 
 
-def method(name: str, settings: Mapping[str, Any] | None = None) -> Any:
+def method(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
     """The method of a name and settings.
 
     Parameters
     ----------
     name : str
         A registered one, such as "newton-3pc".
-    settings : mapping or None
+    parameters : mapping or None
         Its function's keyword arguments; values may be strings as on the command line.
 
     Returns
@@ -42,10 +42,10 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     """
     function = find("method", name).made_by
     allowed = inspect.signature(function).parameters
-    for key in settings or {}:
+    for key in parameters or {}:
         if key not in allowed:
             raise nearest(f"setting of {name}", key, allowed)
-    return function(**(settings or {}))
+    return function(**(parameters or {}))
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
@@ -105,7 +105,7 @@ def asks_for_optimum(name: str) -> bool:
     return name in known("method") and "optimum" in inspect.signature(find("method", name).made_by).parameters
 
 
-def settings(made: Any) -> dict[str, str | float]:
+def method_parameters(made: Any) -> dict[str, str | float]:
     """The settings of a method that a registered function made.
 
     Parameters
@@ -119,7 +119,7 @@ def settings(made: Any) -> dict[str, str | float]:
         Such that :func:`method` makes it again, but `optimum`, which the command line finds itself.
     """
     allowed = inspect.signature(find("method", made.name).made_by).parameters
-    return {key: value for key, value in made.settings().items() if key in allowed and key != "optimum"}
+    return {key: value for key, value in made.parameters().items() if key in allowed and key != "optimum"}
 
 
 def method_spec(made: Any) -> str:
@@ -142,7 +142,7 @@ def method_spec(made: Any) -> str:
     'newton-3pc,compressor=topk:30,line_search=20'
     """
     allowed, usual = inspect.signature(find("method", made.name).made_by).parameters, defaults(made.name)
-    own = {key: value for key, value in made.settings().items() if key in allowed and value != usual.get(key)}
+    own = {key: value for key, value in made.parameters().items() if key in allowed and value != usual.get(key)}
     return ",".join([made.name, *(f"{key}={value}" for key, value in own.items())])
 
 
@@ -164,7 +164,7 @@ def defaults(name: str) -> dict[str, str | float]:
     ValueError
         If the name is not known.
     """
-    made = settings(method(name))
+    made = method_parameters(method(name))
     offered = inspect.signature(find("method", name).made_by).parameters
     return {
         key: made.get(key, str(p.default) if kind_of(type(p.default)) else p.default)

@@ -12,7 +12,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.*-]*|[0-9.]+[A-Za-z]+")
 _RESERVED = ("true", "false", "none", "inf", "nan", "infinity")
 
 
-def split(text: str, separator: str) -> list[str]:
+def split(words: str, separator: str) -> list[str]:
     """The pieces of `text` between separators that stand outside brackets and quotes, without blanks around them.
 
     Parameters
@@ -37,9 +37,9 @@ def split(text: str, separator: str) -> list[str]:
     >>> split("zeta=2, levels=(topk:1, topk:8)", ",")
     ['zeta=2', 'levels=(topk:1, topk:8)']
     """
-    pieces, depth, quoted, begin = [], 0, False, 0
+    pieces, depth, quoted, opening = [], 0, False, 0
     escaped = False
-    for at, letter in enumerate(text):
+    for at, letter in enumerate(words):
         if quoted:
             quoted, escaped = letter != '"' or escaped, letter == "\\" and not escaped
         elif letter == '"':
@@ -51,16 +51,16 @@ def split(text: str, separator: str) -> list[str]:
             if depth < 0:
                 break
         elif letter == separator and not depth:
-            pieces.append(text[begin:at].strip())
-            begin = at + 1
+            pieces.append(words[opening:at].strip())
+            opening = at + 1
     if depth or quoted:
-        raise ValueError(f"given {text!r}, brackets and quotes must be closed")
-    return [*pieces, text[begin:].strip()]
+        raise ValueError(f"given {words!r}, brackets and quotes must be closed")
+    return [*pieces, words[opening:].strip()]
 
 
-def call(text: str) -> tuple[str, str] | None:
+def call(words: str) -> tuple[str, str] | None:
     """The name and what stands within the brackets of ``name(…)``; None where `text` is not of that form."""
-    name, bracket, rest = text.partition("(")
+    name, bracket, rest = words.partition("(")
     if not (bracket and name and rest.endswith(")")) or re.search(r'[\s:/+,"]', name):
         return None
     inside = rest[:-1]
@@ -71,12 +71,12 @@ def call(text: str) -> tuple[str, str] | None:
     return name, inside
 
 
-def number(text: str) -> int | float | None:
+def number(words: str) -> int | float | None:
     """The number that a text is: an int where there are digits alone; None where it is none."""
-    if re.fullmatch(r"[+-]?[0-9]+", text):
-        return int(text)
+    if re.fullmatch(r"[+-]?[0-9]+", words):
+        return int(words)
     try:
-        return None if "_" in text else float(text)
+        return None if "_" in words else float(words)
     except ValueError:
         return None
 
@@ -95,7 +95,7 @@ def quoted(word: str) -> str:
     return word if plain else json.dumps(word, ensure_ascii=False)
 
 
-def unquoted(text: str) -> str:
+def unquoted(words: str) -> str:
     """The word that :func:`quoted` wrote.
 
     Raises
@@ -103,9 +103,9 @@ def unquoted(text: str) -> str:
     ValueError
         If its quotes hold no text.
     """
-    if not text.startswith('"'):
-        return text
+    if not words.startswith('"'):
+        return words
     try:
-        return str(json.loads(text))
+        return str(json.loads(words))
     except ValueError:
-        raise ValueError(f"given {text}, must be a word, or text in double quotes") from None
+        raise ValueError(f"given {words}, must be a word, or text in double quotes") from None

@@ -15,7 +15,7 @@ ReadPart: TypeAlias = Callable[[str, str, Literal["part", "maker"]], Any]
 """(kind, text, which reading comes first) → the part, or the Maker where its main compressor lacks."""
 
 
-def value(annotation: Any, text: str, wrong: str, read: ReadPart) -> Any:
+def value(annotation: Any, words: str, wrong: str, read: ReadPart) -> Any:
     """The value that a text is, by its annotation.
 
     Parameters
@@ -39,49 +39,49 @@ def value(annotation: Any, text: str, wrong: str, read: ReadPart) -> Any:
     ValueError, TypeError
         If it is no such value.
     """
-    text = text.strip()
+    words = words.strip()
     choices = alternatives(annotation)
     for choice in choices:
-        if get_origin(choice) is Literal and text in map(as_word, get_args(choice)):
-            return next(word for word in get_args(choice) if as_word(word) == text)
-        if choice is type(None) and text == "none":
+        if get_origin(choice) is Literal and words in map(as_word, get_args(choice)):
+            return next(word for word in get_args(choice) if as_word(word) == words)
+        if choice is type(None) and words == "none":
             return None
-        if choice is bool and text in ("true", "false"):
-            return text == "true"
-        found = number(text) if choice in (int, float) else None
+        if choice is bool and words in ("true", "false"):
+            return words == "true"
+        found = number(words) if choice in (int, float) else None
         if found is not None and (isinstance(found, int) or choice is float):
             return found if int in choices else choice(found)
     for choice in choices:
         if is_tuple(choice):
-            return _several(choice, text, wrong, read)
+            return _several(choice, words, wrong, read)
     parts = [choice for choice in choices if kind_of(choice)]
     if parts:
-        return _part(parts, text, wrong, read, callable_too=any(map(is_callable, choices)))
+        return _part(parts, words, wrong, read, callable_too=any(map(is_callable, choices)))
     if str in choices:
-        return unquoted(text)
+        return unquoted(words)
     if Any in choices:
-        return _guess(text, read)
+        return _guess(words, read)
     raise ValueError(wrong.replace("{}", expected(annotation)))
 
 
-def _several(annotation: Any, text: str, wrong: str, read: ReadPart) -> tuple[Any, ...]:
+def _several(annotation: Any, words: str, wrong: str, read: ReadPart) -> tuple[Any, ...]:
     """``(a, b)``, or ``a,b`` without brackets."""
     inner = (*get_args(annotation), Any)[0]
-    whole = text[1:-1] if text.startswith("(") and text.endswith(")") and call(f"tuple{text}") else text
+    whole = words[1:-1] if words.startswith("(") and words.endswith(")") and call(f"tuple{words}") else words
     pieces = split(whole, ",")
     if pieces[-1] == "":  # (a,) is one, and () is none
         pieces.pop()
     return tuple(value(inner, piece, wrong, read) for piece in pieces)
 
 
-def _part(choices: list[Any], text: str, wrong: str, read: ReadPart, callable_too: bool) -> Any:
+def _part(choices: list[Any], words: str, wrong: str, read: ReadPart, callable_too: bool) -> Any:
     """A part of one of the kinds: the first that knows the name."""
     kinds = list(dict.fromkeys(str(kind_of(choice)) for choice in choices))
-    name = head(text)
+    name = head(words)
     kind = next((kind for kind in kinds if name in entries(kind)), kinds[0])
     if len(kinds) > 1 and not any(name in entries(kind) for kind in kinds):
         raise nearest(" or ".join(kinds), name, [known for kind in kinds for known in entries(kind)])
-    made = read(kind, text, "maker" if callable_too else "part")
+    made = read(kind, words, "maker" if callable_too else "part")
     allowed = tuple(choice for choice in choices if kind_of(choice) == kind)
     if not isinstance(made, Maker) and not isinstance(made, allowed):
         raise ValueError(wrong.replace("{}", " or ".join(names_of(kind, list(allowed)))))
@@ -90,16 +90,16 @@ def _part(choices: list[Any], text: str, wrong: str, read: ReadPart, callable_to
     return made
 
 
-def head(text: str) -> str:
+def head(words: str) -> str:
     """The name that a part's text begins with."""
-    return re.split(r"[:(/+,]", text, maxsplit=1)[0].strip()
+    return re.split(r"[:(/+,]", words, maxsplit=1)[0].strip()
 
 
-def _guess(text: str, read: ReadPart) -> Any:
+def _guess(words: str, read: ReadPart) -> Any:
     """What a text is where no annotation says: a number, true, false or none, a part with settings, or a word."""
-    if (found := number(text)) is not None:
+    if (found := number(words)) is not None:
         return found
-    if text in ("true", "false", "none"):
-        return {"true": True, "false": False, "none": None}[text]
-    kinds = [kind for kind in HOMES if kind != "method" and head(text) in entries(kind)]
-    return read(kinds[0], text, "part") if kinds and head(text) != text else unquoted(text)
+    if words in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[words]
+    kinds = [kind for kind in HOMES if kind != "method" and head(words) in entries(kind)]
+    return read(kinds[0], words, "part") if kinds and head(words) != words else unquoted(words)

@@ -30,9 +30,9 @@ def to_spec(part: Any) -> str:
     return short if short is not None and _reads_as(part, short) else as_call(part)
 
 
-def _reads_as(part: Any, text: str) -> bool:
+def _reads_as(part: Any, words: str) -> bool:
     try:
-        return bool(read(part.kind, text) == part)
+        return bool(read(part.kind, words) == part)
     except (ValueError, TypeError, ArithmeticError):
         return False
 
@@ -69,7 +69,7 @@ def short_maker(part: Any) -> str:
         pieces.append((_inner(part, value), omitted))
     while pieces and pieces[-1][1]:
         pieces.pop()
-    return f"{part.name}:{part.separator.join(text for text, _ in pieces)}" if pieces else str(part.name)
+    return f"{part.name}:{part.separator.join(piece for piece, _ in pieces)}" if pieces else str(part.name)
 
 
 def maker_spec(part: Any) -> str:
@@ -145,6 +145,6 @@ def write_value(value: Any) -> str:
     if isinstance(value, str):
         return quoted(value)
     if hasattr(value, "to_spec"):
-        text: str = value.to_spec()
-        return as_call(value) if len(split(text, ",")) > 1 else text
+        words: str = value.to_spec()
+        return as_call(value) if len(split(words, ",")) > 1 else words
     return from_number(value) if isinstance(value, numbers.Real) else repr(value)

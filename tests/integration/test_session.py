@@ -22,7 +22,7 @@ class Selective(Method):
 
     name = "selective"
 
-    def settings(self):
+    def parameters(self):
         return {}
 
     def setup_sizes(self, dim):

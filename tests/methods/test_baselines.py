@@ -259,7 +259,7 @@ def test_its_settings_make_it_again(name):
         "fib-ios": {"eigenvectors": "3", "alpha": "0.25", "beta": "0.5"},
     }[name]
     made = registry.method(name, given)
-    assert registry.method(name, registry.settings(made)) == made != BASELINES[name]()
+    assert registry.method(name, registry.method_parameters(made)) == made != BASELINES[name]()
 
 
 @pytest.mark.parametrize(

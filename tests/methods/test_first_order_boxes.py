@@ -38,9 +38,9 @@ def test_every_first_order_preset_is_compared():
 
 def test_the_presets_defaults_are_those_of_the_cases():
     """m-fac over clients, AdaCGD's six levels, a tenth of the entries, half of the clients."""
-    given = METHODS["m-fac"]().settings()
+    given = METHODS["m-fac"]().parameters()
     assert (given["over"], given["algorithm"], given["compressor"]) == ("clients", "dynamic", "identity")
-    assert METHODS["ef21-pp"]().settings()["participation"] == "uniform:0.5"
+    assert METHODS["ef21-pp"]().parameters()["participation"] == "uniform:0.5"
 
 
 def test_weights_come_from_the_problem_itself():

@@ -100,10 +100,10 @@ def test_words_come_back_as_they_were():
         ThreePCv3(TopK(5), CLAG(TopK(5), 2.0)),
     ):
         method = METHODS["ef21"](down=down)
-        again = registry.method("ef21", {key: str(value) for key, value in registry.settings(method).items()})
+        again = registry.method("ef21", {key: str(value) for key, value in registry.method_parameters(method).items()})
         assert again.model == method.model
     ladder = METHODS["adacgd"](levels=[TopK(1), TopK(2)])
-    assert registry.settings(ladder)["levels"] == "topk:1,topk:2"
+    assert registry.method_parameters(ladder)["levels"] == "topk:1,topk:2"
     assert METHODS["m-fac"]() == METHODS["m-fac"]()
 
 

@@ -391,7 +391,7 @@ def test_it_runs_on_a_device_and_agrees(name, compressor, monkeypatch):
 )  # fmt: skip
 def test_names_make_the_method_again(name, words):
     made = registry.method(name, words)
-    told = registry.settings(made)
+    told = registry.method_parameters(made)
     assert made.name == name and all(str(told[key]) in (words[key], f"{words[key]}.0") for key in words)
     assert registry.method(name, {key: str(value) for key, value in told.items()}) == made
 

@@ -42,7 +42,7 @@ def test_a_trace_is_played_and_begins_again(tmp_path):
     assert trace.share(3) == 1 / 3
     assert nf.Trace(((0,), (0, 1), (1,), (), ())).share(2) == 1 / 4  # client 0 stays away from round 3 to round 5
     made = registry.method("fednl-pp", {"participation": f"trace:{tmp_path / 't.txt'}"})
-    assert registry.method("fednl-pp", registry.settings(made)) == made
+    assert registry.method("fednl-pp", registry.method_parameters(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_what_would_go_nowhere_is_refused(make, words):
 def test_a_ladder_is_made_again_from_its_words():
     ladder = nf.AdaCGD((nf.TopK(3), nf.TopK(5)))
     made = nf.newton_3pc(mechanism=ladder, gradient=ladder, model=ladder)
-    again = registry.method("newton-3pc", registry.settings(made))
-    assert again == made and again.settings()["model"] == "adacgd:2,topk:3/topk:5"
+    again = registry.method("newton-3pc", registry.method_parameters(made))
+    assert again == made and again.parameters()["model"] == "adacgd:2,topk:3/topk:5"
 
 
 def test_a_search_that_finds_no_step_says_which():

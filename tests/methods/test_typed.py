@@ -166,7 +166,7 @@ def test_a_method_of_ones_own_is_known_by_its_name(monkeypatch):
         return SecondOrder("half-newton", cast(nf.Compressor, compressor), gradient_p=chance).descent()
 
     made = registry.coerce_method("half-newton,compressor=topk:3,chance=0.25")
-    assert made == half_newton(compressor=nf.TopK(3), chance=0.25) and made.settings()["gradient_p"] == 0.25
+    assert made == half_newton(compressor=nf.TopK(3), chance=0.25) and made.parameters()["gradient_p"] == 0.25
     with pytest.raises(ValueError, match="chance: given 'often', must be a number"):
         registry.method("half-newton", {"chance": "often"})
     assert "chance : float, default 0.5\n    In (0, 1]." in half_newton.__doc__
@@ -238,4 +238,4 @@ def test_a_methods_text_makes_it_again(name, data):
 def test_the_solution_of_newton_star_is_kept():
     made = nf.newton_star(optimum=np.array([1 / 3, -2.0]))
     assert registry.coerce_method(registry.method_spec(made)) == made
-    assert "optimum" not in registry.settings(made)  # which the command line finds itself
+    assert "optimum" not in registry.method_parameters(made)  # which the command line finds itself

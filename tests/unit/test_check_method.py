@@ -98,7 +98,7 @@ class Own(Method):
     breaks: str = ""
     name: str = "own"
 
-    def settings(self):
+    def parameters(self):
         return {"breaks": self.breaks}
 
     def setup_sizes(self, dim):

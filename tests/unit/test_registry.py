@@ -221,7 +221,7 @@ def test_a_file_of_ones_own_is_loaded(tmp_path):
     assert registry.load_file(tmp_path / "mine.py") is module  # once
     made = from_spec("compressor", "every-other-here:3")
     assert made == module.EveryOther(3) and made.to_spec() == "every-other-here:3"
-    assert nf.fednl(compressor=made).settings()["compressor"] == "every-other-here:3"
+    assert nf.fednl(compressor=made).parameters()["compressor"] == "every-other-here:3"
     (tmp_path / "mine.py").write_text(OWN.replace("every-other", "every-other-here").replace("n: int = 2", "n: int"))
     again = registry.load_file(tmp_path / "mine.py")  # it has changed
     assert again is not module and from_spec("compressor", "every-other-here:3") == again.EveryOther(3)
@@ -296,7 +296,7 @@ def test_every_preset_reads_as_what_it_writes():
     for name in known("method"):
         if not registry.asks_for_optimum(name):
             made = registry.method(name)
-            assert registry.method(name, {k: str(v) for k, v in registry.settings(made).items()}) == made
+            assert registry.method(name, {k: str(v) for k, v in registry.method_parameters(made).items()}) == made
 
 
 def test_a_preset_of_ones_own_takes_its_new_setting_as_a_number():

@@ -155,7 +155,7 @@ class Curvature(ABC, Generic[Server, Client]):
         return Coordinates(np.full(constants.n_clients, constants.dim))
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
     @abstractmethod
@@ -227,7 +227,7 @@ class NoCurvature(Curvature[None, None]):
     sends_hessians: ClassVar[bool] = False
     preconditions: ClassVar[bool] = False
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {}
 
     def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:

@@ -61,7 +61,7 @@ class FisherWindow(Curvature[MFAC, None]):
         if self.algorithm not in ("dynamic", "static"):
             raise ValueError(f"algorithm: given {self.algorithm!r}, allowed are dynamic, static")
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {
             "window": self.window, "dampening": self.dampening, "over": self.over, "algorithm": self.algorithm,
         }  # fmt: skip

@@ -121,7 +121,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
             raise ValueError("basis: not picked yet; a method is resolved for its problem before it runs")
         return self.basis
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         point = {} if self.optimum is None else {"optimum": f"({', '.join(map(repr, self.optimum))},)"}
         own = {"basis": str(self.basis or "auto"), "init": self.init, **point}
         return {**self.mechanism.preset_settings(), **own}

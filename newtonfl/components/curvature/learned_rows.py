@@ -69,7 +69,7 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
         if problem.ridge.max() <= 0:
             raise ValueError("nl1 needs λ > 0, given l2 = 0: its matrix H + λI can be singular without. Use nl2")
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return self.mechanism.preset_settings()
 
     def _kept(self, h: Array, problem: GLM) -> Array:

@@ -230,7 +230,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         after: Blocks = put_clients(copies, clients, of_these.add(before, messages, memory_rates))
         return after
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"gradient": str(self.mechanism or "exact"), "gradient_p": self.p}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:

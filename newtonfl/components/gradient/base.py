@@ -73,7 +73,7 @@ class Gradient(ABC, Generic[Server, Client]):
         return self
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
     @abstractmethod

@@ -102,8 +102,8 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         g = GradientEstimate(w, with_ridge(mean, w, constants), with_ridge(rows, w, constants))
         return ServerGradientState(mean, g, state.weights, copies), g
 
-    def settings(self) -> dict[str, str | float]:
-        return {"compressor": str(self.compressor), "init": self.init, **self.oracle.settings()}
+    def parameters(self) -> dict[str, str | float]:
+        return {"compressor": str(self.compressor), "init": self.init, **self.oracle.parameters()}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         if share < 1.0:

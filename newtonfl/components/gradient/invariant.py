@@ -80,7 +80,7 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
     def __post_init__(self) -> None:
         a_probability("gradient_p", self.p)
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"gradient": "invariant", "gradient_p": self.p}
 
     def init_clients(self, x0: Array, space: Coordinates) -> ClientInvariantState:

@@ -39,7 +39,7 @@ class Oracle(ABC, Generic[State]):
         """Refuse a problem that cannot serve, with a ValueError that says why."""
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
 
@@ -57,7 +57,7 @@ class Full(Memoryless):
     def draw(self, state: None, point: Point, key: Key, round: int) -> tuple[Array, None]:
         return point.gradient, state
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"batch": "full"}
 
 
@@ -83,7 +83,7 @@ class Minibatch(Memoryless):
     def check(self, problem: Problem) -> None:
         problem.check_rows()
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"batch": self.batch}
 
 
@@ -118,5 +118,5 @@ class Momentum(Oracle[Array]):
     def check(self, problem: Problem) -> None:
         self.oracle.check(problem)
 
-    def settings(self) -> dict[str, str | float]:
-        return {**self.oracle.settings(), "eta": self.eta}
+    def parameters(self) -> dict[str, str | float]:
+        return {**self.oracle.parameters(), "eta": self.eta}

@@ -94,7 +94,7 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
         mean = context.space.accumulate(base, replies.messages("gradient"), weights, replies.clients)
         return ServerMeanState(mean), GradientEstimate(context.point, with_ridge(mean, context.point, constants))
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"compressor": str(self.compressor), "p": self.p}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:

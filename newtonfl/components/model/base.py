@@ -31,7 +31,7 @@ class Model(ABC, Generic[Server, Client]):
     replays: ClassVar[bool] = False
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
     def to_spec(self) -> str:

@@ -96,7 +96,7 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
     def direction_constants(self, dim: int) -> tuple[float, float] | None:
         return self.mechanism.constants(dim)
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"down": self.to_spec(), "init": self.init}
 
     def init_clients(self, x0: Array, n: int) -> ClientReplayState:

@@ -68,7 +68,7 @@ class SeenModel(Model[ServerModelState, Array]):
 class ExactModel(SeenModel):
     """x itself is sent."""
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"model": self.to_spec()}
 
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
@@ -116,7 +116,7 @@ class TrackedModel(MechanismModel[ServerModelState, Array], SeenModel):
         # Rounded alone: every message is x at the wire's precision, whatever z was.
         return any(self.mechanism == EF21(Rounded(Identity(), precision)) for precision in PRECISIONS)
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         if isinstance(self.mechanism, EF21):
             return {"model": str(replace(self.mechanism, alpha="auto")), "model_rate": self.mechanism.alpha}
         return {"model": self.to_spec()}

@@ -73,7 +73,7 @@ class Step(ABC, Generic[State]):
         """Refuse a problem that the step cannot serve, with a ValueError that says why."""
 
     @abstractmethod
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
     @abstractmethod

@@ -39,8 +39,8 @@ class Cubic(Shift):
     def needs_lipschitz(self) -> bool:  # type: ignore[override]
         return self.lipschitz == "theory"
 
-    def settings(self) -> dict[str, str | float]:
-        return {**super().settings(), "lipschitz": self.lipschitz}
+    def parameters(self) -> dict[str, str | float]:
+        return {**super().parameters(), "lipschitz": self.lipschitz}
 
     def check(self, problem: Problem) -> None:
         if self.lipschitz == "theory":

@@ -59,7 +59,7 @@ class Fixed(Step[FixedStepState]):
     def step_size(self, state: FixedStepState) -> StepSize:
         return state.step_size
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"stepsize": self.stepsize}
 
     def check(self, problem: Problem) -> None:
@@ -101,8 +101,8 @@ class HeavyBall(Fixed):
         if not is_number(self.eta) or not 0 <= self.eta < 1:
             raise ValueError(f"eta: given {self.eta!r}, must be a number of at least 0 and below 1")
 
-    def settings(self) -> dict[str, str | float]:
-        return {**super().settings(), "eta": self.eta}
+    def parameters(self) -> dict[str, str | float]:
+        return {**super().parameters(), "eta": self.eta}
 
     def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> FixedStepState:
         return FixedStepState(super().init(constants, context, x0).step_size, zeros(constants.dim, constants.like))
@@ -145,8 +145,8 @@ class Accelerated(Fixed):
         if not right:
             raise ValueError(f"mu: given {self.mu!r}, must be 'theory' or a finite number of at least 0")
 
-    def settings(self) -> dict[str, str | float]:
-        return {**super().settings(), "mu": self.mu}
+    def parameters(self) -> dict[str, str | float]:
+        return {**super().parameters(), "mu": self.mu}
 
     def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> FixedStepState:
         return FixedStepState(super().init(constants, context, x0).step_size, x0, x0)

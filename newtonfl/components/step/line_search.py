@@ -69,9 +69,9 @@ class LineSearch(NewtonStep):
     def check(self, problem: Problem) -> None:
         self.inner.check(problem)
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         own = {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
-        return {**self.inner.settings(), **own}
+        return {**self.inner.parameters(), **own}
 
     def _aim(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
         try:

@@ -22,7 +22,7 @@ class Plain(NewtonStep):
 
     name: ClassVar[str] = "plain"
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"step": self.name}
 
     def next(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
@@ -82,7 +82,7 @@ class Shift(Plain):
     def fresh_error(self) -> bool:
         return self.l == "fresh"
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"step": self.name, "shift_norm": self.norm, "l": self.l}
 
     def matrix(self, hessian: HessianEstimate, constants: ProblemConstants) -> Array:

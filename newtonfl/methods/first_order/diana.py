@@ -37,10 +37,10 @@ def _upward(at: StepContext) -> EFBV:
     return at.gradient.mechanism
 
 
-def within_theory(key: str, rate: float, omega: float) -> None:
+def within_theory(key: str, number: float, omega: float) -> None:
     """Refuse a rate of the shifts that no theorem has."""
-    if rate > (1.0 + 1e-12) / (1.0 + omega):
-        raise ValueError(f"{key}: given {rate:g}, and theory needs at most 1/(1+ω) = {1.0 / (1.0 + omega):g}")
+    if number > (1.0 + 1e-12) / (1.0 + omega):
+        raise ValueError(f"{key}: given {number:g}, and theory needs at most 1/(1+ω) = {1.0 / (1.0 + omega):g}")
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from newtonfl.methods.wire import on_wire
 class HalfRate(Diana):
     """DIANA's mechanism at DORE's rate: ``theory`` is 1/(2(ω+1))."""
 
-    def _rate(self, rate: float | Literal["theory"], size: int, n: int) -> float:
-        return 0.5 / (omega(self.compressor, size) + 1.0) if isinstance(rate, str) else float(rate)
+    def _rate(self, number: float | Literal["theory"], size: int, n: int) -> float:
+        return 0.5 / (omega(self.compressor, size) + 1.0) if isinstance(number, str) else float(number)
 
 
 @dataclass(frozen=True)

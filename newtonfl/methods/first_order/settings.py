@@ -88,7 +88,7 @@ class FirstOrder:
             self.tracked(None) if gradient is None else gradient,
             self.to_model() if model is None else model,
             self.participation,
-            ridge=self.ridge, wire=self.wire, name=self.name, given=self.words,
+            ridge=self.ridge, wire=self.wire, name=self.name, own_parameters=self.words,
         )  # fmt: skip
 
     def tracked(

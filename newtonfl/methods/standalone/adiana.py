@@ -114,7 +114,7 @@ class Adiana(Method):
         else:
             a_probability("p", self.p)
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"compressor": to_text(self.compressor), "stepsize": self.stepsize, "p": self.p, "ridge": self.ridge}
 
     def components(self) -> dict[str, str]:

@@ -107,9 +107,9 @@ class BL3(Method):
         curvature, model = self.curvature.resolved(problem), self.model.for_dimension(problem.dim)
         return replace(self, curvature=curvature, model=model)
 
-    def settings(self) -> dict[str, str | float]:
-        sockets = {**self.curvature.settings(), **self.gradient.settings(), **self.model.settings()}
-        return {**sockets, "c": self.c, "participation": str(self.participation), "wire": self.wire}
+    def parameters(self) -> dict[str, str | float]:
+        named = {**self.curvature.parameters(), **self.gradient.parameters(), **self.model.parameters()}
+        return {**named, "c": self.c, "participation": str(self.participation), "wire": self.wire}
 
     def components(self) -> dict[str, str]:
         return {

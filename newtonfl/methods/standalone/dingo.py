@@ -93,7 +93,7 @@ class Dingo(Method):
         problem.check_convex(self.name)
         return self
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"theta": self.theta, "phi": self.phi, "rho": self.rho, "quirks": self.quirks}
 
     def components(self) -> dict[str, str]:

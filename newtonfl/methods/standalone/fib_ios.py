@@ -110,7 +110,7 @@ class FibIOS(Method):
         problem.check_convex(self.name)
         return self
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"eigenvectors": self.eigenvectors, "alpha": self.alpha, "beta": self.beta}
 
     def components(self) -> dict[str, str]:
@@ -137,7 +137,7 @@ class FibIOS(Method):
         more = self._more(server.values.shape[1], constants.dim)
         size = {"value": 1, "constant": 1, "eigenpairs": more * (constants.dim + 1)}
 
-        def sizes(part: str, client: int, heard: Parts) -> int:
+        def sizes(part: str, client: int, decoded: Parts) -> int:
             return size.get(part, constants.dim)
 
         replies = exchange(Announcement(key.round, {"model": Dense(x)}), sizes)

@@ -72,7 +72,7 @@ class Giant(Method):
         problem.check_convex(self.name)
         return self
 
-    def settings(self) -> dict[str, str | float]:
+    def parameters(self) -> dict[str, str | float]:
         return {"armijo": self.armijo, "trials": self.trials}
 
     def components(self) -> dict[str, str]:
@@ -94,7 +94,7 @@ class Giant(Method):
         def send(part: str, vector: Array) -> Announcement:
             return Announcement(key.round, {part: Dense(vector)})
 
-        def sizes(part: str, client: int, heard: Parts) -> int:
+        def sizes(part: str, client: int, decoded: Parts) -> int:
             return size.get(part, len(x))
 
         replies = exchange(send("model", x), sizes)
