@@ -65,7 +65,7 @@ def check_method(
     Raises
     ------
     AssertionError
-        At the first broken promise: what was promised, and what was seen.
+        At the first broken promise: what was promised, and what was found.
     ValueError
         Where the method does not go with the problem.
 
@@ -250,7 +250,7 @@ class _Watched(Method):
             expected = group if participants is None else group[np.isin(group, participants)]
             promise(
                 len(parts) == len(expected),
-                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to speak, and {len(parts)} spoke",
+                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to reply, and {len(parts)} did",
             )
             replies |= {int(client): reply for client, reply in zip(expected, parts, strict=True)}
             after.append(state)
