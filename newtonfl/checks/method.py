@@ -250,7 +250,7 @@ class _Watched(Method):
             expected = group if participants is None else group[np.isin(group, participants)]
             promise(
                 len(parts) == len(expected),
-                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to reply, and {len(parts)} did",
+                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to speak, and {len(parts)} spoke",
             )
             replies |= {int(client): reply for client, reply in zip(expected, parts, strict=True)}
             after.append(state)

@@ -39,7 +39,8 @@ def reads_back(part: Part) -> None:
         again = from_spec(part.kind, spec)
     promise(
         again == part,
-        f"{name}: its text {spec!r} reads as {again!r}; is it a frozen dataclass, with all settings as fields?",
+        f"{name}: its text {spec!r} must read as the same {part.kind}, and reads as {again!r}; is it a frozen dataclass, "
+        "with all settings as fields?",
     )
 
 
@@ -94,7 +95,7 @@ def at_most(bound: float, sample: Callable[[int], Array], draws: int, slack: flo
         kept = mean <= bound + (4.0 * error if spread else 0.0) + slack
         if kept and (count >= draws or not spread):
             return
-    raise AssertionError(f"{words} at most {bound:.6g}, found {mean:.6g} ± {error:.2g} ({count} draws)")
+    raise AssertionError(f"{words} at most {bound:.6g}, seen {mean:.6g} ± {error:.2g} ({count} draws)")
 
 
 def vectors(size: int, draw: np.random.Generator, far: int = 140) -> dict[str, Array]:

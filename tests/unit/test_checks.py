@@ -210,7 +210,7 @@ class HalfTheRank(Matrix):
 @pytest.mark.parametrize(
     "compressor, words",
     [
-        (PromisesTooMuch(), r"equal.*promises ‖C\(x\) - x‖² / ‖x‖² of at most 0.[45]\d*, found 0\.[56]"),
+        (PromisesTooMuch(), r"equal.*promises ‖C\(x\) - x‖² / ‖x‖² of at most 0.[45]\d*, seen 0\.[56]"),
         (NeedsCoordinates(), r"contract\(0\) must say.*ZeroDivisionError"),
         (PromisesNothing(), r"contract\(0\): returned 0.5, must be Contractive"),
         (SaysUnbiased(), r"Unbiased promises E C\(x\) = x, and so a mean of ±"),
@@ -222,13 +222,13 @@ class HalfTheRank(Matrix):
         (NeverZero(), "zeros.*nothing but zeros"),
         (TwoWays(), "together must get the very messages that they get alone"),
         (LooksAtNeighbours(), "must not depend on who shares its process"),
-        (Misnamed(), "text 'topk:1' reads as TopK"),
+        (Misnamed(), "text 'topk:1' must read as the same compressor"),
         (Grows(), "done twice it gives something else"),
         (NoSuchInput(), "acts_on: 'tensor'"),
         (NotFinite(), "NotFinite|finite"),
         (TwoPrecisions(), "must arrive as it was sent"),
         (Drops(1.0), r"a mean of ±⟨C\(x\) - x, x⟩"),
-        (Drops(2.0, 0.7), r"Unbiased\(ω = 0.7\) promises E‖C\(x\) - x‖² / ‖x‖² of at most 0.7, found"),
+        (Drops(2.0, 0.7), r"Unbiased\(ω = 0.7\) promises E‖C\(x\) - x‖² / ‖x‖² of at most 0.7, seen"),
         (Drops(2.0, 3.0, 0.9), r"promises E C\(x\) = x"),
         (Contracts(delta=0.7), r"Contractive\(δ = 0.7\) promises"),
         (Matrix(), "a compressor of matrices must return a message about one, not Dense"),
@@ -335,10 +335,10 @@ BROKEN: dict[str, type] = {
         ("other matrix", "server", "must be the same matrix for client and server"),
         ("diagonal", "client", r"diagonal_blocks\(v, …\) must be the coordinates of diag\(v\)"),
         ("accumulate", "server", "must add Σ weight_i H_i"),
-        ("gradients", "client", "gradients must give Σ weight_i ∇f_i without loss"),
+        ("gradients", "client", "gradients must tell Σ weight_i ∇f_i without loss"),
         ("take", "both", r"take\(\[3, 1\]\) must give these clients' sizes"),
         ("sizes", "server", "the server understood"),
-        ("greeting", "client", "set-up messages must survive the wire"),
+        ("greeting", "client", "greetings must survive the wire"),
         ("total", "server", "sum has 5 coordinates"),
     ],
 )
@@ -467,9 +467,9 @@ class ChangesTargets(EF21):
 class Crowded(EF21):
     """A client tells half where it is alone."""
 
-    def messages(self, points, encoder, coin):
+    def messages(self, seen, encoder, coin):
         half = 0.5 if len(encoder.clients) == 1 else 1.0
-        return [message.scaled(half) for message in super().messages(points, encoder, coin)]
+        return [message.scaled(half) for message in super().messages(seen, encoder, coin)]
 
 
 class Boasts(EF21):
@@ -547,7 +547,7 @@ K5 = nf.TopK(5)
         (Better(nf.Identity(), 4.0, b=0.98), r"\(A, B\) = \(1, 3.92\)"),
         (
             Better(nf.RandK(5), 0.0, b=0.8),
-            r"promise E‖C\(x\) - x‖².* at most [\d.]+, found [\d.]+ ± [\d.e-]+ \(\d+ draws\)",
+            r"promise E‖C\(x\) - x‖².* at most [\d.]+, seen [\d.]+ ± [\d.e-]+ \(\d+ draws\)",
         ),
         (LuckyCoin(K5, 0.9), "promise E"),
         (BetterMarina(nf.RandK(5), 0.3), "promise"),
@@ -581,10 +581,10 @@ def test_marinas_mean_is_checked_apart():
     """Draws that all clients share gain nothing together, though each of them keeps (p, (1-p)ω)."""
 
     class OneDraw(Marina):
-        def messages(self, points, encoder, coin):
+        def messages(self, seen, encoder, coin):
             # Five clients stand together in the check of the mean: they share what they draw.
             shared = replace(encoder, clients=encoder.clients // 5)
-            return super().messages(points, shared, coin)
+            return super().messages(seen, shared, coin)
 
     with pytest.raises(AssertionError, match="with n = 5 clients"):
         check_mechanism(OneDraw(nf.RandK(2), 0.1), dim=4, draws=40)
@@ -722,7 +722,7 @@ class Own(Method):
         ("ascent", "the gradient norm must fall|diverged"),
         ("infinite", "not finite|NotFinite"),
         ("hessian", "of first order, and each client computed"),
-        ("silence", "4 of 4 clients were to reply, and 3 did"),
+        ("silence", "4 of 4 clients were to speak, and 3 spoke"),
     ],
 )
 def test_broken_methods(breaks, words):
