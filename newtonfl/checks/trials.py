@@ -39,8 +39,8 @@ def reads_back(part: Part) -> None:
         again = from_spec(part.kind, spec)
     promise(
         again == part,
-        f"{name}: its text {spec!r} must read as the same {part.kind}, and reads as {again!r}; is it a frozen dataclass, "
-        "with all settings as fields?",
+        f"{name}: its text {spec!r} must read as the same {part.kind}, and reads as {again!r}; is it a frozen "
+        "dataclass, with all settings as fields?",
     )
 
 
