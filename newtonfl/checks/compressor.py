@@ -36,7 +36,7 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
     - The contract holds: ‖C(x) - x‖² ≤ (1 - δ)‖x‖² exactly where nothing is drawn at random, on average within four
       standard errors where something is; E C(x) = x and E‖C(x) - x‖² ≤ ω‖x‖² for an unbiased one. Compressors of
       matrices (``acts_on = "symmetric"``) are handed symmetric matrices, and the norm is Frobenius'.
-    - The same key gives the same message; what was handed in stays as it was; zeros are told as zeros.
+    - The same key gives the same message; what was handed in stays as it was; zeros are sent as zeros.
     - A message has the right size, arrives over the wire in the same bits, and has ``formula_bits``.
     - Clients compressed together get the messages that they get alone.
     - ``for_dimension`` works, and so does a client without coordinates; ``to_spec`` reads back as the same compressor
@@ -56,7 +56,7 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
     Raises
     ------
     AssertionError
-        At the first broken promise: what was promised, what was seen, and for which input.
+        At the first broken promise: what was promised, what was found, and for which input.
     ValueError
         Where the compressor's settings do not go with `dim`.
 
@@ -127,7 +127,7 @@ def _check_message(compressor: Compressor, v: Array, size: int, key: Key, where:
     with no_error(f"{where}: the message must survive the wire"):
         arrived = carried({"curvature": message}, lambda part, client, known: size)["curvature"]
     sent = decoded(message, v.shape)
-    promise(np.isfinite(sent).all(), f"{where}: every number told must be finite")
+    promise(np.isfinite(sent).all(), f"{where}: every number sent must be finite")
     promise(
         same(message, arrived) and np.array_equal(decoded(arrived, v.shape), sent),
         f"{where}: the message must arrive as it was sent; are its numbers already those of its precision?",
@@ -141,7 +141,7 @@ def _check_contract(
     largest = float(np.abs(v).max()) if v.size else 0.0
     if largest == 0:
         promise(
-            not decoded(compressor.compress(v, key), v.shape).any(), f"{where}: of zeros nothing but zeros may be told"
+            not decoded(compressor.compress(v, key), v.shape).any(), f"{where}: of zeros nothing but zeros may be sent"
         )
         return
     # Divided by the largest entry, so that no square leaves the range of float64.
@@ -169,7 +169,7 @@ def _check_contract(
         return
 
     def along(count: int, sign: float) -> Array:
-        """How much more of x is told than there is, along x itself: the sharpest test of a wrong factor."""
+        """How much more of x is sent than there is, along x itself: the sharpest test of a wrong factor."""
         return sign * (off(count) @ unit.ravel()) / energy
 
     words = f"{where}: Unbiased promises E C(x) = x, and so a mean of ±⟨C(x) - x, x⟩ / ‖x‖² of"

@@ -172,12 +172,12 @@ def _check_digits(loss: Loss, t: Array, y: Array, name: str) -> None:
     for word, function in zip(_NAMES, functions, strict=True):
         found, exact = function(t, y), function(margins, labels)
         # How much one rounding of t or y moves it, times 10⁷: no algorithm can do better.
-        shifted = sum(
+        sensitivity = sum(
             np.abs(function(margins * (1 + sign * a), labels * (1 + sign * b)) - exact) / nudge
             for sign in (-1, 1)
             for a, b in ((nudge, 0), (0, nudge))
         )
-        lost = np.abs(found - exact) > 64.0 * _EPS * (np.abs(exact) + shifted) + 1e-300
+        lost = np.abs(found - exact) > 64.0 * _EPS * (np.abs(exact) + sensitivity) + 1e-300
         for i in np.flatnonzero(lost)[:1]:
             promise(
                 False,

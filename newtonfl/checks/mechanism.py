@@ -55,7 +55,7 @@ def check_mechanism(mechanism: Mechanism, *, dim: int = 5, draws: int = 200, see
     Raises
     ------
     AssertionError
-        At the first broken promise: what was promised, what was seen, and for which points.
+        At the first broken promise: what was promised, what was found, and for which points.
     ValueError
         Where the mechanism's settings do not go with `dim`.
 
@@ -122,7 +122,7 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
     """What is remembered of the last target, and of whom a message depends on."""
     n = len(space.sizes)
     clients, target, last = np.arange(n), _drawn(space, draw), _drawn(space, draw)
-    # From near h to far: what is near is told where y = x, and may not be worth a word else.
+    # From near h to far: what is near is sent where y = x, and perhaps not at all else.
     estimate = Blocks.of(
         [vector + 20.0**k * v for k, vector, v in zip((-2, -1, 0), target, _drawn(space, draw), strict=True)]
     )
@@ -142,7 +142,7 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
 
         first, memory = send(None, clients)
         again, _ = send(target, clients)
-        promise(all_same(first, again), f"{made.to_spec()}: before a client has told anything, y = x must hold")
+        promise(all_same(first, again), f"{made.to_spec()}: before a client has sent anything, y = x must hold")
         after, memory = send(last, clients)
         if made.needs_previous:
             kept = memory.target is not None and np.array_equal(memory.target.values, target.values)

@@ -66,7 +66,7 @@ def check_method(
     Raises
     ------
     AssertionError
-        At the first broken promise: what was promised, and what was seen.
+        At the first broken promise: what was promised, and what was found.
     ValueError
         Where the method does not go with the problem.
 

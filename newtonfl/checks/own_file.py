@@ -45,7 +45,7 @@ class Found:
     name : str
         What it is called there.
     make : callable or None
-        Makes the part; None where nobody can without being told more.
+        Makes the part; None where more would have to be known.
     skipped : str
         Why it is None, in words.
     """
@@ -98,7 +98,7 @@ def parts_of(module: ModuleType) -> Iterator[Found]:
     Yields
     ------
     Found
-        Classes that can be made without being told anything, or a compressor alone; instances at the file's top level;
+        Classes that can be made of nothing, or of a compressor; instances at the file's top level;
         functions that make a method; and the problem of ``problem()``. Names that begin with an underscore, and what
         the file imports, are passed over.
     """
@@ -117,7 +117,7 @@ def parts_of(module: ModuleType) -> Iterator[Found]:
 
 
 def _of_class(name: str, cls: type) -> Found:
-    """A class with what it must be told: nothing, or compressors and mechanisms, of which there are examples."""
+    """A class with what it is made of: nothing, or compressors and mechanisms, of which there are examples."""
     if inspect.isabstract(cls):
         lacking = ", ".join(sorted(vars(cls)["__abstractmethods__"]))
         return Found(name, None, f"it does not define {lacking}")
@@ -152,7 +152,7 @@ def _without_default(function: Callable[..., Any]) -> list[str]:
 
 
 def _is_recipe(name: str, function: Any, module: ModuleType) -> bool:
-    """Whether a function makes a method or the file's problem, and needs to be told nothing."""
+    """Whether a function makes a method or the file's problem, and needs no argument."""
     own = getattr(function, "__module__", None) == module.__name__
     if own and name == "problem":
         return not _without_default(function)

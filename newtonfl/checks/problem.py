@@ -28,8 +28,8 @@ def check_problem(problem: Problem, *, directions: int = 4, seed: int = 0) -> No
       ``client_smoothness``, ``hessian_lipschitz``, and ``curvature_product`` of matrices that are above the Hessians.
     - With the ridge inside the clients' functions (``with_local_ridge``) every one has ½ Σ ridge_j x_j² more, and so
       have its gradient and Hessian.
-    - Where there are sparse rows, Hessians vanish off their ``support``, and ``hessians_on_support`` tells the rest;
-      where there are ``client_rows``, they span the Hessians, and ``hessians_in`` tells them in a subspace.
+    - Where there are sparse rows, Hessians vanish off their ``support``, and ``hessians_on_support`` has the rest;
+      where there are ``client_rows``, they span the Hessians, and ``hessians_in`` has them in a subspace.
     - Some of the clients, in any order, have the same bits as among all; their Hessians count for the whole. Sums over
       groups of clients add up to the whole; for a :class:`~newtonfl.GLM` the whole is also what its rows and loss make.
     - Minibatches, where there are rows, are the same for a client whoever else is there, and at least all rows are the

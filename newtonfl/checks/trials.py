@@ -34,17 +34,18 @@ def reads_back(part: Part) -> None:
     """Fail where a part has a name, and its text does not read as the same part again."""
     if holds_nameless(part):
         return
-    name, words = type(part).__name__, part.to_spec()
-    with no_error(f"{name}: its text {words!r} must be readable"):
-        again = from_spec(part.kind, words)
+    name, spec = type(part).__name__, part.to_spec()
+    with no_error(f"{name}: its text {spec!r} must be readable"):
+        again = from_spec(part.kind, spec)
     promise(
         again == part,
-        f"{name}: its text {words!r} reads as {again!r}; is it a frozen dataclass, with all settings as fields?",
+        f"{name}: its text {spec!r} must read as the same {part.kind}, and reads as {again!r}; is it a frozen "
+        "dataclass, with all settings as fields?",
     )
 
 
 def holds_nameless(value: Any) -> bool:
-    """Whether a part without a name of its own is somewhere in it: no text can be read as such a part."""
+    """Whether a part without a name of its own is somewhere in it: no spec can be read as such a part."""
     if isinstance(value, Part) and value.to_spec() == type(value).__name__:
         return True
     if isinstance(value, tuple):
@@ -146,7 +147,7 @@ def carried(parts: Parts, sizes: Sizes, kind: Kind = Kind.REPLY, client: int = 0
 
 
 def decoded(message: Message, shape: tuple[int, ...]) -> Array:
-    """The vector or matrix of `shape` that a `message` tells of."""
+    """The vector or matrix of `shape` that a `message` stands for."""
     if isinstance(message, Several):
         return np.sum([decoded(part, shape) for part in message.parts], axis=0) + np.zeros(shape)
     if isinstance(message, MatrixMessage):

@@ -183,6 +183,7 @@ def test_misuse(tmp_path, call, text, words):
     assert err.startswith("newtonfl: ") and words in err and str(path) in err and "Traceback" not in err
 
 
+@pytest.mark.mpi
 def test_on_two_ranks_one_line_a_part_and_one_status(tmp_path):
     ended = launch(2, "-m", "newtonfl", "check", write(tmp_path, BROKEN))
     assert ended.status == 1, ended.err

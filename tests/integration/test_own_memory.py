@@ -27,6 +27,7 @@ def alone():
     return {name: json.loads(json.dumps(solved(make()))) for name, make in METHODS.items()}
 
 
+@pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_same_bits_on_any_number_of_ranks(ranks, alone):
     ended = launch(ranks, PROGRAM, timeout=120)

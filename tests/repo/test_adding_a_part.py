@@ -18,13 +18,20 @@ from newtonfl import checks
 from newtonfl.checks.own_file import parts_of
 from newtonfl.registry import Part, from_spec, load_file
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "adding-a-part.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 OTHERS = {block.split()[1]: block for block in BLOCKS if block.startswith("# ")}
 PARTS = "\n\n".join(block for block in BLOCKS if not block.startswith("# "))
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
-SOLVES = [shlex.split(line) for line in COMMANDS if "newtonfl solve" in line]
 KINDS = ["compressor", "mechanism", "basis", "loss", "participation", "method", "problem"]
+
+
+def marked(line):
+    """A command with what it takes to run it."""
+    marks = [pytest.mark.data] if "a1a" in line else []
+    return pytest.param(line, marks=[*marks, pytest.mark.mpi] if "mpiexec" in line else marks)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +68,7 @@ def test_the_page_has_a_part_and_a_check_of_every_kind():
     assert "robust.py" in OTHERS and len(COMMANDS) >= 6
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [marked(line) for line in COMMANDS])
 def test_every_command_of_the_page_runs(line, folder, monkeypatch):
     if "a1a" in line:
         need("a1a")
@@ -73,10 +80,12 @@ def test_every_command_of_the_page_runs(line, folder, monkeypatch):
         assert all(row.endswith(" ok") for row in out.splitlines()) and "broken" not in out
 
 
-@pytest.mark.parametrize("words", SOLVES, ids=" ".join)
-def test_every_solve_of_the_page_has_the_same_bits_on_two_ranks(words, folder, monkeypatch):
-    if "a1a" in words:
+@pytest.mark.mpi
+@pytest.mark.parametrize("line", [marked(line) for line in COMMANDS if "newtonfl solve" in line])
+def test_every_solve_of_the_page_has_the_same_bits_on_two_ranks(line, folder, monkeypatch):
+    if "a1a" in line:
         need("a1a")
+    words = shlex.split(line)
     plain = words[words.index("newtonfl") :]
     alone, two = (run([*prefix, *plain], folder, monkeypatch)[1] for prefix in ([], ["mpiexec", "-n", "2"]))
     assert found(alone) == found(two) and any(line.startswith("x_sha256") for line in found(alone))

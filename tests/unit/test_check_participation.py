@@ -111,5 +111,5 @@ def test_a_text_that_reads_as_another_is_found():
         def __eq__(self, other):
             return False
 
-    with pytest.raises(AssertionError, match=r"its text 'turns-of-the-test.*' reads as"):
+    with pytest.raises(AssertionError, match=r"its text 'turns-of-the-test.*' must read as the same"):
         check_participation(Named(), draws=10)
