@@ -21,10 +21,10 @@ from newtonfl.registry import Part, maker_spec
 
 StepUses = Literal["after", "before"]
 
-OwnMemory: TypeAlias = Any
+OwnMemory: TypeAlias = object
 """What a mechanism's clients remember beside h and y: Blocks, an array, or a dataclass of them, clients' axis first.
 
-Any to the type checker, since every mechanism has a form of its own.
+Every mechanism has a form of its own, into which nobody else looks.
 """
 
 

@@ -109,3 +109,17 @@ def test_few_files_use_it(word, allowed):
             if any(word == part for name in names for part in name.split(".")):
                 users.add(module.removeprefix("newtonfl."))
     assert not {user for user in users if user not in allowed and user.split(".")[0] not in allowed}
+
+
+def test_no_component_remembers_just_anything():
+    """States of components, and what their methods take and return of them, are typed: no Any (mypy holds the rest)."""
+    loose = []
+    for module in [name for name in MODULES if name.startswith(("newtonfl.components", "newtonfl.mechanisms"))]:
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+            typed = []
+            if isinstance(node, ast.ClassDef) and re.search(r"State$|Memory$|Round$|Points$", node.name):
+                typed = [line.annotation for line in node.body if isinstance(line, ast.AnnAssign)]
+            elif isinstance(node, ast.FunctionDef) and "components" in module and not module.endswith("protocol"):
+                typed = [a.annotation for a in node.args.args if a.annotation] + [node.returns] * bool(node.returns)
+            loose += [f"{module}:{each.lineno}" for each in typed if re.search(r"\bAny\b", ast.unparse(each))]
+    assert not loose
