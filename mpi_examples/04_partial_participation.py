@@ -32,8 +32,8 @@ if comm.rank == 0:
     # The server sends x, d numbers of 32 bits in the papers' count, to those that take part and to nobody else.
     rounds = answers[str(trace)].rounds
     present = np.array([1 + sum(c in there[k % PERIOD] for k in range(rounds - 1)) for c in range(CLIENTS)])
-    heard = answers[str(trace)].ledger.down.formula_bits
-    assert np.array_equal(heard, 32 * problem.dim * present), "a client that was away was spoken to"
+    received = answers[str(trace)].ledger.down.formula_bits
+    assert np.array_equal(received, 32 * problem.dim * present), "a client that was away was sent something"
     # The objective is λ-strongly convex: two points with gradients of norm TOL are at most 2·TOL/λ apart.
     xs = [result.x for result in answers.values()]
     assert all(np.linalg.norm(x - xs[0]) <= 2 * TOL / problem.strong_convexity for x in xs)

@@ -63,7 +63,7 @@ assert error < 1e-12
 # | data | VᵀHV for the span of the client's rows; gradients become shorter too | V |
 # | psd | coefficients in a basis of positive semidefinite matrices | nothing |
 #
-# What must be heard once travels in a *greeting* when a client joins, and stands on the ledger as set-up, together
+# What the server needs once travels in a *set-up message* when a client joins, and stands on the ledger as set-up, together
 # with the first Hessian. `check_basis` tries that a basis keeps its promises on a problem, among them that the server
 # can rebuild every Hessian.
 
@@ -133,5 +133,5 @@ assert max(rounds_only, key=rounds_only.get) == "BL3"
 
 # %% [markdown]
 # BL1 sends less than half of what Newton-3PC sends in its rounds. BL3 is the dearest here: being safe without a
-# correction costs it rounds. What a basis gives away should be said too: V does not tell a client's rows, but it does
-# tell in which subspace they lie.
+# correction costs it rounds. What a basis gives away should be said too: V does not reveal a client's rows, but it does
+# reveal in which subspace they lie.

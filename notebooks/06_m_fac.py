@@ -77,7 +77,7 @@ assert np.allclose(large.apply(product), newest, rtol=1e-6, atol=1e-6)
 #
 # `m-fac` steps by x⁺ = x − γF⁻¹∇f. There are two ways to fill the window. `over=aggregate` takes the mean gradient,
 # one a round, as the paper's optimiser does. `over=clients` takes every client's own, n a round, which the server has
-# heard in any case; no paper defines that one, it is this library's. Beside them gradient descent with a long step,
+# received in any case; no paper defines that one, it is this library's. Beside them gradient descent with a long step,
 # three times what theory allows.
 
 # %%
