@@ -79,10 +79,10 @@ def _read_joined(kind: str, spec: str, pieces: list[str]) -> Any:
             if isinstance(before, types_[one]) and isinstance(behind, types_[two]):
                 return part(before, behind)
         allowed = [[hints(part)[list(parameters(part))[side]] for part in joining] for side in (0, 1)]
-        lead, follow = (" or ".join(dict.fromkeys(names_of(kind, classes))) for classes in allowed)
+        lead, behind = (" or ".join(dict.fromkeys(names_of(kind, classes))) for classes in allowed)
     else:
-        lead, follow = "a compressor", "another"
-    raise ValueError(f"{kind}: given {spec!r}, before + may stand {lead}, and behind it {follow}, not {pieces[1]}")
+        lead, behind = "a compressor", "another"
+    raise ValueError(f"{kind}: given {spec!r}, before + may stand {lead}, and behind it {behind}, not {pieces[1]}")
 
 
 def _read_short(kind: str, spec: str) -> Any:
@@ -144,16 +144,16 @@ def _read_call(kind: str, name: str, inside: str) -> Any:
     chosen: dict[str, Any] = dict(entry.values)
     positional = [key for key, field in allowed.items() if not field.kw_only]
     for piece in split(inside, ",") if inside.strip() else []:
-        key, equals, text = (word.strip() for word in piece.partition("="))
+        key, equals, words = (word.strip() for word in piece.partition("="))
         if not (equals and re.fullmatch(r"\w+", key)):
-            key, text = next((free for free in positional if free not in chosen), ""), piece
+            key, words = next((free for free in positional if free not in chosen), ""), piece
             if not key:
                 raise ValueError(f"{kind}: given {piece!r} in {name}(…), it takes no more values")
         elif key not in allowed:
             raise nearest(f"setting of {name}", key, allowed)
         elif key in chosen and key not in entry.values:
             raise ValueError(f"{kind}: given {key} twice in {name}(…)")
-        chosen[key] = _read_value(part, key, text, f"{key}: given {text!r} in {name}(…), must be {{}}")
+        chosen[key] = _read_value(part, key, words, f"{key}: given {words!r} in {name}(…), must be {{}}")
     missing = [key for key, field in allowed.items() if default(field) is MISSING and key not in chosen]
     if missing and missing == [main_field(part)]:
         return Maker(part, tuple(chosen.items()))
@@ -168,11 +168,11 @@ def _completed(part: type, values: Mapping[str, Any]) -> Any:
     return part(**{key: value(main) if isinstance(value, Maker) else value for key, value in values.items()})
 
 
-def _read_main(part: type, text: str) -> Any:
+def _read_main(part: type, words: str) -> Any:
     """The main compressor of a `part`, from its text."""
     key = str(main_field(part))
-    wrong = f"{key}: given {text!r}, must be {{}}"
-    made = _read_value(part, key, text, wrong)
+    wrong = f"{key}: given {words!r}, must be {{}}"
+    made = _read_value(part, key, words, wrong)
     if not is_tuple(hints(part)[key]):
         return made
     if len(made) != 1:
@@ -180,14 +180,14 @@ def _read_main(part: type, text: str) -> Any:
     return made[0]
 
 
-def read_value(annotation: Any, text: str, wrong: str) -> Any:
+def read_value(annotation: Any, words: str, wrong: str) -> Any:
     """The value that a text is, by its annotation: see :func:`newtonfl.registry.values.value`."""
-    return values.value(annotation, text, wrong, read)
+    return values.value(annotation, words, wrong, read)
 
 
-def _read_value(part: type, key: str, text: str, wrong: str) -> Any:
+def _read_value(part: type, key: str, words: str, wrong: str) -> Any:
     """The value of a part's parameter; `wrong`, with what is allowed in the place of {}, is raised where it is none."""
-    return read_value(hints(part).get(key, Any), text, wrong)
+    return read_value(hints(part).get(key, Any), words, wrong)
 
 
 def value_of(part: Any, key: str, value: Any) -> Any:
