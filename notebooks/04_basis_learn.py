@@ -63,8 +63,8 @@ assert error < 1e-12
 # | data | VᵀHV for the span of the client's rows; gradients become shorter too | V |
 # | psd | coefficients in a basis of positive semidefinite matrices | nothing |
 #
-# What the server needs once travels in a *set-up message* when a client joins, and stands on the ledger as set-up, together
-# with the first Hessian. `check_basis` tries that a basis keeps its promises on a problem, among them that the server
+# What the server needs once travels in a *set-up message*, and stands on the ledger as set-up, together with the first
+# Hessian. `check_basis` tries that a basis keeps its promises on a problem, among them that the server
 # can rebuild every Hessian.
 
 # %%

@@ -108,10 +108,10 @@ def _read_short(kind: str, spec: str) -> Any:
     pieces = [] if not setting else [setting] if _takes_all(part, keys) else split(setting, part.separator)
     chosen: dict[str, Any] = {}
     for key in keys:
-        if is_tuple(hints(part).get(key)):
+        if key == keys[-1] and pieces and is_tuple(hints(part).get(key)):
             if not all(pieces):
                 raise ValueError(wrong)
-            chosen[key], pieces = tuple(_read_value(part, key, piece, wrong)[0] for piece in pieces), []
+            chosen[key], pieces = _read_value(part, key, ",".join(pieces), wrong), []
         elif pieces:
             chosen[key] = _read_value(part, key, pieces.pop(0), wrong)
     if pieces:
@@ -171,8 +171,13 @@ def _completed(part: type, values: Mapping[str, Any]) -> Any:
 def _read_main(part: type, words: str) -> Any:
     """The main compressor of a `part`, from its text."""
     key = str(main_field(part))
-    made = _read_value(part, key, words, f"{key}: given {words!r}, must be {{}}")
-    return made[0] if is_tuple(hints(part)[key]) else made
+    wrong = f"{key}: given {words!r}, must be {{}}"
+    made = _read_value(part, key, words, wrong)
+    if not is_tuple(hints(part)[key]):
+        return made
+    if len(made) != 1:
+        raise ValueError(wrong.replace("{}", "one"))
+    return made[0]
 
 
 def read_value(annotation: Any, words: str, wrong: str) -> Any:

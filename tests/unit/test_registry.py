@@ -166,6 +166,7 @@ REFUSED = [
     ("mechanism", "clag(topk:3, 2, 3)", "it takes no more values"),
     ("mechanism", "clag:2/topk:3/topk:4", "clag:2/topk:3 has its compressor already"),
     ("mechanism", "adacgd:2,,topk:3/topk:4", "adacgd needs zeta"),
+    ("mechanism", "adacgd:2,topk:3/", "levels: given '', must be one"),
     ("mechanism", "ef21(topk:3", "brackets and quotes must be closed"),
     ("compressor", "topk:3:4", "topk needs k"),
     ("basis", "symetric", "did you mean symmetric?"),
@@ -181,6 +182,43 @@ REFUSED = [
 def test_what_is_none_is_refused_with_the_nearest(kind, spec, fault):
     with pytest.raises(ValueError, match=re.escape(fault)):
         registry.method(spec) if kind == "method" else from_spec(kind, spec)
+
+
+PIECES = [
+    *[
+        "topk",
+        "cbag",
+        "clag",
+        "adacgd",
+        "3pc-v3",
+        "ef21",
+        "natural",
+        "huber",
+        "symmetric",
+        "all",
+        "uniform",
+        "zeta=2",
+        "levels",
+        "none",
+        "true",
+        "nan",
+        "3",
+        "0.5",
+        "8d",
+    ],
+    *'=:/+,()" -é',
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(kind=st.sampled_from(KINDS), pieces=st.lists(st.sampled_from(PIECES), max_size=9))
+def test_whatever_is_said_a_part_or_a_refusal_comes_of_it(kind, pieces):
+    try:
+        made = from_spec(kind, "".join(pieces))
+    except (ValueError, TypeError) as error:
+        assert "given" in str(error)
+    else:
+        assert from_spec(kind, made.to_spec()) == made or "nan" in pieces
 
 
 # --- parts from elsewhere
@@ -275,6 +313,41 @@ class _Unnamed(Compressor):
 
     def compress(self, v: Any, key: nf.Key) -> nf.Message:
         return nf.Dense(v)
+
+
+@dataclass(frozen=True)
+class _Labelled(_Unnamed):
+    """With words and several numbers among its settings.
+
+    Parameters
+    ----------
+    label : str
+        Any text.
+    sizes : tuple of int
+        Some numbers.
+    often : bool or None
+        Perhaps.
+    """
+
+    label: str = "x"
+    sizes: tuple[int, ...] = ()
+    often: bool | None = None
+    name = "labelled-in-tests"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    made=st.builds(
+        _Labelled,
+        st.integers(),
+        st.one_of(st.text(), st.sampled_from(["true", "none", "1e5", "a,b", "topk:3", '"', "\\", "(", "a/b+c"])),
+        st.lists(st.integers(), max_size=3).map(tuple),
+        st.sampled_from([True, False, None]),
+    )
+)
+def test_any_text_and_several_numbers_come_back(made):
+    assert from_spec("compressor", made.to_spec()) == made, made.to_spec()
+    assert from_spec("mechanism", nf.EF21(made, 0.5).to_spec()) == nf.EF21(made, 0.5)
 
 
 def test_a_part_without_a_name_says_its_class():
