@@ -17,7 +17,7 @@ from newtonfl.components.protocol import Announcement
 from newtonfl.components.step.trials import finite
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.round_settings import COINS, RoundSettings
+from newtonfl.methods.round_settings import RoundSettings
 from newtonfl.methods.states import ClientState
 from newtonfl.objectives.base import Problem
 
@@ -60,7 +60,7 @@ class ClientSide(RoundSettings):
         # Who takes part computes anew, whoever else is in the process.
         away = self.participation.partial and announcement.round > 0
         point = problem.at_uncached(z) if away else problem.at(z)
-        coins = {name: bool(announcement.coins >> COINS.index(name) & 1) for name in self._probabilities}
+        coins = {name: bool(announcement.coins >> self._coins.index(name) & 1) for name in self._probabilities}
         about = CurvatureRound(
             announcement.round, point, whole, chosen, self._error_request, coins, key.to("curvature")
         )  # fmt: skip

@@ -16,7 +16,6 @@ from newtonfl.components.step.stepsizes import StepContext
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import SERVER, Key
 from newtonfl.methods.client_round import ClientSide
-from newtonfl.methods.round_settings import COINS
 from newtonfl.methods.states import ServerState
 
 Server: TypeAlias = ServerState[Any, Any, Any, Any]
@@ -107,7 +106,7 @@ class Descent(ClientSide):
         model, to_all, to_one = self.model.announce(server.model, query, recipients, key.of(SERVER).to("model"))
         for client, parts in self.gradient.announce(server.gradient, server.constants, key.round).items():
             to_one[client] = {**to_one.get(client, {}), **parts}
-        bits = sum(1 << COINS.index(name) for name, heads in drawn.coins.items() if heads)
+        bits = sum(1 << self._coins.index(name) for name, heads in drawn.coins.items() if heads)
         return model, Announcement(key.round, to_all, to_one, recipients, drawn.S, bits)
 
     def _context(

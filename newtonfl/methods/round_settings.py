@@ -20,7 +20,7 @@ from newtonfl.methods.combinations import check_components, check_model, check_p
 from newtonfl.objectives.base import Problem
 
 COINS = ("curvature", "anchor", "gradient")
-"""What the server draws coins for; coin j is bit j of the announcement's."""
+"""What the library's components let the server draw coins for; coin j is bit j of the announcement's."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,14 @@ class RoundSettings(Method):
         return named | dict(self.own_parameters)
 
     def components(self) -> dict[str, str]:
-        return {
-            "model": repr(self.model),
-            "participation": repr(self.participation),
-            "gradient": repr(self.gradient),
-            "curvature": repr(self.curvature),
-            "step": repr(self.step),
-        }
+        parts: dict[str, Any] = {
+            "model": self.model, "gradient": self.gradient, "curvature": self.curvature, "step": self.step,
+        }  # fmt: skip
+        made_of = {"participation": str(self.participation)}
+        for name, part in parts.items():
+            line = ", ".join(f"{key}={value}" for key, value in part.parameters().items())
+            made_of[name] = f"{type(part).__name__}: {line}" if line else "nothing"
+        return made_of
 
     def notes(self) -> list[str]:
         lazy = self.curvature.bernoulli_probabilities.get("curvature", 1.0) < 1.0
@@ -114,6 +115,11 @@ class RoundSettings(Method):
     @property
     def _probabilities(self) -> dict[str, float]:
         return {**self.curvature.bernoulli_probabilities, **self.gradient.bernoulli_probabilities}
+
+    @property
+    def _coins(self) -> tuple[str, ...]:
+        """The coins by name, in the order of their bits: those of components of one's own come behind."""
+        return (*COINS, *(name for name in self._probabilities if name not in COINS))
 
     @property
     def _error_request(self) -> ErrorRequest:

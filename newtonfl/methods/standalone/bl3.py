@@ -113,10 +113,10 @@ class BL3(Method):
 
     def components(self) -> dict[str, str]:
         return {
-            "model": repr(self.model),
-            "participation": repr(self.participation),
+            "model": self.model.to_spec(),
+            "participation": str(self.participation),
             "gradient": "A_i w_i and C_i w_i + ∇f_i(w_i)",
-            "curvature": f"βA - C of {self.curvature!r}",
+            "curvature": "βA - C with " + ", ".join(f"{k}={v}" for k, v in self.curvature.parameters().items()),
         }
 
     def setup_sizes(self, dim: int) -> Sizes:
