@@ -166,7 +166,7 @@ def v4(
     Parameters
     ----------
     first : Compressor or str
-        C₂.
+        C₂, how much of a gradient's change is sent first, say TopK(30) or "topk:0.05d".
     """
     common = FirstOrder.of("3pc-v4", locals())
     return common.descent(common.tracked(ThreePCv4(common.compressor, cast(Compressor, first))))
