@@ -106,7 +106,8 @@ def _check_settings(method: Method, resolved: Method, problem: Problem) -> None:
         again = registry.method(method.name, texts)
     promise(
         registry.method_parameters(again) == registry.method_parameters(method),
-        f"{method.name}: its settings {registry.settings(method)} became {registry.settings(again)} when read back",
+        f"{method.name}: its settings {registry.method_parameters(method)} became "
+        f"{registry.method_parameters(again)} when read back",
     )
     if registry.asks_for_optimum(method.name):
         return  # a vector is no text

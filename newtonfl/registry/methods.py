@@ -10,8 +10,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from newtonfl.registry.declared import kind_of
+from newtonfl.registry.declared import hints, kind_of
 from newtonfl.registry.lookup import find, known, nearest
+from newtonfl.registry.read import read_value
 from newtonfl.registry.text import split
 
 
@@ -42,10 +43,13 @@ def method(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
     """
     function = find("method", name).made_by
     allowed = inspect.signature(function).parameters
-    for key in parameters or {}:
+    types, values = hints(function), dict(parameters or {})
+    for key, value in values.items():
         if key not in allowed:
             raise nearest(f"setting of {name}", key, allowed)
-    return function(**(parameters or {}))
+        if isinstance(value, str) and key in types and not hasattr(function, "__wrapped__"):  # which reads it itself
+            values[key] = read_value(types[key], value, f"{key}: given {value!r}, must be {{}}")
+    return function(**values)
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
