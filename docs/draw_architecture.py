@@ -84,7 +84,7 @@ def reduced(graph: Graph) -> Graph:
 
 INK, FAINT, FILL = "#1f2d3d", "#7b8a9a", "#eef3f8"
 COLUMNS = {
-    "cli": 0, "checks": 1, "estimators": 3, "experiments": 0, "datasets": 4, "registry": 1, "solver": 2, "methods": 1,
+    "cli": 0, "checks": 1, "estimators": 3, "experiments": 0, "datasets": 4, "registry": 4, "solver": 2, "methods": 1,
     "results": 3, "components": 1, "mechanisms": 0, "mfac": 2, "bases": 0, "compressors": 0, "objectives": 3, "comm": 1,
     "kernels": 2,
 }  # fmt: skip
@@ -132,6 +132,8 @@ def districts_svg() -> str:
     graph = {name: others - {"core"} for name, others in whole.items() if name != "core"}
     row, top = levels(graph), max(levels(graph).values())
     place = {name: (EDGE + ACROSS * COLUMNS.get(name, 4.0), EDGE + DOWN * (top - row[name])) for name in graph}
+    if len(set(place.values())) < len(place):
+        raise ValueError(f"two districts stand in one place: give them other columns than {COLUMNS}")
     arrows = [
         curve(place[name][0] + WIDE / 2, place[name][1] + HIGH, place[other][0] + WIDE / 2, place[other][1] - 2)
         for name, others in sorted(reduced(graph).items())
