@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import pkgutil
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
@@ -150,12 +151,19 @@ def entries(kind: str, *, others: bool = True) -> dict[str, Entry]:
     if kind not in _ENTRIES:
         raise nearest("kind of part", kind, _ENTRIES)
     if kind not in _LOADED:
-        importlib.import_module(HOMES[kind])
         _LOADED.add(kind)
+        _load_home(HOMES[kind])
     if others and GROUP not in _LOADED:
         _LOADED.add(GROUP)
         _load_others()
     return _ENTRIES[kind]
+
+
+def _load_home(name: str) -> None:
+    """Import a module, and every file of a package: a new part of the library is its file alone."""
+    home = importlib.import_module(name)
+    for found in pkgutil.walk_packages(getattr(home, "__path__", []), f"{name}."):
+        importlib.import_module(found.name)
 
 
 def find(kind: str, name: str) -> Entry:

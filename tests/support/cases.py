@@ -24,23 +24,11 @@ from newtonfl.comm.messages import (
 )
 from newtonfl.comm.packets import Kind, Packet, decode, encode
 from newtonfl.compressors import (
-    BiasedRounding,
     Compressor,
-    Contracted,
-    Dithering,
-    Identity,
-    Natural,
-    NaturalDithering,
-    PowerSGD,
     RandK,
-    RandSeqK,
     RankR,
-    RankThenQuantise,
     Rounded,
-    SelectThenQuantise,
-    Threshold,
     TopK,
-    TopLEK,
 )
 from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import (
@@ -59,12 +47,12 @@ from newtonfl.mechanisms import (
     ThreePCv2,
     ThreePCv3,
     ThreePCv4,
-    ThreePCv5,
 )  # fmt: skip
 from newtonfl.methods import All, Independent
 from newtonfl.objectives.functions import FromFunctions
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
+from newtonfl.registry import coerce_maker, from_spec
 
 DIM = 7
 """The dimension of the tiny problems."""
@@ -95,24 +83,28 @@ LOSSES = [
     ("poisson", Poisson(), counts),
 ]
 
+# name: as a text; a new compressor is one line here
 COMPRESSORS: dict[str, Compressor] = {
-    "identity": Identity(),
-    "topk": TopK(5),
-    "randk": RandK(5),
-    "rank": RankR(2),
-    "threshold": Threshold(0.5),
-    "toplek": TopLEK(5),
-    "randseqk": RandSeqK(5),
-    "powersgd": PowerSGD(2),
-    "natural": Natural(),
-    "dithering": Dithering(),
-    "natural-dithering": NaturalDithering(4),
-    "rounding": BiasedRounding(),
-    "contracted": Contracted(RandK(5)),
-    "topk+natural": SelectThenQuantise(TopK(5), Natural()),
-    "topk+dithering": SelectThenQuantise(TopK(5), Dithering()),
-    "rank+natural": RankThenQuantise(RankR(2), Natural()),
-    "rank+dithering": RankThenQuantise(RankR(2), Dithering()),
+    name: from_spec("compressor", text)
+    for name, text in {
+        "identity": "identity",
+        "topk": "topk:5",
+        "randk": "randk:5",
+        "rank": "rank:2",
+        "threshold": "threshold:0.5",
+        "toplek": "toplek:5",
+        "randseqk": "randseqk:5",
+        "powersgd": "powersgd:2",
+        "natural": "natural",
+        "dithering": "dithering",
+        "natural-dithering": "natural-dithering:4",
+        "rounding": "rounding",
+        "contracted": "contracted(randk:5)",
+        "topk+natural": "topk:5+natural",
+        "topk+dithering": "topk:5+dithering",
+        "rank+natural": "rank:2+natural",
+        "rank+dithering": "rank:2+dithering",
+    }.items()
 }
 
 BASES: dict[str, Basis] = {
@@ -125,20 +117,20 @@ BASES: dict[str, Basis] = {
     "psd": PSD(),
 }
 
-MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism
+MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism; a new one is one line, as "clag" is
     "ef21": lambda compressor: EF21(compressor),
     "ef21-theory": lambda compressor: EF21(compressor, "theory"),
     "ef21-before": lambda compressor: EF21(compressor, "theory", step_uses="before"),
-    "clag": lambda compressor: CLAG(compressor, 0.5),
+    "clag": coerce_maker("mechanism", "clag:0.5"),
     "lag": lambda compressor: LAG(0.5),
-    "cbag": lambda compressor: CBAG(compressor, 0.6),
+    "cbag": coerce_maker("mechanism", "cbag:0.6"),
     "bag": lambda compressor: BAG(0.6),
     "v1": ThreePCv1,
     "v2": lambda compressor: ThreePCv2(compressor, RandK(3)),
     "v3": lambda compressor: ThreePCv3(compressor, CLAG(TopK(3), 0.5)),
     "v3-cbag": lambda compressor: ThreePCv3(compressor, CBAG(RandK(3), 0.6)),
     "v4": lambda compressor: ThreePCv4(compressor, TopK(3)),
-    "v5": lambda compressor: ThreePCv5(compressor, 0.3),
+    "v5": coerce_maker("mechanism", "3pc-v5:0.3"),
     "marina": lambda compressor: Marina(compressor, 0.3),
     "adacgd": lambda compressor: AdaCGD((TopK(1), TopK(3), compressor), 0.5),
     "adaptive-topk": AdaptiveTopK,
