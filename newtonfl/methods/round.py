@@ -42,14 +42,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Descent(ClientSide):
-    """x⁺ = w - P⁻¹∇f(w), with five components.
+    """x⁺ = w - P⁻¹∇f(w), with five components: the parameters are those of :class:`RoundSettings`.
 
-    Conventions
-    -----------
-    f = (1/n) Σ f_i + ½ Σ ridge_j x_j². The f_i hold no ridge with ``ridge="server"``, where H and ∇f_i are of the data
-    alone and the step adds it exactly, and hold it with ``ridge="clients"``. x, w, z_i, ∇f have shape (d,); H is
-    (d, d), formed on the server alone; a client's H_i is a vector in its basis. Round k goes from x^k to x^{k+1}; round
-    0 asks every client.
+    Conventions:
+
+    - f = (1/n) Σ f_i + ½ Σ ridge_j x_j². With ``ridge="server"`` the f_i hold no ridge, H and ∇f_i are of the data
+      alone, and the step adds it exactly; with ``ridge="clients"`` the f_i hold it.
+    - x, w, z_i and ∇f have shape (d,). H is (d, d) and formed on the server alone; a client's H_i is a vector in its
+      basis.
+    - Round k goes from x^k to x^{k+1}; round 0 asks every client.
     """
 
     def round(self, server: Server, exchange: Exchange, key: Key) -> Server:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 import newtonfl
+from newtonfl.methods.round import Descent
 
 PACKAGE = Path(newtonfl.__file__).parent
 
@@ -123,3 +125,11 @@ def test_no_component_remembers_just_anything():
                 typed = [a.annotation for a in node.args.args if a.annotation] + [node.returns] * bool(node.returns)
             loose += [f"{module}:{each.lineno}" for each in typed if re.search(r"\bAny\b", ast.unparse(each))]
     assert not loose
+
+
+def test_the_round_reads_like_the_papers_box():
+    """One method of at most 25 lines, in the papers' letters."""
+    lines = inspect.getsource(Descent.round).splitlines()
+    assert len(lines) <= 25
+    words = set(re.findall(r"∇?[A-Za-zξ]+", "\n".join(lines)))
+    assert {"H", "l", "w", "∇f", "x", "S", "ξ", "z"} <= words
