@@ -1,7 +1,7 @@
 """Clients that are not always there: drawn at random, or dropping out for a while.
 
 Start it with ``mpiexec -n 3 python mpi_examples/04_partial_participation.py``. FedNL-PP needs some of the clients in a
-round, and its server remembers what the others last told it. Who takes part is drawn from the seed, never from the
+round, and its server remembers what the others last sent. Who takes part is drawn from the seed, never from the
 ranks: a client that is away sends and receives nothing in that round, wherever it lives. A trace tells who was there
 when, round by round, and begins again after its end; before it comes one round of all clients.
 """

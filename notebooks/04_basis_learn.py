@@ -56,7 +56,7 @@ assert error < 1e-12
 # %% [markdown]
 # ## Four bases
 #
-# | basis | a client's coordinates | what the server must hear once |
+# | basis | a client's coordinates | what the server needs once |
 # |---|---|---|
 # | symmetric | all entries of the upper triangle | nothing: both know them |
 # | support | the entries that can ever be other than zero | their positions |
@@ -89,7 +89,7 @@ assert setup["support"] < setup["symmetric"] < setup["data"]
 
 # %% [markdown]
 # *Support* takes the very rounds that *symmetric* takes: it is the same basis without the entries that stay zero. It
-# saves bytes in the first Hessian, for the rows of a1a are nearly empty, although the positions must be told. The
+# saves bytes in the first Hessian, for the rows of a1a are nearly empty, although the positions must be sent. The
 # *data* basis needs fewer rounds, and less in each of them, and pays for it beforehand: V is as long as the span's
 # dimension times d numbers.
 #
@@ -119,7 +119,7 @@ learned.plot(over="formula_bits")
 
 # %% [markdown]
 # With the set-up on the axis the curves begin late: the first Hessian and V weigh more than all rounds of BL1
-# together. Where V and the first Hessian are told once and the model is fitted again and again, the rounds alone
+# together. Where V and the first Hessian are sent once and the model is fitted again and again, the rounds alone
 # count:
 
 # %%

@@ -84,7 +84,7 @@ assert min(up, key=up.get) in ("EF21, Top-K", "CLAG, Top-K", "EF21, both ways")
 # Sending the right few entries is what saves most here; being lazy without compressing saves least.
 #
 # None of this saves anything on the way *down*, where the server sends x whole in every round. `ef21-bc` compresses
-# both ways. It could not be told from EF21 by the bytes that go up; by the bytes of both ways it is alone:
+# both ways. It could not be distinguished from EF21 by the bytes that go up; by the bytes of both ways it is alone:
 
 # %%
 comparison.plot(over="bytes")

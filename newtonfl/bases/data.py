@@ -77,7 +77,7 @@ class DataSubspace(Basis):
                 case Dense(values=values) if self.complete and len(values) == dim * dim:
                     vectors.append(values.reshape(-1, dim))
                 case _:
-                    raise WireError(f"join, client {client}, subspace: the greeting tells of none")
+                    raise WireError(f"set-up, client {client}, subspace: the message holds none")
         return self._with(vectors, dim)
 
     def sizes(self, dim: int, part: str, before: Parts) -> int:

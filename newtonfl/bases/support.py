@@ -54,7 +54,7 @@ class Support(Basis):
         for client, setup_message in enumerate(setup_messages):
             support = setup_message.get("support")
             if not isinstance(support, Indices):
-                raise WireError(f"join, client {client}, support: the greeting tells of none")
+                raise WireError(f"set-up, client {client}, support: the message holds none")
             found.append(support.indices)
         supports = Blocks.of(found)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)

@@ -18,8 +18,8 @@ from newtonfl.objectives.base import Problem
 def check_basis(basis: Basis, problem: Problem | None = None, *, seed: int = 0) -> None:
     """Check a basis, yours or the library's, on the clients of a problem.
 
-    - The coordinates that a client makes of its data and those that the server makes of the greetings, which went over
-      the wire, are the same: their sizes, the matrices and gradients that they stand for.
+    - The coordinates that a client makes of its data and those that the server makes of the set-up messages, which
+      went over the wire, are the same: their sizes, the matrices and gradients that they stand for.
     - ``coefficients`` reproduce ∇²f_i, and are as many as ``sizes`` says.
     - ``norms`` are the matrices' Frobenius norms (the coordinates' 2-norms where the basis is isometric),
       ``spectral_norms`` their largest eigenvalues in magnitude, and ``apply(i, v, x)`` is the matrix times x.
@@ -88,9 +88,9 @@ def _check_on_all(basis: Basis, problems: list[Problem], seed: int) -> None:
 
 
 def _at_the_server(basis: Basis, ours: TriangleCoordinates, problem: Problem) -> TriangleCoordinates:
-    """The server's coordinates, of greetings that went over the wire."""
+    """The server's coordinates, of set-up messages that went over the wire."""
     name, dim = type(basis).__name__, problem.dim
-    with no_error(f"{name}: greetings must survive the wire, with the sizes that the basis states"):
+    with no_error(f"{name}: set-up messages must survive the wire, with the sizes that the basis states"):
         setup_messages = [
             carried(
                 ours.setup_message(i),

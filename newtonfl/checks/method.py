@@ -59,7 +59,7 @@ def check_method(
         What is left of ‖∇f(x⁰)‖ at the most after them, at the best iterate; None is 0.1 where Hessians were computed,
         and 0.97 where none were: theory's steps are small.
     first_order : bool or None
-        Whether no Hessian may be computed; None asks of the round alone, by its curvature socket.
+        Whether no Hessian may be computed; None asks of the round alone, by its curvature component.
     seed : int
         The solves' seed.
 
@@ -252,7 +252,7 @@ class _Watched(Method):
             expected = group if participants is None else group[np.isin(group, participants)]
             promise(
                 len(parts) == len(expected),
-                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to speak, and {len(parts)} spoke",
+                f"{self.name}, {when}: {len(expected)} of {len(group)} clients were to reply, and {len(parts)} replied",
             )
             replies |= {int(client): reply for client, reply in zip(expected, parts, strict=True)}
             after.append(state)

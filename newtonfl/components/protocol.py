@@ -43,7 +43,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Replies:
-    """What the clients that spoke have said, in client order."""
+    """The clients' replies, in client order."""
 
     clients: Array
     parts: list[Parts]
@@ -154,7 +154,7 @@ class Method(ABC):
 
     @abstractmethod
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
-        """The clients' greetings, the set-up that is counted, and their first state."""
+        """The clients' set-up messages, which are counted, and their first state."""
 
     @abstractmethod
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:

@@ -333,7 +333,7 @@ class Mechanism(Part, ABC):
     ) -> SendResult:
         """Tell of the targets: the clients' side.
 
-        Before a client has told anything its last target counts as the present one: y = x.
+        Before a client has sent anything its last target counts as the present one: y = x.
 
         Parameters
         ----------
@@ -383,13 +383,13 @@ class Mechanism(Part, ABC):
         mean : array, shape (space.total_size,)
             Σ weight_i h_i before the messages; may be overwritten.
         messages : sequence of Message
-            What was told, one for each of the `clients`.
+            What was sent, one for each of the `clients`.
         space : Coordinates
             The coordinates of all clients.
         weights : numpy.ndarray, shape (number of messages,)
             weight_i, 1/n as a rule.
         clients : numpy.ndarray of int64 or None
-            Positions in `space` of those who told; None means all, in order.
+            Positions in `space` of those who sent; None means all, in order.
         sampling_scale : float
             How often their news counts in the estimate, where some of the clients stand for all.
 

@@ -138,7 +138,7 @@ class MFAC(Fisher):
             products[:, places], products[places, :] = across, across.T
         longest = representable(self.dampening, m, float(np.max(np.diag(products))))
         # U of a symmetric matrix is diag(q)Lᵀ, so Cholesky's factor is L diag(√q): half the work, and a pivot that
-        # rounding has made negative is told. NumPy and SciPy on the host: an (m, m) matrix is small.
+        # rounding has made negative is named. NumPy and SciPy on the host: an (m, m) matrix is small.
         factor = cholesky(products / self.dampening + m * np.eye(m))
         if factor is None:
             raise too_small(self.dampening, longest)

@@ -279,7 +279,7 @@ def load_file(path: str | Path) -> ModuleType:
 
 
 def _load_others() -> None:
-    """Import what other distributions offer; one that fails is told of, and the rest goes on."""
+    """Import what other distributions offer; one that fails is warned of, and the rest goes on."""
     for point in importlib.metadata.entry_points(group=GROUP):
         try:
             point.load()

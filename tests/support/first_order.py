@@ -12,7 +12,7 @@ Conventions
 - Round 0: everybody speaks, and the coins that are asked here count as heads, so coin(0) and sample(0) are not asked. A
   coin inside a mechanism is the mechanism's own.
 - mechanism(h, y, x, i, k) → new h: a three-point compressor, y = ∇f_i(x^{k−1}), x = ∇f_i(x^k).
-- start: "gradient" (g_i⁰ = ∇f_i(x⁰), told whole in round 0), or "zero" (g_i = 0 before, and the mechanism acts in
+- start: "gradient" (g_i⁰ = ∇f_i(x⁰), sent whole in round 0), or "zero" (g_i = 0 before, and the mechanism acts in
   round 0 already, with y = x, the present gradient).
 """
 
@@ -322,13 +322,13 @@ def fisher(p, window, damp):
     return damp * np.eye(p.d) + average([np.outer(g, g) for g in window])
 
 
-def m_fac(p, x, rounds, gamma, m, damp, told=None, start="gradient", inside=False):
+def m_fac(p, x, rounds, gamma, m, damp, mechanism=None, start="gradient", inside=False):
     """M-FAC, dynamic, without momentum: x⁺ = x − γF⁻¹g, F over the last m aggregated directions g (λx in them), this
-    round's among them; zeros at first, the oldest overwritten. The clients tell by the mechanism `told`, or whole."""
+    round's among them; zeros at first, the oldest overwritten. The clients send by the `mechanism`, or whole."""
     window, g, old, out = [np.zeros(p.d)] * m, None, None, []
     for k in range(rounds):
         new = gradients(p, x, inside)
-        g, old = new if told is None else tell(told, g, old, new, k, start), new
+        g, old = new if mechanism is None else tell(mechanism, g, old, new, k, start), new
         direction = average(g) + ridge(p, x, inside)
         window = [*window, direction][-m:]
         x = x - gamma * np.linalg.solve(fisher(p, window, damp), direction)
@@ -336,13 +336,13 @@ def m_fac(p, x, rounds, gamma, m, damp, told=None, start="gradient", inside=Fals
     return out
 
 
-def m_fac_clients(p, x, rounds, gamma, m, damp, told=None, start="gradient", inside=False):
-    """M-FAC with the clients' gradients in the window, n a round in their order, as told (+ λx with inside=False): no
+def m_fac_clients(p, x, rounds, gamma, m, damp, mechanism=None, start="gradient", inside=False):
+    """M-FAC with the clients' gradients in the window, n a round in their order, as sent (+ λx with inside=False): no
     published scheme. x⁺ = x − γF⁻¹ḡ, ḡ the mean of what came in this round."""
     window, g, old, out = [np.zeros(p.d)] * m, None, None, []
     for k in range(rounds):
         new = gradients(p, x, inside)
-        g, old = new if told is None else tell(told, g, old, new, k, start), new
+        g, old = new if mechanism is None else tell(mechanism, g, old, new, k, start), new
         window = [*window, *(h + ridge(p, x, inside) for h in g)][-m:]
         x = x - gamma * np.linalg.solve(fisher(p, window, damp), average(g) + ridge(p, x, inside))
         out.append(x)

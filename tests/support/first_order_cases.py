@@ -279,9 +279,9 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         for algorithm, told, more, kwargs in (
             ("dynamic", "", {}, {}),
             ("static", "", {}, {}),
-            ("dynamic", ", topk", {"compressor": TopK(4)}, {"told": T.ef21(C4)}),
+            ("dynamic", ", topk", {"compressor": TopK(4)}, {"mechanism": T.ef21(C4)}),
             ("static", ", topk, zero, inside", {**INSIDE, **ZERO, "compressor": TopK(4)},
-             {"told": T.ef21(C4), "start": "zero", "inside": True}),
+             {"mechanism": T.ef21(C4), "start": "zero", "inside": True}),
         )
     },
     "m-fac, clients, a window shorter than a round": (

@@ -95,7 +95,7 @@ BROKEN: dict[str, type] = {
         ("gradients", "client", "gradients must tell Σ weight_i ∇f_i without loss"),
         ("select", "both", r"select\(\[3, 1\]\) must give these clients' sizes"),
         ("sizes", "server", "the server understood"),
-        ("greeting", "client", "greetings must survive the wire"),
+        ("greeting", "client", "set-up messages must survive the wire"),
         ("total", "server", "sum has 5 coordinates"),
     ],
 )

@@ -148,7 +148,7 @@ class Own(Method):
         ("ascent", "the gradient norm must fall|diverged"),
         ("infinite", "not finite|NotFinite"),
         ("hessian", "of first order, and each client computed"),
-        ("silence", "4 of 4 clients were to speak, and 3 spoke"),
+        ("silence", "4 of 4 clients were to reply, and 3 replied"),
     ],
 )
 def test_broken_methods(breaks, words):

@@ -125,9 +125,9 @@ def test_the_data_basis_refuses_in_words():
     good = {"subspace": Run(0, np.zeros(2 * DIM), DIM**2)}
     wrong = [{}, {"subspace": Dense(np.zeros(DIM**2))}, {"subspace": Run(0, np.zeros(DIM + 1), DIM**2)}]
     for setup_message in [*wrong, {"subspace": Run(1, np.zeros(DIM), DIM**2)}]:
-        with pytest.raises(WireError, match=r"join, client 1, subspace"):
+        with pytest.raises(WireError, match=r"set-up, client 1, subspace"):
             DataSubspace().from_setup(DIM, [good, setup_message])
     for setup_message in ({}, good, {"subspace": Dense(np.zeros(DIM))}):
-        with pytest.raises(WireError, match=r"join, client 0, subspace"):
+        with pytest.raises(WireError, match=r"set-up, client 0, subspace"):
             DataSubspace(complete=True).from_setup(DIM, [setup_message])
     assert DataSubspace(complete=True).sizes(DIM, "initial", {"subspace": Dense(np.zeros(DIM**2))}) == FULL
