@@ -135,7 +135,7 @@ def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], trans
 
 
 def at_least(least: float, name: str, number: Any, default: Any) -> Any:
-    """What wby these `words`, else the default; ValueError where it is less than `least` or not finite."""
+    """The `number` where one was given, else the default; ValueError where it is less than `least` or not finite."""
     value = default if number is None else number
     if not least <= value < math.inf:
         raise ValueError(f"{name}: given {value}, must be a finite number of at least {least}")

@@ -35,6 +35,8 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
                 raise ValueError(f"--set: given {entry!r}, must be KEY=VALUE")
             if key in inline:
                 raise ValueError(f"--set: given {entry!r}, and --method says {key}={inline[key]} already")
+            if key in keywords:
+                raise ValueError(f"--set: given {entry!r}, and {key}={keywords[key]} before it; give it once")
             keywords[key] = value
         keywords.update(inline)
     opened = LoadedProblem.of(args, transport)
@@ -42,8 +44,9 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
     solution = Solution(problem)
     name = name or chosen.get("name", "newton-3pc")
     if registry.asks_for_optimum(name):
-        if "optimum" in keywords:
-            raise ValueError(f"optimum: given {keywords['optimum']!r} with --set, and {name} finds it by itself")
+        for where, said in (("with --set", keywords), ("in the file's [method]", chosen)):
+            if "optimum" in said:
+                raise ValueError(f"optimum: given {said['optimum']!r} {where}, and {name} finds it by itself")
         keywords["optimum"] = solution.x
     with transport.agreed("checking the settings"):
         # A file's settings belong to the file's method.

@@ -54,6 +54,13 @@ Sizes: TypeAlias = Callable[[str, int, Parts], int]
 """(part, client, parts read so far) → how many coordinates that part's vector has."""
 
 
+def joined(one: Parts, other: Parts) -> Parts:
+    """The parts of two components as one packet carries them; ValueError where both have named a part the same."""
+    if shared := one.keys() & other.keys():
+        raise ValueError(f"part: given {sorted(shared)} by two components of the round, must be a name of one of them")
+    return {**one, **other}
+
+
 class Kind(IntEnum):
     """What a packet is for."""
 

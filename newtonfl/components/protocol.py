@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
@@ -127,6 +127,10 @@ class Method(ABC):
     @abstractmethod
     def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
+
+    def made_with(self, parameters: Mapping[str, str | float]) -> Self:
+        """This method, told which settings the function that made it was given: those are its parameters as well."""
+        return self
 
     def components(self) -> dict[str, str]:
         """What the method is made of, for people."""

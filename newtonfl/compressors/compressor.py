@@ -232,7 +232,9 @@ def dimension(size: int) -> int:
 
 
 def whole(value: object) -> int | None:
-    """`value` as Python's whole number, from NumPy's too; None where it is none."""
+    """`value` as Python's whole number, from NumPy's too; None where it is none, as True is."""
+    if isinstance(value, bool):
+        return None
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:

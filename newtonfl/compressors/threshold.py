@@ -46,6 +46,6 @@ class Threshold(Compressor):
         return Sparse(kept, v[kept])
 
     def for_dimension(self, dim: int) -> Self:
-        if not isinstance(self.lam, int | float) or not 0 < self.lam <= 1:
+        if isinstance(self.lam, bool) or not isinstance(self.lam, int | float) or not 0 < self.lam <= 1:
             raise ValueError(f"{self}: given λ = {self.lam!r}, must be above 0 and at most 1")
         return self

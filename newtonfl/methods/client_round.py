@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.packets import Parts, joined
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.context import ClientRound
 from newtonfl.components.curvature.base import CurvatureRound
@@ -31,7 +31,7 @@ class ClientSide(RoundSettings):
         setup_messages, curvature = self.curvature.init_clients(problem, x0, key)
         if self.step.needs_lipschitz:
             lipschitz = np.asarray(problem.hessian_lipschitz)[:, None]
-            setup_messages = [{**m, "constant": Dense(c)} for m, c in zip(setup_messages, lipschitz, strict=True)]
+            setup_messages = [joined(m, {"constant": Dense(c)}) for m, c in zip(setup_messages, lipschitz, strict=True)]
         gradient = self.gradient.init_clients(x0, self.curvature.gradients(problem))
         return setup_messages, ClientState(self.model.init_clients(x0, len(problem.clients)), gradient, curvature)
 
@@ -40,7 +40,7 @@ class ClientSide(RoundSettings):
     ) -> tuple[list[Parts], ClientState[Any, Any, Any]]:
         """The replies of the clients held here, and their next state: those that receive the announcement act on it."""
         whole = self._view(problem)
-        if "direction" in announcement.to_all:
+        if announcement.to_all.keys() == {"direction", "trials"}:  # the step's, and no component's announcement
             return self._values(clients, announcement, whole), clients
         if announcement.recipients is None or np.isin(whole.clients, announcement.recipients).all():
             return self._reply(clients, announcement, whole, whole, None, key)
@@ -75,7 +75,7 @@ class ClientSide(RoundSettings):
             ),
         )  # fmt: skip
         gradient_parts, gradient = self.gradient.encode(clients.gradient, point, context)
-        replies = [{**g, **parts} for g, parts in zip(gradient_parts, curvature_parts, strict=True)]
+        replies = [joined(g, parts) for g, parts in zip(gradient_parts, curvature_parts, strict=True)]
         after = ClientState(model, gradient, curvature)
         if announcement.participants is None:
             return replies, after

@@ -15,6 +15,12 @@ from newtonfl.components.participation import Participation
 from newtonfl.components.step.base import Step
 from newtonfl.objectives.base import Problem
 
+COINS = ("curvature", "anchor", "gradient")
+"""What the library's components let the server draw coins for; coin j is bit j of the announcement's."""
+
+COIN_BITS = 16
+"""The bits of a packet's flags."""
+
 
 def check_problem(name: str, step: Step[Any], curvature: Curvature[Any, Any], problem: Problem) -> None:
     """Refuse a `problem` that the components cannot serve; ValueError."""
@@ -33,6 +39,12 @@ def check_components(
 ) -> None:  # fmt: skip
     """Refuse components whose mathematics do not go together; ValueError."""
     away = f"participation={participation}"
+    if shared := gradient.bernoulli_probabilities.keys() & curvature.bernoulli_probabilities.keys():
+        raise ValueError(f"{name}: gradient and curvature both ask for a coin named {min(shared)}: name one otherwise")
+    if len(coins := (gradient.bernoulli_probabilities | curvature.bernoulli_probabilities).keys() - set(COINS)) > (
+        most := COIN_BITS - len(COINS)
+    ):
+        raise ValueError(f"{name}: given {len(coins)} coins of one's own, a packet has room for {most}")
     if step.needs_hessian and not curvature.sends_hessians:
         raise ValueError(f"{name}: this step needs a Hessian, and curvature is none")
     if participation.partial and not (gradient.partial and (gradient.invariant or not curvature.sends_hessians)):

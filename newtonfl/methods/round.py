@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.packets import Parts, Sizes, joined
 from newtonfl.components.context import ServerRound
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants, Replies
 from newtonfl.components.step.base import Probe
@@ -106,7 +106,7 @@ class Descent(ClientSide):
         query = self.step.query_point(server.step, server.x)
         model, to_all, to_one = self.model.announce(server.model, query, recipients, key.of(SERVER).to("model"))
         for client, parts in self.gradient.announce(server.gradient, server.constants, key.round).items():
-            to_one[client] = {**to_one.get(client, {}), **parts}
+            to_one[client] = joined(to_one.get(client, {}), parts)
         bits = sum(1 << self._coins.index(name) for name, heads in drawn.coins.items() if heads)
         return model, Announcement(key.round, to_all, to_one, recipients, drawn.S, bits)
 
@@ -137,9 +137,13 @@ class Descent(ClientSide):
 
     def _reply_sizes(self, server: Server) -> Sizes:
         gradients = self.curvature.server_gradients(server.curvature, server.constants).sizes
-        whole = self.gradient.invariant
-        return lambda part, client, decoded: (
-            (server.constants.dim if whole else int(gradients[client]))
-            if part in ("gradient", "anew")
-            else self.curvature.reply_size(server.curvature, part, client)
-        )
+
+        def size(part: str, client: int, decoded: Parts) -> int:
+            own = self.gradient.reply_size(server.gradient, part, client)
+            if own is not None:
+                return own
+            if part in ("gradient", "anew"):
+                return server.constants.dim if self.gradient.invariant else int(gradients[client])
+            return self.curvature.reply_size(server.curvature, part, client)
+
+        return size

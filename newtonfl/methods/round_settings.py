@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from newtonfl.comm.coding import PRECISIONS, Precision
-from newtonfl.comm.packets import Sizes
+from newtonfl.comm.packets import Parts, Sizes
 from newtonfl.components.curvature.base import Curvature, ErrorRequest, NoCurvature
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
@@ -16,11 +17,8 @@ from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All, Participation
 from newtonfl.components.protocol import Method
 from newtonfl.components.step.base import Step
-from newtonfl.methods.combinations import check_components, check_model, check_problem
+from newtonfl.methods.combinations import COINS, check_components, check_model, check_problem
 from newtonfl.objectives.base import Problem
-
-COINS = ("curvature", "anchor", "gradient")
-"""What the library's components let the server draw coins for; coin j is bit j of the announcement's."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class RoundSettings(Method):
         The precision that the components were made for.
     name : str
         The preset's name.
-    given : tuple of (str, str or float)
-        Settings by the names that the preset gives them, where the components have others.
+    own_parameters : tuple of (str, str or float)
+        Settings of the function that made the round, where no component has a setting of that name and value.
     """
 
     step: Step[Any]
@@ -82,11 +80,19 @@ class RoundSettings(Method):
         return replace(self, curvature=curvature, gradient=gradient, model=model)
 
     def parameters(self) -> dict[str, str | float]:
+        return self._component_parameters() | dict(self.own_parameters)
+
+    def made_with(self, parameters: Mapping[str, str | float]) -> Self:
+        said = self._component_parameters()
+        own = {key: value for key, value in self.own_parameters if said.get(key) != value}
+        own |= {key: value for key, value in parameters.items() if key not in said}
+        return replace(self, own_parameters=tuple(own.items()))
+
+    def _component_parameters(self) -> dict[str, str | float]:
         named: dict[str, str | float] = {}
         for component in (self.gradient, self.curvature, self.model, self.step):
             named |= component.parameters()
-        named |= {"participation": str(self.participation), "ridge": self.ridge, "wire": self.wire}
-        return named | dict(self.own_parameters)
+        return named | {"participation": str(self.participation), "ridge": self.ridge, "wire": self.wire}
 
     def components(self) -> dict[str, str]:
         parts: dict[str, Any] = {
@@ -129,7 +135,14 @@ class RoundSettings(Method):
         return lambda part, client, decoded: 1 if part == "constant" else self.curvature.setup_sizes(dim, part, decoded)
 
     def announcement_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: 1 if part in ("trials", "scale", "stepsize") else dim
+        def size(part: str, client: int, decoded: Parts) -> int:
+            for component in (self.model, self.gradient):
+                own = component.announcement_size(part, dim)
+                if own is not None:
+                    return own
+            return 1 if part == "trials" else dim
+
+        return size
 
     def _view(self, problem: Problem) -> Problem:
         """The problem with the ridge where the method has it."""

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from newtonfl.components.protocol import Method
 from newtonfl.methods.docstring import complete
-from newtonfl.methods.spec import from_text
+from newtonfl.methods.spec import from_text, to_text
 from newtonfl.registry.declared import hints
 from newtonfl.registry.lookup import nearest, register_method
 
@@ -63,7 +63,11 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
             values = {
                 key: from_text(key, annotations.get(key, Any), value) for key, value in {**defaults, **keywords}.items()
             }
-            return function(*args, **values)
+            made = function(*args, **values)
+            words = {key: to_text(value) for key, value in values.items() if key in keywords}
+            # What no text can say, such as a vector, is no setting of the command line's.
+            words = {key: word for key, word in words.items() if isinstance(word, (str, int, float))}
+            return made.made_with({key: word for key, word in words.items() if word != to_text(defaults[key])})
 
         if function.__doc__ is not None:  # as under python -OO
             make.__doc__ = complete(function.__doc__, shared, {key: repr(value) for key, value in defaults.items()})

@@ -10,6 +10,7 @@ from newtonfl.components.model.sent import ExactModel, TrackedModel
 from newtonfl.compressors import Compressor, Identity, Rounded
 from newtonfl.mechanisms import EF21, Alpha, Mechanism
 from newtonfl.methods.spec import check_choice
+from newtonfl.registry import Maker
 
 
 def rounded(compressor: Compressor, wire: Precision) -> Compressor:
@@ -55,12 +56,14 @@ def vector_mechanism(key: str, value: object, alpha: Alpha, wire: Precision) -> 
         return None if wire == "float64" else on_wire(EF21(Identity()), wire)
     if isinstance(value, Compressor):
         return on_wire(EF21(value, alpha), wire)
+    if isinstance(value, Maker):
+        raise TypeError(f"{key}: given {value.part.__name__} without a compressor: add one, as in clag:2/topk:30")
     if not isinstance(value, Mechanism):
         raise TypeError(f"{key}: given {value!r}, must be 'exact', a Compressor or a Mechanism")
     return on_wire(value, wire)
 
 
 def model_on_wire(value: object, model_rate: Alpha, wire: Precision) -> Model[Any, Any]:
-    """How x reaches the clients at the wire's precision; `value` and `rate` as of :func:`vector_mechanism`."""
+    """How x reaches the clients at the wire's precision: `model_rate` is what :func:`vector_mechanism` calls alpha."""
     mechanism = vector_mechanism("model", value, model_rate, wire)
     return ExactModel() if mechanism is None else TrackedModel(mechanism)

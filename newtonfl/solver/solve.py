@@ -77,6 +77,8 @@ def solve(
     >>> r.converged
     True
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem: given {problem!r}, must be a Problem such as nf.load('breast_cancer')")
     transport = problem.transport or InProcess()
     with one_blas_thread():
         with transport.agreed("checking the settings"):
@@ -98,8 +100,8 @@ def _check(
     problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, seed: int, f_star: float | None
 ) -> Array:
     """The initial point on the host."""
-    if not isinstance(problem, Problem) or not isinstance(method, Method):
-        raise TypeError(f"solve(problem, method): given {type(problem).__name__} and {type(method).__name__}")
+    if not isinstance(method, Method):
+        raise TypeError(f"method: given {method!r}, must be a Method such as nf.newton_3pc(), or its text")
     if not 0 <= tol < math.inf:
         raise ValueError(f"tol: given {tol}, must be a finite number of at least 0")
     for name, number in (("rounds", rounds), ("seed", seed)):

@@ -83,10 +83,10 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
     measures_error: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mechanism, Mechanism) or not isinstance(self.basis, Basis | None):
-            raise TypeError(
-                f"LearnedHessian: given {self.mechanism!r} and {self.basis!r}, must be a Mechanism and a Basis"
-            )
+        if not isinstance(self.mechanism, Mechanism):
+            raise TypeError(f"mechanism: given {self.mechanism!r}, must be a Mechanism such as EF21(TopK(30))")
+        if not isinstance(self.basis, Basis | None):
+            raise TypeError(f"basis: given {self.basis!r}, must be a Basis such as DataSubspace(), or 'auto'")
         if self.init not in get_args(Init):
             raise ValueError(f"init: given {self.init!r}, allowed are {', '.join(get_args(Init))}")
 

@@ -118,6 +118,10 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         mechanism = self.mechanism and self.mechanism.coin
         return ({"anchor": self.p} if self.p < 1 else {}) | ({"gradient": mechanism} if mechanism else {})
 
+    @property
+    def exact(self) -> bool:
+        return self.oracle.exact
+
     def resolved(self, problem: Problem) -> Self:
         self.oracle.check(problem)
         if self.weigh == "smoothness":
@@ -232,6 +236,9 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
 
     def parameters(self) -> dict[str, str | float]:
         return {"gradient": str(self.mechanism or "exact"), "gradient_p": self.p}
+
+    def announcement_size(self, part: str, dim: int) -> int | None:
+        return 1 if part == "scale" else None
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         if self.mechanism is None:

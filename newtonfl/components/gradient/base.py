@@ -52,12 +52,18 @@ class Gradient(ABC, Generic[Server, Client]):
         Whether clients that do not reply receive the announcement all the same.
     p : float
         How likely a round sends a client's gradient.
+    exact : bool
+        Whether clients begin with ∇f_i itself, and not with an estimate of it.
     """
 
     partial: bool = False
     invariant: ClassVar[bool] = False
     reaches_all: ClassVar[bool] = False
     p: float = 1.0
+
+    @property
+    def exact(self) -> bool:
+        return True
 
     @property
     def bernoulli_probabilities(self) -> dict[str, float]:
@@ -97,6 +103,14 @@ class Gradient(ABC, Generic[Server, Client]):
         self, state: Server, replies: Replies, context: ServerRound, constants: ProblemConstants
     ) -> tuple[Server, GradientEstimate]:
         """The server's state after the replies, and w with ∇f(w)."""
+
+    def reply_size(self, state: Server, part: str, client: int) -> int | None:
+        """How many coordinates a reply's `part` has; None where it is a gradient, or another's part."""
+        return None
+
+    def announcement_size(self, part: str, dim: int) -> int | None:
+        """How many coordinates the announcement's `part` has; None where it is d of them, or another component's."""
+        return None
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
         """(A, B) of the estimate that the step uses, a client taking part with probability `share`.

@@ -51,6 +51,10 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
 
+    @property
+    def exact(self) -> bool:
+        return self.oracle.exact
+
     def resolved(self, problem: Problem) -> Self:
         self.oracle.check(problem)
         return replace(self, compressor=made_contractive(self.compressor.for_dimension(problem.dim)))

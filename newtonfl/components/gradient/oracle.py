@@ -23,9 +23,12 @@ class Oracle(ABC, Generic[State]):
     ----------
     remembers : bool
         Whether it must look in every round, also in those in which nothing is sent.
+    exact : bool
+        Whether it is ∇f_i itself, which some theorems need.
     """
 
     remembers: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
 
     @abstractmethod
     def init_clients(self, x0: Array, n: int) -> State:
@@ -53,6 +56,8 @@ class Memoryless(Oracle[None]):
 @dataclass(frozen=True)
 class Full(Memoryless):
     """∇f_i itself."""
+
+    exact: ClassVar[bool] = True
 
     def draw(self, state: None, point: Point, key: Key, round: int) -> tuple[Array, None]:
         return point.gradient, state

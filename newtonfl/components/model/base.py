@@ -74,6 +74,10 @@ class Model(ABC, Generic[Server, Client]):
     ) -> tuple[Server, Parts, dict[int, Parts]]:
         """The state after `x` (d,) was sent to the `recipients` (None: all), what goes to all, and what to one."""
 
+    def announcement_size(self, part: str, dim: int) -> int | None:
+        """How many coordinates the announcement's `part` has; None where it is d of them, or another component's."""
+        return None
+
     def finalize(self, state: Server, g: GradientEstimate, key: Key) -> tuple[Server, GradientEstimate]:
         """The state at the end of a round, and the round's `g` as the clients can follow it."""
         return state, g

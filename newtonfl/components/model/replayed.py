@@ -161,6 +161,9 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
         received[slice(None) if recipients is None else recipients] = last
         return replace(state, x=x, log=fresh, received=received), {}, to_one
 
+    def announcement_size(self, part: str, dim: int) -> int | None:
+        return 1 if part == "stepsize" else None
+
     def receive(
         self, state: ClientReplayState, announcement: Announcement, clients: Array
     ) -> tuple[ClientReplayState, Array]:

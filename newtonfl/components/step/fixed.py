@@ -24,7 +24,7 @@ class FixedStepState:
 
     Attributes
     ----------
-    pace : StepSize
+    step_size : StepSize
     vector : array, shape (d,), or None
         The momentum v, or the point q at which gradients are asked for.
     last : array, shape (d,), or None

@@ -152,6 +152,10 @@ class ThreePoint(StepSizeRule):
             raise ValueError(f"the theorem of {theory} has clients that receive the iterate itself, down=exact")
         if at.share < 1.0 and theory in ("theory-convex", "theory-mean"):
             raise ValueError(f"the theorem of {theory} has all clients take part in every round")
+        if not at.gradient.exact and theory in ("theory-convex", "theory-mean"):
+            raise ValueError(f"the theorem of {theory} has clients that compute ∇f_i itself, batch=full")
+        if self.mean and theory == "theory-convex":
+            raise ValueError("the theorem of theory-convex weighs all clients alike")
         a, b = at.gradient.constants(at.constants, at.share)
         smoothness = at.total if at.model.replays else at.client_smoothness
         mean = self.mean or theory == "theory-mean"

@@ -18,11 +18,11 @@ from newtonfl.components.step.base import Step
 from newtonfl.components.step.fixed import Fixed
 from newtonfl.components.step.stepsizes import StepSizeRule, ThreePoint
 from newtonfl.compressors import Compressor, Identity
-from newtonfl.mechanisms import EF21, Mechanism
+from newtonfl.mechanisms import Mechanism
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import Batch, GradientInit, Ridge
 from newtonfl.methods.spec import check_choice, to_text
-from newtonfl.methods.wire import model_on_wire, on_wire, rounded, vector_mechanism
+from newtonfl.methods.wire import model_on_wire, rounded, vector_mechanism
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,6 @@ class FirstOrder:
         if isinstance(self.down, str):
             check_choice("down", self.down, ("exact",))
             return model_on_wire("exact", "auto", self.wire)
-        mechanism = EF21(self.down) if isinstance(self.down, Compressor) else self.down
-        if not isinstance(mechanism, Mechanism):
-            raise TypeError(f"down: given {self.down!r}, must be 'exact', a Compressor or a Mechanism")
-        return ReplayedModel(on_wire(mechanism, self.wire), self.init, self.whole)
+        mechanism = vector_mechanism("down", self.down, "auto", self.wire)
+        assert mechanism is not None  # which only "exact" is
+        return ReplayedModel(mechanism, self.init, self.whole)

@@ -37,7 +37,7 @@ def for_each(x: Array, problem: Problem) -> Array:
 def within(key: str, value: object, low: float, high: float) -> float:
     """A setting as a float strictly between `low` and `high`; ValueError where it is none."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = math.nan
     if not low < number < high:

@@ -1,4 +1,4 @@
-"""The round's sockets at their edges: who takes part, when nothing is told, steps from nothing, settings unused."""
+"""The components at their edges: who takes part, when nothing is said, steps from nothing, settings unused."""
 
 from __future__ import annotations
 
