@@ -100,5 +100,5 @@ def coerce_maker(kind: str, value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    made = read(kind, value.strip(), first="maker")
+    made = read(kind, value.strip())
     return made.part if isinstance(made, Maker) and not made.values else made

@@ -11,8 +11,8 @@ from newtonfl.registry.lookup import HOMES, entries, nearest
 from newtonfl.registry.text import call, number, split, unquoted
 from newtonfl.registry.wording import expected
 
-ReadPart: TypeAlias = Callable[[str, str, Literal["part", "maker"]], Any]
-"""(kind, text, which reading comes first) → the part, or the Maker where its main compressor lacks."""
+ReadPart: TypeAlias = Callable[[str, str], Any]
+"""(kind, text) → the part, or the Maker where its main compressor lacks."""
 
 
 def value(annotation: Any, words: str, wrong: str, read: ReadPart) -> Any:
@@ -81,7 +81,7 @@ def _part(choices: list[Any], words: str, wrong: str, read: ReadPart, callable_t
     kind = next((kind for kind in kinds if name in entries(kind)), kinds[0])
     if len(kinds) > 1 and not any(name in entries(kind) for kind in kinds):
         raise nearest(" or ".join(kinds), name, [known for kind in kinds for known in entries(kind)])
-    made = read(kind, words, "maker" if callable_too else "part")
+    made = read(kind, words)
     allowed = tuple(choice for choice in choices if kind_of(choice) == kind)
     if not isinstance(made, Maker) and not isinstance(made, allowed):
         raise ValueError(wrong.replace("{}", " or ".join(names_of(kind, list(allowed)))))
@@ -102,4 +102,4 @@ def _guess(words: str, read: ReadPart) -> Any:
     if words in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[words]
     kinds = [kind for kind in HOMES if kind != "method" and head(words) in entries(kind)]
-    return read(kinds[0], words, "part") if kinds and head(words) != words else unquoted(words)
+    return read(kinds[0], words) if kinds and head(words) != words else unquoted(words)
