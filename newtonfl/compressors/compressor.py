@@ -157,6 +157,11 @@ class KeepsK(Compressor):
     k : int or str
         K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
         basis its rank r. A client with fewer coordinates sends them all.
+
+    Raises
+    ------
+    ValueError
+        If K is a text that is neither a number nor a multiple.
     """
 
     k: int | str

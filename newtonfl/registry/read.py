@@ -11,6 +11,7 @@ from newtonfl.registry import values
 from newtonfl.registry.declared import (
     Maker,
     alternatives,
+    bare_part,
     default,
     hints,
     holds_parts,
@@ -20,6 +21,7 @@ from newtonfl.registry.declared import (
     main_field,
     names_of,
     parameters,
+    readable,
     shorthand,
 )
 from newtonfl.registry.lookup import entries, find, nearest
@@ -68,17 +70,11 @@ def _read_before(kind: str, words: str) -> Any:
 def _by_head(kind: str, spec: str) -> Any:
     """The class of the name that a text begins with, or the part that stands for its compressor alone."""
     name = head(spec)
-    if name not in entries(kind) and (bare := _bare(kind)) is not None:
-        other = kind_of(hints(bare)[str(main_field(bare))])
-        if other and name in entries(other):
+    if name not in entries(kind) and (bare := bare_part(kind)) is not None:
+        if name in (readable_names := readable(kind)):
             return bare
-        raise nearest(kind, name, [*entries(kind), *entries(str(other))])
+        raise nearest(kind, name, {**entries(kind), **readable_names})
     return find(kind, name).made_by
-
-
-def _bare(kind: str) -> Any:
-    """The part of a kind that is written as its main compressor alone."""
-    return next((entry.made_by for entry in entries(kind).values() if getattr(entry.made_by, "bare", False)), None)
 
 
 def _read_joined(kind: str, spec: str, pieces: list[str]) -> Any:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from newtonfl.registry.declared import Maker
+from newtonfl.registry.methods import coerce_method
 from newtonfl.registry.read import read
 
 
@@ -24,7 +25,7 @@ def from_spec(kind: str, spec: str) -> Any:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "participation"}
+    kind : {"compressor", "mechanism", "basis", "loss", "participation", "method"}
         What it should be.
     spec : str
         Such as ``"topk:8d"``: see :mod:`newtonfl.registry.spec`.
@@ -44,6 +45,8 @@ def from_spec(kind: str, spec: str) -> Any:
     >>> from_spec("mechanism", "cbag:0.75/topk:30")
     CBAG(step_uses='after', compressor=TopK(k=30), p=0.75)
     """
+    if kind == "method":
+        return coerce_method(spec.strip())
     made = read(kind, spec.strip())
     if isinstance(made, Maker):
         raise ValueError(f"{kind}: given {spec!r}, it needs a compressor, such as {spec}/topk:30")
