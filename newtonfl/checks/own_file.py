@@ -118,12 +118,12 @@ def parts_of(module: ModuleType) -> Iterator[Found]:
                 yield _of_class(name, value)
         elif callable(value) and name not in instances and _is_recipe(name, value, module):
             done.append(value)
-            yield Found(f"{name}()", value)
+            yield _of_function(name, value)
     for made_by in _named(module):
         if made_by not in done:
             done.append(made_by)
             name = made_by.__qualname__
-            yield _of_class(name, made_by) if inspect.isclass(made_by) else Found(f"{name}()", made_by)
+            yield _of_class(name, made_by) if inspect.isclass(made_by) else _of_function(name, made_by)
 
 
 def _instances(public: dict[str, Any], kinds: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
@@ -142,6 +142,16 @@ def _named(module: ModuleType) -> Iterator[Any]:
         for entry in entries(kind).values():
             if entry.made_by.__module__ == module.__name__:
                 yield entry.made_by
+
+
+def _of_function(name: str, function: Callable[[], Any]) -> Found:
+    """A function that makes a method or a problem; by a method's name it is called with what its annotations allow."""
+
+    def make() -> Any:
+        hints(function)  # refused here as where it is named
+        return function()
+
+    return Found(f"{name}()", make)
 
 
 def _of_class(name: str, cls: type) -> Found:

@@ -105,7 +105,9 @@ def register_method(name: str, function: Any) -> None:
     ValueError
         If the name cannot be one, another method has it, or a parameter lacks a default or stands for several.
     """
-    called = getattr(function, "__qualname__", name)
+    if not (hasattr(function, "__module__") and hasattr(function, "__qualname__")):
+        raise ValueError(f"method {name}: given {function!r}, must be a function with a name of its own, say by def")
+    called = function.__qualname__
     for key, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             stars = "*" if parameter.kind == parameter.VAR_POSITIONAL else "**"

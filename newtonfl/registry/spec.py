@@ -7,6 +7,8 @@
              | name(value, key=value, …)       everything: ef21(topk:30, alpha=0.5)
     value      number | word | "text" | true | false | none | part | (value, value, …)
 
+A text has one reading: what stands behind its last slash outside brackets is the main compressor of the part that it
+begins with, and a part within it that has a compressor of its own is written in brackets where no slash follows.
 What a value is read as, its annotation says. The first four forms are for the command line; a part is written in them
 where they say all of it. A compressor alone is also the mechanism EF21 with it.
 """

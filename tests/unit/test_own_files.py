@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def written(folder: Path, text: str, name: str = "parts.py") -> Path:
     return folder / name
 
 
-def test_the_text_is_run_and_no_compiled_copy_of_an_earlier_one(tmp_path):
+def test_the_text_is_run_and_no_compiled_copy_of_an_earlier_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = written(tmp_path, "size = 1\n")
     assert registry.load_file(path).size == 1
     stamp = path.stat()
@@ -70,10 +72,10 @@ def test_a_home_that_fails_is_asked_again(monkeypatch):
 
 
 def test_the_file_of_ones_own_is_refused_where_a_name_is_the_librarys(tmp_path):
-    path = written(tmp_path, PART.replace("front-here", "topk"))
+    mine = "from newtonfl.registry import register_method\nregister_method('gd', lambda: None)\n"
     ask = "import sys; from newtonfl import registry; registry.load_file(sys.argv[1])"
-    done = subprocess.run([sys.executable, "-c", ask, str(path)], capture_output=True, text=True)
-    assert "parts.py: ValueError: compressor: the name 'topk' is already that of newtonfl.compressors" in done.stderr
+    done = subprocess.run([sys.executable, "-c", ask, str(written(tmp_path, mine))], capture_output=True, text=True)
+    assert "parts.py: ValueError: method: the name 'gd' is already that of newtonfl.methods" in done.stderr
 
 
 def test_a_file_that_fails_leaves_no_names_and_takes_none(tmp_path):
@@ -121,6 +123,11 @@ if TYPE_CHECKING:
 class Lazy(nf.CLAG):
     other: Compressor = "topk:3"
     name = "lazy2"
+
+def late(*, compressor: Compressor = "topk:3"):
+    return nf.fednl(compressor=compressor)
+
+nf.registry.register_method("late-here", late)
 """
 
 
@@ -130,8 +137,9 @@ def test_an_annotation_that_cannot_be_resolved_is_named(tmp_path):
     with pytest.raises(ValueError) as caught:
         from_spec("mechanism", "lazy2:2/topk:3")
     assert str(caught.value) == fault
-    ((_, told),) = [check_part(part) for part in parts_of(module)]
+    (_, told), (_, other) = [check_part(part) for part in parts_of(module)]
     assert told.startswith("broken: ") and fault in told
+    assert other.startswith("broken: ") and "function late: its annotation 'Compressor' of compressor" in other
 
 
 def test_every_part_of_a_file_is_checked(tmp_path):
@@ -157,6 +165,8 @@ def test_every_part_of_a_file_is_checked(tmp_path):
 def test_a_method_of_settings_without_defaults_is_refused(function, fault):
     with pytest.raises(ValueError, match=f"method mine-here: .*{fault}"):
         registry.register_method("mine-here", function)
+    with pytest.raises(ValueError, match="must be a function with a name of its own"):
+        registry.register_method("mine-here", partial(nf.fednl, line_search=3))
     assert "mine-here" not in entries("method")
 
 
