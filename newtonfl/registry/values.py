@@ -80,11 +80,12 @@ def _part(choices: list[Any], literals: list[str], words: str, wrong: str, read:
     kinds = list(dict.fromkeys(str(kind_of(choice)) for choice in choices))
     name = head(words)
     kind = next((kind for kind in kinds if name in entries(kind)), kinds[0])
-    allowed_names: dict[str, Any] = dict.fromkeys(literals)
+    allowed_names: dict[str, Any] = {}
     for other in kinds:
         allowed_names |= entries(other)
     for other in kinds:
         allowed_names |= readable(other)
+    allowed_names |= {word: None for word in literals if word not in allowed_names}
     if name not in allowed_names or (name in literals and name not in readable(kind)):
         raise nearest(" or ".join(kinds), name, allowed_names)
     made = read(kind, words)
