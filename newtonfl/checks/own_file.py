@@ -23,6 +23,8 @@ from newtonfl.mechanisms import EF21, Mechanism
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss
+from newtonfl.registry.declared import hints
+from newtonfl.registry.lookup import HOMES, entries
 
 CHECKS: dict[type, Callable[[Any], None]] = {
     Compressor: check_compressor,
@@ -98,22 +100,58 @@ def parts_of(module: ModuleType) -> Iterator[Found]:
     Yields
     ------
     Found
-        Classes that can be made of nothing, or of a compressor; instances at the file's top level;
-        functions that make a method; and the problem of ``problem()``. Names that begin with an underscore, and what
-        the file imports, are passed over.
+        Classes that can be made of nothing, or of a compressor; instances at the file's top level, and in lists, tuples
+        and dicts there; functions that make a method; the problem of ``problem()``; and whatever else of the file has a
+        name in the registry. Other names that begin with an underscore, and what the file imports, are passed over.
     """
     public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
     kinds = tuple(CHECKS)
-    instances = {name: value for name, value in public.items() if isinstance(value, kinds)}
+    instances = dict(_instances(public, kinds))
+    done = [type(value) for value in instances.values()]
     for name, value in public.items():
-        if name in instances:
-            yield Found(name, lambda value=value: value)  # type: ignore[misc]
-        elif inspect.isclass(value):
-            own = value.__module__ == module.__name__ and issubclass(value, kinds)
-            if own and not any(type(other) is value for other in instances.values()):
+        for called in (name, *(key for key in instances if key.startswith(f"{name}["))):
+            if called in instances:
+                yield Found(called, lambda value=instances[called]: value)  # type: ignore[misc]
+        if inspect.isclass(value):
+            if value.__module__ == module.__name__ and issubclass(value, kinds) and value not in done:
+                done.append(value)
                 yield _of_class(name, value)
-        elif callable(value) and _is_recipe(name, value, module):
-            yield Found(f"{name}()", value)
+        elif callable(value) and name not in instances and _is_recipe(name, value, module):
+            done.append(value)
+            yield _of_function(name, value)
+    for made_by in _named(module):
+        if made_by not in done:
+            done.append(made_by)
+            name = made_by.__qualname__
+            yield _of_class(name, made_by) if inspect.isclass(made_by) else _of_function(name, made_by)
+
+
+def _instances(public: dict[str, Any], kinds: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
+    """The parts that were made at a file's top level, by what they are called there: ``example``, ``examples[0]``."""
+    for name, value in public.items():
+        if isinstance(value, kinds):
+            yield name, value
+        elif type(value) in (list, tuple, dict):
+            inside = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"{name}[{key!r}]", part) for key, part in inside if isinstance(part, kinds))
+
+
+def _named(module: ModuleType) -> Iterator[Any]:
+    """The classes and functions of a file that have names in the registry: nested ones and private ones too."""
+    for kind in HOMES:
+        for entry in entries(kind).values():
+            if entry.made_by.__module__ == module.__name__:
+                yield entry.made_by
+
+
+def _of_function(name: str, function: Callable[[], Any]) -> Found:
+    """A function that makes a method or a problem; by a method's name it is called with what its annotations allow."""
+
+    def make() -> Any:
+        hints(function)  # refused here as where it is named
+        return function()
+
+    return Found(f"{name}()", make)
 
 
 def _of_class(name: str, cls: type) -> Found:
@@ -122,13 +160,16 @@ def _of_class(name: str, cls: type) -> Found:
         lacking = ", ".join(sorted(vars(cls)["__abstractmethods__"]))
         return Found(name, None, f"it does not define {lacking}")
     examples: dict[str, Any] = {}
-    hints = get_type_hints(cls) if is_dataclass(cls) else {}
+    try:
+        types = hints(cls) if is_dataclass(cls) else {}
+    except ValueError as error:
+        return Found(name, _refusing(error))
     for field in fields(cls) if is_dataclass(cls) else ():
         if not field.init or field.default is not MISSING or field.default_factory is not MISSING:
             continue
-        if hints.get(field.name) is Compressor:
+        if types.get(field.name) is Compressor:
             examples[field.name] = TopK("1d")
-        elif hints.get(field.name) is Mechanism:
+        elif types.get(field.name) is Mechanism:
             examples[field.name] = EF21(TopK("1d"))
         else:
             why = f"its parameter {field.name} has no default"
@@ -139,6 +180,15 @@ def _of_class(name: str, cls: type) -> Found:
         return Found(name, None, f"{why}; give it one, or add an instance to the file: example = {name}(…)")
     words = ", ".join(f"{key}={value}" for key, value in examples.items())
     return Found(f"{name}({words})", lambda: cls(**examples))
+
+
+def _refusing(error: ValueError) -> Callable[[], Any]:
+    """What fails with an error that was met before the part was made."""
+
+    def make() -> Any:
+        raise error
+
+    return make
 
 
 def _without_default(function: Callable[..., Any]) -> list[str]:

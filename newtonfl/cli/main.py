@@ -194,11 +194,18 @@ def _load(paths: Sequence[Path], transport: Transport) -> int:
     """Run the files of parts on every rank; returns the exit status, the same on every rank."""
     from newtonfl.cli.run_spec import report_errors
     from newtonfl.registry import load_file
+    from newtonfl.registry.lookup import text_digest
 
     def prepare() -> None:
         with transport.agreed("loading parts"):
             for path in paths:
                 load_file(path)
+            own = {str(path): text_digest(path) for path in paths}
+        first = json.loads(transport.broadcast(json.dumps(own).encode() if transport.rank == 0 else None))
+        with transport.agreed("loading parts"):
+            for file, digest in own.items():
+                if digest != first[file]:
+                    raise ValueError(f"{file}: its text differs from rank 0's, must be the same on every rank")
 
     return report_errors(prepare, lambda _: OK, transport)
 

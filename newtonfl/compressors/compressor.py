@@ -15,6 +15,7 @@ from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.registry import Part
+from newtonfl.registry.text import number
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,20 @@ class KeepsK(Compressor):
     k : int or str
         K, or a multiple of the dimension such as ``"8d"``, or ``"1r"`` of that of the client's own matrix: in the data
         basis its rank r. A client with fewer coordinates sends them all.
+
+    Raises
+    ------
+    ValueError
+        If K is a text that is neither a number nor a multiple.
     """
 
     k: int | str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.k, str) and number(self.k.removesuffix("d").removesuffix("r")) is None:
+            raise ValueError(
+                f"{self.name}:{self.k}: given K = {self.k!r}, must be a number or a multiple of d such as 8d, or of r"
+            )
 
     def counted(self, size: int) -> int:
         """K of a client with `size` coordinates, as the papers count it."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from newtonfl.registry.lookup import HOMES, entries
+from newtonfl.registry.lookup import HOMES, Entry, entries, origin_of
 
 
 def hints(part: Any) -> Mapping[str, Any]:
-    """The resolved annotations of a class or function; none where they name what cannot be found."""
+    """The resolved annotations of a class or function; none of what has none.
+
+    Raises
+    ------
+    ValueError
+        If an annotation names what cannot be found.
+    """
     return _hints(part)
 
 
@@ -20,8 +27,27 @@ def hints(part: Any) -> Mapping[str, Any]:
 def _hints(part: Any) -> Mapping[str, Any]:
     try:
         return get_type_hints(part)
-    except (NameError, TypeError, AttributeError):
+    except TypeError:
         return {}
+    except (NameError, AttributeError) as error:
+        name = getattr(part, "name", "") or part.__name__
+        what = f"{getattr(part, 'kind', 'part')} {name}" if isinstance(part, type) else f"function {name}"
+        key, words = _unresolved(part)
+        raise ValueError(
+            f"{what}: its annotation {words!r} of {key} cannot be resolved: import it outside TYPE_CHECKING"
+        ) from error
+
+
+def _unresolved(part: Any) -> tuple[str, str]:
+    """The first parameter of a class, its bases' first, or function whose annotation cannot be resolved, and that."""
+    for owner in reversed(part.__mro__) if isinstance(part, type) else (part,):
+        names = vars(sys.modules[owner.__module__]) if owner.__module__ in sys.modules else {}
+        for key, words in vars(owner).get("__annotations__", getattr(part, "__annotations__", {})).items():
+            try:
+                get_type_hints(type(owner.__name__, (), {"__annotations__": {key: words}}), globalns=dict(names))
+            except (NameError, AttributeError):
+                return key, str(words)
+    return "a parameter", "of some kind"
 
 
 def parameters(part: type) -> dict[str, Field[Any]]:
@@ -55,7 +81,7 @@ def joins(part: type) -> bool:
 
 def registered(part: Any) -> bool:
     own = entries(part.kind).get(part.name)
-    return own is not None and own.made_by is type(part)
+    return own is not None and (own.made_by is type(part) or own.origin == origin_of(type(part)))
 
 
 def is_tuple(annotation: Any) -> bool:
@@ -72,6 +98,18 @@ def kind_of(annotation: Any) -> str | None:
 def holds_parts(annotation: Any) -> bool:
     """Whether values of that annotation are parts, tuples of them, or may be."""
     return kind_of(annotation) is not None or any(holds_parts(inner) for inner in get_args(annotation))
+
+
+def bare_part(kind: str) -> Any:
+    """The part of a kind that is written as its main compressor alone; None where there is none."""
+    return next((entry.made_by for entry in entries(kind).values() if getattr(entry.made_by, "bare", False)), None)
+
+
+def readable(kind: str) -> dict[str, Entry]:
+    """What a text of a kind may begin with: its names, and those of what stands for a part of it alone."""
+    bare = bare_part(kind)
+    other = kind_of(hints(bare)[str(main_field(bare))]) if bare is not None else None
+    return {**(entries(other) if other else {}), **entries(kind)}
 
 
 def alternatives(annotation: Any) -> list[Any]:

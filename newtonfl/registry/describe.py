@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from dataclasses import MISSING
+from dataclasses import MISSING, is_dataclass
 from typing import Any
 
 from newtonfl.registry.declared import default, hints, main_field, parameters, shorthand
@@ -53,8 +53,8 @@ def described(name: str) -> str:
     """
     kinds = [kind for kind in ("method", *HOMES) if name in entries(kind)]
     if not kinds:
-        everything = [*entries("method"), *(known for kind in HOMES if kind != "method" for known in entries(kind))]
-        raise nearest("method", name, dict.fromkeys(everything))
+        parts = {known: entry for kind in HOMES if kind != "method" for known, entry in entries(kind).items()}
+        raise nearest("method", name, {**entries("method"), **parts})
     return "\n\n".join(_described(kind, name) for kind in dict.fromkeys(kinds))
 
 
@@ -110,6 +110,8 @@ def _settings(made_by: Any, made: dict[str, Any] | None) -> list[str]:
 
 def _lines(thing: Any) -> list[str]:
     """A docstring as a reader of plain text wants it: without the sections for Python, and without marks."""
-    doc = inspect.cleandoc(thing.__doc__ or "") or getattr(thing, "__name__", "")
+    name = getattr(thing, "__name__", "")
+    doc = inspect.cleandoc(thing.__doc__ or "")
+    doc = name if not doc or (is_dataclass(thing) and doc.startswith(f"{name}(")) else doc  # which dataclass wrote
     words = re.split(r"\n\n(?:Parameters|Attributes|Returns|Raises|Examples)\n-*", doc)[0]
     return [plain(line) for line in words.splitlines()]

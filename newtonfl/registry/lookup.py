@@ -10,13 +10,12 @@ import difflib
 import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
+import inspect
 import pkgutil
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -45,10 +44,13 @@ class Entry:
         The part's class, or the function that makes the method.
     values : mapping
         Settings that the name brings along: "symmetric-plain" is Symmetric with isometric = False.
+    origin : tuple of str
+        Source file and qualified name, by which a new definition of the same is told from another part.
     """
 
     made_by: Any
     values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    origin: tuple[str, str] = ("", "")
 
 
 _ENTRIES: dict[str, dict[str, Entry]] = {kind: {} for kind in HOMES}
@@ -79,10 +81,12 @@ def register(kind: str, name: str, made_by: Any, values: Mapping[str, Any] | Non
         raise nearest("kind of part", kind, _ENTRIES)
     if not all(part.isalnum() and part == part.lower() and part.isascii() for part in name.split("-")):
         raise ValueError(f"{kind}: given the name {name!r}, must be small letters, digits and hyphens")
-    known = _ENTRIES[kind].get(name)
-    if known is not None and _where(known.made_by) != _where(made_by):
-        raise ValueError(f"{kind}: the name {name!r} is already that of {_where(known.made_by)}")
-    _ENTRIES[kind][name] = Entry(made_by, MappingProxyType(dict(values or {})))
+    if not made_by.__module__.startswith("newtonfl."):
+        entries(kind, others=False)  # the library's own first: it is the newcomer that is refused
+    known, origin = _ENTRIES[kind].get(name), origin_of(made_by)
+    if known is not None and known.origin != origin:
+        raise ValueError(f"{kind}: the name {name!r} is already that of {_where(known)}")
+    _ENTRIES[kind][name] = Entry(made_by, MappingProxyType(dict(values or {})), origin)
 
 
 def register_method(name: str, function: Any) -> None:
@@ -93,14 +97,25 @@ def register_method(name: str, function: Any) -> None:
     name : str
         Such as ``"newton-3pc"``.
     function : callable
-        Of keyword arguments, whose annotations say what their texts are read as, and whose docstring's `Parameters`
-        explain them.
+        Of keyword arguments with defaults, whose annotations say what their texts are read as, and whose docstring's
+        `Parameters` explain them. `optimum`, which the command line finds itself, needs no default.
 
     Raises
     ------
     ValueError
-        If the name cannot be one, or another method has it.
+        If the name cannot be one, another method has it, or a parameter lacks a default or stands for several.
     """
+    if not (hasattr(function, "__module__") and hasattr(function, "__qualname__")):
+        raise ValueError(f"method {name}: given {function!r}, must be a function with a name of its own, say by def")
+    called = function.__qualname__
+    for key, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            stars = "*" if parameter.kind == parameter.VAR_POSITIONAL else "**"
+            raise ValueError(f"method {name}: {called} takes {stars}{key}, must name each of its settings")
+        if parameter.default is parameter.empty and key != "optimum":
+            raise ValueError(f"method {name}: the parameter {key} of {called} has no default, must have one")
+        if parameter.kind == parameter.POSITIONAL_ONLY:
+            raise ValueError(f"method {name}: the parameter {key} of {called} must be a keyword's too, without /")
     register("method", name, function)
 
 
@@ -151,8 +166,12 @@ def entries(kind: str, *, others: bool = True) -> dict[str, Entry]:
     if kind not in _ENTRIES:
         raise nearest("kind of part", kind, _ENTRIES)
     if kind not in _LOADED:
-        _LOADED.add(kind)
-        _load_home(HOMES[kind])
+        _LOADED.add(kind)  # before, as the home asks for names while it is loaded
+        try:
+            _load_home(HOMES[kind])
+        except BaseException:
+            _LOADED.discard(kind)  # so that the next who asks is told the same, not that there are no names
+            raise
     if others and GROUP not in _LOADED:
         _LOADED.add(GROUP)
         _load_others()
@@ -224,16 +243,20 @@ def nearest(what: str, name: str, names: Iterable[str]) -> ValueError:
     name : str
         The name.
     names : iterable of str
-        Those that are allowed.
+        Those that are allowed; of a mapping to entries, a class's name stands for the part's too.
 
     Returns
     -------
     ValueError
-        To be raised; it names the nearest, and all.
+        To be raised; it names the nearest, whether letters are large or small, and all.
     """
     allowed = list(names)
-    near = difflib.get_close_matches(name, allowed, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    meant = {known.casefold(): known for known in reversed(allowed)}
+    for known, entry in names.items() if isinstance(names, Mapping) else ():
+        if isinstance(entry, Entry) and isinstance(entry.made_by, type):
+            meant.setdefault(entry.made_by.__name__.casefold(), known)
+    near = difflib.get_close_matches(name.casefold(), meant, 1)
+    hint = f"; did you mean {meant[near[0]]}?" if near else ""
     return ValueError(f"{what}: given {name!r}{hint} (allowed are {', '.join(allowed)})")
 
 
@@ -253,29 +276,74 @@ def load_file(path: str | Path) -> ModuleType:
     Raises
     ------
     ValueError
-        If the file is no Python, or what it does fails; the message names file and reason.
+        If the file is no Python, or what it does fails; the message names file and reason. None of its parts has a
+        name then, and those of a text of this file that was loaded before keep theirs.
     OSError
         If it cannot be read.
     """
     found = Path(path).resolve()
-    try:
-        source = found.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: must be a Python file in UTF-8") from None
+    source = _source(path)
     name = f"newtonfl_parts_{found.stem}_{hashlib.blake2b(str(found).encode(), digest_size=6).hexdigest()}"
     if name in _FILES and _FILES[name][0] == source:
         return _FILES[name][1]
-    spec = importlib.util.spec_from_loader(name, SourceFileLoader(name, str(found)))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(found)
+    before = {kind: dict(known) for kind, known in _ENTRIES.items()}
     sys.modules[name] = module  # dataclasses look their annotations up there
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        # The text just read, and no compiled copy of an earlier one; nothing is written beside a user's file.
+        exec(compile(source, str(found), "exec"), vars(module))
+    except BaseException as error:
+        _forget(str(found), before)
         del sys.modules[name]
-        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+        if name in _FILES:
+            sys.modules[name] = _FILES[name][1]
+        if isinstance(error, SystemExit):
+            raise ValueError(f"{path}: it ended the program (sys.exit) when it was loaded") from error
+        if isinstance(error, Exception):
+            raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+        raise
     _FILES[name] = (source, module)
     return module
+
+
+def text_digest(path: str | Path) -> str:
+    """A digest of a file's text, by which ranks find out whether theirs are the same.
+
+    Parameters
+    ----------
+    path : str or Path
+        As :func:`load_file` takes it.
+
+    Returns
+    -------
+    str
+        In hexadecimal digits; of the text as it was loaded, where it was.
+    """
+    found = str(Path(path).resolve())
+    texts = [source for source, module in _FILES.values() if module.__file__ == found]
+    return hashlib.blake2b((texts or [_source(path)])[0].encode(), digest_size=16).hexdigest()
+
+
+def _source(path: str | Path) -> str:
+    try:
+        return Path(path).resolve().read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: must be a Python file in UTF-8") from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except OSError as error:
+        raise OSError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _forget(file: str, before: Mapping[str, Mapping[str, Entry]]) -> None:
+    """Give the names that a file took back to whom they were `before`; what it imported keeps its own."""
+    for kind, known in _ENTRIES.items():
+        for name in [name for name, entry in known.items() if entry.origin[0] == file]:
+            if name in before[kind]:
+                known[name] = before[kind][name]
+            else:
+                del known[name]
 
 
 def _load_others() -> None:
@@ -293,6 +361,17 @@ def _load_others() -> None:
             )
 
 
-def _where(made_by: Any) -> str:
-    """Module and name of a class or function, by which a new definition of the same is told from another part."""
-    return f"{made_by.__module__}.{made_by.__qualname__}"
+def origin_of(made_by: Any) -> tuple[str, str]:
+    """Source file, or module where there is none, and qualified name of a class or function.
+
+    A file that is loaded here and imported there is two modules, and its parts are the same.
+    """
+    file = getattr(sys.modules.get(made_by.__module__), "__file__", None)
+    return str(Path(file).resolve()) if file else made_by.__module__, made_by.__qualname__
+
+
+def _where(entry: Entry) -> str:
+    """A part as messages name it: within the library by its module, elsewhere with its file."""
+    file, name = entry.origin
+    module = str(entry.made_by.__module__)
+    return f"{module}.{name}" if module.startswith("newtonfl.") or module == file else f"{name} in {file}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from newtonfl.registry import values
 from newtonfl.registry.declared import (
     Maker,
     alternatives,
+    bare_part,
     default,
     hints,
     holds_parts,
@@ -20,6 +21,7 @@ from newtonfl.registry.declared import (
     main_field,
     names_of,
     parameters,
+    readable,
     shorthand,
 )
 from newtonfl.registry.lookup import entries, find, nearest
@@ -28,8 +30,12 @@ from newtonfl.registry.values import head
 from newtonfl.registry.wording import usage
 
 
-def read(kind: str, spec: str, first: Literal["part", "maker"] = "part") -> Any:
-    """The part, or the Maker where the main compressor lacks; `first` says which of two readings counts."""
+def read(kind: str, spec: str) -> Any:
+    """The part, or the Maker where the main compressor lacks.
+
+    What stands behind the last slash outside brackets is the main compressor of the part that the text begins with,
+    and of no part within it: ``3pc-v3:cbag:0.5/topk:3`` is 3PCv3 with TopK(3), and CBAG shares it.
+    """
     try:
         split(spec, ",")
     except ValueError as error:
@@ -40,33 +46,35 @@ def read(kind: str, spec: str, first: Literal["part", "maker"] = "part") -> Any:
     if len(joined := split(spec, "+")) > 1 and any(joins(entry.made_by) for entry in entries(kind).values()):
         return _read_joined(kind, spec, joined)
     if len(pieces := split(spec, "/")) > 1 and main_field(_by_head(kind, spec)):
-        if first == "maker":
-            try:
-                return _read_short(kind, spec)
-            except ValueError:
-                pass
         before, main = "/".join(pieces[:-1]), pieces[-1]
-        made = read(kind, before, first="maker")
+        made = _read_before(kind, before)
         if not isinstance(made, Maker):
             raise ValueError(f"{kind}: given {spec!r}, {before} has its compressor already")
         return made(_read_main(made.part, main))
     return _read_short(kind, spec)
 
 
+def _read_before(kind: str, words: str) -> Any:
+    """What stands before the last slash: a Maker, whose settings may have slashes of their own."""
+    if called := call(words):
+        return _read_call(kind, *called)
+    try:
+        return _read_short(kind, words)
+    except ValueError:
+        if len(split(words, "/")) > 1:  # of a setting, unless it is a whole part
+            read(kind, words)
+            return None
+        raise
+
+
 def _by_head(kind: str, spec: str) -> Any:
     """The class of the name that a text begins with, or the part that stands for its compressor alone."""
     name = head(spec)
-    if name not in entries(kind) and (bare := _bare(kind)) is not None:
-        other = kind_of(hints(bare)[str(main_field(bare))])
-        if other and name in entries(other):
+    if name not in entries(kind) and (bare := bare_part(kind)) is not None:
+        if name in (readable_names := readable(kind)):
             return bare
-        raise nearest(kind, name, [*entries(kind), *entries(str(other))])
+        raise nearest(kind, name, {**entries(kind), **readable_names})
     return find(kind, name).made_by
-
-
-def _bare(kind: str) -> Any:
-    """The part of a kind that is written as its main compressor alone."""
-    return next((entry.made_by for entry in entries(kind).values() if getattr(entry.made_by, "bare", False)), None)
 
 
 def _read_joined(kind: str, spec: str, pieces: list[str]) -> Any:

@@ -7,6 +7,8 @@
              | name(value, key=value, …)       everything: ef21(topk:30, alpha=0.5)
     value      number | word | "text" | true | false | none | part | (value, value, …)
 
+A text has one reading: what stands behind its last slash outside brackets is the main compressor of the part that it
+begins with, and a part within it that has a compressor of its own is written in brackets where no slash follows.
 What a value is read as, its annotation says. The first four forms are for the command line; a part is written in them
 where they say all of it. A compressor alone is also the mechanism EF21 with it.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from newtonfl.registry.declared import Maker
+from newtonfl.registry.methods import coerce_method
 from newtonfl.registry.read import read
 
 
@@ -24,7 +27,7 @@ def from_spec(kind: str, spec: str) -> Any:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "participation"}
+    kind : {"compressor", "mechanism", "basis", "loss", "participation", "method"}
         What it should be.
     spec : str
         Such as ``"topk:8d"``: see :mod:`newtonfl.registry.spec`.
@@ -44,6 +47,8 @@ def from_spec(kind: str, spec: str) -> Any:
     >>> from_spec("mechanism", "cbag:0.75/topk:30")
     CBAG(step_uses='after', compressor=TopK(k=30), p=0.75)
     """
+    if kind == "method":
+        return coerce_method(spec.strip())
     made = read(kind, spec.strip())
     if isinstance(made, Maker):
         raise ValueError(f"{kind}: given {spec!r}, it needs a compressor, such as {spec}/topk:30")
@@ -100,5 +105,5 @@ def coerce_maker(kind: str, value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    made = read(kind, value.strip(), first="maker")
+    made = read(kind, value.strip())
     return made.part if isinstance(made, Maker) and not made.values else made

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-from newtonfl.registry.declared import Maker, alternatives, as_word, is_callable, is_tuple, kind_of, names_of
+from newtonfl.registry.declared import Maker, alternatives, as_word, is_callable, is_tuple, kind_of, names_of, readable
 from newtonfl.registry.lookup import HOMES, entries, nearest
 from newtonfl.registry.text import call, number, split, unquoted
 from newtonfl.registry.wording import expected
 
-ReadPart: TypeAlias = Callable[[str, str, Literal["part", "maker"]], Any]
-"""(kind, text, which reading comes first) → the part, or the Maker where its main compressor lacks."""
+ReadPart: TypeAlias = Callable[[str, str], Any]
+"""(kind, text) → the part, or the Maker where its main compressor lacks."""
 
 
 def value(annotation: Any, words: str, wrong: str, read: ReadPart) -> Any:
@@ -56,7 +56,8 @@ def value(annotation: Any, words: str, wrong: str, read: ReadPart) -> Any:
             return _several(choice, words, wrong, read)
     parts = [choice for choice in choices if kind_of(choice)]
     if parts:
-        return _part(parts, words, wrong, read, callable_too=any(map(is_callable, choices)))
+        literals = [as_word(word) for choice in choices if get_origin(choice) is Literal for word in get_args(choice)]
+        return _part(parts, literals, words, wrong, read, callable_too=any(map(is_callable, choices)))
     if str in choices:
         return unquoted(words)
     if Any in choices:
@@ -74,14 +75,20 @@ def _several(annotation: Any, words: str, wrong: str, read: ReadPart) -> tuple[A
     return tuple(value(inner, piece, wrong, read) for piece in pieces)
 
 
-def _part(choices: list[Any], words: str, wrong: str, read: ReadPart, callable_too: bool) -> Any:
+def _part(choices: list[Any], literals: list[str], words: str, wrong: str, read: ReadPart, callable_too: bool) -> Any:
     """A part of one of the kinds: the first that knows the name."""
     kinds = list(dict.fromkeys(str(kind_of(choice)) for choice in choices))
     name = head(words)
     kind = next((kind for kind in kinds if name in entries(kind)), kinds[0])
-    if len(kinds) > 1 and not any(name in entries(kind) for kind in kinds):
-        raise nearest(" or ".join(kinds), name, [known for kind in kinds for known in entries(kind)])
-    made = read(kind, words, "maker" if callable_too else "part")
+    allowed_names: dict[str, Any] = {}
+    for other in kinds:
+        allowed_names |= entries(other)
+    for other in kinds:
+        allowed_names |= readable(other)
+    allowed_names |= {word: None for word in literals if word not in allowed_names}
+    if name not in allowed_names or (name in literals and name not in readable(kind)):
+        raise nearest(" or ".join(kinds), name, allowed_names)
+    made = read(kind, words)
     allowed = tuple(choice for choice in choices if kind_of(choice) == kind)
     if not isinstance(made, Maker) and not isinstance(made, allowed):
         raise ValueError(wrong.replace("{}", " or ".join(names_of(kind, list(allowed)))))
@@ -102,4 +109,4 @@ def _guess(words: str, read: ReadPart) -> Any:
     if words in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[words]
     kinds = [kind for kind in HOMES if kind != "method" and head(words) in entries(kind)]
-    return read(kinds[0], words, "part") if kinds and head(words) != words else unquoted(words)
+    return read(kinds[0], words) if kinds and head(words) != words else unquoted(words)

@@ -60,6 +60,8 @@ def expected(annotation: Any) -> str:
     choices = alternatives(annotation)
     if any(kind_of(choice) for choice in choices):  # then a str is the text of a part
         choices = [choice for choice in choices if choice is not str]
+    if float in choices:  # then a whole number is a number
+        choices = [choice for choice in choices if choice is not int]
     return " or ".join(dict.fromkeys(words for choice in choices for words in _allowed(choice)))
 
 

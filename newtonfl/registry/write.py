@@ -98,7 +98,7 @@ def _makes(part: Any, maker: str) -> bool:
     """Whether a text without the main compressor makes the part when it is called with that."""
     main = getattr(part, str(main_field(type(part))))
     try:
-        made = read(part.kind, maker, first="maker")
+        made = read(part.kind, maker)
         return bool(isinstance(made, Maker) and made(main[-1] if isinstance(main, tuple) else main) == part)
     except (ValueError, TypeError, ArithmeticError):
         return False

@@ -172,7 +172,7 @@ def test_faults_of_the_files_own_code_are_told_in_a_line(tmp_path, call, old, ne
         ("from newtonfl import TopK\n", "nothing could be checked"),
         ("import nothing_of_that_name\n", "ModuleNotFoundError"),
         ("def f(:\n", "SyntaxError"),
-        (None, "No such file"),
+        (None, "no such file"),
     ],
     ids=["empty", "imported", "import", "syntax", "missing"],
 )
@@ -188,3 +188,36 @@ def test_on_two_ranks_one_line_a_part_and_one_status(tmp_path):
     ended = launch(2, "-m", "newtonfl", "check", write(tmp_path, BROKEN))
     assert ended.status == 1, ended.err
     assert ended.out.count("check_loss") == 1
+
+
+LOADS = """
+import os, sys
+from mpi4py import MPI
+from newtonfl.cli.main import main
+os.chdir(f"{sys.argv[1]}/{MPI.COMM_WORLD.rank}")
+main(["methods", "--load", "parts.py"])
+"""
+
+
+@pytest.mark.mpi
+def test_files_that_differ_on_the_ranks_are_refused(tmp_path):
+    for rank in "01":
+        (tmp_path / rank).mkdir()
+        write(tmp_path / rank, f"size = {rank}\n")
+    program = tmp_path / "program.py"
+    program.write_text(LOADS)
+    ended = launch(2, program, tmp_path)
+    assert ended.status == 2 and not ended.out
+    assert "rank 1, loading parts" in ended.err and "parts.py: its text differs from rank 0's" in ended.err
+    write(tmp_path / "1", "size = 0\n")
+    assert launch(2, program, tmp_path).status == 0
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("command", ["check", "solve"])
+def test_a_file_that_ends_the_program_is_misuse_on_every_rank(tmp_path, command):
+    path = write(tmp_path, "import sys\nsys.exit(0)\n")
+    words = ["check", path] if command == "check" else ["solve", "quadratic", "--load", path]
+    ended = launch(2, "-m", "newtonfl", *words)
+    assert ended.status == 2 and "it ended the program (sys.exit) when it was loaded" in ended.err
+    assert ended.err.count("ended the program") == 1

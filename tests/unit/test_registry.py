@@ -144,6 +144,34 @@ def test_a_maker_waits_for_its_compressor():
         from_spec("mechanism", "cbag:0.5")
 
 
+ONE_READING = {
+    "3pc-v3:cbag:0.5/topk:3": nf.ThreePCv3(nf.TopK(3), nf.CBAG(nf.TopK(3), 0.5)),
+    "3pc-v4:topk:1d/natural": nf.ThreePCv4(nf.Natural(), nf.TopK("1d")),
+    "3pc-v2:randk:3/natural": nf.ThreePCv2(nf.Natural(), nf.RandK(3)),
+    "3pc-v4:topk:1/identity": nf.ThreePCv4(nf.Identity(), nf.TopK(1)),
+    "3pc-v4:topk:9/topk:9": nf.ThreePCv4(nf.TopK(9), nf.TopK(9)),
+    "adacgd:1,topk:2/topk:9": nf.AdaCGD((nf.TopK(2), nf.TopK(9)), 1.0),
+    "3pc-v5:0.5/topk:5": nf.ThreePCv5(nf.TopK(5), 0.5),
+    "3pc-v3(inner=clag:2/identity)/topk:3": nf.ThreePCv3(nf.TopK(3), nf.CLAG(nf.Identity(), 2.0)),
+}
+
+
+@pytest.mark.parametrize("spec", ONE_READING)
+def test_a_slash_closes_the_outermost_part_wherever_a_text_is_read(spec):
+    assert from_spec("mechanism", spec) == coerce_maker("mechanism", spec) == ONE_READING[spec]
+
+
+def test_a_maker_whose_inner_part_has_a_compressor_of_its_own_is_written_as_a_call():
+    assert maker_spec(nf.ThreePCv3(nf.TopK(3), nf.CLAG(nf.Identity(), 2.0))) == "3pc-v3(inner=clag:2/identity)"
+    assert maker_spec(nf.ThreePCv2(nf.TopK(3), nf.RandK(9))) == "3pc-v2:randk:9"
+
+
+@pytest.mark.parametrize("k", ["1d/natural", "3x", "d", "many"])
+def test_k_is_a_number_or_a_multiple(k):
+    with pytest.raises(ValueError, match=r"topk:.*: given K = .* must be a number or a multiple of d such as 8d"):
+        from_spec("compressor", f'topk("{k}")')
+
+
 def test_texts_stand_wherever_parts_do():
     assert nf.CLAG("topk:30", 2.0) == nf.CLAG(nf.TopK(30), 2.0)
     assert nf.AdaCGD(["topk:1", nf.TopK(2)]) == nf.AdaCGD((nf.TopK(1), nf.TopK(2)))
