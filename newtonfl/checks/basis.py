@@ -196,11 +196,11 @@ def _check_problem(
     gradients = sender.of_gradients(point.gradient)
     promise(
         np.array_equal(gradients.sizes, sender.sizes) and np.array_equal(sender.sizes, receiver.sizes),
-        f"{name}.gradients: clients tell {gradients.sizes} numbers, and the server expects {receiver.sizes}",
+        f"{name}.gradients: clients send {gradients.sizes} numbers, and the server expects {receiver.sizes}",
     )
     messages: list[Message] = [Dense(to_host(gradient)) for gradient in gradients]
     total = receiver.accumulate(np.zeros(problem.dim), messages, weights)
-    close(total, weights @ to_host(point.gradient), f"{name}.gradients must tell Σ weight_i ∇f_i without loss")
+    close(total, weights @ to_host(point.gradient), f"{name}.gradients must send Σ weight_i ∇f_i without loss")
 
 
 def _check_select(

@@ -331,7 +331,7 @@ class Mechanism(Part, ABC):
     def send(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
     ) -> SendResult:
-        """Tell of the targets: the clients' side.
+        """Send the targets: the clients' side.
 
         Before a client has sent anything its last target counts as the present one: y = x.
 
@@ -376,7 +376,7 @@ class Mechanism(Part, ABC):
         clients: Array | None = None,
         sampling_scale: float = 1.0,
     ) -> tuple[Array, Array]:
-        """Hear of the targets: the server's side.
+        """Receive the targets: the server's side.
 
         Parameters
         ----------

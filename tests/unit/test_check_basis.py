@@ -92,7 +92,7 @@ BROKEN: dict[str, type] = {
         ("matrix", "both", "must be symmetric in every bit"),
         ("other matrix", "server", "must be the same matrix for client and server"),
         ("accumulate", "server", "must add Σ weight_i H_i"),
-        ("gradients", "client", "gradients must tell Σ weight_i ∇f_i without loss"),
+        ("gradients", "client", "gradients must send Σ weight_i ∇f_i without loss"),
         ("select", "both", r"select\(\[3, 1\]\) must give these clients' sizes"),
         ("sizes", "server", "the server understood"),
         ("greeting", "client", "set-up messages must survive the wire"),

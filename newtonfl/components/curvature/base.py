@@ -139,7 +139,7 @@ class Curvature(ABC, Generic[Server, Client]):
 
     @property
     def bernoulli_probabilities(self) -> dict[str, float]:
-        """The server's coins by name, and how likely heads are."""
+        """The server's coins by name, and how likely heads are; in round 0 all but "curvature" show heads."""
         return {}
 
     def resolved(self, problem: Problem) -> Self:

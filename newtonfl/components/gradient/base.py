@@ -67,7 +67,7 @@ class Gradient(ABC, Generic[Server, Client]):
 
     @property
     def bernoulli_probabilities(self) -> dict[str, float]:
-        """The server's coins by name, and how likely heads are."""
+        """The server's coins by name, and how likely heads are; in round 0 they all show heads."""
         return {}
 
     def requires_all(self, coins: dict[str, bool]) -> bool:
@@ -96,7 +96,10 @@ class Gradient(ABC, Generic[Server, Client]):
 
     @abstractmethod
     def encode(self, state: Client, point: Point, context: ClientRound) -> tuple[list[Parts], Client]:
-        """The replies' parts of the clients that know `point`, and their state after them."""
+        """The replies' parts of the clients that know `point`, and their state after them.
+
+        The part "gradient" is a vector in `context.space`; of parts of one's own, :meth:`reply_size` says the length.
+        """
 
     @abstractmethod
     def aggregate(
