@@ -64,6 +64,8 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
                 key: from_text(key, annotations.get(key, Any), value) for key, value in {**defaults, **keywords}.items()
             }
             made = function(*args, **values)
+            if not isinstance(made, Method):
+                raise TypeError(f"{name}: its function returned {made!r}, must return a Method")
             words = {key: to_text(value) for key, value in values.items() if key in keywords}
             # What no text can say, such as a vector, is no setting of the command line's.
             words = {key: word for key, word in words.items() if isinstance(word, (str, int, float))}

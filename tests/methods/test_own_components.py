@@ -41,6 +41,13 @@ def test_a_setting_that_no_component_has_is_kept(patient):
     assert registry.method_parameters(made.resolved(dense_glm())) == {"patience": 5, "share": 0.25}
 
 
+def test_a_function_that_makes_no_method_is_refused(monkeypatch):
+    monkeypatch.setitem(lookup._ENTRIES, "method", dict(lookup._ENTRIES["method"]))
+    forgetful = method("forgetful-newton")(lambda: None)
+    with pytest.raises(TypeError, match="forgetful-newton: its function returned None, must return a Method"):
+        forgetful()
+
+
 def test_what_is_replaced_is_what_is_said():
     made = replace(nf.ef21(compressor="topk:3"), participation=nf.Uniform(2), ridge="clients")
     said = made.parameters()
