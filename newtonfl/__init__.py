@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 
 _offered, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-_RENAMED = {f"V{i}": f"ThreePCv{i}" for i in range(1, 6)} | {"lag": "LAG", "bag": "BAG"}
-"""Names of the release before, with today's: they go with the next."""
+_RENAMED = {f"V{i}": f"ThreePCv{i}" for i in range(1, 6)} | {"lag": "LAG", "bag": "BAG", "data": "datasets.sources"}
+"""Names of the release before, with today's: they go with the next. One with a dot is a module."""
 
 
 def __getattr__(name: str) -> object:
@@ -19,4 +19,8 @@ def __getattr__(name: str) -> object:
 
         warnings.warn(f"newtonfl.{name} is now newtonfl.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
         name = _RENAMED[name]
+    if "." in name:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
     return _offered(name)

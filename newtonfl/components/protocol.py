@@ -129,7 +129,7 @@ class Method(ABC):
         """Every setting by the name that the command line gives it."""
 
     def made_with(self, parameters: Mapping[str, str | float]) -> Self:
-        """This method, told which settings the function that made it was given: those are its parameters as well."""
+        """This method with the settings of the function that made it, which are its parameters as well."""
         return self
 
     def components(self) -> dict[str, str]:

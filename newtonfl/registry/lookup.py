@@ -45,7 +45,7 @@ class Entry:
     values : mapping
         Settings that the name brings along: "symmetric-plain" is Symmetric with isometric = False.
     origin : tuple of str
-        Source file and qualified name, by which a new definition of the same is told from another part.
+        Source file and qualified name, by which a new definition of the same differs from another part.
     """
 
     made_by: Any
@@ -170,7 +170,7 @@ def entries(kind: str, *, others: bool = True) -> dict[str, Entry]:
         try:
             _load_home(HOMES[kind])
         except BaseException:
-            _LOADED.discard(kind)  # so that the next who asks is told the same, not that there are no names
+            _LOADED.discard(kind)  # so that the next who asks hears the same, not that there are no names
             raise
     if others and GROUP not in _LOADED:
         _LOADED.add(GROUP)

@@ -414,8 +414,8 @@ def own(tmp_path):
 
 
 def test_parts_of_ones_own_are_named_after_they_were_loaded(run, own):
-    told = refused(run, "solve", own / "own.toml")
-    assert "loss: given 'pseudo-huber'" in told and "huber" in told
+    said = refused(run, "solve", own / "own.toml")
+    assert "loss: given 'pseudo-huber'" in said and "huber" in said
     load = ("--load", own / "parts.py")
     status, out, err = run("solve", own / "own.toml", *load, "--set", "compressor=front:3", "--quiet")
     assert status == 0 and "compressor=front:3" in out and "√(1 + (aᵀx - y)²) - 1" in out, err
@@ -428,8 +428,8 @@ def test_parts_of_ones_own_are_named_after_they_were_loaded(run, own):
 
 def test_a_file_of_parts_that_fails_is_refused_in_words(run, tmp_path):
     (tmp_path / "parts.py").write_text("import nothing_of_this_name")
-    told = refused(run, "methods", "--load", tmp_path / "parts.py")
-    assert "parts.py: ModuleNotFoundError" in told
+    said = refused(run, "methods", "--load", tmp_path / "parts.py")
+    assert "parts.py: ModuleNotFoundError" in said
     assert "none.py" in refused(run, "methods", "--load", tmp_path / "none.py")
 
 

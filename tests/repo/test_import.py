@@ -63,3 +63,9 @@ def test_names_of_the_release_before_still_serve_and_say_the_new_one(old, new):
     assert old not in nf.__all__
     with pytest.raises(AttributeError, match="nosuchname"):
         _ = nf.nosuchname
+
+
+def test_the_module_of_sources_still_serves_by_the_name_of_the_release_before():
+    with pytest.warns(DeprecationWarning, match="newtonfl.data is now newtonfl.datasets.sources"):
+        from newtonfl import data
+    assert data.read("sklearn:breast_cancer").rows.shape == (569, 30)
