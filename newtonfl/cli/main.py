@@ -193,8 +193,7 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
 def _load(paths: Sequence[Path], transport: Transport) -> int:
     """Run the files of parts on every rank; returns the exit status, the same on every rank."""
     from newtonfl.cli.run_spec import report_errors
-    from newtonfl.registry import load_file
-    from newtonfl.registry.lookup import text_digest
+    from newtonfl.registry import load_file, text_digest
 
     def prepare() -> None:
         with transport.agreed("loading parts"):

@@ -8,7 +8,9 @@ part
     ``Part``: a class says its kind, name and parameters once, and is registered by being defined.
 lookup
     The names, and what is loaded when one is asked for: the library's districts, other distributions' entry points of
-    group ``newtonfl.parts``, files of one's own.
+    group ``newtonfl.parts``.
+parts_file
+    Files of one's own, whose parts get their names when the file is run.
 spec
     The grammar: ``from_spec(kind, text)`` and ``part.to_spec()``; ``coerce(kind, value)`` takes either.
 declared, text, values, read, write
@@ -25,7 +27,7 @@ checks, experiments, cli.
 from typing import Any
 
 from newtonfl.registry.declared import Maker
-from newtonfl.registry.lookup import find, known, load_file, nearest, register_method
+from newtonfl.registry.lookup import find, known, nearest, register_method
 from newtonfl.registry.methods import (
     asks_for_optimum,
     coerce_method,
@@ -36,13 +38,14 @@ from newtonfl.registry.methods import (
     parse,
 )
 from newtonfl.registry.part import Part
+from newtonfl.registry.parts_file import load_file, text_digest
 from newtonfl.registry.spec import coerce, coerce_maker, from_spec
 from newtonfl.registry.write import maker_spec
 
 __all__ = [
     "Maker", "Part", "asks_for_optimum", "coerce", "coerce_maker", "coerce_method", "defaults", "find", "from_spec",
     "known", "load_file", "maker_spec", "method", "method_parameters", "method_spec",
-    "nearest", "parse", "register_method",
+    "nearest", "parse", "register_method", "text_digest",
 ]  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """The names of all parts: who has registered, what is loaded when a name is asked for, and the nearest name.
 
 The library's own districts are loaded by kind when a name of that kind is first wanted; then come the entry points of
-group ``newtonfl.parts`` of other distributions, and files that :func:`load_file` is given.
+group ``newtonfl.parts`` of other distributions. A file of one's own registers its parts when it is run
+(:mod:`newtonfl.registry.parts_file`).
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 GROUP = "newtonfl.parts"
@@ -55,7 +55,6 @@ class Entry:
 
 _ENTRIES: dict[str, dict[str, Entry]] = {kind: {} for kind in HOMES}
 _LOADED: set[str] = set()
-_FILES: dict[str, tuple[str, ModuleType]] = {}
 
 
 def register(kind: str, name: str, made_by: Any, values: Mapping[str, Any] | None = None) -> None:
@@ -260,83 +259,12 @@ def nearest(what: str, name: str, names: Iterable[str]) -> ValueError:
     return ValueError(f"{what}: given {name!r}{hint} (allowed are {', '.join(allowed)})")
 
 
-def load_file(path: str | Path) -> ModuleType:
-    """Run a Python file whose parts then have their names, as ``--load FILE.py`` does.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file. Loading the same text again does nothing.
-
-    Returns
-    -------
-    module
-        With what the file defines.
-
-    Raises
-    ------
-    ValueError
-        If the file is no Python, or what it does fails; the message names file and reason. None of its parts has a
-        name then, and those of a text of this file that was loaded before keep theirs.
-    OSError
-        If it cannot be read.
-    """
-    found = Path(path).resolve()
-    source = _source(path)
-    name = f"newtonfl_parts_{found.stem}_{hashlib.blake2b(str(found).encode(), digest_size=6).hexdigest()}"
-    if name in _FILES and _FILES[name][0] == source:
-        return _FILES[name][1]
-    module = ModuleType(name)
-    module.__file__ = str(found)
-    before = {kind: dict(known) for kind, known in _ENTRIES.items()}
-    sys.modules[name] = module  # dataclasses look their annotations up there
-    try:
-        # The text just read, and no compiled copy of an earlier one; nothing is written beside a user's file.
-        exec(compile(source, str(found), "exec"), vars(module))
-    except BaseException as error:
-        _forget(str(found), before)
-        del sys.modules[name]
-        if name in _FILES:
-            sys.modules[name] = _FILES[name][1]
-        if isinstance(error, SystemExit):
-            raise ValueError(f"{path}: it ended the program (sys.exit) when it was loaded") from error
-        if isinstance(error, Exception):
-            raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
-        raise
-    _FILES[name] = (source, module)
-    return module
+def taken_names() -> dict[str, dict[str, Entry]]:
+    """Who has which name now, by kind: what :func:`give_back` returns to."""
+    return {kind: dict(known) for kind, known in _ENTRIES.items()}
 
 
-def text_digest(path: str | Path) -> str:
-    """A digest of a file's text, by which ranks find out whether theirs are the same.
-
-    Parameters
-    ----------
-    path : str or Path
-        As :func:`load_file` takes it.
-
-    Returns
-    -------
-    str
-        In hexadecimal digits; of the text as it was loaded, where it was.
-    """
-    found = str(Path(path).resolve())
-    texts = [source for source, module in _FILES.values() if module.__file__ == found]
-    return hashlib.blake2b((texts or [_source(path)])[0].encode(), digest_size=16).hexdigest()
-
-
-def _source(path: str | Path) -> str:
-    try:
-        return Path(path).resolve().read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: must be a Python file in UTF-8") from None
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except OSError as error:
-        raise OSError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _forget(file: str, before: Mapping[str, Mapping[str, Entry]]) -> None:
+def give_back(file: str, before: Mapping[str, Mapping[str, Entry]]) -> None:
     """Give the names that a file took back to whom they were `before`; what it imported keeps its own."""
     for kind, known in _ENTRIES.items():
         for name in [name for name, entry in known.items() if entry.origin[0] == file]:
