@@ -50,6 +50,8 @@ class SourceDescription:
         NumPy's name of the labels' data type.
     client_ids : tuple of numbers or strings, or None
         The distinct ones, where the source names the client of each row.
+    left_out : int
+        How many rows it left out because a value was missing.
     fingerprint : str
         Of everything that the source holds, where all sources must be alike; else empty.
     """
@@ -65,6 +67,7 @@ class SourceDescription:
     labels: tuple[Any, ...] = ()
     label_dtype: str = ""
     client_ids: tuple[Any, ...] | None = None
+    left_out: int = 0
     fingerprint: str = ""
 
     @property
@@ -95,6 +98,8 @@ class Agreement:
         The features that all sources have.
     label_name : str
         The labels' column; empty where they have none.
+    left_out : int
+        How many rows all sources left out because a value was missing.
     """
 
     columns: int
@@ -105,6 +110,7 @@ class Agreement:
     owners: tuple[int, ...] = ()
     shared: SharedColumns = NO_NAMES
     label_name: str = ""
+    left_out: int = 0
 
 
 def describe(
@@ -116,6 +122,7 @@ def describe(
     levels: Levels | None = None,
     means: bool = False,
     label_name: str = "",
+    left_out: int = 0,
     client_ids: Array | None = None,
     fingerprint: str = "",
 ) -> SourceDescription:
@@ -146,6 +153,7 @@ def describe(
         labels=tuple(classes.tolist()),
         label_dtype="" if labels is None else classes.dtype.str,
         client_ids=None if client_ids is None else tuple(np.unique(client_ids).tolist()),
+        left_out=left_out,
         fingerprint=fingerprint,
     )
 
@@ -177,18 +185,20 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
     ------
     ValueError
         If two differ in their number of columns, in the columns' names (not in their order), in the labels' column, in
-        the kind of their labels, or in whether they have client ids; if one has names and another none; if two that must
-        be alike are not; if a client has rows in two sources.
+        the kind of their labels, or in whether they have client ids; if one has names and another none; if two
+        that must be alike are not; if a client has rows in two sources.
     """
     names = _column_names(sources)
     _check_alike(sources, remedy)
     labels, label_dtype = _labels(sources)
     clients, owners = _clients(sources)
-    shared = SharedColumns.join(names, {source.name: source.summary for source in sources})
+    shared = SharedColumns.merge(names, {source.name: source.summary for source in sources})
     columns = sources[0].columns if shared.feature_names is None else len(shared.feature_names)
     filled = is_filled(sum(s.nonzeros for s in sources), sum(s.rows for s in sources), columns)
     dense = filled or (not shared.levels and all(source.dense for source in sources))
-    return Agreement(columns, dense, labels, label_dtype, clients, owners, shared, sources[0].label_name)
+    left_out = sum(source.left_out for source in sources)
+    label = sources[0].label_name
+    return Agreement(columns, dense, labels, label_dtype, clients, owners, shared, label, left_out)
 
 
 def _column_names(sources: Sequence[SourceDescription]) -> tuple[str, ...] | None:

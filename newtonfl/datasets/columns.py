@@ -79,7 +79,7 @@ class SharedColumns:
     means: Mapping[str, tuple[float, ...]]
 
     @classmethod
-    def join(cls, names: tuple[str, ...] | None, sources: Mapping[str, ColumnSummary]) -> SharedColumns:
+    def merge(cls, names: tuple[str, ...] | None, sources: Mapping[str, ColumnSummary]) -> SharedColumns:
         """What the summaries of all `sources`, by name, come to.
 
         Raises
@@ -154,16 +154,16 @@ class SharedColumns:
 
 def _joined_words(name: str, sources: Mapping[str, ColumnSummary]) -> tuple[str, ...]:
     """The words of a column over all sources, in order."""
-    seen: dict[Any, tuple[str, str]] = {}
+    spellings: dict[Any, tuple[str, str]] = {}
     for source, summary in sources.items():
         for word in summary.levels[name]:
-            known, where = seen.setdefault(_value(word), (word, source))
+            known, where = spellings.setdefault(_value(word), (word, source))
             if known != word:
                 raise ValueError(
                     f"{source}, column {name}: {word!r}, and {where} has {known!r}: one number written in two ways "
                     "would be two words"
                 )
-    return tuple(sorted(word for word, _ in seen.values()))
+    return tuple(sorted(word for word, _ in spellings.values()))
 
 
 def _value(word: str) -> Any:

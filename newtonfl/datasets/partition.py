@@ -66,7 +66,12 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
         else:
             rows, labels, parts, number = None, np.zeros(0), [], None
     placement: Placement = "own" if separate else "rank 0"
-    return distribute(rows, {"labels": labels}, parts, placement, agreement, transport, clients=here, n_clients=number)
+    whole = distribute(rows, {"labels": labels}, parts, placement, agreement, transport, clients=here, n_clients=number)
+    sent = np.array([len(source.summary.packet) for source in descriptions], np.int64)
+    if separate and sent.any():  # of one file for all clients, one place reads all and nothing travels
+        received = np.full(len(sent), len(agreement.shared.packet), np.int64)
+        whole = replace(whole, preparation=(sent, received))
+    return replace(whole, classes=classes or ())
 
 
 def client_sources(file: ProblemFile, folder: Path) -> list[str]:
@@ -118,6 +123,7 @@ def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
         levels=table.levels,
         means=file.data.missing == "mean",
         label_name=table.label_name,
+        left_out=table.left_out,
     )
 
 

@@ -12,6 +12,7 @@ from newtonfl.datasets import sources, splits
 from newtonfl.datasets.catalogue import catalogue
 from newtonfl.datasets.csv_columns import CsvLayout, Missing
 from newtonfl.objectives.losses import Loss, loss_of
+from newtonfl.objectives.schema import Schema
 
 
 class _Section(BaseModel):
@@ -208,10 +209,20 @@ class ProblemFile(_Section):
                 new = new.model_copy(update={"objective": objective, "reference": Reference()})
         return new
 
-    def resolved(self, folder: Path) -> dict[str, Any]:
-        """The sections that state the problem, such that a file elsewhere states the same: paths are made absolute."""
+    def resolved(self, folder: Path, schema: Schema) -> dict[str, Any]:
+        """The sections that state the problem, such that a file elsewhere states the same.
+
+        Paths are made absolute, and columns and classes are named, so that other data are refused and not mistaken.
+        """
         document = self.model_dump(exclude={"method", "run"}, exclude_none=True)
-        document["data"]["source"] = sources.absolute(self.data.source, folder)
+        fields = Data.model_fields
+        data = {key: value for key, value in document["data"].items() if key == "scale" or value != fields[key].default}
+        document["data"] = data
+        data["source"] = sources.absolute(self.data.source, folder)
+        if data["source"].startswith("csv:"):
+            data |= {"label": schema.label, "columns": schema.columns}
+        if schema.classes:
+            data["classes"] = schema.classes
         if self.objective.loss != "huber":
             del document["objective"]["huber_delta"]
         if not self.objective.nonconvex:
@@ -240,7 +251,7 @@ class PythonRun(_Section):
     method: dict[str, Any] | None = None
     run: Run = Run()
 
-    def resolved(self, folder: Path) -> dict[str, Any]:
+    def resolved(self, folder: Path, schema: Schema) -> dict[str, Any]:
         """The sections that state the problem: a name of the catalogue, or the path of a file."""
         path = Path(self.problem)
         known = catalogue().get(path.stem)
