@@ -93,7 +93,11 @@ def test_several_columns_could_be_the_label(tmp_path):
         ("a,y\n1,0,3\n", {"label": "y"}, "line 2: 3 columns, where the first line has 2"),
         ("site,a,y\nA,1,0\n,2,1\n", {"label": "y", "group": "site"}, "line 3, column site: '' is no client's name"),
         ("site,a,y\nA,1,0\nNaN,2,1\n", {"label": "y", "group": "site"}, "line 3, column site: 'NaN' is no client's"),
-        ("a,y\n1,0\n2,\n", {"label": "y", "missing": "mean"}, "line 3, column y: '' is no label; missing = \"drop-row\""),
+        (
+            "a,y\n1,0\n2,\n",
+            {"label": "y", "missing": "mean"},
+            "line 3, column y: '' is no label; missing = \"drop-row\"",
+        ),
         ("a,y\n1,0\n,1\n", {"label": "y"}, "line 3, column a: '' is not a finite number; missing = \"mean\""),
         ("a,y\n,0\n,1\n", {"label": "y", "missing": "drop-row"}, "no row is whole"),
         ("c,y\nu,0\n,1\n", {"label": "y", "categorical": ("c",)}, "line 3, column c: '' is no word; missing ="),
