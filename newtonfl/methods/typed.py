@@ -47,7 +47,7 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
     >>> nf.fednl(compresor="rank:2")
     Traceback (most recent call last):
         ...
-    TypeError: fednl: given 'compresor'; did you mean compressor? (allowed are compressor, mechanism, alpha, ...)
+    TypeError: fednl: given 'compresor'; did you mean compressor? (`newtonfl methods fednl` lists them all)
     """
 
     def decorate(function: Callable[P, M]) -> Callable[P, M]:
@@ -58,7 +58,7 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
         def make(*args: P.args, **keywords: P.kwargs) -> M:
             for key in keywords:
                 if key not in defaults:
-                    raise TypeError(nearest(name, key, defaults))
+                    raise TypeError(nearest(name, key, defaults, name))
             annotations = hints(function)  # resolved only now, for an import has better things to do
             values = {
                 key: from_text(key, annotations.get(key, Any), value) for key, value in {**defaults, **keywords}.items()

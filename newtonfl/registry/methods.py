@@ -46,7 +46,7 @@ def method(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
     types, values = hints(function), dict(parameters or {})
     for key, value in values.items():
         if key not in allowed:
-            raise nearest(f"setting of {name}", key, allowed)
+            raise nearest(f"setting of {name}", key, allowed, name)
         if isinstance(value, str) and key in types and not hasattr(function, "__wrapped__"):  # which reads it itself
             values[key] = read_value(types[key], value, f"{key}: given {value!r}, must be {{}}")
     return function(**values)

@@ -158,7 +158,7 @@ def _read_call(kind: str, name: str, inside: str) -> Any:
             if not key:
                 raise ValueError(f"{kind}: given {piece!r} in {name}(…), it takes no more values")
         elif key not in allowed:
-            raise nearest(f"setting of {name}", key, allowed)
+            raise nearest(f"setting of {name}", key, allowed, name)
         elif key in chosen and key not in entry.values:
             raise ValueError(f"{kind}: given {key} twice in {name}(…)")
         chosen[key] = _read_value(part, key, words, f"{key}: given {words!r} in {name}(…), must be {{}}")

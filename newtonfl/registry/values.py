@@ -87,7 +87,7 @@ def _part(choices: list[Any], literals: list[str], words: str, wrong: str, read:
         allowed_names |= readable(other)
     allowed_names |= {word: None for word in literals if word not in allowed_names}
     if name not in allowed_names or (name in literals and name not in readable(kind)):
-        raise nearest(" or ".join(kinds), name, allowed_names)
+        raise nearest(" or ".join(kinds), name, allowed_names, kinds[0])
     made = read(kind, words)
     allowed = tuple(choice for choice in choices if kind_of(choice) == kind)
     if not isinstance(made, Maker) and not isinstance(made, allowed):
