@@ -25,7 +25,7 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"{__name__}.{name}")
     if name in __all__ or name.startswith("__"):
         return _offered(name)
-    raise AttributeError(f"newtonfl has no {name}{_nearest(name)}; dir(newtonfl) lists what it has", name=name)
+    raise AttributeError(f"newtonfl has no {name}; {_nearest(name)}", name=name)
 
 
 def _nearest(name: str) -> str:
@@ -36,4 +36,4 @@ def _nearest(name: str) -> str:
     close = difflib.get_close_matches(name.replace("_", "").casefold(), plain.values(), 1)
     same = [known for known in plain if [plain[known]] == close]
     near = difflib.get_close_matches(name, same, 1, 0.0)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"did you mean {near[0]}?" if near else "dir(newtonfl) lists what it has"

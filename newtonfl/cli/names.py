@@ -23,5 +23,7 @@ def print_names(name: str | None) -> None:
         print(described(name))
         return
     print(listed("method"))
-    print("\n`newtonfl methods NAME` shows one with its settings; NAME may also be a part's, such as topk, or a kind's,")
+    print(
+        "\n`newtonfl methods NAME` shows one with its settings; NAME may also be a part's, such as topk, or a kind's,"
+    )
     print(f"for the names of that kind: {', '.join(kind for kind in HOMES if kind != 'method')}.")

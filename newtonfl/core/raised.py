@@ -36,7 +36,7 @@ def own_line(error: BaseException) -> str:
 def _is_own(file: str) -> bool:
     if _below(file, _PACKAGE) and not _below(file, _CATALOGUE):
         return False
-    return not file.startswith("<frozen ") and not any(_below(file, folder) for folder in _OTHERS)
+    return not file.startswith(("<frozen ", "<string>")) and not any(_below(file, folder) for folder in _OTHERS)
 
 
 def _below(file: str, folder: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 
 def catalogue() -> dict[str, Path]:
@@ -28,13 +29,7 @@ def find(name_or_path: str | Path) -> Path:
     TypeError
         If it is no text and no path.
     """
-    if not isinstance(name_or_path, str | Path):
-        kind = type(name_or_path).__name__
-        raise TypeError(
-            f"problem: given {kind}, must be a problem file's path or a name of the catalogue, such as 'breast_cancer'; "
-            "rows in memory become a problem by nf.from_arrays"
-        )
-    path = Path(name_or_path)
+    path = _path(name_or_path)
     if path.is_file() and path.suffix in (".toml", ".py"):
         return path
     known = catalogue()
@@ -55,12 +50,22 @@ def find(name_or_path: str | Path) -> Path:
     raise FileNotFoundError(_missing(path, known))
 
 
+def _path(words: Any) -> Path:
+    if isinstance(words, str | Path):
+        return Path(words)
+    raise TypeError(
+        f"problem: given {type(words).__name__}, must be the path of a problem file, or a name of the catalogue such "
+        "as 'breast_cancer'; rows in memory become a problem by nf.from_arrays"
+    )
+
+
 def _folder(path: Path) -> str:
     """What is said of a folder: the problem files in it, those of runs first."""
-    found = [*sorted(path.glob("run.toml")), *sorted(path.glob("*/run.toml")), *sorted(path.glob("*.toml"))]
-    hint = f"; did you mean {found[0]}?" if found else ", and there is none in it"
-    again = ", which does that run again" if found and found[0].name == "run.toml" else ""
-    return f"{path}: given a folder, must be a problem file (.toml or .py) or a name of the catalogue{hint[:-1]}{again}{hint[-1]}"
+    runs = [*sorted(path.glob("run.toml")), *sorted(path.glob("*/run.toml"))]
+    found = [*runs, *sorted(path.glob("*.toml"))]
+    hint = f"; did you mean {found[0]}?" if found else ""
+    again = f" `newtonfl solve {runs[0]}` does that run again" if runs else ""
+    return f"{path}: given a folder, must be a problem file (.toml or .py) or a name of the catalogue{hint}{again}"
 
 
 def _source(words: str, path: Path) -> str:

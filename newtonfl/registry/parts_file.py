@@ -30,8 +30,8 @@ def load_file(path: str | Path) -> ModuleType:
     Raises
     ------
     ValueError
-        If the file is no Python, or what it does fails; the message names file, line and reason. None of its parts has a
-        name then, and those of a text of this file that was loaded before keep theirs.
+        If the file is no Python, or what it does fails; the message names file, line and reason. None of its parts has
+        a name then, and those of a text of this file that was loaded before keep theirs.
     OSError
         If it cannot be read.
     """

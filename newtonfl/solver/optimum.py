@@ -11,6 +11,7 @@ from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods import newton
 from newtonfl.objectives.base import Problem
+from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.session import Session
 
 
@@ -47,6 +48,7 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     >>> x.shape, round(f, 6)
     ((30,), 0.05984)
     """
+    check_problem_argument(problem)
     problem.check_convex("nf.optimum")
     # A session needs a method; of this one nothing is used, for only questions are asked.
     with one_blas_thread(), Session(problem, newton()) as session, np.errstate(over="ignore", invalid="ignore"):

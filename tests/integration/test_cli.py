@@ -140,9 +140,9 @@ def refused(run, *words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--method", "newton-3cp"], ["'newton-3cp'", "did you mean newton-3pc", "fednl"]),
-        (["--set", "compresor=topk:3"], ["'compresor'", "did you mean compressor", "shift_norm"]),
-        (["--set", "compressor=topq:3"], ["'topq'", "did you mean topk", "randk"]),
+        (["--method", "newton-3cp"], ["'newton-3cp'", "did you mean newton-3pc?", "`newtonfl methods`"]),
+        (["--set", "compresor=topk:3"], ["'compresor'", "did you mean compressor?", "`newtonfl methods newton-3pc`"]),
+        (["--set", "compressor=topq:3"], ["'topq'", "did you mean topk?", "`newtonfl methods compressor`"]),
         (["--set", "compressor=topk"], ["topk needs k (K, or a multiple"]),
         (["--set", "compressor=topk:0"], ["0", "at least 1"]),
         (["--set", "compressor=topk:7"], ["K = 7", "at most 6", "d(d+1)/2", "d = 3"]),
