@@ -12,7 +12,8 @@ from newtonfl.components.protocol import Method
 from newtonfl.methods.docstring import complete
 from newtonfl.methods.spec import from_text, to_text
 from newtonfl.registry.declared import hints
-from newtonfl.registry.lookup import nearest, register_method
+from newtonfl.registry.lookup import register_method
+from newtonfl.registry.nearest import nearest
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Method)

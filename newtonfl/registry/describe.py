@@ -9,8 +9,9 @@ from dataclasses import MISSING, is_dataclass
 from typing import Any
 
 from newtonfl.registry.declared import bare_part, default, hints, kind_of, main_field, parameters, shorthand
-from newtonfl.registry.lookup import HOMES, entries, nearest
+from newtonfl.registry.lookup import HOMES, entries
 from newtonfl.registry.methods import defaults, method
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.wording import expected, explained, plain
 from newtonfl.registry.write import write_value
 

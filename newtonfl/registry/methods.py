@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from newtonfl.registry.declared import hints, kind_of
-from newtonfl.registry.lookup import find, known, nearest
+from newtonfl.registry.lookup import find, known
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.read import read_value
 from newtonfl.registry.text import split
 

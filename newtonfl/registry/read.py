@@ -24,7 +24,8 @@ from newtonfl.registry.declared import (
     readable,
     shorthand,
 )
-from newtonfl.registry.lookup import entries, find, nearest
+from newtonfl.registry.lookup import entries, find
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.text import call, split
 from newtonfl.registry.values import head
 from newtonfl.registry.wording import usage

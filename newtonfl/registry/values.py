@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from newtonfl.registry.declared import Maker, alternatives, as_word, is_callable, is_tuple, kind_of, names_of, readable
-from newtonfl.registry.lookup import HOMES, entries, nearest
+from newtonfl.registry.lookup import HOMES, entries
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.text import call, number, split, unquoted
 from newtonfl.registry.wording import expected
 

@@ -37,6 +37,8 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
 
     Raises
     ------
+    TypeError
+        If `problem` is none.
     ValueError
         If the problem need not be convex, the Hessian is singular on the way, or the gradient does not get below 1e-9
         of its start.

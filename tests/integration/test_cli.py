@@ -429,7 +429,7 @@ def test_parts_of_ones_own_are_named_after_they_were_loaded(run, own):
 def test_a_file_of_parts_that_fails_is_refused_in_words(run, tmp_path):
     (tmp_path / "parts.py").write_text("import nothing_of_this_name")
     said = refused(run, "methods", "--load", tmp_path / "parts.py")
-    assert "parts.py: ModuleNotFoundError" in said
+    assert "parts.py, line 1: ModuleNotFoundError" in said
     assert "none.py" in refused(run, "methods", "--load", tmp_path / "none.py")
 
 
