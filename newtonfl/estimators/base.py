@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from newtonfl import registry
 from newtonfl.comm.collective import allgather
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import InProcess, Transport
@@ -27,6 +26,7 @@ from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.values import client_ids
 from newtonfl.estimators.parameters import METHOD
 from newtonfl.methods import Method
+from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
@@ -131,10 +131,7 @@ class Federated(BaseEstimator, ABC):
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
-        method: Any = registry.coerce_method(self.method)
-        if not isinstance(method, Method):
-            raise TypeError(f"method: given {type(method).__name__}, must be NAME[,KEY=VALUE…] or a Method")
-        return method
+        return as_method(self.method)
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):

@@ -340,7 +340,7 @@ def test_labels_may_be_large_and_settings_numpys():
         ({"ranks": "all"}, 'ranks: given \'all\', allowed are None, "same", "own"'),
         ({"method": "newton-3cp"}, "did you mean newton-3pc"),
         ({"method": "newton-3pc,compressor"}, "must be NAME"),
-        ({"method": 3}, "method: given int"),
+        ({"method": 3}, "method: given 3, must be a Method"),
         ({"clients": 0}, "clients: given 0"),
         ({"clients": "contiguous:4"}, "must be a number of at least 1, every row's client id, or SPLIT:COUNT"),
         ({"clients": "sideways:4"}, "clients: given 'sideways:4'"),
