@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from newtonfl import registry
 from newtonfl.comm.collective import allgather
@@ -24,6 +24,7 @@ from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.frames import column_of, native, rows_of
 from newtonfl.datasets.values import client_ids
 from newtonfl.estimators.parameters import METHOD
 from newtonfl.methods import Method
@@ -164,17 +165,24 @@ class Federated(BaseEstimator, ABC):
     ) -> tuple[Array, Array, Array | None, Array | None]:
         """Sound arrays; rows of weight zero are left out."""
         own = self.ranks == "own"
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], y_numeric=self._numeric,
-            ensure_min_samples=0 if own else 1,
-        )  # fmt: skip
+        least = 0 if own else 1
+        X, y = self._read(X, column_of("y", y), reset=True, y_numeric=self._numeric, ensure_min_samples=least)
         self._check_targets(y)
-        groups = None if groups is None else client_ids("groups", groups, len(y))
+        groups = None if groups is None else client_ids("groups", column_of("groups", groups), len(y))
         if sample_weight is None:
             return X, y, None, groups
         weights = row_weights(sample_weight, len(y))
         kept = rows_that_count(weights, own)
         return X[kept], y[kept], weights[kept], None if groups is None else groups[kept]
+
+    def _read(self, X: Array, *y: Array, reset: bool, **checks: Any) -> Any:
+        """X, and y where it is passed, as scikit-learn checks them: of a table its names, then its numbers."""
+        checks |= {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+        rows, _ = rows_of(X)
+        if rows is X:
+            return validate_data(self, X, *y, reset=reset, **checks)
+        validate_data(self, native(X), reset=reset, skip_check_array=True)
+        return check_X_y(rows, *y, estimator=self, **checks) if y else check_array(rows, estimator=self, **checks)
 
     def _check_targets(self, y: Array) -> None:
         """Refuse targets that the loss cannot have."""
@@ -260,6 +268,5 @@ class Federated(BaseEstimator, ABC):
     def _linear(self, X: Array) -> Array:
         """X w + b, shape (N,) or (N, K)."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        scores: Array = X @ self.coef_.T + self.intercept_
+        scores: Array = self._read(X, reset=False) @ self.coef_.T + self.intercept_
         return scores
