@@ -4,8 +4,9 @@ catalogue, problem_file, problem_reader, python_problem
     The problems that come with the library; a problem file's sections, its text and its mistakes; problems in Python.
 sources, fetch, libsvm_reader, csv_reader, npz_reader, sklearn_reader, table
     What a source is, where files are, checked downloads, one reader a format, and what was read.
-values, agreement
-    Labels and client ids as numbers or strings; the rows of several files or ranks, described and compared.
+values, frames, agreement
+    Labels and client ids as numbers or strings; tables of pandas, polars and pyarrow as arrays; the rows of several
+    files or ranks, described and compared.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
 distribute

@@ -6,6 +6,7 @@ numbers, or has a gap, is refused by the column's name and the row.
 
 from __future__ import annotations
 
+from collections import Counter
 from numbers import Real
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
-from newtonfl.datasets.values import missing, unboxed
+from newtonfl.datasets.values import refuse_missing, unboxed
 
 _VALUES = (nw.String, nw.Categorical, nw.Enum, nw.Object)
 """Data types whose values are Python objects: what they are is looked at one by one."""
@@ -96,21 +97,23 @@ def column_of(name: str, values: Any) -> Any:
     if not isinstance(column, nw.Series):
         return values
     if column.dtype in _VALUES:
-        objects = np.empty(len(column), object)
-        objects[:] = column.to_list()
-        _refuse_gap(name, [missing(value) for value in objects])
-        return unboxed(objects)
-    _refuse_other(name, column, "numbers, booleans or strings", "make them strings")
+        return unboxed(_objects(name, column))
+    column = _filled(column)
+    if not _is_numeric(column):
+        _refuse(name, column, "numbers, booleans or strings: make them strings")
     numbers = _array(name, column)
     return numbers.astype(np.float64) if numbers.dtype.kind == "O" else numbers  # decimals
 
 
 def _opened(name: str, values: Any) -> Any:
     """narwhals' table or column of `values`; what is neither, as it is."""
+    values = native(values)
     try:
-        opened = nw.from_native(native(values), pass_through=True, allow_series=True)
-    except nw.exceptions.DuplicateError as error:
-        raise ValueError(f"{name}: two columns have one name: {' '.join(str(error).split())}") from None
+        opened = nw.from_native(values, pass_through=True, allow_series=True)
+    except nw.exceptions.DuplicateError:
+        names = Counter(values.column_names if hasattr(values, "column_names") else values.columns)
+        twice = next(column for column, count in names.items() if count > 1)
+        raise ValueError(f"{name}: two columns are named {twice!r}: names must differ") from None
     if isinstance(opened, nw.LazyFrame):
         raise ValueError(
             f"{name}: given a lazy table ({type(values).__module__.partition('.')[0]}), must be one with its values at "
@@ -121,62 +124,76 @@ def _opened(name: str, values: Any) -> Any:
 
 def _sparse(table: Any) -> Any:
     """A pandas table whose columns are all Sparse, as a CSR array; else None."""
-    pandas = nw.dependencies.get_pandas()
-    kinds = list(getattr(table, "dtypes", ())) if pandas is not None and isinstance(table, pandas.DataFrame) else []
-    if not kinds or not all(isinstance(kind, pandas.SparseDtype) for kind in kinds):
+    kinds = list(table.dtypes) if hasattr(table, "dtypes") else []
+    if not kinds or not all(map(_leaves_out, kinds)):
         return None
     for name, kind in zip(table.columns, kinds, strict=True):
         if kind.subtype.kind not in "biuf" or kind.fill_value != 0:
-            raise ValueError(f"X: column {name!r} is {kind}, must hold numbers and leave out zeros")
+            raise ValueError(f"X: column {name!r}: given {kind}, must be numbers and leave out zeros")
     rows = scipy.sparse.csr_array(table.sparse.to_coo(), dtype=np.float64)
     if len(bad := np.flatnonzero(~np.isfinite(rows.data))):
         row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
-        _not_finite(f"X: column {table.columns[rows.indices[bad[0]]]!r}", row, rows.data[bad[0]])
+        _refuse_infinite(f"X: column {table.columns[rows.indices[bad[0]]]!r}", row, rows.data[bad[0]])
     return rows
+
+
+def _leaves_out(kind: Any) -> bool:
+    """Whether a data type is pandas' Sparse."""
+    pandas = nw.dependencies.get_pandas()
+    return pandas is not None and isinstance(kind, pandas.SparseDtype)
+
+
+def _filled(column: Any) -> Any:
+    """`column`, with what pandas' Sparse leaves out written out."""
+    kept = nw.to_native(column)
+    leaves_out = _leaves_out(getattr(kept, "dtype", None))
+    return nw.from_native(kept.sparse.to_dense(), series_only=True) if leaves_out else column
 
 
 def _numbers(where: str, column: Any) -> Array:
     """A column of numbers or booleans as float64."""
+    column = _filled(column)
+    encode = "numbers or booleans: encode them first, say by sklearn.preprocessing.OneHotEncoder"
     if column.dtype == nw.Object:
-        values = column.to_list()
-        _refuse_gap(where, [missing(value) for value in values])
-        if not all(isinstance(value, Real | np.bool_) for value in values):
-            _refuse(where, column, "numbers or booleans", _ENCODE)
-        numbers = np.array([float(value) for value in values])
+        objects = _objects(where, column)
+        if not all(isinstance(value, Real | np.bool_) for value in objects):
+            _refuse(where, column, encode)
+        numbers = objects.astype(np.float64)
     else:
-        _refuse_other(where, column, "numbers or booleans", _ENCODE)
+        if not _is_numeric(column):
+            _refuse(where, column, encode)
         numbers = _array(where, column).astype(np.float64)
     if len(bad := np.flatnonzero(~np.isfinite(numbers))):
-        _not_finite(where, int(bad[0]), numbers[bad[0]])
+        _refuse_infinite(where, int(bad[0]), numbers[bad[0]])
     return numbers
 
 
-_ENCODE = "encode it as numbers first, say by sklearn.preprocessing.OneHotEncoder"
+def _objects(where: str, column: Any) -> Array:
+    """A column of Python's values, none missing."""
+    objects = np.empty(len(column), object)
+    objects[:] = column.to_list()
+    refuse_missing(where, objects)
+    return objects
 
 
 def _array(where: str, column: Any) -> Array:
-    """A column of numbers or booleans, without gaps, as an array."""
+    """A column of numbers or booleans, none missing, as NumPy keeps them."""
     if column.dtype in (nw.Int128, nw.UInt128):  # NumPy has none so wide
-        return unboxed(np.array(column.to_list(), object))
-    _refuse_gap(where, column.is_null().to_numpy())
+        return unboxed(_objects(where, column))
+    if len(rows := np.flatnonzero(column.is_null().to_numpy())):
+        raise ValueError(f"{where}: row {rows[0]}, counted from 0, has no value")
     return np.asarray(column.to_numpy())
 
 
-def _refuse_gap(where: str, gaps: Any) -> None:
-    if len(rows := np.flatnonzero(np.asarray(gaps, bool))):
-        raise ValueError(f"{where}: row {rows[0]}, counted from 0, has no value")
+def _is_numeric(column: Any) -> bool:
+    return bool(column.dtype.is_numeric()) or column.dtype == nw.Boolean
 
 
-def _not_finite(where: str, row: int, value: float) -> None:
+def _refuse_infinite(where: str, row: int, value: float) -> None:
     raise ValueError(f"{where}: row {row}, counted from 0: given {value}, must be finite")
 
 
-def _refuse_other(where: str, column: Any, allowed: str, advice: str) -> None:
-    if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-        _refuse(where, column, allowed, advice)
-
-
-def _refuse(where: str, column: Any, allowed: str, advice: str) -> None:
+def _refuse(where: str, column: Any, allowed: str) -> None:
     kept = nw.to_native(column)
     kind = getattr(kept, "dtype", None) or getattr(kept, "type", column.dtype)  # pyarrow says type
-    raise ValueError(f"{where}: given {kind}, must be {allowed}: {advice}")
+    raise ValueError(f"{where}: given {kind}, must be {allowed}")

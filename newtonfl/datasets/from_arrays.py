@@ -13,7 +13,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.frames import column_of, rows_of
 from newtonfl.datasets.load import connected
-from newtonfl.datasets.values import client_ids, numbered, ordered
+from newtonfl.datasets.values import client_ids, numbered, ordered, unboxed
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, loss_of
 
@@ -152,7 +152,11 @@ def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Ar
         raise ValueError(f"X: given shape {X.shape} of {X.dtype}, must be a matrix of real numbers")
     if not np.isfinite(X.data if scipy.sparse.issparse(X) else X).all():
         raise ValueError("X: holds a number that is not finite")
-    y = np.asarray(column_of("y", y))
+    y = column_of("y", y)
+    if isinstance(y, (list, tuple)):
+        y = np.asarray(y, object)  # else NumPy makes floats of some whole numbers
+        y = unboxed(y) if y.ndim == 1 else y
+    y = np.asarray(y)
     if y.shape != (X.shape[0],):
         raise ValueError(f"y: given shape {y.shape}, must be ({X.shape[0]},), one label a row")
     return X, y, None if sample_weight is None else row_weights(sample_weight, len(y)), names

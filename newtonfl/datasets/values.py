@@ -31,7 +31,7 @@ def client_ids(name: str, ids: Any, n_rows: int) -> Array:
         raise ValueError(f"{name}: given ids of shape {array.shape}, must be one for each of {n_rows} rows")
     where = f"{name}: client ids"
     if array.dtype.kind == "O":
-        _refuse_missing(where, array)
+        refuse_missing(where, array)
         array = unboxed(array)
     match array.dtype.kind:
         case "i" | "u":
@@ -40,7 +40,7 @@ def client_ids(name: str, ids: Any, n_rows: int) -> Array:
             return array.astype(np.int64)
         case "U":
             if len(empty := np.flatnonzero(array == "")):
-                raise ValueError(f"{where}: row {empty[0]}, counted from 0, has an empty one")
+                raise ValueError(f"{where}: row {empty[0]}, counted from 0, is empty")
             return array
         case "f":
             return _whole(where, array)
@@ -73,12 +73,13 @@ def ordered(name: str, values: Array) -> Array:
         message has `name`.
     """
     if values.dtype.kind == "O":
-        _refuse_missing(name, values)
+        refuse_missing(name, values)
         values = unboxed(values)
     if values.dtype.kind not in "biufU":
         kinds = _kinds(values) if values.dtype.kind == "O" else set()
         if kinds and kinds <= {int, float}:
-            raise ValueError(f"{name} must be numbers that 64 bits hold exactly, or strings: given {values.tolist()}")
+            large = max(values.tolist(), key=abs)
+            raise ValueError(f"{name} must be numbers that 64 bits hold all of exactly, or strings: given {large}")
         raise ValueError(_of_another_kind(name, values, kinds))
     if values.dtype.kind == "f":
         _refuse_infinite(name, values)
@@ -109,7 +110,9 @@ def unboxed(objects: Array) -> Array:
 
 def missing(value: object) -> bool:
     """Whether `value` stands for none: None, NaN, pandas' NA and NaT."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
 
 
 def _kinds(objects: Array) -> set[type]:
@@ -117,10 +120,11 @@ def _kinds(objects: Array) -> set[type]:
     return {str if isinstance(value, str) else type(value) for value in values}
 
 
-def _refuse_missing(name: str, objects: Array) -> None:
+def refuse_missing(name: str, objects: Array) -> None:
+    """Refuse a gap among Python objects with a ValueError that has `name` and the row."""
     for row, value in enumerate(objects.tolist()):
         if missing(value):
-            raise ValueError(f"{name}: row {row}, counted from 0, has none: given {value}")
+            raise ValueError(f"{name}: row {row}, counted from 0, has no value: given {value}")
 
 
 def _refuse_infinite(name: str, floats: Array) -> None:

@@ -25,7 +25,8 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of, native, rows_of
-from newtonfl.datasets.values import client_ids
+from newtonfl.datasets.values import client_ids, refuse_missing
+from newtonfl.estimators.columns import working_columns
 from newtonfl.estimators.parameters import METHOD
 from newtonfl.methods import Method
 from newtonfl.objectives.losses import Loss
@@ -75,12 +76,16 @@ class Federated(BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
+            A table of pandas, polars, pyarrow or another library that narwhals knows; its columns hold numbers or
+            booleans. The other arguments may be its columns. Columns that no row of a sparse matrix has cost nothing.
         y : array, shape (N,)
+            A category's values count, not its codes. A table of one column will do.
         sample_weight : array, shape (N,), or None
             w_j ≥ 0. A row of weight 2 counts as two rows, one of weight 0 as none.
         groups : array, shape (N,), or None
-            Every row's client, as numbers or strings. With ``ranks="own"`` a client's rows live on one rank.
+            Every row's client, as whole numbers or strings; 3.0 is the client 3. With ``ranks="own"`` a client's rows
+            live on one rank.
 
         Returns
         -------
@@ -102,10 +107,12 @@ class Federated(BaseEstimator, ABC):
             seed = self._seed()
             arguments = self._arguments(method, weights is not None)
         seed = self._common_seed(arguments, seed, transport)
+        names = getattr(self, "feature_names_in_", None)
+        self._columns = working_columns(X, names, transport)
         federation = distribute_arrays(
-            X, y, weights, clients=self.clients if groups is None else groups, transport=transport,
-            own=self.ranks == "own", classes=not self._numeric, column_names=getattr(self, "feature_names_in_", None),
-            seed=seed, remedy='ranks="own"',
+            self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
+            transport=transport, own=self.ranks == "own", classes=not self._numeric,
+            column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
         )  # fmt: skip
         return self._fit(federation, method, seed)
 
@@ -165,8 +172,11 @@ class Federated(BaseEstimator, ABC):
     ) -> tuple[Array, Array, Array | None, Array | None]:
         """Sound arrays; rows of weight zero are left out."""
         own = self.ranks == "own"
-        least = 0 if own else 1
-        X, y = self._read(X, column_of("y", y), reset=True, y_numeric=self._numeric, ensure_min_samples=least)
+        least, y = 0 if own else 1, column_of("y", y)
+        objects = np.asarray(y, object) if isinstance(y, list | tuple) else y
+        if isinstance(objects, np.ndarray) and objects.dtype.kind == "O" and objects.ndim == 1:
+            refuse_missing("y", objects)
+        X, y = self._read(X, y, reset=True, y_numeric=self._numeric, ensure_min_samples=least)
         self._check_targets(y)
         groups = None if groups is None else client_ids("groups", column_of("groups", groups), len(y))
         if sample_weight is None:
@@ -216,9 +226,9 @@ class Federated(BaseEstimator, ABC):
 
     def _initial(self, *shape: int) -> Array | None:
         """The last fit's coefficients, each row with its intercept; None without `warm_start` or in another shape."""
-        if not self.warm_start or not hasattr(self, "coef_"):
+        if not self.warm_start or np.shape(getattr(self, "coef_", 0.0))[-1:] != (self.n_features_in_,):
             return None
-        rows = np.atleast_2d(self.coef_)
+        rows = self._columns.narrow(np.atleast_2d(self.coef_))
         intercepts = np.broadcast_to(self.intercept_, len(rows))[:, None]
         initial = np.hstack([rows, intercepts]) if self.fit_intercept else rows
         return initial if initial.shape == shape else None
@@ -228,9 +238,12 @@ class Federated(BaseEstimator, ABC):
 
     def _coefficients(self, solution: Array) -> tuple[Array, Array]:
         """Coefficients and intercepts of rows that hold both."""
-        if self.fit_intercept:
-            return solution[..., :-1].copy(), solution[..., -1].copy()
-        return solution.copy(), np.zeros(solution.shape[:-1])
+        intercepts = solution[..., -1].copy() if self.fit_intercept else np.zeros(solution.shape[:-1])
+        coefficients = solution[..., :-1] if self.fit_intercept else solution
+        elsewhere = np.zeros((*solution.shape[:-1], self.n_features_in_))
+        if self.warm_start and not self.alpha and np.shape(getattr(self, "coef_", 0.0)) == elsewhere.shape:
+            elsewhere = self.coef_  # nothing moves what neither rows nor penalty depend on
+        return self._columns.widen(coefficients, elsewhere), intercepts
 
     def _finish(self, results: Sequence[Result], transport: Transport) -> None:
         """Set what is common to all models from their solves; rank 0 warns."""
