@@ -93,7 +93,8 @@ def test_a_compressor_of_more_entries_than_columns_that_occur_still_fits():
 def test_rows_without_entries_are_fitted():
     """And stored zeros are none."""
     A = scipy.sparse.csr_array((60, WIDE))
-    B = scipy.sparse.csr_array((np.zeros(60), (np.arange(60), KEPT[:60])), shape=(60, WIDE))
+    B = scipy.sparse.csr_array((np.zeros(WIDE), (np.arange(WIDE) % 60, np.arange(WIDE))), shape=(60, WIDE))
+    assert B.nnz == WIDE
     for empty in (A, B):
         model = nf.FederatedRidge().fit(empty, Z)
         assert not model.coef_.any() and model.intercept_ == pytest.approx(Z.mean(), rel=1e-9)
