@@ -57,6 +57,7 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
         if session.transport.rank:
             arrays, values = session.answer_calls()
             return arrays["x"], values["f"]
+        triangle(problem.dim).check_memory()
         x, f = _minimise(problem, session, rounds)
         session.end({"x": x}, f=f)
         return x, f

@@ -366,7 +366,7 @@ def test_arrays_that_cannot_be_are_refused_in_words():
         ({"sample_weight": np.zeros(178)}, "all weights are zero"),
         ({"groups": np.arange(3)}, r"groups: given ids of shape \(3,\), must be one for each of 178 rows"),
         ({"groups": np.where(np.arange(178) == 7, np.nan, 1.0)}, "groups: client ids must be finite, given nan"),
-        ({"groups": np.array([None, *["a"] * 177])}, "groups: client ids must all be numbers or all be strings"),
+        ({"groups": np.array([None, *["a"] * 177])}, "groups: client ids: row 0, counted from 0, has no value"),
         ({"sample_weight": (y == 1).astype(float)}, "at least two classes with weight, and it holds 1 class: 1"),
     ):
         with pytest.raises(ValueError, match=fault):

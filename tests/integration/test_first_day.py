@@ -137,7 +137,7 @@ def test_data_without_a_problem_get_the_file_that_would_do(refused, tmp_path, ca
     found = "\n".join(re.findall(r"^    (.*)$", err, re.M))
     source = words if ":" in words else f"csv:{words}"
     document = tomllib.loads(found)
-    assert list(document) == ["data", "objective", "clients"] and document["data"] == {"source": source}
+    assert list(document) == ["data", "objective", "clients"] and document["data"]["source"] == source
     assert ("`newtonfl solve a9a`" in err) == (words == "libsvm:a9a")
     if "csv" in words:  # the data are there
         (tmp_path / "mine.toml").write_text(found)
