@@ -35,7 +35,7 @@ _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 _HEAD = 512  # bytes that are enough to know any of these
 _PIECE = 1 << 16  # bytes unpacked at a time
 
-# No table of numbers in text is packed to less than a two-hundredth unless it says the same thing over and over; gzip
+# No table of numbers is packed to less than a two-hundredth unless it says the same thing over and over; gzip
 # could reach a thousandth, bzip2 a millionth. What is small in any case is no danger.
 _RATIO = 200
 _SMALL = 1 << 26
@@ -93,6 +93,21 @@ def read_text(path: Path) -> str:
         ) from None
 
 
+def check_proportion(path: Path, kind: str, packed: int, unpacked: int) -> None:
+    """Refuse an archive of `packed` bytes that unpacks to far more than a table of numbers would.
+
+    Raises
+    ------
+    ValueError
+        If `unpacked` is more than 200 times as much and more than 64 MiB.
+    """
+    if unpacked > max(_RATIO * packed, _SMALL):
+        raise ValueError(
+            f"{path}: the {kind} archive of {packed} bytes unpacks to more than {_RATIO} times as many (and more than "
+            f"{_SMALL >> 20} MiB); store it unpacked if that is meant"
+        )
+
+
 def _kind(head: bytes) -> str | None:
     """Which archive that is unpacked here begins with these bytes, if one does."""
     return next((kind for kind, sign in _PACKED.items() if sign.match(head)), None)
@@ -109,11 +124,7 @@ def _unpacked(path: Path, kind: str, stream: BinaryIO) -> bytes:
     content = io.BytesIO()
     try:
         for piece in _PIECES[kind](stream):
-            if content.tell() > max(_RATIO * size, _SMALL):
-                raise ValueError(
-                    f"{path}: the {kind} archive of {size} bytes unpacks to more than {_RATIO} times as many (and more "
-                    f"than {_SMALL >> 20} MiB); unpack it by hand if that is meant"
-                )
+            check_proportion(path, kind, size, content.tell())
             content.write(piece)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{path}: the {kind} archive is cut or damaged ({error})") from None

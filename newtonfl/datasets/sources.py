@@ -98,7 +98,11 @@ def read(
         rows, labels = read_libsvm(libsvm_path(what, folder), features)
     else:
         path = existing(what, folder)
-        rows, labels, marks = read_csv(path, label, group) if kind == "csv" else read_npz(path, group)
+        if kind == "csv":
+            rows, labels, marks = read_csv(path, label, group)
+        else:
+            content = read_npz(path, group)
+            rows, labels, marks = content.rows, content.labels, content.groups
         codes = None if marks is None else np.unique(marks, return_inverse=True)[1].astype(np.int64)
     if features is not None and rows.shape[1] != features:
         raise ValueError(f"{source}: features = {features}, but there are {rows.shape[1]} columns of features")
