@@ -81,7 +81,7 @@ class RunSpec:
         """Write run.toml, with which ``newtonfl solve`` does this run again."""
         if self.folder is None:
             return
-        document = self.opened.file.resolved(self.opened.path.parent)
+        document = self.opened.file.resolved(self.opened.path.parent, self.problem.schema)
         document["method"] = {"name": self.method.name, **registry.method_parameters(self.method)}
         document["run"] = {
             "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(self.folder), "seed": self.seed,
@@ -91,11 +91,15 @@ class RunSpec:
 
     def summary(self, result: Result, ranks: int) -> dict[str, Any]:
         """The content of result.json."""
-        last = result.history[-1]
+        last, schema = result.history[-1], self.problem.schema
         return {
             "problem": self.opened.name,
             "title": self.problem.title,
             "objective": self.problem.objective,
+            "label": schema.label or None,
+            "classes": list(schema.classes) or None,
+            "features": None if schema.features is None else list(schema.features),
+            "rows_left_out": schema.left_out,
             "method": self.method.name,
             "settings": registry.method_parameters(self.method),
             "reason": result.reason.value,

@@ -95,6 +95,7 @@ def table(plan: RunSpec, result: Result, ranks: int) -> str:
     rows = [
         ("problem", problem.title),
         ("objective", problem.objective),
+        *problem.schema.lines(),
         ("method", plan.method.name),
         *(("", line) for line in textwrap.wrap(words, 90)),
         ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),

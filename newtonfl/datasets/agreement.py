@@ -7,6 +7,7 @@ what they differ in.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,8 +19,12 @@ from newtonfl.comm.collective import allgather
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
+from newtonfl.datasets.columns import ColumnSummary, Levels, SharedColumns
 from newtonfl.datasets.table import is_filled
 from newtonfl.datasets.values import ordered, sort
+
+NOTHING_TO_JOIN = ColumnSummary({}, {}, {})
+NO_NAMES = SharedColumns(None, {}, {})
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,18 @@ class SourceDescription:
     dense : bool
         Whether its rows are kept as a dense array.
     column_names : tuple of str, or None where it has none
+    summary : ColumnSummary
+        What must be joined over all sources before columns become features.
+    label_name : str
+        The labels' column; empty where they have none.
     labels : tuple of numbers or strings
         The distinct ones in order; empty where labels are no classes.
     label_dtype : str
         NumPy's name of the labels' data type.
     client_ids : tuple of numbers or strings, or None
         The distinct ones, where the source names the client of each row.
+    left_out : int
+        How many rows it left out because a value was missing.
     fingerprint : str
         Of everything that the source holds, where all sources must be alike; else empty.
     """
@@ -51,9 +62,12 @@ class SourceDescription:
     nonzeros: int
     dense: bool
     column_names: tuple[str, ...] | None = None
+    summary: ColumnSummary = NOTHING_TO_JOIN
+    label_name: str = ""
     labels: tuple[Any, ...] = ()
     label_dtype: str = ""
     client_ids: tuple[Any, ...] | None = None
+    left_out: int = 0
     fingerprint: str = ""
 
     @property
@@ -69,6 +83,7 @@ class Agreement:
     Attributes
     ----------
     columns : int
+        How many features there are.
     dense : bool
         How rows are to be kept: dense where half of all entries or more are not zero, or no source is sparse.
     labels : tuple of numbers or strings
@@ -79,6 +94,12 @@ class Agreement:
         Of all sources, numbers first, where they have client ids. A client's number is its position here.
     owners : tuple of int
         The position of the source that has each client's rows.
+    shared : SharedColumns
+        The features that all sources have.
+    label_name : str
+        The labels' column; empty where they have none.
+    left_out : int
+        How many rows all sources left out because a value was missing.
     """
 
     columns: int
@@ -87,6 +108,9 @@ class Agreement:
     label_dtype: str = ""
     clients: tuple[Any, ...] | None = None
     owners: tuple[int, ...] = ()
+    shared: SharedColumns = NO_NAMES
+    label_name: str = ""
+    left_out: int = 0
 
 
 def describe(
@@ -95,10 +119,16 @@ def describe(
     labels: Array | None = None,
     *,
     column_names: Sequence[str] | None = None,
+    levels: Levels | None = None,
+    means: bool = False,
+    label_name: str = "",
+    left_out: int = 0,
     client_ids: Array | None = None,
     fingerprint: str = "",
 ) -> SourceDescription:
-    """The description of a source's `rows`, dense or CSR; `labels` are given where they are classes.
+    """The description of a source's `rows`, dense or CSR; `labels` are passed where they are classes.
+
+    `levels` and `means` are as in :meth:`newtonfl.datasets.columns.ColumnSummary.of`, which needs dense rows.
 
     Raises
     ------
@@ -107,16 +137,23 @@ def describe(
     """
     sparse = scipy.sparse.issparse(rows)
     classes = np.zeros(0) if labels is None else np.unique(ordered("y: labels", labels))
+    names = None if column_names is None else tuple(column_names)
+    nonzeros = int(rows.nnz if sparse else np.count_nonzero(rows))
+    for name in levels or {}:  # a word is a one in its own column, the first word too
+        nonzeros += int(np.sum(rows[:, names.index(name)] == 0)) if names else 0
     return SourceDescription(
         name,
         rows=rows.shape[0],
         columns=rows.shape[1],
-        nonzeros=int(rows.nnz if sparse else np.count_nonzero(rows)),
+        nonzeros=nonzeros,
         dense=not sparse,
-        column_names=None if column_names is None else tuple(column_names),
+        column_names=names,
+        summary=NOTHING_TO_JOIN if names is None else ColumnSummary.of(rows, names, levels or {}, means),
+        label_name=label_name,
         labels=tuple(classes.tolist()),
         label_dtype="" if labels is None else classes.dtype.str,
         client_ids=None if client_ids is None else tuple(np.unique(client_ids).tolist()),
+        left_out=left_out,
         fingerprint=fingerprint,
     )
 
@@ -130,7 +167,8 @@ def gather(mine: Sequence[SourceDescription], transport: Transport) -> list[Sour
 def _restored(fields: dict[str, Any]) -> SourceDescription:
     """The description whose tuples JSON has made lists."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    return SourceDescription(**values)
+    summary = {key: {name: tuple(words) for name, words in value.items()} for key, value in fields["summary"].items()}
+    return SourceDescription(**{**values, "summary": ColumnSummary(**summary)})
 
 
 def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
@@ -146,36 +184,65 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
     Raises
     ------
     ValueError
-        If two differ in their number of columns, in the columns' names, in the kind of their labels, or in whether
-        they have client ids; if two that must be alike are not; if a client has rows in two sources.
+        If two differ in their number of columns, in the columns' names (not in their order), in the labels' column, in
+        the kind of their labels, or in whether they have client ids; if one has names and another none; if two
+        that must be alike are not; if a client has rows in two sources.
     """
-    _check_columns(sources)
+    names = _column_names(sources)
     _check_alike(sources, remedy)
     labels, label_dtype = _labels(sources)
     clients, owners = _clients(sources)
-    filled = is_filled(sum(s.nonzeros for s in sources), sum(s.rows for s in sources), sources[0].columns)
-    dense = filled or all(source.dense for source in sources)
-    return Agreement(sources[0].columns, dense, labels, label_dtype, clients, owners)
+    shared = SharedColumns.merge(names, {source.name: source.summary for source in sources})
+    columns = sources[0].columns if shared.feature_names is None else len(shared.feature_names)
+    filled = is_filled(sum(s.nonzeros for s in sources), sum(s.rows for s in sources), columns)
+    dense = filled or (not shared.levels and all(source.dense for source in sources))
+    left_out = sum(source.left_out for source in sources)
+    label = sources[0].label_name
+    return Agreement(columns, dense, labels, label_dtype, clients, owners, shared, label, left_out)
 
 
-def _check_columns(sources: Sequence[SourceDescription]) -> None:
-    first = sources[0]
+def _column_names(sources: Sequence[SourceDescription]) -> tuple[str, ...] | None:
+    """The names that all sources have, in the order of the first that has any; a source of no rows need have none."""
     for other in sources[1:]:
+        if other.label_name != sources[0].label_name:
+            raise ValueError(
+                f"{other.name} has its labels in column {other.label_name!r} and {sources[0].name} in "
+                f"{sources[0].label_name!r}: label = NAME says which"
+            )
+    named = [source for source in sources if source.column_names is not None]
+    for source in named:
+        twice = [name for name, count in Counter(source.column_names).items() if count > 1]
+        if twice:
+            raise ValueError(f"{source.name} has several columns named {twice[0]!r}; a name must be one column's")
+    for other in named[1:]:
+        first = named[0]
+        here, there = first.column_names or (), other.column_names or ()
+        lacks, more = [name for name in here if name not in there], [name for name in there if name not in here]
+        if lacks or more:
+            differ = [f"it lacks {_some(lacks)}" if lacks else "", f"only it has {_some(more)}" if more else ""]
+            raise ValueError(
+                f"{other.name} has other columns than {first.name}: {' and '.join(filter(None, differ))}; columns are "
+                "compared by name, and all must have the same"
+            )
+    for other in sources[1:]:
+        first = sources[0]
         if other.columns != first.columns:
             remedy = "; LIBSVM text leaves out what is zero: set features = N under [data]"
             raise ValueError(
                 f"{first.name} has {first.columns} columns of features and {other.name} has {other.columns}: all must "
                 "have as many" + (remedy if other.name.startswith("libsvm:") else "")
             )
-    named = [source for source in sources if source.column_names is not None]
-    for other in named[1:]:
-        pairs = zip(named[0].column_names or (), other.column_names or (), strict=True)
-        for j, (here, there) in enumerate(pairs):
-            if here != there:
-                raise ValueError(
-                    f"{other.name} names or orders its columns otherwise than {named[0].name}: column {j} is {there!r} "
-                    f"in the one and {here!r} in the other"
-                )
+    nameless = [source for source in sources if source.column_names is None and source.rows]
+    if named and nameless:
+        raise ValueError(
+            f"{named[0].name} has names for its columns and {nameless[0].name} has none, so their order cannot be "
+            "compared: all must have names, or none"
+        )
+    return named[0].column_names if named else None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _check_alike(sources: Sequence[SourceDescription], remedy: str) -> None:

@@ -1,4 +1,4 @@
-"""CSV → rows, labels and the column to split by, every value a finite number.
+"""CSV → a Table: features that are finite numbers, words where they may be, or missing where that is allowed.
 
 Good files go through a library's parser; only when something is wrong are the lines walked, to name the one.
 """
@@ -6,114 +6,187 @@ Good files go through a library's parser; only when something is wrong are the l
 from __future__ import annotations
 
 import csv
-import difflib
+import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from newtonfl.core.backend import Array
-from newtonfl.datasets.values import is_number
+from newtonfl.datasets.csv_columns import MISSING, Columns, CsvLayout, assign
+from newtonfl.datasets.file_bytes import read_text
+from newtonfl.datasets.table import Table
+from newtonfl.datasets.values import is_number, sort_names
+
+_MISSING = np.array(sorted(MISSING))
 
 
-def read_csv(path: Path, label: str | int | None, group: str | int | None) -> tuple[Array, Array, Array | None]:
-    """Rows, labels (column `label`, by default the last) and the entries of column `group`, where one is named."""
+def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
+    """The rows of a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+    layout : CsvLayout
+    source : str
+        What the user wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is not sound, or has not the columns that `layout` names; the message has the file and the line.
+    """
+    content = read_text(path)
     try:
-        return _csv_numbers(path, label, group)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error})") from None
-    except csv.Error as error:
-        raise ValueError(f"{path}: not CSV text ({error})") from None
-
-
-def _csv_numbers(path: Path, label: str | int | None, group: str | int | None) -> tuple[Array, Array, Array | None]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        first = [cell.strip() for cell in next((cells for cells in csv.reader(stream) if cells), [])]
+        lines = _lines(content, layout)
+        first = next(lines, (0, []))[1]
         if not first:
             raise ValueError(f"{path}: no rows; the file is empty")
-        header, width = _is_header(path, first, label, group), len(first)
-        names = first if header else [""] * width
-        marked = None if group is None else _column(path, group, names, "split = column:NAME")
-        target = max(j for j in range(-1, width) if j != marked)  # by default the last
-        if label is not None:
-            target = _column(path, label, names, "label")
-        kept = [j for j in range(width) if j not in (target, marked)]
-        if target == marked:
-            raise ValueError(f"{path}: label and split = column:NAME both name column {label!r}")
-        if not kept:
-            raise ValueError(
-                f"{path}: at least one feature is needed beside the label{' and the split' * (marked is not None)}; "
-                f"the first line has {width} column{'s' * (width > 1)} (a comma ends a column)"
-            )
-        if not header:
-            stream.seek(0)
-        # Plain numbers are one block; where one column is text, each column is a field.
-        fields = np.float64 if marked is None else [(str(j), object if j == marked else float) for j in range(width)]
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # numpy's own words on a file without data
-                table: Array = np.loadtxt(stream, fields, None, ",", quotechar='"', ndmin=2 if marked is None else 1)
-        except UnicodeDecodeError:
-            raise
-        except ValueError as error:
-            raise ValueError(_bad_cell(path, names, header, marked) or f"{path}: not CSV text ({error})") from None
-    if table.size == 0:
+        columns = assign(str(path), first, next(lines, (0, []))[1], layout)
+        cells, fault = _cells(content, layout, columns)
+        if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in range(len(cells))):
+            raise ValueError(_bad_cell(path, content, columns, layout) or f"{path}: not CSV text ({fault})")
+    except csv.Error as error:
+        raise ValueError(f"{path}: not CSV text ({error})") from None
+    if not len(cells[0]):
         raise ValueError(f"{path}: no rows; the file holds only a header")
-    if marked is None:
-        columns, marks = table, None
-    else:
-        columns = np.stack([table[str(j)] if j != marked else np.zeros(len(table)) for j in range(width)], axis=1)
-        marks = np.char.strip(table[str(marked)].astype(str))
-        if all(map(is_number, np.unique(marks))):
-            marks = marks.astype(np.float64)  # so that 10 comes after 2
-    if columns.shape[1] != width or not np.isfinite(columns).all():
-        raise ValueError(_bad_cell(path, names, header, marked))
-    return columns[:, kept], columns[:, target].copy(), marks
+    return _table(path, cells, columns, layout, source)
 
 
-def _is_header(path: Path, first: list[str], label: str | int | None, group: str | int | None) -> bool:
-    """Whether the first line is a header. A line that could be either is an error: a row must not vanish."""
-    cells = [cell for j, cell in enumerate(first) if str(j) != str(group)]  # the group may be text in every line
-    words = [cell for cell in cells if cell and not is_number(cell)]
-    if not words:
+def _lines(content: str, layout: CsvLayout) -> Iterator[tuple[int, list[str]]]:
+    """The number of each line that is not empty, and its cells."""
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=layout.separator)
+    return ((lines.line_num, [cell.strip() for cell in cells]) for cells in lines if cells)
+
+
+def _cells(content: str, layout: CsvLayout, columns: Columns) -> tuple[list[Array] | None, str]:
+    """Every column: floats, NaN where missing, or words; else None, and what is wrong."""
+    width, numeric = len(columns.names), {*columns.features, columns.label} - columns.categorical
+    if layout.word_labels:
+        numeric -= {columns.label}
+    found, fault = _parsed(content, layout, columns, numeric)
+    if found is not None:
+        return found, ""
+    # Words where numbers should be: labels, or numbers that are missing.
+    found, fault = _parsed(content, layout, columns, set())
+    if found is None:
+        return None, fault
+    for j in numeric:
+        distinct, inverse = np.unique(found[j], return_inverse=True)
+        missing = np.isin(distinct, _MISSING)
+        sound = missing | np.array([is_number(word) for word in distinct], bool)
+        if sound.all():
+            found[j] = np.where(missing, "nan", distinct).astype(np.float64)[inverse]
+        elif j != columns.label or layout.word_labels is False or (sound & ~missing).any():
+            return None, f"{distinct[~sound][0]!r} is no number"
+    return [found[j] for j in range(width)], ""
+
+
+def _parsed(content: str, layout: CsvLayout, columns: Columns, numeric: set[int]) -> tuple[list[Array] | None, str]:
+    """Every column, those of `numeric` as floats and the others as words."""
+    stream, width = io.StringIO(content, newline=""), len(columns.names)
+    if columns.header:
+        next(cells for cells in csv.reader(stream, delimiter=layout.separator) if cells)
+    plain = len(numeric) == width  # then one block, which is read faster
+    fields = np.float64 if plain else [(str(j), float if j in numeric else object) for j in range(width)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's own words on a file without data
+            block: Array = np.loadtxt(stream, fields, None, layout.separator, quotechar='"', ndmin=2 if plain else 1)
+    except ValueError as error:
+        return None, str(error)
+    if not plain:
+        names = [str(j) for j in range(width)]
+        return [
+            block[name] if block[name].dtype == float else np.char.strip(block[name].astype(str)) for name in names
+        ], ""
+    if not block.size:
+        return [np.zeros(0)] * width, ""
+    return (None, "lines of several lengths") if block.shape[1] != width else (list(block.T), "")
+
+
+def _is_sound(j: int, values: Array, columns: Columns, layout: CsvLayout) -> bool:
+    """Whether column `j` holds nothing that is not allowed there."""
+    if j != columns.label and j != columns.group and j not in columns.features:
+        return True
+    may_miss = layout.missing == "drop-row" or (layout.missing == "mean" and j in columns.features)
+    if (j == columns.group or not may_miss) and _is_missing(values).any():
         return False
-    if any(map(is_number, cells)) and label not in first and group not in first:
-        raise ValueError(
-            f"{path}, line 1: {words[0]!r} is not a finite number, and a header would have no numbers beside it"
-        )
-    return True
+    return values.dtype != float or not np.isinf(values).any()
 
 
-def _column(path: Path, which: str | int, names: list[str], key: str) -> int:
-    """The number of the column `which`, given by name or by number from 0."""
-    if isinstance(which, str) and names.count(which) == 1:
-        return names.index(which)
-    if names.count(str(which)) > 1:
-        raise ValueError(f"{path}: {key}: several columns are named {which!r}")
-    if str(which).isdecimal() and int(which) < len(names):
-        return int(which)
-    known = ", ".join(filter(None, names[:20])) or "there is no header line"
-    near = difflib.get_close_matches(str(which), names, 1)
-    raise ValueError(
-        f"{path}: {key}: given {which!r}, which is no column; "
-        f"allowed are numbers from 0 to {len(names) - 1} and names ({known})"
-        + (f"; did you mean {near[0]!r}?" if near else "")
-    )
-
-
-def _bad_cell(path: Path, names: list[str], header: bool, marked: int | None) -> str | None:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        lines = csv.reader(stream)
-        for cells in lines:
-            if not cells:
-                continue
-            if header:
-                header = False
-            elif len(cells) != len(names):
-                return f"{path}, line {lines.line_num}: {len(cells)} columns, where the first line has {len(names)}"
-            else:
-                for j, cell in enumerate(cells):
-                    if j != marked and not is_number(cell):
-                        name = names[j] or j
-                        return f"{path}, line {lines.line_num}, column {name}: {cell!r} is not a finite number"
+def _bad_cell(path: Path, content: str, columns: Columns, layout: CsvLayout) -> str | None:
+    """The first line with a wrong number of cells, or with a cell that is not allowed."""
+    lines, width, labels = _lines(content, layout), len(columns.names), set()
+    if columns.header:
+        next(lines)
+    for line, cells in lines:
+        if len(cells) != width:
+            return f"{path}, line {line}: {len(cells)} columns, where the first line has {width}"
+        for j in (*columns.features, columns.label, columns.group):
+            if j is not None and (fault := _fault(j, cells[j], columns, layout)):
+                return f"{path}, line {line}, column {columns.names[j]}: {cells[j]!r} {fault}"
+        label = cells[columns.label]
+        labels |= {is_number(label)} if label not in MISSING and not layout.word_labels else set()
+        if len(labels) > 1:
+            return (
+                f"{path}, line {line}, column {columns.names[columns.label]}: {label!r} is a "
+                f"{'number' if is_number(label) else 'word'}, and labels before are not; classes = [A, B] with two "
+                "words in quotes takes all as words"
+            )
     return None
+
+
+def _fault(j: int, cell: str, columns: Columns, layout: CsvLayout) -> str:
+    """What is wrong with a cell of column `j`; empty where nothing is."""
+    if cell in MISSING:
+        if j == columns.group:
+            return "is no client's name"
+        if j == columns.label:
+            return "" if layout.missing == "drop-row" else 'is no label; missing = "drop-row" leaves such rows out'
+        if layout.missing == "refuse":
+            what = "is no word" if j in columns.categorical else "is not a finite number"
+            return f'{what}; missing = "mean" or "drop-row" allows it'
+        return ""
+    if (
+        j == columns.group
+        or j in columns.categorical
+        or (j == columns.label and layout.word_labels is not False)
+        or is_number(cell)
+    ):
+        return ""
+    return "is not a finite number" + ("" if j == columns.label else "; categorical = [NAME] takes a column of words")
+
+
+def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, source: str) -> Table:
+    used = [j for j in (*columns.features, columns.label) if layout.missing == "drop-row"]
+    whole = ~np.any([_is_missing(cells[j]) for j in used], axis=0) if used else np.ones(len(cells[0]), bool)
+    if not whole.any():
+        raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
+    cells = [values[whole] for values in cells]
+    names = tuple(columns.names[j] for j in columns.features)
+    levels: dict[str, tuple[str, ...]] = {}
+    rows = np.empty((len(cells[0]), len(names)))
+    for k, j in enumerate(columns.features):
+        if j not in columns.categorical:
+            rows[:, k] = cells[j]
+            continue
+        distinct, codes = np.unique(cells[j], return_inverse=True)
+        if columns.header and names[k] in distinct:
+            raise ValueError(
+                f"{path}, line 1: {names[k]!r} stands in its own column below: header = true or header = false says "
+                "whether the first line is a header"
+            )
+        missing = _is_missing(distinct)
+        levels[names[k]] = tuple(distinct[~missing].tolist())
+        rows[:, k] = np.where(missing, np.nan, np.cumsum(~missing) - 1)[codes]
+    return Table(
+        rows, cells[columns.label], source, None if columns.group is None else sort_names(cells[columns.group])[1],
+        column_names=names, label_name=columns.names[columns.label], label_candidates=columns.label_candidates,
+        levels=levels, left_out=int(np.sum(~whole)),
+    )  # fmt: skip
+
+
+def _is_missing(values: Array) -> Array:
+    return np.isnan(values) if values.dtype == float else np.isin(values, _MISSING)

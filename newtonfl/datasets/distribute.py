@@ -18,6 +18,7 @@ from newtonfl.datasets.agreement import Agreement
 from newtonfl.datasets.build import assemble
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
+from newtonfl.objectives.schema import Schema
 
 _LEAST = 1e-200
 """Sums of weights from here to its inverse leave room for products."""
@@ -43,6 +44,10 @@ class Federation:
         Their rows end to end.
     per_row : dict of str to numpy.ndarray, shape (N,)
         Of each row held here: "labels", and "weights" where there are any.
+    classes : tuple of numbers or strings
+        What the labels were before they became -1 and +1, or 0 to K - 1; empty where they are as they were.
+    preparation : (array, array) or None
+        As :attr:`newtonfl.objectives.base.Problem.preparation`.
     """
 
     transport: Transport
@@ -52,6 +57,8 @@ class Federation:
     sizes: Array
     rows: Array
     per_row: Mapping[str, Array]
+    classes: tuple[Any, ...] = ()
+    preparation: tuple[Array, Array] | None = None
 
     @property
     def labels(self) -> Array:
@@ -107,12 +114,17 @@ class Federation:
                     "zero or far from 1"
                 )
             total: float = math.fsum(sums)
-            return assemble(
+            made = assemble(
                 self.rows, labels, self.sizes, loss, clients=self.clients, n_clients=self.n_clients,
                 total=int(total) if weights is None else total, transport=self.transport, weights=weights,
                 like=empty_on(device),
                 **more,
             )  # fmt: skip
+            shared, last = self.agreement.shared, ("intercept",) if more.get("intercept") else ()
+            names = None if shared.feature_names is None else (*shared.feature_names, *last)
+            made.schema = Schema(names, shared.names, self.agreement.label_name, self.classes, self.agreement.left_out)
+            made.preparation = self.preparation
+            return made
 
 
 def distribute(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +34,14 @@ class NpzContent:
     labels : (N,) ndarray of float64 or of strings
     groups : (N,) ndarray of whole numbers or of strings, or None
         Every row's client id, where an array of them was named.
-    column_names : d strings, or None
+    column_names : tuple of d strings, or None
         The array feature_names, if there is one.
     """
 
     rows: Array
     labels: Array
     groups: Array | None = None
-    column_names: Sequence[str] | None = None
+    column_names: tuple[str, ...] | None = None
 
 
 def read_npz(path: Path, group: str | int | None) -> NpzContent:
@@ -64,7 +63,7 @@ def read_npz(path: Path, group: str | int | None) -> NpzContent:
     ids = None if group is None else _ids(path, str(group), parts[str(group)], labels.size)
     names = None
     if "feature_names" in parts:
-        names = _strings(path, "feature_names", parts["feature_names"]).tolist()
+        names = tuple(_strings(path, "feature_names", parts["feature_names"]).tolist())
         if len(names) != rows.shape[1] or len(set(names)) != len(names):
             raise ValueError(
                 f"{path}: feature_names must be {rows.shape[1]} different strings, one a column; it has {len(names)}, "

@@ -6,7 +6,9 @@ One source for all clients goes the same way on rank 0, and is split.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy
@@ -64,7 +66,12 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
         else:
             rows, labels, parts, number = None, np.zeros(0), [], None
     placement: Placement = "own" if separate else "rank 0"
-    return distribute(rows, {"labels": labels}, parts, placement, agreement, transport, clients=here, n_clients=number)
+    whole = distribute(rows, {"labels": labels}, parts, placement, agreement, transport, clients=here, n_clients=number)
+    sent = np.array([len(source.summary.packet) for source in descriptions], np.int64)
+    if separate and sent.any():  # of one file for all clients, one place reads all and nothing travels
+        received = np.full(len(sent), len(agreement.shared.packet), np.int64)
+        whole = replace(whole, preparation=(sent, received))
+    return replace(whole, classes=classes or ())
 
 
 def client_sources(file: ProblemFile, folder: Path) -> list[str]:
@@ -87,21 +94,40 @@ def client_sources(file: ProblemFile, folder: Path) -> list[str]:
 def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
     """The rows of one of the :func:`client_sources`, as read."""
     split, name = splits.parse(file.clients.split)
-    return sources.read(
+    # Words that the file names as classes are compared as words, though they may look like numbers.
+    words = isinstance((file.data.classes or (None,))[0], str) or None
+    csv = {**file.data.layout, "word_labels": words if file.objective.part.classifies else False}
+    table = sources.read(
         source,
         folder=folder,
         features=file.data.features,
-        label=file.data.label,
+        zero_based=file.data.zero_based,
         group=name if split == "column" else None,
+        **(csv if source.startswith("csv:") else {}),
     )
+    if len(table.label_candidates) > 1:
+        raise ValueError(
+            f"{file.where}: [data] label: missing, and each of the columns {sources.some(table.label_candidates)} of "
+            f"{source} could be it: label = NAME says which"
+        )
+    return table
 
 
 def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
     """The description of a table as read."""
-    return describe(table.source, table.rows, table.labels if file.objective.part.classifies else None)
+    return describe(
+        table.source,
+        table.rows,
+        table.labels if file.objective.part.classifies else None,
+        column_names=table.column_names,
+        levels=table.levels,
+        means=file.data.missing == "mean",
+        label_name=table.label_name,
+        left_out=table.left_out,
+    )
 
 
-def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[float, float] | None:
+def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[Any, Any] | None:
     """The labels that become -1 and +1; None for losses without classes.
 
     Raises
@@ -112,18 +138,19 @@ def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[float, floa
     if not file.objective.part.classifies:
         return None
     found, classes = agreement.labels, file.data.classes
-    sources.two_classes(np.array(found), classes, file.data.source)
+    if classes is None:
+        sources.two_classes(np.array(found), None, file.data.source)
     low, high = classes or (found[0], found[1])
     if absent := [label for label in (low, high) if label not in found]:
         raise ValueError(
-            f"{file.where}: [data] classes: given [{low:g}, {high:g}], but no row of {file.data.source} has the label "
-            f"{absent[0]:g}; the labels are {sources.some(np.array(found))}"
+            f"{file.where}: [data] classes: given [{sources.some((low, high))}], but no row of {file.data.source} has "
+            f"the label {sources.some(absent[:1])}; the labels are {sources.some(found)}"
         )
     return low, high
 
 
-def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tuple[float, float] | None) -> Table:
-    """Keep the rows of the two `classes`, map their labels to -1 and +1, scale.
+def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tuple[Any, Any] | None) -> Table:
+    """Make columns features, keep the rows of the two `classes`, map their labels to -1 and +1, scale.
 
     Raises
     ------
@@ -131,6 +158,7 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         If no row is left, labels do not suit the loss, or rows cannot be scaled so.
     """
     rows, labels, groups = table.rows, table.labels, table.groups
+    rows = agreement.shared.features(rows, table.column_names, table.levels, agreement.dense)
     if classes is not None:
         labels, kept = sources.two_classes(labels, classes, table.source)
         if len(kept) < rows.shape[0]:
@@ -145,7 +173,7 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         rows = sources.scale(sources.store(rows, agreement.dense), file.data.scale)
     except ValueError as error:
         raise ValueError(f"{file.where}: [data] {error}") from None
-    return Table(rows, labels, table.source, groups)
+    return replace(table, rows=rows, labels=labels, groups=groups)
 
 
 def split_table(file: ProblemFile, table: Table) -> list[Array]:

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from newtonfl.datasets import sources, splits
 from newtonfl.datasets.catalogue import catalogue
+from newtonfl.datasets.csv_columns import CsvLayout, Missing
 from newtonfl.objectives.losses import Loss, loss_of
+from newtonfl.objectives.schema import Schema
 
 
 class _Section(BaseModel):
@@ -23,14 +25,59 @@ class _Section(BaseModel):
         return self._where
 
 
-class Data(_Section):
-    """[data]: where rows and labels come from."""
+_Columns = Annotated[tuple[str | int, ...], Field(strict=False)]
+CSV_ONLY = tuple(key for key in CsvLayout.__dataclass_fields__ if key not in ("group", "word_labels"))
+"""Keys of [data] that go with a csv source."""
 
-    source: str
-    scale: Literal["none", "standard", "maxabs", "unit-rows"] = "none"
-    classes: Annotated[tuple[float, float] | None, Field(strict=False)] = None
-    features: Annotated[int | None, Field(ge=1)] = None
-    label: str | int | None = None
+
+class Data(_Section):
+    """[data]: where rows and labels come from. A column is named by its name, or by its number from 0."""
+
+    source: str = Field(
+        description='"libsvm:NAME_OR_PATH", "csv:PATH", "npz:PATH" or "sklearn:NAME"; a pattern such as '
+        '"csv:silos/*.csv" is several files, one a client. Files may be packed with gzip, bzip2 or xz'
+    )
+    scale: Literal["none", "standard", "maxabs", "unit-rows"] = Field(
+        default="none",
+        description="each column to mean 0 and variance 1, each column over its largest absolute value, or each row "
+        "over its norm",
+    )
+    classes: tuple[str | float, ...] | None = Field(
+        default=None,
+        description="two labels, numbers or words, for losses of two classes: rows with others are left out, the first "
+        "becomes -1 and the second +1. Without it there must be two in all: the smaller, or the first in the alphabet, "
+        "becomes -1",
+    )
+    features: Annotated[int | None, Field(ge=1)] = Field(
+        default=None, description="how many columns there are, where LIBSVM text may leave out the last ones"
+    )
+    zero_based: bool = Field(default=False, description="whether the indices of LIBSVM text begin with 0 rather than 1")
+    label: str | int | None = Field(
+        default=None,
+        description="csv: the column of labels. A file with a header must say it, unless one column only can be it; "
+        "else it is the last",
+    )
+    header: bool | None = Field(
+        default=None,
+        description="csv: whether the first line has names. Without it, a first line of words has them, one of numbers "
+        "has not, and one that could be either is refused",
+    )
+    columns: _Columns | None = Field(
+        default=None,
+        description="csv: the columns to take as features, in this order; without it every column that is nothing else",
+    )
+    drop: _Columns = Field(default=(), description="csv: columns to leave out")
+    categorical: _Columns = Field(
+        default=(),
+        description="csv: features that are words: each becomes a column a word, 1 where a row has it. The words of "
+        "all files are joined, and what that sends is counted as set-up",
+    )
+    missing: Missing = Field(
+        default="refuse",
+        description="csv: what becomes of cells without a value: they are refused, or become their column's mean over "
+        "all files (what that sends is counted as set-up), or their row is left out",
+    )
+    separator: str = Field(default=",", description="csv: the character between two cells")
 
     @field_validator("source")
     @classmethod
@@ -38,16 +85,47 @@ class Data(_Section):
         sources.parse_source(source)
         return source
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _two_labels(cls, classes: Any) -> Any:
+        if classes is None:
+            return None
+        pair = isinstance(classes, (list, tuple)) and len(classes) == 2
+        kinds = (
+            {str if isinstance(c, str) else float if type(c) in (int, float) else None for c in classes}
+            if pair
+            else {None}
+        )
+        if len(kinds) != 1 or None in kinds:
+            raise ValueError(f'classes: given {classes!r}, must be two labels, as in [3, 8] or ["no", "yes"]')
+        return tuple(classes)
+
+    @field_validator("separator")
+    @classmethod
+    def _one_character(cls, separator: str) -> str:
+        if len(separator) != 1 or separator in '"\r\n' or separator.isalnum():
+            raise ValueError(f'separator: given {separator!r}, must be one sign such as ";" or "\\t"')
+        return separator
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What is said of a CSV file's columns, as :func:`newtonfl.datasets.sources.read` takes it."""
+        return {key: getattr(self, key) for key in CSV_ONLY}
+
 
 class Objective(_Section):
     """[objective]: the loss, and what is added to it."""
 
-    loss: str
-    l2: Annotated[float, Field(ge=0)] = 0.0
-    nonconvex: Annotated[float, Field(ge=0)] = 0.0
-    intercept: bool = False
-    penalise_intercept: bool = False
-    huber_delta: Annotated[float, Field(gt=0)] = 1.35
+    loss: str = Field(description="`newtonfl methods logistic` and the like show one; or your own, by --load")
+    l2: Annotated[float, Field(ge=0)] = Field(default=0.0, description="λ of (λ/2)‖x‖²")
+    nonconvex: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="ρ: adds ρ Σ x_j²/(1 + x_j²) to every client's function, for first-order methods"
+    )
+    intercept: bool = Field(default=False, description="whether a column of ones comes last")
+    penalise_intercept: bool = Field(default=False, description="whether λ and ρ hold for it")
+    huber_delta: Annotated[float, Field(gt=0)] = Field(
+        default=1.35, description="δ of the loss huber, in units of the labels"
+    )
 
     @field_validator("loss")
     @classmethod
@@ -64,9 +142,15 @@ class Objective(_Section):
 class Clients(_Section):
     """[clients]: who holds which rows."""
 
-    count: Annotated[int | None, Field(ge=1)] = None
-    split: str = "contiguous"
-    seed: Annotated[int, Field(ge=0)] = 0
+    count: Annotated[int | None, Field(ge=1)] = Field(
+        default=None, description='how many there are; not needed with "column:NAME" and "files"'
+    )
+    split: str = Field(
+        default="contiguous",
+        description='"contiguous" (equal blocks of the first rows), "blocks", "shuffled", "by-label", '
+        '"dirichlet:BETA", "column:NAME" (a client a value; csv and npz), "files" (one a client)',
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the splits that are drawn")
 
     @field_validator("split")
     @classmethod
@@ -78,18 +162,18 @@ class Clients(_Section):
 class Reference(_Section):
     """[reference]: the least value, and how it was found."""
 
-    f_star: float | None = None
-    how: str = ""
+    f_star: float | None = Field(default=None, description="f(x*), which gaps are measured from")
+    how: str = Field(default="", description="in words")
 
 
 class Run(_Section):
     """[run]: how to solve it, unless an argument says otherwise."""
 
-    rounds: Annotated[int | None, Field(ge=0)] = None
-    tol: Annotated[float | None, Field(ge=0)] = None
-    x0: str | None = None
-    seed: Annotated[int | None, Field(ge=0)] = None
-    device: Literal["cpu", "cuda", "auto"] | None = None
+    rounds: Annotated[int | None, Field(ge=0)] = Field(default=None, description="the most rounds; 1000")
+    tol: Annotated[float | None, Field(ge=0)] = Field(default=None, description="stop at ‖∇f(x)‖₂ ≤ tol; 1e-10")
+    x0: str | None = Field(default=None, description='"zeros", "optimum+C" or "FILE.npy"; zeros')
+    seed: Annotated[int | None, Field(ge=0)] = Field(default=None, description="of every random draw; 0")
+    device: Literal["cpu", "cuda", "auto"] | None = Field(default=None, description="where rows and Hessians live; cpu")
 
 
 class ProblemFile(_Section):
@@ -125,10 +209,20 @@ class ProblemFile(_Section):
                 new = new.model_copy(update={"objective": objective, "reference": Reference()})
         return new
 
-    def resolved(self, folder: Path) -> dict[str, Any]:
-        """The sections that state the problem, such that a file elsewhere states the same: paths are made absolute."""
+    def resolved(self, folder: Path, schema: Schema) -> dict[str, Any]:
+        """The sections that state the problem, such that a file elsewhere states the same.
+
+        Paths are made absolute, and columns and classes are named, so that other data are refused and not mistaken.
+        """
         document = self.model_dump(exclude={"method", "run"}, exclude_none=True)
-        document["data"]["source"] = sources.absolute(self.data.source, folder)
+        fields = Data.model_fields
+        data = {key: value for key, value in document["data"].items() if key == "scale" or value != fields[key].default}
+        document["data"] = data
+        data["source"] = sources.absolute(self.data.source, folder)
+        if data["source"].startswith("csv:"):
+            data |= {"label": schema.label, "columns": schema.columns}
+        if schema.classes:
+            data["classes"] = schema.classes
         if self.objective.loss != "huber":
             del document["objective"]["huber_delta"]
         if not self.objective.nonconvex:
@@ -157,7 +251,7 @@ class PythonRun(_Section):
     method: dict[str, Any] | None = None
     run: Run = Run()
 
-    def resolved(self, folder: Path) -> dict[str, Any]:
+    def resolved(self, folder: Path, schema: Schema) -> dict[str, Any]:
         """The sections that state the problem: a name of the catalogue, or the path of a file."""
         path = Path(self.problem)
         known = catalogue().get(path.stem)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from newtonfl.datasets import sources
 from newtonfl.datasets.file_bytes import read_text
-from newtonfl.datasets.problem_file import SECTIONS, ProblemFile, PythonRun
+from newtonfl.datasets.problem_file import CSV_ONLY, SECTIONS, ProblemFile, PythonRun
 from newtonfl.objectives.losses import loss_of
 from newtonfl.registry import known
 
@@ -99,15 +99,15 @@ def _sentence(document: dict[str, Any], at: tuple[Any, ...], details: list[Any])
     kind = details[0]["type"]
     if kind == "extra_forbidden":
         return _unknown(name, at, document)
-    if kind == "missing" and at != ("data", "classes"):
+    if kind == "missing":
         return f"{name}: missing" + (
             f", its keys are {', '.join(SECTIONS[at[0]].model_fields)}" if len(at) == 1 else ""
         )
     if kind == "value_error":
         return f"[{at[0]}] {details[0]['ctx']['error']}"
     value = document[at[0]] if len(at) == 1 else document[at[0]][at[1]]
-    if at == ("data", "classes"):
-        return f"{name}: given {value!r}, must be two labels, as in [3, 8]"
+    if at[-1] in ("columns", "drop", "categorical"):
+        return f'{name}: given {value!r}, must be a list of names or of numbers from 0, as in ["age", "dose"]'
     allowed = [_MUST.get(d["type"], d["msg"]).format(**d.get("ctx", {})) for d in details]
     rule = " or ".join(dict.fromkeys(allowed)).replace(" or must be", " or")
     near = difflib.get_close_matches(str(value), rule.split("'")[1::2], 1)  # among the quoted words, if any
@@ -121,10 +121,10 @@ def _unknown(name: str, at: tuple[Any, ...], document: dict[str, Any]) -> str:
         name = f"[{key}]"
     near = difflib.get_close_matches(key, model.model_fields, 1)
     homes = [f"[{section}]" for section, other in SECTIONS.items() if key in other.model_fields]
-    if near:
-        hint = f"did you mean {near[0]}? "
-    elif homes:
+    if homes:
         hint = f"{key} belongs under {' or '.join(homes)}; "
+    elif near:
+        hint = f"did you mean {near[0]}? "
     else:
         hint = ""
     return f"{name}: unknown, {hint}allowed are {', '.join(model.model_fields)}"
@@ -144,8 +144,10 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
     if classes is not None and not _two_classes(loss, True):
         allowed = " or ".join(repr(name) for name in known("loss") if _two_classes(name, False))
         yield f"[data] classes: given {classes}, allowed only with loss = {allowed}, not {loss!r}"
-    if get("data", "label") is not None and not source.startswith("csv:"):
-        yield f"[data] label: given {get('data', 'label')!r}, allowed only with a csv source, not {source!r}"
+    for kind, keys in (("csv", CSV_ONLY), ("libsvm", ("zero_based",))):
+        for key in keys:
+            if get("data", key) is not None and not source.startswith(f"{kind}:"):
+                yield f"[data] {key}: given {get('data', key)!r}, allowed only with a {kind} source, not {source!r}"
     if get("objective", "huber_delta") is not None and loss != "huber":
         yield f"[objective] huber_delta: given {get('objective', 'huber_delta')!r}, allowed only with loss = 'huber'"
     if get("objective", "penalise_intercept") is True and get("objective", "intercept") is not True:

@@ -7,16 +7,18 @@ rows and labels once read (table).
 from __future__ import annotations
 
 import glob
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from newtonfl.datasets.csv_columns import CsvLayout
 from newtonfl.datasets.csv_reader import read_csv
 from newtonfl.datasets.fetch import existing, libsvm_path
 from newtonfl.datasets.libsvm_reader import read_libsvm
 from newtonfl.datasets.npz_reader import read_npz
 from newtonfl.datasets.sklearn_reader import SKLEARN, read_sklearn
 from newtonfl.datasets.table import Table, scale, some, store, two_classes
+from newtonfl.datasets.values import sort_names
 
 __all__ = [
     "KINDS",
@@ -58,6 +60,8 @@ def read(
     features: int | None = None,
     label: str | int | None = None,
     group: str | int | None = None,
+    zero_based: bool = False,
+    **csv: Any,
 ) -> Table:
     """Read one source.
 
@@ -70,10 +74,14 @@ def read(
     features : int, optional
         Number of columns d. LIBSVM text does not state it, and the largest index may fall short of it.
     label : str or int, optional
-        CSV only: the label's column, by name or by number from 0. The last column by default.
+        CSV only: the label's column, by name or by number from 0. By default the one column of words, else the last.
     group : str or int, optional
-        CSV: a column, by name or by number, that is no feature but names each row's client; it may be text. npz: the
+        CSV: a column, by name or by number, that is no feature but names each row's client; it may be words. npz: the
         name of an array.
+    zero_based : bool
+        LIBSVM only: whether indices begin with 0 rather than 1.
+    csv : other arguments of :class:`newtonfl.datasets.csv_columns.CsvLayout`
+        Allowed only with a CSV source.
 
     Returns
     -------
@@ -91,22 +99,19 @@ def read(
         raise ValueError(f"{source}: label = {label!r} picks a column of a CSV file; {kind} keeps its labels apart")
     if group is not None and kind not in ("csv", "npz"):
         raise ValueError(f"{source}: there is no column {group!r} to split by; only csv and npz sources can have one")
-    codes = None
     if kind == "sklearn":
-        rows, labels = read_sklearn(what)
+        table = read_sklearn(what, source)
     elif kind == "libsvm":
-        rows, labels = read_libsvm(libsvm_path(what, folder), features)
+        table = Table(*read_libsvm(libsvm_path(what, folder), features, zero_based), source)
+    elif kind == "csv":
+        table = read_csv(existing(what, folder), CsvLayout(label=label, group=group, **csv), source)
     else:
-        path = existing(what, folder)
-        if kind == "csv":
-            rows, labels, marks = read_csv(path, label, group)
-        else:
-            content = read_npz(path, group)
-            rows, labels, marks = content.rows, content.labels, content.groups
-        codes = None if marks is None else np.unique(marks, return_inverse=True)[1].astype(np.int64)
-    if features is not None and rows.shape[1] != features:
-        raise ValueError(f"{source}: features = {features}, but there are {rows.shape[1]} columns of features")
-    return Table(store(rows), labels, source, codes)
+        content = read_npz(existing(what, folder), group)
+        codes = None if content.groups is None else sort_names(content.groups.astype(str))[1]
+        table = Table(content.rows, content.labels, source, codes, content.column_names)
+    if features is not None and table.rows.shape[1] != features:
+        raise ValueError(f"{source}: features = {features}, but there are {table.rows.shape[1]} columns of features")
+    return replace(table, rows=store(table.rows))
 
 
 def expand(source: str, folder: Path = Path(".")) -> list[str]:

@@ -5,7 +5,9 @@ Rows stay sparse when fewer than half of their entries are non-zero, and become 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy
@@ -21,18 +23,34 @@ class Table:
 
     Attributes
     ----------
-    rows : (N, d) ndarray, C-contiguous, or scipy.sparse.csr_array with sorted indices and no stored zeros; float64
-    labels : (N,) float64 ndarray
+    rows : (N, c) ndarray, C-contiguous, or scipy.sparse.csr_array with sorted indices and no stored zeros; float64
+        NaN where a value is missing; a column of words holds each word's position among its levels.
+    labels : (N,) ndarray of float64 or str
     source : str
         What the user wrote.
     groups : (N,) int64 ndarray or None
-        Codes 0, 1, … of the group column's distinct values in sorted order, where one was named.
+        Each row's position among the group column's distinct values in order, where one was named.
+    column_names : tuple of str, or None
+        Of `rows`; None where the source has no names.
+    label_name : str
+        The labels' column; empty where they have none.
+    label_candidates : tuple of str
+        Which columns could be the label, where nobody said and several could; else that one, or empty.
+    levels : dict of str to tuple of str
+        The distinct words, in order, of each column of words, by its name.
+    left_out : int
+        How many rows were left out for want of a value.
     """
 
     rows: Array
     labels: Array
     source: str
     groups: Array | None = None
+    column_names: tuple[str, ...] | None = None
+    label_name: str = ""
+    label_candidates: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: int = 0
 
 
 def store(rows: Array, dense: bool | None = None) -> Array:
@@ -54,15 +72,16 @@ def is_filled(nonzeros: int, rows: int, columns: int) -> bool:
     return 2 * nonzeros >= rows * columns
 
 
-def two_classes(labels: Array, classes: tuple[float, float] | None, where: str) -> tuple[Array, Array]:
+def two_classes(labels: Array, classes: Sequence[Any] | None, where: str) -> tuple[Array, Array]:
     """Labels as −1 and +1.
 
     Parameters
     ----------
-    labels : (N,) array
+    labels : (N,) array of numbers or str
     classes : (a, b), optional
         Keep only rows with these labels; a becomes −1 and b +1. Without it there must be exactly two distinct
-        labels; the smaller becomes −1. One of the two may be absent here (it may be in another file).
+        labels; the smaller, or the first in the alphabet, becomes −1. One of the two may be absent here (it may be
+        in another file).
     where : str
         What the message names: the source.
 
@@ -71,6 +90,11 @@ def two_classes(labels: Array, classes: tuple[float, float] | None, where: str) 
     labels : (M,) float64 array of −1 and +1
     kept : (M,) int64 array
         The rows that were kept, ascending.
+
+    Raises
+    ------
+    ValueError
+        If there are not two, or no row is left.
     """
     found = np.unique(labels)
     if classes is None:
@@ -81,15 +105,25 @@ def two_classes(labels: Array, classes: tuple[float, float] | None, where: str) 
             )
         classes = (found[0], found[1])
     low, high = classes
-    kept = np.flatnonzero((labels == low) | (labels == high)).astype(np.int64)
+    alike = isinstance(low, str) == (labels.dtype.kind == "U")  # a word is no number
+    kept = np.flatnonzero((labels == low) | (labels == high) if alike else []).astype(np.int64)
     if kept.size == 0:
-        raise ValueError(f"{where}: no row has a label of classes = [{low:g}, {high:g}]; the labels are {some(found)}")
+        raise ValueError(
+            f"{where}: no row has a label of classes = [{some((low, high))}]; the labels are {some(found)}"
+        )
     return np.where(labels[kept] == high, 1.0, -1.0), kept
 
 
-def some(labels: Array) -> str:
+def some(labels: Sequence[Any] | Array) -> str:
     """The first few labels, for a message."""
-    return ", ".join(f"{value:g}" for value in labels[:8]) + (", …" if len(labels) > 8 else "")
+    return ", ".join(map(shown, labels[:8])) + (", …" if len(labels) > 8 else "")
+
+
+def shown(label: Any) -> str:
+    """A label as one writes it: 3 rather than 3.0, and text in quotes."""
+    if isinstance(label, str):
+        return repr(str(label))
+    return str(int(label)) if float(label).is_integer() else repr(float(label))
 
 
 def scale(rows: Array, how: str) -> Array:

@@ -52,6 +52,21 @@ def sort(values: Iterable[Any]) -> list[Any]:
     return sorted(values, key=lambda value: (isinstance(value, str), value))
 
 
+def sort_names(names: Array) -> tuple[list[str], Array]:
+    """The distinct `names` in order, by number if all are whole numbers as one writes them, and each name's position.
+
+    So 10 comes after 2, and 007, 7 and 7.0 stay three names.
+    """
+    distinct, inverse = np.unique(names, return_inverse=True)
+    words: list[str] = distinct.tolist()
+    whole = all(word.removeprefix("-").isascii() and word.removeprefix("-").isdecimal() for word in words)
+    whole = whole and all(str(int(word)) == word for word in words)
+    order = sorted(range(len(words)), key=lambda i: int(words[i])) if whole else range(len(words))
+    position = np.empty(len(words), np.int64)
+    position[list(order)] = np.arange(len(words))
+    return [words[i] for i in order], position[inverse]
+
+
 def numbered(labels: Array, classes: Sequence[Any]) -> Array:
     """Each label's number among the sorted `classes`, as float64."""
     distinct, inverse = np.unique(labels, return_inverse=True)
@@ -59,8 +74,8 @@ def numbered(labels: Array, classes: Sequence[Any]) -> Array:
 
 
 def is_number(word: str) -> bool:
-    """Whether `word` is a finite number (Python, but no file format, takes 1_0 for ten)."""
+    """Whether `word` is a finite number (Python, but no file format, takes 1_0 and ١٠ for ten)."""
     try:
-        return bool(np.isfinite(float(word))) and "_" not in word
+        return word.isascii() and "_" not in word and bool(np.isfinite(float(word)))
     except ValueError:
         return False

@@ -13,6 +13,7 @@ from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.objectives.point import Point
 from newtonfl.objectives.regularisers import formula, regulariser
+from newtonfl.objectives.schema import Schema
 
 if TYPE_CHECKING:
     from newtonfl.comm.transport import Transport
@@ -67,6 +68,11 @@ class Problem(ABC):
         The optimal value where it is known.
     title : str
         What is minimised, in one line.
+    schema : Schema
+        What coordinates and labels are called.
+    preparation : (array, array) or None
+        The bytes that each client sent and received before any solve, shape (n,) each, to join the words of columns and
+        their means; every solve counts them as set-up. None where nothing travelled.
 
     Raises
     ------
@@ -109,7 +115,8 @@ class Problem(ABC):
         self.nonconvex = 0.0 if self.regulariser is None else self.regulariser.largest
         self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
         self.transport, self.f_star = transport, None if f_star is None else float(f_star)
-        self.title = objective
+        self.title, self.schema = objective, Schema()
+        self.preparation: tuple[Array, Array] | None = None
         # One array, shared with the problems of some of the clients: what they compute counts here.
         self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
         self._points: dict[tuple[Any, ...], Point] = {}

@@ -43,6 +43,9 @@ class Session:
     def __post_init__(self) -> None:
         self.transport: Transport = self.problem.transport or InProcess()
         self.ledger = Ledger(self.problem.n_clients)
+        if self.problem.preparation is not None:
+            for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
+                tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
         self.clients: Any = None
         self.failure: BaseException | None = None

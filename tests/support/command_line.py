@@ -14,6 +14,7 @@ SMALL = """
 title = "Small"
 [data]
 source = "csv:small.csv"
+label = "y"
 [objective]
 loss = "logistic"
 l2 = 1e-2

@@ -57,8 +57,8 @@ def test_rows_are_kept_dense_where_half_of_all_entries_count_or_none_is_sparse()
             r"libsvm:b has 3: .*features = N under \[data\]",
         ),
         (
-            {"column_names": "abc"}, {"column_names": "acb"},
-            "rank 1 names or orders its columns otherwise than rank 0: column 1 is 'c' in the one and 'b' in the other",
+            {"column_names": "abc"}, {"column_names": "abd"},
+            "rank 1 has other columns than rank 0: it lacks 'c' and only it has 'd'; columns are compared by name",
         ),
         ({"fingerprint": "1"}, {"fingerprint": "2"}, "rank 1 passed other rows than rank 0; for its own rows say so$"),
         ({"client_ids": np.array([1, 2])}, {}, "rank 1 and rank 0: one passed client ids and one did not"),
@@ -75,10 +75,18 @@ def test_which_two_differ_in_what(one, other, fault):
         agree([source(**{"name": "rank 0", **one}), source(**{"name": "rank 1", **other})], "so")
 
 
-def test_a_source_without_column_names_fits_any():
-    agree([source(), source("rank 1", column_names="abc"), source("rank 2")])
+def test_columns_in_another_order_are_the_same_columns():
+    found = agree([source("rank 0", column_names="cab"), source("rank 1", column_names="abc")])
+    assert found.shared.names == ("c", "a", "b")
+    np.testing.assert_array_equal(found.shared.features(ROWS, ("a", "b", "c"), {}, True), ROWS[:, [2, 0, 1]])
+
+
+def test_a_source_without_column_names_fits_none_that_has_some_unless_it_has_no_rows():
+    with pytest.raises(ValueError, match="rank 1 has names for its columns and rank 0 has none"):
+        agree([source(), source("rank 1", column_names="abc")])
+    assert agree([source(rows=ROWS[:0]), source("rank 1", column_names="abc")]).shared.names == ("a", "b", "c")
 
 
 def test_the_first_two_that_differ_are_named_wherever_they_stand():
-    with pytest.raises(ValueError, match="rank 2 names or orders its columns otherwise than rank 1"):
-        agree([source(), source("rank 1", column_names="abc"), source("rank 2", column_names="abd")])
+    with pytest.raises(ValueError, match="rank 2 has other columns than rank 1"):
+        agree([source(rows=ROWS[:0]), source("rank 1", column_names="abc"), source("rank 2", column_names="abd")])

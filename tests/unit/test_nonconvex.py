@@ -172,6 +172,7 @@ def test_on_a_device(monkeypatch):
 FILE = """
 [data]
 source = "csv:rows.csv"
+label = "y"
 [objective]
 loss = "squared"
 l2 = 0.5

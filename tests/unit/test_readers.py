@@ -184,7 +184,7 @@ def test_npz_of_any_kind_of_real_number_and_either_order(tmp_path, kind, order):
 
 
 def test_npz_labels_and_names_may_be_strings(tmp_path):
-    labels, names = ["no", "yes", "nö"], ["age", "dose"]
+    labels, names = ["no", "yes", "nö"], ("age", "dose")
     unread = {"more": np.array([None]), "deep/X": X}
     np.savez(tmp_path / "n.npz", X=X, y=labels, feature_names=names, who=["b", "a", "b"], **unread)
     content = read_npz(tmp_path / "n.npz", "who")

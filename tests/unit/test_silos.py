@@ -69,6 +69,7 @@ def test_rows_by_a_column_after_picking_classes(tmp_path):
     text = """
     [data]
     source = "csv:c.csv"
+    label = "y"
     classes = [0, 1]
     [objective]
     loss = "logistic"

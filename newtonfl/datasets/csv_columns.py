@@ -1,0 +1,201 @@
+"""Which column of a CSV file is what: names, label, client ids, features. A guess that could be wrong is refused."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from newtonfl.datasets.values import is_number
+
+MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>"))
+"""Cells that say that there is no value."""
+
+Missing = Literal["refuse", "mean", "drop-row"]
+Column = str | int
+"""A column as a user names it: by its name, or by its number from 0."""
+
+
+@dataclass(frozen=True)
+class CsvLayout:
+    """What is said of a CSV file's columns; the keys are those of a problem file's [data].
+
+    Attributes
+    ----------
+    label, group : str, int or None
+        The column of labels, and the one of client ids.
+    header : bool or None
+        Whether the first line has names. None: it does if it holds words and no numbers.
+    columns : tuple of str or int, or None
+        The features, in this order; None is every column that is nothing else.
+    drop, categorical : tuple of str or int
+        Columns to leave out, and features that are words.
+    missing : {"refuse", "mean", "drop-row"}
+    separator : str
+        One character.
+    word_labels : bool or None
+        Whether labels are words. None: they are all words or all numbers.
+    """
+
+    label: Column | None = None
+    group: Column | None = None
+    header: bool | None = None
+    columns: tuple[Column, ...] | None = None
+    drop: tuple[Column, ...] = ()
+    categorical: tuple[Column, ...] = ()
+    missing: Missing = "refuse"
+    separator: str = ","
+    word_labels: bool | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one file, by number from 0.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of all columns; their numbers where the file has no header.
+    header : bool
+    label : int
+    group : int or None
+    features : tuple of int
+        In order.
+    categorical : frozenset of int
+        Those features that are words.
+    label_candidates : tuple of str
+        The names of the columns that could be the label as well as the one that was taken; one where it is certain.
+    """
+
+    names: tuple[str, ...]
+    header: bool
+    label: int
+    group: int | None
+    features: tuple[int, ...]
+    categorical: frozenset[int]
+    label_candidates: tuple[str, ...]
+
+
+def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvLayout) -> Columns:
+    """Decide what each column is.
+
+    Parameters
+    ----------
+    where : str
+        The file, for messages.
+    first, second : sequences of str
+        The cells of the first two lines; the second is empty where there is none.
+    layout : CsvLayout
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, named twice or used twice, or the first line may be a header and may be a row.
+    """
+    header = has_header(where, first, layout) if layout.header is None else layout.header
+    names = tuple(first) if header else tuple(map(str, range(len(first))))
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise ValueError(f"{where}: several columns are named {twice[0]!r}; a name must be one column's")
+
+    def number(which: Column, key: str) -> int:
+        return _number(where, which, names, key, header)
+
+    drop = {number(which, "drop") for which in layout.drop}
+    chosen = None if layout.columns is None else tuple(number(which, "columns") for which in layout.columns)
+    categorical = frozenset(number(which, "categorical") for which in layout.categorical)
+    group = None if layout.group is None else number(layout.group, "split = column:NAME")
+    label = None if layout.label is None else number(layout.label, "label")
+    uses: dict[str, set[Any]] = {
+        "label": {label},
+        "split = column:NAME": {group},
+        "drop": drop,
+        "columns": set(chosen or ()),
+    }
+    for j, name in enumerate(names):
+        twice = [key for key, columns in uses.items() if j in columns]
+        if len(twice) > 1:
+            raise ValueError(f"{where}: {twice[0]} and {twice[1]} both name column {name!r}")
+    left = [j for j in range(len(names)) if j != group and j not in drop and j not in (chosen or ())]
+    candidates = [j for j in left if j not in categorical]
+    row = second if header else first
+    words = [j for j in candidates if j < len(row) and row[j] not in MISSING and not is_number(row[j])]
+    if label is None:
+        # A column of words can be no feature, unless it is called categorical.
+        candidates = words if len(words) == 1 else candidates
+        if not candidates:
+            raise ValueError(
+                f"{where}: label: missing, and columns, drop and categorical leave no column that could be it"
+            )
+        label = candidates[-1]
+    else:
+        candidates = [label]
+    features = chosen if chosen is not None else tuple(j for j in left if j != label)
+    nameless = [j for j in (label, group, *features) if j is not None and not names[j]]
+    if nameless:
+        raise ValueError(
+            f"{where}: column {nameless[0]} has no name in the header, as a row number that a table was written with; "
+            f"drop = [{nameless[0]}] leaves it out"
+        )
+    if stray := categorical - set(features):
+        raise ValueError(f"{where}: categorical: {names[min(stray)]!r} is no feature")
+    if not features:
+        raise ValueError(
+            f"{where}: at least one feature is needed beside the label{' and the split' * (group is not None)}; "
+            f"the first line has {len(names)} column{'s' * (len(names) > 1)} ({layout.separator!r} ends a column; "
+            "separator names another sign)"
+        )
+    certain = len(candidates) == 1 or not header
+    return Columns(
+        names,
+        header,
+        label,
+        group,
+        features,
+        categorical,
+        tuple(names[j] for j in ([label] if certain else candidates)),
+    )
+
+
+def has_header(where: str, first: Sequence[str], layout: CsvLayout) -> bool:
+    """Whether the first line is a header. A line that could be either is refused: a row must not vanish or appear."""
+    said = {layout.label, layout.group, *layout.drop, *layout.categorical, *(layout.columns or ())}
+    numbers = {which for which in said if isinstance(which, int) or (which or "").isdecimal()}
+    # A column that is words in every line says nothing.
+    cells = [cell for j, cell in enumerate(first) if not {j, str(j)} & numbers]
+    words = [cell for cell in cells if cell not in MISSING and not is_number(cell)]
+    settle = "header = true or header = false says which"
+    if not words:
+        whole = [int(cell) for cell in first if cell.isascii() and cell.isdecimal()]
+        if (
+            len(whole) == len(first) > 1
+            and whole == list(range(whole[0], whole[0] + len(first)))
+            and (whole[0] == 0 or len(first) > 2)
+        ):
+            raise ValueError(
+                f"{where}, line 1: {', '.join(first[:6])} may be a header of numbers, and may be a row: {settle}"
+            )
+        return False
+    if any(map(is_number, cells)) and not said & set(first):
+        raise ValueError(
+            f"{where}, line 1: {words[0]!r} is not a finite number, and a header would have no numbers beside it: "
+            f"{settle}"
+        )
+    return True
+
+
+def _number(where: str, which: Column, names: Sequence[str], key: str, header: bool) -> int:
+    """The number of the column `which`."""
+    if isinstance(which, str) and which in names:
+        return names.index(which)
+    if str(which).isdecimal() and int(which) < len(names):
+        return int(which)
+    known = ", ".join(filter(None, names[:20])) if header else "there is no header line"
+    near = difflib.get_close_matches(str(which), names, 1)
+    raise ValueError(
+        f"{where}: {key}: given {which!r}, which is no column; "
+        f"allowed are numbers from 0 to {len(names) - 1} and names ({known})"
+        + (f"; did you mean {near[0]!r}?" if near else "")
+    )

@@ -1,0 +1,47 @@
+"""What a problem's coordinates and labels are called where its rows came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The names of columns and labels.
+
+    Attributes
+    ----------
+    features : tuple of str, or None
+        Of the coordinates of x, in order: columns, COLUMN=WORD for a column of words, and last "intercept" where there
+        is one. None where the rows have no names.
+    columns : tuple of str, or None
+        The columns that the features were made of.
+    label : str
+        The labels' column; empty where they have none.
+    classes : tuple of numbers or strings
+        Of two classes the label that is -1 and the one that is +1, else every class in order; empty without classes.
+    left_out : int
+        How many rows were left out because a value was missing.
+    """
+
+    features: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    label: str = ""
+    classes: tuple[Any, ...] = ()
+    left_out: int = 0
+
+    def lines(self) -> list[tuple[str, str]]:
+        """A name and a few words for each, as a summary shows them."""
+        found = []
+        if self.label or self.classes:
+            known = [repr(label) if isinstance(label, str) else f"{label:g}" for label in self.classes]
+            meaning = f"{known[0]} is -1 and {known[1]} is +1" if len(known) == 2 else ", ".join(known)
+            found.append(("label", ": ".join(filter(None, (self.label, meaning)))))
+        if self.features is not None:
+            count = len(self.features)
+            some = self.features if count <= 6 else (*self.features[:4], "…", self.features[-1])
+            found.append(("features", f"{count}: {', '.join(some)}"))
+        if self.left_out:
+            found.append(("note", f"{self.left_out} rows are left out, for want of a value"))
+        return found
