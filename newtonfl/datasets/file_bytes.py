@@ -80,17 +80,18 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ValueError
-        As :func:`read_bytes`, and if it is not UTF-8; the message names the file and the line.
+        As :func:`read_bytes`, and if it is not UTF-8 or has NUL bytes; the message names the file and the line.
     """
     content = read_bytes(path)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].replace(b"\r\n", b"\n")
-        line = before.count(b"\n") + before.count(b"\r") + 1
-        raise ValueError(
-            f"{path}, line {line}: not UTF-8 text (byte 0x{content[error.start]:02x}): save it as UTF-8"
-        ) from None
+    at, fault = content.find(b"\0"), "no text, for it has a NUL byte"
+    if at < 0:
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            at, fault = error.start, f"not UTF-8 text (byte 0x{content[error.start]:02x}): save it as UTF-8"
+    before = content[:at].replace(b"\r\n", b"\n")
+    line = before.count(b"\n") + before.count(b"\r") + 1
+    raise ValueError(f"{path}, line {line}: {fault}")
 
 
 def check_proportion(path: Path, kind: str, packed: int, unpacked: int) -> None:

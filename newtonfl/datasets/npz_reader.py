@@ -76,6 +76,8 @@ def _arrays(path: Path, group: str | None) -> dict[str, Array]:
     """The arrays that are asked for, by name; any others are not looked at."""
     with path.open("rb") as stream:
         try:
+            if stream.read(4) != b"PK\x03\x04":  # zipfile passes over what comes before an archive; numpy does not
+                raise ValueError("it does not begin as one")
             archive = zipfile.ZipFile(stream)
         except Exception as error:  # a damaged zip makes it raise nearly anything
             raise ValueError(f"{path}: not an npz file, or not all of it ({error}); numpy.savez writes one") from None

@@ -112,9 +112,9 @@ LARGE = 1 << 16  # bytes; what is larger is drawn seldom
 Draw = np.random.Generator
 WORDS = (
     b"", b" ", b"nan", b"NA", b"inf", b"1e999", b"1e-400", b"1_0", b"0x10", b"-0", b"+.5e1", b"5.", b"1e5", b"'", b'"',
-    b"99999999999999999999", b"2147483647", b"2147483648", b"0", b"-1", b"1:2", b"1:", b":1", b"qid:2", b"qid:x",
-    b"#", b"1,2", b"\xd9\xa3", b"\xc2\xa0", b"\xe9", b"\0", b"\r", b"\x0c", b"\n", b"\r\n", b"x", b"true", b"[",
-    b"[[1]]", b"{a = 1}", b"2020-01-01", b"9" * 4400, b"0" * 4400 + b"1", b"=", b'"a"', b"\\u0000", b"\xef\xbb\xbf", b";", b"\t",
+    b"99999999999999999999", b"2147483647", b"2147483648", b"0", b"-1", b"1:2", b"1:", b":1", b"qid:2", b"qid:x", b"\t",
+    b"#", b"1,2", b"\xd9\xa3", b"\xc2\xa0", b"\xe9", b"\0", b"\r", b"\x0c", b"\n", b"\r\n", b"x", b"true", b"[", b"=",
+    b"[[1]]", b"{a = 1}", b"2020-01-01", b"9" * 4400, b"0" * 4400 + b"1", b'"a"', b"\\u0000", b"\xef\xbb\xbf", b";",
 )  # fmt: skip
 
 

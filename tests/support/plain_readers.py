@@ -181,7 +181,8 @@ def toml(path: Path, file: Any, options: dict[str, Any]) -> str:
         for key, value in keys.items() if isinstance(keys, dict) else [(section, keys)]:
             found = part if not isinstance(keys, dict) else part[key] if isinstance(part, dict) else getattr(part, key)
             found = list(found) if isinstance(found, tuple) else found
-            if found != value or (isinstance(found, bool) != isinstance(value, bool)):
+            same = found == value or (found != found and value != value)  # NaN
+            if not same or isinstance(found, bool) != isinstance(value, bool):
                 return f"{section}.{key} is {found!r}, must be {value!r}"
     return ""
 

@@ -119,6 +119,9 @@ def test_a_stray_index_is_refused_unless_so_many_columns_are_meant(tmp_path, zer
     path = put(tmp_path, f"# one\n1\n\n-1 1:3\n1 1:2 {stray}:1 # here\n-1 2:1\n")
     with pytest.raises(ValueError, match=f"f, line 5: index {shown} would make 20000000 columns for 4 entries; feat"):
         read_libsvm(path, None, zero_based)
+    with pytest.raises(ValueError, match="f, line 3: index 20000000"):  # the first of its row
+        read_libsvm(put(tmp_path, "1 1:1\n1\n1 20000000:1\n1 1:1\n"), None)
+    path = put(tmp_path, f"-1 1:3\n1 1:2 {stray}:1\n1\n-1 2:1\n")
     rows, _ = read_libsvm(path, 20_000_000, zero_based)
     assert rows.shape == (4, 20_000_000) and rows.nnz == 4
     assert read_libsvm(put(tmp_path, "1 1:2 10000000:1\n"), None)[0].shape == (1, 10_000_000)
@@ -146,7 +149,7 @@ def test_packed_files_are_read_whatever_their_suffix(tmp_path, pack, name):
 
 
 def test_memory_stays_in_proportion_to_the_file_when_a_line_is_bad(tmp_path):
-    path = put(tmp_path, b"1\n" * 30_000 + b"1 1:2 x\n")
+    path = put(tmp_path, b"10\n" * 30_000 + b"1 1:2 x\n")
     tracemalloc.start()
     with pytest.raises(ValueError, match="line 30001: 'x' is not INDEX:VALUE"):
         read_libsvm(path, None)

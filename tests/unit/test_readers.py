@@ -160,7 +160,7 @@ def test_a_bad_npz_file_is_named(tmp_path, arrays, fault):
 def test_a_damaged_npz_file_is_named(tmp_path):
     np.savez(tmp_path / "n.npz", X=np.ones((30, 2)), y=np.ones(30))
     whole = (tmp_path / "n.npz").read_bytes()
-    for content in (whole[:200], b"", b"text", whole[:200] + bytes([whole[200] ^ 1]) + whole[201:]):
+    for content in (whole[:200], b"", b"text", b"text" + whole, whole[:200] + bytes([whole[200] ^ 1]) + whole[201:]):
         put(tmp_path, "n.npz", content)
         with pytest.raises(ValueError, match=r"n.npz: "):
             sources.read("npz:n.npz", folder=tmp_path)
@@ -249,6 +249,10 @@ def test_npz_client_ids(tmp_path, ids, found):
         ({**CSR, "indptr": ROWS.indptr[::-1]}, "do not fit together"),
         ({**CSR, "indptr": [0, 5, 2, 6, ROWS.nnz]}, "do not fit together"),
         ({**CSR, "indptr": [0, 2**63 - 1, -2, 4, 5]}, "fit together .indptr must be 5 numbers from 0 to"),
+        (
+            {**CSR, "indptr": np.array([0, 2**64 - 1, 2, 4, 5], np.uint64)},
+            "fit together .indptr must be 5 numbers from",
+        ),
         ({**CSR, "indices": ROWS.indices - 1}, r"fit together .indices\[\d+\] is -1"),
         ({**CSR, "indices": ROWS.indices.astype(np.uint64) + 2**63}, "fit together .indices.0. is 9223372036"),
         ({**CSR, "indices": ROWS.indices[1:]}, "do not fit together"),
