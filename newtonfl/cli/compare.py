@@ -112,6 +112,7 @@ def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
         for name, words in (
             ("problem", problem.title),
             ("objective", problem.objective),
+            *problem.schema.lines(),
             ("clients", f"{problem.n_clients} {spread}, dimension {problem.dim}, {plan.opened.device}"),
             ("start", f"{plan.origin.words}, at most {rounds} rounds, seed {plan.seed}"),
         )

@@ -139,8 +139,8 @@ def describe(
     classes = np.zeros(0) if labels is None else np.unique(ordered("y: labels", labels))
     names = None if column_names is None else tuple(column_names)
     nonzeros = int(rows.nnz if sparse else np.count_nonzero(rows))
-    for name in levels or {}:  # a word is a one in its own column, the first word too
-        nonzeros += int(np.sum(rows[:, names.index(name)] == 0)) if names else 0
+    for column in levels or {}:  # a word is a one in its own column, the first word too
+        nonzeros += int(np.sum(rows[:, names.index(column)] == 0)) if names else 0
     return SourceDescription(
         name,
         rows=rows.shape[0],

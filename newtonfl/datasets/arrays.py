@@ -52,6 +52,7 @@ def distribute_arrays(
     classes : bool
         Whether labels are classes, which all ranks must come to know.
     column_names : sequence of str, or None
+        Rows of ranks that have them in another order are brought into rank 0's.
     seed : int
         Of the drawn splits.
     remedy : str
@@ -80,12 +81,12 @@ def distribute_arrays(
             y if classes else None,
             column_names=column_names,
             client_ids=ids if own and isinstance(ids, np.ndarray) else None,
-            fingerprint="" if own else _fingerprint(rows, y, ids, *also),
+            fingerprint="" if own else _fingerprint(rows, y, ids, column_names, *also),
         )
     sources = gather([mine], transport)
     with transport.agreed("sharing out the rows"):
         agreement = agree(sources, remedy)
-        rows = store(rows, agreement.dense)
+        rows = agreement.shared.features(store(rows, agreement.dense), column_names, {}, agreement.dense)
         numbers, n_clients = None, None
         if not own:
             parts = _parts(ids, y, n_rows, seed)

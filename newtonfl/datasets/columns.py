@@ -125,7 +125,8 @@ class SharedColumns:
         """A source's features, dense or CSR, from its `rows`, whose columns have these `names` and `levels`."""
         if self.names is None or names is None:
             return rows
-        order = [names.index(name) for name in self.names]
+        here = list(names)
+        order = [here.index(name) for name in self.names]
         if order != list(range(len(order))):
             rows = rows[:, order]
         if not (self.levels or self.means):

@@ -193,7 +193,8 @@ def _number(where: str, which: Column, names: Sequence[str], key: str, header: b
     if str(which).isdecimal() and int(which) < len(names):
         return int(which)
     known = ", ".join(filter(None, names[:20])) if header else "there is no header line"
-    near = difflib.get_close_matches(str(which), names, 1)
+    near = [name for name in names if name.lower() == str(which).lower()]
+    near = near or difflib.get_close_matches(str(which), names, 1)
     raise ValueError(
         f"{where}: {key}: given {which!r}, which is no column; "
         f"allowed are numbers from 0 to {len(names) - 1} and names ({known})"

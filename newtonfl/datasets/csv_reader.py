@@ -15,7 +15,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.csv_columns import MISSING, Columns, CsvLayout, assign
-from newtonfl.datasets.file_bytes import read_text
+from newtonfl.datasets.file_bytes import read_utf8
 from newtonfl.datasets.table import Table
 from newtonfl.datasets.values import is_number, sort_names
 
@@ -37,7 +37,7 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
     ValueError
         If the file is not sound, or has not the columns that `layout` names; the message has the file and the line.
     """
-    content = read_text(path)
+    content = read_utf8(path)
     try:
         lines = _lines(content, layout)
         first = next(lines, (0, []))[1]
@@ -54,13 +54,18 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
     return _table(path, cells, columns, layout, source)
 
 
-def _lines(content: str, layout: CsvLayout) -> Iterator[tuple[int, list[str]]]:
+def _stream(content: bytes) -> io.TextIOWrapper:
+    """UTF-8 text, decoded as it is read: large files lie in memory once."""
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="")
+
+
+def _lines(content: bytes, layout: CsvLayout) -> Iterator[tuple[int, list[str]]]:
     """The number of each line that is not empty, and its cells."""
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=layout.separator)
+    lines = csv.reader(_stream(content), delimiter=layout.separator)
     return ((lines.line_num, [cell.strip() for cell in cells]) for cells in lines if cells)
 
 
-def _cells(content: str, layout: CsvLayout, columns: Columns) -> tuple[list[Array] | None, str]:
+def _cells(content: bytes, layout: CsvLayout, columns: Columns) -> tuple[list[Array] | None, str]:
     """Every column: floats, NaN where missing, or words; else None, and what is wrong."""
     width, numeric = len(columns.names), {*columns.features, columns.label} - columns.categorical
     if layout.word_labels:
@@ -83,9 +88,9 @@ def _cells(content: str, layout: CsvLayout, columns: Columns) -> tuple[list[Arra
     return [found[j] for j in range(width)], ""
 
 
-def _parsed(content: str, layout: CsvLayout, columns: Columns, numeric: set[int]) -> tuple[list[Array] | None, str]:
+def _parsed(content: bytes, layout: CsvLayout, columns: Columns, numeric: set[int]) -> tuple[list[Array] | None, str]:
     """Every column, those of `numeric` as floats and the others as words."""
-    stream, width = io.StringIO(content, newline=""), len(columns.names)
+    stream, width = _stream(content), len(columns.names)
     if columns.header:
         next(cells for cells in csv.reader(stream, delimiter=layout.separator) if cells)
     plain = len(numeric) == width  # then one block, which is read faster
@@ -116,7 +121,7 @@ def _is_sound(j: int, values: Array, columns: Columns, layout: CsvLayout) -> boo
     return values.dtype != float or not np.isinf(values).any()
 
 
-def _bad_cell(path: Path, content: str, columns: Columns, layout: CsvLayout) -> str | None:
+def _bad_cell(path: Path, content: bytes, columns: Columns, layout: CsvLayout) -> str | None:
     """The first line with a wrong number of cells, or with a cell that is not allowed."""
     lines, width, labels = _lines(content, layout), len(columns.names), set()
     if columns.header:
@@ -164,7 +169,8 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
     whole = ~np.any([_is_missing(cells[j]) for j in used], axis=0) if used else np.ones(len(cells[0]), bool)
     if not whole.any():
         raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
-    cells = [values[whole] for values in cells]
+    if not whole.all():
+        cells = [values[whole] for values in cells]
     names = tuple(columns.names[j] for j in columns.features)
     levels: dict[str, tuple[str, ...]] = {}
     rows = np.empty((len(cells[0]), len(names)))

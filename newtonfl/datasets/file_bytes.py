@@ -74,8 +74,8 @@ def read_bytes(path: Path) -> bytes:
     return content.removeprefix(_MARK)
 
 
-def read_text(path: Path) -> str:
-    """A file's content as in :func:`read_bytes`, as UTF-8 text, with the line ends that it has.
+def read_utf8(path: Path) -> bytes:
+    """A file's content as in :func:`read_bytes`, which is UTF-8 text, with the line ends that it has.
 
     Raises
     ------
@@ -86,12 +86,19 @@ def read_text(path: Path) -> str:
     at, fault = content.find(b"\0"), "no text, for it has a NUL byte"
     if at < 0:
         try:
-            return content.decode("utf-8")
+            if not content.isascii():
+                content.decode("utf-8")
+            return content
         except UnicodeDecodeError as error:
             at, fault = error.start, f"not UTF-8 text (byte 0x{content[error.start]:02x}): save it as UTF-8"
     before = content[:at].replace(b"\r\n", b"\n")
     line = before.count(b"\n") + before.count(b"\r") + 1
     raise ValueError(f"{path}, line {line}: {fault}")
+
+
+def read_text(path: Path) -> str:
+    """:func:`read_utf8` as a string."""
+    return read_utf8(path).decode("utf-8")
 
 
 def check_proportion(path: Path, kind: str, packed: int, unpacked: int) -> None:

@@ -99,6 +99,10 @@ def read(
         raise ValueError(f"{source}: label = {label!r} picks a column of a CSV file; {kind} keeps its labels apart")
     if group is not None and kind not in ("csv", "npz"):
         raise ValueError(f"{source}: there is no column {group!r} to split by; only csv and npz sources can have one")
+    if csv and kind != "csv":
+        raise ValueError(f"{source}: {', '.join(csv)}: allowed only with a csv source")
+    if zero_based and kind != "libsvm":
+        raise ValueError(f"{source}: zero_based: allowed only with a libsvm source")
     if kind == "sklearn":
         table = read_sklearn(what, source)
     elif kind == "libsvm":

@@ -106,6 +106,8 @@ class Federated(BaseEstimator, ABC):
             own=self.ranks == "own", classes=not self._numeric, column_names=getattr(self, "feature_names_in_", None),
             seed=seed, remedy='ranks="own"',
         )  # fmt: skip
+        if federation.agreement.shared.names is not None:  # rank 0's order holds for all
+            self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
         return self._fit(federation, method, seed)
 
     @abstractmethod

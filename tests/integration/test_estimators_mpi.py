@@ -48,6 +48,7 @@ def test_every_case_is_what_its_name_says(found):
     assert classes == ["a", "b", "c"] and not coef[:, 3].any() and np.abs(coef[:, :2]).min() > 0.03
     assert communication["bytes_up"] > 0
     assert found[1]["seeds"][0] and found[1]["fewer clients than ranks"][0]
+    assert found[1]["columns in another order"] == found[1]["columns in one order"]
     assert found[1]["alone ridge"][4]["bytes_up"] != found[1]["same rows ridge"][4]["bytes_up"]
 
 
@@ -65,7 +66,8 @@ def test_every_case_is_what_its_name_says(found):
         ("other settings", "rank 1 was given alpha=2.0, and rank 0 alpha=1.0"),
         ("words and numbers", "rank 0 has strings for labels, and rank 1 numbers"),
         ("labels without an order", "rank 2, checking the arguments of fit: Unknown label type"),
-        ("columns in another order", "rank 2 names or orders its columns otherwise than rank 0: column 0 is 'd'"),
+        ("another column", "rank 2 has other columns than rank 0: it lacks 'b' and only it has 'B'"),
+        ("no names on one rank", "rank 1 has names for its columns and rank 0 has none"),
         ("some weights", "rank 1 was given sample_weight='some', and rank 0 sample_weight=None"),
         ("other losses", "rank 1 was given another problem than rank 0"),
     ],

@@ -28,7 +28,7 @@ def script(path: str) -> ModuleType:
     return module
 
 
-boxes, drawing = script("docs/write_boxes.py"), script("docs/draw_architecture.py")
+boxes, drawing, keys = map(script, ("docs/write_boxes.py", "docs/draw_architecture.py", "docs/write_keys.py"))
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in boxes.PAGES}
 DOCUMENTS = [
     path
@@ -68,6 +68,15 @@ def has(module: str, name: str) -> bool:
         or member in fields
         or f"self.{member} = " in Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
     )
+
+
+# --- the keys of a problem file
+
+
+def test_the_page_of_problem_files_has_every_key_as_its_model_has_it():
+    """Write it with ``python docs/write_keys.py``."""
+    page = keys.PAGE.read_text(encoding="utf-8")
+    assert keys.written(page) == page
 
 
 # --- the papers' boxes

@@ -115,8 +115,13 @@ def main():
     dates = y.astype(object)
     dates[mine] = [datetime.date(2020, 1, 1) if RANK == 2 else label for label in y[mine]]
     refused("labels without an order", model, X[mine], dates[mine])
-    names = list("abcd") if RANK < 2 else list("dcba")
-    refused("columns in another order", model, pandas.DataFrame(X[mine], columns=names), y[mine])
+    frame = pandas.DataFrame(X[mine], columns=list("abcd"))
+    refused("another column", model, frame.rename(columns={"b": "B"} if RANK == 2 else {}), y[mine])
+    refused("no names on one rank", model, frame if RANK else X[mine], y[mine])
+    tell("columns in one order", model.fit(frame, y[mine]))
+    shuffled = frame[list("abcd" if RANK == 0 else "dbca")]
+    tell("columns in another order", model.fit(shuffled, y[mine]))
+    assert model.feature_names_in_.tolist() == list("abcd")
     refused("some weights", model, X[mine], y[mine], sample_weight=np.ones(30) if RANK else None)
     seeded = nf.FederatedLogisticRegression(ranks="own", random_state=None if RANK else 3).fit(X[mine], y[mine])
     tell("seeds", seeded)  # rank 0's counts, and nobody waits
