@@ -23,4 +23,17 @@ def __getattr__(name: str) -> object:
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")
-    return _offered(name)
+    if name in __all__ or name.startswith("__"):
+        return _offered(name)
+    raise AttributeError(f"newtonfl has no {name}; {_nearest(name)}", name=name)
+
+
+def _nearest(name: str) -> str:
+    """The public name that was meant, in words: large and small letters, hyphens and underscores count last."""
+    import difflib
+
+    plain = {known: known.replace("_", "").casefold() for known in __all__}
+    close = difflib.get_close_matches(name.replace("_", "").casefold(), plain.values(), 1)
+    same = [known for known in plain if [plain[known]] == close]
+    near = difflib.get_close_matches(name, same, 1, 0.0)
+    return f"did you mean {near[0]}?" if near else "dir(newtonfl) lists what it has"

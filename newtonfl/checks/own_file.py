@@ -19,6 +19,7 @@ from newtonfl.checks.participation import check_participation
 from newtonfl.checks.problem import check_problem
 from newtonfl.components.participation import Participation
 from newtonfl.compressors import Compressor, TopK
+from newtonfl.core.raised import own_line
 from newtonfl.mechanisms import EF21, Mechanism
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
@@ -76,17 +77,22 @@ def check_part(part: Found) -> tuple[str, str]:
     try:
         made = part.make()
     except Exception as error:  # whatever the file's own code raises
-        return "", f"broken: it could not be made: {type(error).__name__}: {error}"
+        return "", f"broken: it could not be made: {type(error).__name__}: {error}{_where(error)}"
     check = next((check for kind, check in CHECKS.items() if isinstance(made, kind)), None)
     if check is None:
         return "", f"broken: it returned {type(made).__name__}, must be a Method or a Problem"
     try:
         check(made)
     except AssertionError as error:
-        return check.__name__, f"broken: {error}"
+        return check.__name__, f"broken: {error}{_where(error)}"
     except Exception as error:
-        return check.__name__, f"broken: {type(error).__name__}: {error}"
+        return check.__name__, f"broken: {type(error).__name__}: {error}{_where(error)}"
     return check.__name__, ""
+
+
+def _where(error: Exception) -> str:
+    """The line of the file that raised what a check found, in brackets; nothing where none did."""
+    return f" ({line})" if (line := own_line(error)) else ""
 
 
 def parts_of(module: ModuleType) -> Iterator[Found]:

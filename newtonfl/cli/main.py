@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from newtonfl.cli.words import number, parsed, whole
 from newtonfl.comm.transport import InProcess, Transport, is_refusal
 
 OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
@@ -24,25 +25,33 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if not _Parser.silent:
-            self.print_usage(sys.stderr)
-            print(f"newtonfl: {message}", file=sys.stderr)
+            example = f"{self.epilog}; " if self.epilog else ""
+            print(f"newtonfl: {message.removeprefix('argument ')}", file=sys.stderr)
+            print(f"{example}`{self.prog} --help` lists what it takes", file=sys.stderr)
         sys.exit(BAD_INPUT)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = _Parser(prog="newtonfl", description="Communication-efficient Newton-type methods over clients.")
-    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    commands = top.add_subparsers(dest="command", parser_class=_Parser)
+    top.set_defaults(commands=commands.choices)
 
-    solve = commands.add_parser("solve", help="solve a problem; under mpiexec its clients are spread over the ranks")
+    solve = commands.add_parser(
+        "solve", help="solve a problem; under mpiexec its clients are spread over the ranks",
+        epilog="for example `newtonfl solve breast_cancer --rounds 50`",
+    )  # fmt: skip
     solve.add_argument("problem", help="a problem file (.toml, .py, or a run's run.toml), or a catalogue name")
     solve.add_argument("--method", help="NAME[,KEY=VALUE…] (`newtonfl methods`); default newton-3pc")
     solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
-    solve.add_argument("--tol", type=float, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
+    solve.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
     _add_run(solve)
 
-    compare = commands.add_parser("compare", help="several methods on one start: a table, and pictures with --out")
+    compare = commands.add_parser(
+        "compare", help="several methods on one start: a table, and pictures with --out",
+        epilog="for example `newtonfl compare breast_cancer --methods newton-3pc bl1`",
+    )  # fmt: skip
     compare.add_argument("problem", help="as for solve")
     compare.add_argument(
         "--methods", nargs="+", required=True, metavar="METHOD",
@@ -54,7 +63,10 @@ def parser() -> argparse.ArgumentParser:
     _add_network(compare)
     _add_run(compare)
 
-    plot = commands.add_parser("plot", help="draw one run, or several as a comparison, from their histories")
+    plot = commands.add_parser(
+        "plot", help="draw one run, or several as a comparison, from their histories",
+        epilog="for example `newtonfl plot runs/first`",
+    )  # fmt: skip
     plot.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN",
         help="a folder that solve --out wrote, or compare --out; files among folders, as of DIR/*, are passed over",
@@ -66,7 +78,10 @@ def parser() -> argparse.ArgumentParser:
     problems.add_argument("name", nargs="?")
     _add_load(problems)
 
-    check = commands.add_parser("check", help="check the parts in a file of your own: a line for each")
+    check = commands.add_parser(
+        "check", help="check the parts in a file of your own: a line for each",
+        epilog="for example `newtonfl check parts.py`",
+    )  # fmt: skip
     check.add_argument("file", type=Path, metavar="FILE.py", help="defines parts; it is run")
     _add_load(check)
 
@@ -78,15 +93,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_run(command: argparse.ArgumentParser) -> None:
     """What every command that runs methods takes."""
-    command.add_argument("--l2", type=float, help="λ, instead of the file's")
+    command.add_argument("--l2", type=number, help="λ, instead of the file's")
     command.add_argument(
-        "--nonconvex", type=float, metavar="RHO", help="ρ of ρ Σ x_j²/(1 + x_j²), instead of the file's"
+        "--nonconvex", type=number, metavar="RHO", help="ρ of ρ Σ x_j²/(1 + x_j²), instead of the file's"
     )
-    command.add_argument("--clients", type=int, help="number of clients, instead of the file's")
-    command.add_argument("--rounds", type=int, help="the most rounds; default 1000")
+    command.add_argument("--clients", type=whole, help="number of clients, instead of the file's")
+    command.add_argument("--rounds", type=whole, help="the most rounds; default 1000")
     command.add_argument("--x0", help="zeros (default), optimum+C, or FILE.npy")
-    command.add_argument("--seed", type=int, help="seed of every random draw; default 0")
-    command.add_argument("--device", choices=("cpu", "cuda", "auto"), help="where rows and Hessians live; default cpu")
+    command.add_argument("--seed", type=whole, help="seed of every random draw; default 0")
+    command.add_argument("--device", metavar="{cpu,cuda,auto}", help="where rows and Hessians live; default cpu")
     command.add_argument("--force", action="store_true", help="overwrite a result in DIR")
     command.add_argument("--quiet", action="store_true", help="no progress line")
     _add_load(command)
@@ -161,7 +176,7 @@ def run(argv: Sequence[str] | None, transport: Transport) -> int:
     """Run one command; returns the exit status, the same on every rank."""
     # Rank 0's words count: a launcher may give each rank its own.
     words = json.dumps(sys.argv[1:] if argv is None else list(argv)).encode()
-    args = parser().parse_args(json.loads(transport.broadcast(words if transport.rank == 0 else None)))
+    args = parsed(parser(), json.loads(transport.broadcast(words if transport.rank == 0 else None)))
     if getattr(args, "load", ()):
         status = _load(args.load, transport)
         if status:

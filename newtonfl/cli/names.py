@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from newtonfl.registry.describe import described, table
+from newtonfl.registry.describe import described, listed
+from newtonfl.registry.lookup import HOMES
 
 
 def print_names(name: str | None) -> None:
@@ -11,7 +12,7 @@ def print_names(name: str | None) -> None:
     Parameters
     ----------
     name : str or None
-        Of a method or a part.
+        Of a method, a part or a kind of part.
 
     Raises
     ------
@@ -21,6 +22,8 @@ def print_names(name: str | None) -> None:
     if name is not None:
         print(described(name))
         return
-    for known, first_line in table("method"):
-        print(f"{known:20}{first_line}")
-    print("\n`newtonfl methods NAME` shows one with its settings; NAME may also be a part's, such as topk.")
+    print(listed("method"))
+    print(
+        "\n`newtonfl methods NAME` shows one with its settings; NAME may also be a part's, such as topk, or a kind's,"
+    )
+    print(f"for the names of that kind: {', '.join(kind for kind in HOMES if kind != 'method')}.")

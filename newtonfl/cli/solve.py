@@ -40,7 +40,9 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
             keywords[key] = value
         keywords.update(inline)
     opened = LoadedProblem.of(args, transport)
-    problem, run, chosen = opened.problem, opened.run, dict(opened.file.method or {})
+    problem, run = opened.problem, opened.run
+    with transport.agreed("reading the file's [method]"):
+        chosen = _of_file(opened)
     solution = Solution(problem)
     name = name or chosen.get("name", "newton-3pc")
     if registry.asks_for_optimum(name):
@@ -64,6 +66,22 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
             plan.folder = RunFolder(args.out, args.force)
             plan.write()
     return plan
+
+
+def _of_file(opened: LoadedProblem) -> dict[str, Any]:
+    """The name and settings of a file's [method]; its name may be a text that has settings too."""
+    chosen = dict(opened.file.method or {})
+    if not chosen:
+        return {}
+    name, inline = registry.parse(str(chosen["name"]))
+    twice = next((key for key in inline if key in chosen), None)
+    if twice is not None:
+        raise ValueError(f"{opened.path}: [method] {twice}: given {chosen[twice]!r}, and name says {inline[twice]!r}")
+    try:
+        registry.find("method", name)
+    except ValueError as error:
+        raise ValueError(f"{opened.path}: [method] name: {error}") from None
+    return {**chosen, **inline, "name": name}
 
 
 def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport) -> int:

@@ -134,7 +134,10 @@ class InProcess(Transport):
         return buffers[0]
 
 
-def enough_clients(ranks: int, n_clients: int) -> None:
-    """Refuse more ranks than clients, with a ValueError."""
+def enough_clients(ranks: int, n_clients: int, clients: str = "clients") -> None:
+    """Refuse more ranks than clients, or what else the `clients` are here, with a ValueError."""
     if ranks > n_clients:
-        raise ValueError(f"{ranks} ranks and {n_clients} clients: some would have nothing to do, start fewer ranks")
+        raise ValueError(
+            f"{ranks} ranks and {n_clients} {clients}: each rank must hold at least one; start {n_clients} ranks or "
+            f"fewer, as in mpiexec -n {n_clients}, or have more {clients.partition(',')[0]}"
+        )

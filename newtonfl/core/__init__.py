@@ -1,4 +1,4 @@
-"""Core: arrays of any library, ragged arrays, packed triangles, random streams.
+"""Core: arrays of any library, ragged arrays, packed triangles, random streams, where errors arose.
 
 backend
     Which array library holds the data (NumPy, CuPy, any of the Array API), and the only places where host and device
@@ -9,6 +9,8 @@ symmetric
     ``Triangle``: the upper triangle of a symmetric matrix as a vector, and the index tables between the two.
 random
     ``Key``: every random draw by (seed, round, client, purpose), so that it does not depend on who draws when.
+raised
+    Where in a user's own code an error arose.
 
 May be imported by: every district.
 """

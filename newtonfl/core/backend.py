@@ -126,7 +126,7 @@ def pick_device(name: str) -> str:
         If cuda is named and cannot be had.
     """
     if name not in ("cpu", "cuda", "auto"):
-        raise ValueError(f"device: given {name!r}, allowed are cpu, cuda, auto")
+        raise ValueError(f"device: given {name!r}, allowed are cpu, cuda, auto; a GPU is cuda")
     if name == "auto":
         try:
             cupy()

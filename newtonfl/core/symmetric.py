@@ -65,6 +65,21 @@ class Triangle:
             factors[self.diagonal] = 1.0
             return factors
 
+    def check_memory(self) -> None:
+        """Refuse a Newton step that cannot fit, before anything is computed for it.
+
+        Raises
+        ------
+        MemoryError
+            Where the packed entries, the matrix and its factor do not fit.
+        """
+        with self._fitting():
+            np.empty(self._least_bytes, np.uint8)  # asks and gives back: memory that nobody writes takes none
+
+    @property
+    def _least_bytes(self) -> int:
+        return 8 * (self.size + 2 * self.dim**2)
+
     @contextmanager
     def _fitting(self) -> Iterator[None]:
         try:
@@ -72,7 +87,8 @@ class Triangle:
         except MemoryError as error:
             raise MemoryError(
                 f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
-                "take a first-order method such as ef21, or fewer columns"
+                f"with its factor it takes {self._least_bytes / 2**30:.3g} GiB at least; take a first-order method "
+                "such as ef21, or fewer columns"
             ) from error
 
 

@@ -2,10 +2,11 @@
 
 catalogue, problem_file, problem_reader, python_problem
     The problems that come with the library; a problem file's sections, its text and its mistakes; problems in Python.
-sources, fetch, file_bytes, libsvm_reader, csv_reader, npz_reader, sklearn_reader, table
+sources, fetch, file_bytes, libsvm_reader, csv_columns, csv_reader, npz_reader, sklearn_reader, table
     What a source is, where files are, checked downloads, what a text file holds, one reader a format, what was read.
-values, agreement
-    Labels and client ids as numbers or strings; the rows of several files or ranks, described and compared.
+values, frames, columns, agreement
+    Labels and client ids as numbers or strings; tables of pandas, polars and pyarrow as arrays; columns joined over all
+    sources; the rows of several files or ranks, described and compared.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
 distribute

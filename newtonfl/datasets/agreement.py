@@ -91,7 +91,7 @@ class Agreement:
     label_dtype : str
         A data type that holds all labels.
     clients : tuple of numbers or strings, or None
-        Of all sources, numbers first, where they have client ids. A client's number is its position here.
+        Of all sources, in order, where they have client ids. A client's number is its position here.
     owners : tuple of int
         The position of the source that has each client's rows.
     shared : SharedColumns
@@ -185,8 +185,8 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
     ------
     ValueError
         If two differ in their number of columns, in the columns' names (not in their order), in the labels' column, in
-        the kind of their labels, or in whether they have client ids; if one has names and another none; if two
-        that must be alike are not; if a client has rows in two sources.
+        the kind of their labels or of their client ids, or in whether they have any; if one has names and another
+        none; if two that must be alike are not; if a client has rows in two sources.
     """
     names = _column_names(sources)
     _check_alike(sources, remedy)
@@ -271,6 +271,11 @@ def _clients(sources: Sequence[SourceDescription]) -> tuple[tuple[Any, ...] | No
     """The clients of all sources, and which source has each."""
     if sources[0].client_ids is None:
         return None, ()
+    kinds = {isinstance(ids[0], str): source.name for source in sources if (ids := source.client_ids)}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{kinds[True]} has strings for client ids, and {kinds[False]} numbers: '3' and 3 would be two clients"
+        )
     owner: dict[Any, int] = {}
     for i, source in enumerate(sources):
         for client in source.client_ids or ():

@@ -14,6 +14,7 @@ from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.agreement import agree, describe, gather
 from newtonfl.datasets.distribute import Federation, distribute
+from newtonfl.datasets.frames import column_of
 from newtonfl.datasets.splits import split
 from newtonfl.datasets.table import store
 from newtonfl.datasets.values import client_ids
@@ -137,14 +138,14 @@ def _parts(clients: Any, y: Array, n_rows: int, seed: int) -> list[Array]:
 
 
 def row_weights(values: Any, n_rows: int) -> Array:
-    """`values` as `n_rows` float64 weights; a single number is every row's.
+    """`values`, an array or a column, as `n_rows` float64 weights; a single number is every row's.
 
     Raises
     ------
     ValueError
         If they are not finite numbers of at least 0, one a row.
     """
-    weights = np.asarray(values)
+    weights = np.asarray(column_of("sample_weight", values))
     if weights.ndim == 0:
         weights = np.full(n_rows, weights)
     sound = weights.shape == (n_rows,) and weights.dtype.kind in "biuf"

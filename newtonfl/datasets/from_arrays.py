@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import scipy
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
+from newtonfl.datasets.frames import column_of, rows_of
 from newtonfl.datasets.load import connected
-from newtonfl.datasets.values import client_ids, numbered, ordered
+from newtonfl.datasets.values import client_ids, numbered, ordered, unboxed
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, loss_of
 
@@ -40,9 +42,9 @@ def from_arrays(
 
     Parameters
     ----------
-    X : array (N, c), or SciPy sparse array
-        Rows a_j, real and finite.
-    y : array, shape (N,)
+    X : array (N, c), SciPy sparse array, or table (N, c) of pandas, polars, pyarrow or another library narwhals knows
+        Rows a_j, real and finite. A table's columns hold numbers or booleans.
+    y : array or column of such a table, shape (N,)
         Numbers; for the losses of classes any two labels (the smaller one, or the first in the alphabet, becomes -1),
         for "multinomial" any K ≥ 2 labels.
     loss : str or Loss
@@ -51,8 +53,9 @@ def from_arrays(
         :class:`newtonfl.objectives.multinomial.Multinomial`.
     clients : int, str, array of shape (N,), or None
         A number: near-equal blocks of consecutive rows, at most one a row. "SPLIT:COUNT", SPLIT of blocks, shuffled,
-        by-label, dirichlet:BETA. An array: every row's client id. None is 8; with `own`, a client a rank.
-    sample_weight : array, shape (N,), or None
+        by-label, dirichlet:BETA. An array or column: every row's client id, strings or whole numbers; 3.0 is the client
+        3. None is 8; with `own`, a client a rank.
+    sample_weight : array or column, shape (N,), or None
         w_j ≥ 0; None is 1.
     l2, nonconvex : float
         λ, and ρ of ρ Σ x_j²/(1 + x_j²).
@@ -98,7 +101,8 @@ def from_arrays(
             if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
                 raise TypeError(f"{name}: given {number!r}, must be a number")
         chosen = loss if isinstance(loss, str) and loss == MULTINOMIAL else loss_of(loss, huber_delta)
-        X, y, weights = _checked(X, y, sample_weight)
+        X, y, weights, names = _checked(X, y, sample_weight)
+        clients = column_of("clients", clients)
         classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
         y = ordered("y: labels", y) if classifies else y
         if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
@@ -119,7 +123,7 @@ def from_arrays(
                 clients = client_ids("clients", clients, len(y))[kept]
             X, y, weights = X[kept], y[kept], weights[kept]
     federation = distribute_arrays(
-        X, y, weights, clients=clients, transport=transport, own=own, classes=classifies, seed=seed
+        X, y, weights, clients=clients, transport=transport, own=own, classes=classifies, column_names=names, seed=seed
     )
     labels = federation.labels
     final: Loss | int
@@ -131,6 +135,7 @@ def from_arrays(
                 some = ", ".join(map(str, classes[:8])) + (", …" if len(classes) > 8 else "")
                 raise ValueError(f"y: {needed} different labels are needed, and there are {len(classes)}: {some}")
             codes = numbered(labels, classes)
+        federation = replace(federation, classes=tuple(classes))
         final, labels = (len(classes), codes) if isinstance(chosen, str) else (chosen, 2.0 * codes - 1.0)
     else:
         assert isinstance(chosen, Loss)
@@ -141,15 +146,19 @@ def from_arrays(
     )  # fmt: skip
 
 
-def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None]:
+def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None, list[str] | None]:
+    """Sound arrays, and the names of the columns where `X` has some."""
+    X, names = rows_of(X)
     X = scipy.sparse.csr_array(X) if scipy.sparse.issparse(X) else np.asarray(X)
     if X.ndim != 2 or X.dtype.kind not in "fiub":
         raise ValueError(f"X: given shape {X.shape} of {X.dtype}, must be a matrix of real numbers")
     if not np.isfinite(X.data if scipy.sparse.issparse(X) else X).all():
         raise ValueError("X: holds a number that is not finite")
+    y = column_of("y", y)
+    if isinstance(y, (list, tuple)):
+        y = np.asarray(y, object)  # else NumPy makes floats of some whole numbers
+        y = unboxed(y) if y.ndim == 1 else y
     y = np.asarray(y)
     if y.shape != (X.shape[0],):
         raise ValueError(f"y: given shape {y.shape}, must be ({X.shape[0]},), one label a row")
-    if sample_weight is None:
-        return X, y, None
-    return X, y, row_weights(sample_weight, len(y))
+    return X, y, None if sample_weight is None else row_weights(sample_weight, len(y)), names

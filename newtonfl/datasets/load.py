@@ -106,13 +106,15 @@ def build(path: Path, file: ProblemFile | PythonRun, transport: Transport, devic
 
     with transport.agreed("choosing the device"):
         device = pick_device(device)
+    clients = "clients"
     if isinstance(file, PythonRun):
         with transport.agreed("running the problem's Python file"):
             made = run_python(Path(file.problem), transport, file.arguments, device)
     else:
         made = _from_file(file, path.parent, transport, device)
+        clients = "files, one a client" if file.clients.split == "files" else clients
     with transport.agreed("spreading the clients"):
-        enough_clients(transport.size, made.n_clients)
+        enough_clients(transport.size, made.n_clients, clients)
     return made
 
 

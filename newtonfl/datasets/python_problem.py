@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newtonfl.comm.transport import InProcess, Transport
+from newtonfl.comm.transport import Fault, InProcess, Transport
+from newtonfl.core.raised import own_line, shown
 from newtonfl.datasets.catalogue import catalogue
 from newtonfl.objectives.base import Problem
 
@@ -33,6 +36,20 @@ def known_python(file: PythonRun, path: Path) -> Path:
     return known
 
 
+@contextmanager
+def _refused_by_line(path: Path) -> Iterator[None]:
+    """What a file's own code raises becomes a refusal that names its line; what another rank failed at passes."""
+    try:
+        yield
+    except Fault:
+        raise
+    except SyntaxError as error:
+        raise ValueError(f"{shown(error.filename or path)}, line {error.lineno}: not Python: {error.msg}") from None
+    except Exception as error:
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+        raise ValueError(f"{own_line(error) or path}: {type(error).__name__}: {error}{notes}") from error
+
+
 def run_python(path: Path, transport: Transport, arguments: dict[str, Any], device: str) -> Problem:
     """Call ``problem(comm=…)`` of a Python file.
 
@@ -49,8 +66,8 @@ def run_python(path: Path, transport: Transport, arguments: dict[str, Any], devi
     Raises
     ------
     ValueError, TypeError
-        If the file is not Python, its function is missing or takes no such argument, or what it returns is no Problem
-        that is spread over the ranks.
+        If the file is not Python, its function is missing or takes no such argument, what the file does fails (the
+        message names the line), or what it returns is no Problem that is spread over the ranks.
     """
     if device != "cpu":
         raise ValueError(f"device: given {device}, {path.name} builds its problem itself and decides where it lives")
@@ -58,17 +75,16 @@ def run_python(path: Path, transport: Transport, arguments: dict[str, Any], devi
     assert spec is not None and spec.loader is not None  # find() has seen that it is a .py file
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    try:
+    with _refused_by_line(path):
         spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}") from None
     make = getattr(module, "problem", None)
     if not callable(make):
         raise ValueError(f"{path}: a Python problem file must define problem(comm=None)")
     for key, value in arguments.items():
         if key not in inspect.signature(make).parameters:
             raise ValueError(f"{key}: given {value}, and problem() of {path} takes no argument of that name")
-    made = make(comm=None if isinstance(transport, InProcess) else transport, **arguments)
+    with _refused_by_line(path):
+        made = make(comm=None if isinstance(transport, InProcess) else transport, **arguments)
     if not isinstance(made, Problem):
         raise TypeError(f"{path}: problem() must return a newtonfl Problem, returned {type(made).__name__}")
     if transport.size > 1 and made.transport is None:

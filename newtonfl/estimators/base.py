@@ -15,18 +15,20 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
-from newtonfl import registry
 from newtonfl.comm.collective import allgather
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.distribute import Federation
-from newtonfl.datasets.values import client_ids
+from newtonfl.datasets.frames import column_of, native, rows_of
+from newtonfl.datasets.values import client_ids, refuse_missing
+from newtonfl.estimators.columns import working_columns
 from newtonfl.estimators.parameters import METHOD
 from newtonfl.methods import Method
+from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
@@ -74,12 +76,16 @@ class Federated(BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
+            A table of pandas, polars, pyarrow or another library that narwhals knows; its columns hold numbers or
+            booleans. The other arguments may be its columns. Columns that no row of a sparse matrix has cost nothing.
         y : array, shape (N,)
+            A category's values count, not its codes. A table of one column will do.
         sample_weight : array, shape (N,), or None
             w_j ≥ 0. A row of weight 2 counts as two rows, one of weight 0 as none.
         groups : array, shape (N,), or None
-            Every row's client, as numbers or strings. With ``ranks="own"`` a client's rows live on one rank.
+            Every row's client, as whole numbers or strings; 3.0 is the client 3. With ``ranks="own"`` a client's rows
+            live on one rank.
 
         Returns
         -------
@@ -101,12 +107,14 @@ class Federated(BaseEstimator, ABC):
             seed = self._seed()
             arguments = self._arguments(method, weights is not None)
         seed = self._common_seed(arguments, seed, transport)
+        names = getattr(self, "feature_names_in_", None)
+        self._columns = working_columns(X, names, transport)
         federation = distribute_arrays(
-            X, y, weights, clients=self.clients if groups is None else groups, transport=transport,
-            own=self.ranks == "own", classes=not self._numeric, column_names=getattr(self, "feature_names_in_", None),
-            seed=seed, remedy='ranks="own"',
+            self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
+            transport=transport, own=self.ranks == "own", classes=not self._numeric,
+            column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
         )  # fmt: skip
-        if federation.agreement.shared.names is not None:  # rank 0's order holds for all
+        if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
             self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
         return self._fit(federation, method, seed)
 
@@ -131,10 +139,7 @@ class Federated(BaseEstimator, ABC):
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
-        method: Any = registry.coerce_method(self.method)
-        if not isinstance(method, Method):
-            raise TypeError(f"method: given {type(method).__name__}, must be NAME[,KEY=VALUE…] or a Method")
-        return method
+        return as_method(self.method)
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
@@ -166,17 +171,27 @@ class Federated(BaseEstimator, ABC):
     ) -> tuple[Array, Array, Array | None, Array | None]:
         """Sound arrays; rows of weight zero are left out."""
         own = self.ranks == "own"
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], y_numeric=self._numeric,
-            ensure_min_samples=0 if own else 1,
-        )  # fmt: skip
+        least, y = 0 if own else 1, column_of("y", y)
+        objects = np.asarray(y, object) if isinstance(y, list | tuple) else y
+        if isinstance(objects, np.ndarray) and objects.dtype.kind == "O" and objects.ndim == 1:
+            refuse_missing("y", objects)
+        X, y = self._read(X, y, reset=True, y_numeric=self._numeric, ensure_min_samples=least)
         self._check_targets(y)
-        groups = None if groups is None else client_ids("groups", groups, len(y))
+        groups = None if groups is None else client_ids("groups", column_of("groups", groups), len(y))
         if sample_weight is None:
             return X, y, None, groups
         weights = row_weights(sample_weight, len(y))
         kept = rows_that_count(weights, own)
         return X[kept], y[kept], weights[kept], None if groups is None else groups[kept]
+
+    def _read(self, X: Array, *y: Array, reset: bool, **checks: Any) -> Any:
+        """X, and y where it is passed, as scikit-learn checks them: of a table its names, then its numbers."""
+        checks |= {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+        rows, _ = rows_of(X)
+        if rows is X:
+            return validate_data(self, X, *y, reset=reset, **checks)
+        validate_data(self, native(X), reset=reset, skip_check_array=True)
+        return check_X_y(rows, *y, estimator=self, **checks) if y else check_array(rows, estimator=self, **checks)
 
     def _check_targets(self, y: Array) -> None:
         """Refuse targets that the loss cannot have."""
@@ -210,9 +225,9 @@ class Federated(BaseEstimator, ABC):
 
     def _initial(self, *shape: int) -> Array | None:
         """The last fit's coefficients, each row with its intercept; None without `warm_start` or in another shape."""
-        if not self.warm_start or not hasattr(self, "coef_"):
+        if not self.warm_start or np.shape(getattr(self, "coef_", 0.0))[-1:] != (self.n_features_in_,):
             return None
-        rows = np.atleast_2d(self.coef_)
+        rows = self._columns.narrow(np.atleast_2d(self.coef_))
         intercepts = np.broadcast_to(self.intercept_, len(rows))[:, None]
         initial = np.hstack([rows, intercepts]) if self.fit_intercept else rows
         return initial if initial.shape == shape else None
@@ -222,9 +237,12 @@ class Federated(BaseEstimator, ABC):
 
     def _coefficients(self, solution: Array) -> tuple[Array, Array]:
         """Coefficients and intercepts of rows that hold both."""
-        if self.fit_intercept:
-            return solution[..., :-1].copy(), solution[..., -1].copy()
-        return solution.copy(), np.zeros(solution.shape[:-1])
+        intercepts = solution[..., -1].copy() if self.fit_intercept else np.zeros(solution.shape[:-1])
+        coefficients = solution[..., :-1] if self.fit_intercept else solution
+        elsewhere = np.zeros((*solution.shape[:-1], self.n_features_in_))
+        if self.warm_start and not self.alpha and np.shape(getattr(self, "coef_", 0.0)) == elsewhere.shape:
+            elsewhere = self.coef_  # nothing moves what neither rows nor penalty depend on
+        return self._columns.widen(coefficients, elsewhere), intercepts
 
     def _finish(self, results: Sequence[Result], transport: Transport) -> None:
         """Set what is common to all models from their solves; rank 0 warns."""
@@ -262,6 +280,5 @@ class Federated(BaseEstimator, ABC):
     def _linear(self, X: Array) -> Array:
         """X w + b, shape (N,) or (N, K)."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        scores: Array = X @ self.coef_.T + self.intercept_
+        scores: Array = self._read(X, reset=False) @ self.coef_.T + self.intercept_
         return scores

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.frames import column_of
 from newtonfl.datasets.values import numbered
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
@@ -112,7 +113,7 @@ class _Classifier(ClassifierMixin, Federated):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
 
         Returns
         -------
@@ -126,7 +127,7 @@ class _Classifier(ClassifierMixin, Federated):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
 
         Returns
         -------
@@ -135,6 +136,21 @@ class _Classifier(ClassifierMixin, Federated):
         scores = self.decision_function(X)
         chosen = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
+
+    def score(self, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+        """The share of rows, by weight, whose class is predicted.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or table, shape (N, n_features)
+        y : array, shape (N,)
+        sample_weight : array, shape (N,), or None
+
+        Returns
+        -------
+        float
+        """
+        return float(super().score(X, column_of("y", y), column_of("sample_weight", sample_weight)))
 
 
 @dataclass(eq=False, repr=False)
@@ -179,7 +195,7 @@ class FederatedLogisticRegression(_Classifier):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
 
         Returns
         -------
@@ -200,7 +216,7 @@ class FederatedLogisticRegression(_Classifier):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
 
         Returns
         -------

@@ -12,6 +12,7 @@ from sklearn.metrics import d2_tweedie_score
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.frames import column_of
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.methods import Method
@@ -47,13 +48,29 @@ class _Regressor(RegressorMixin, Federated):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
 
         Returns
         -------
         numpy.ndarray, shape (N,)
         """
         return self._linear(X)
+
+    def score(self, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+        """R², the share of the variance that the model explains.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or table, shape (N, n_features)
+        y : array, shape (N,)
+        sample_weight : array, shape (N,), or None
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        return float(super().score(X, column_of("y", y), column_of("sample_weight", sample_weight)))
 
 
 @dataclass(eq=False, repr=False)
@@ -148,7 +165,7 @@ class FederatedPoissonRegressor(_Regressor):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
 
         Returns
         -------
@@ -161,7 +178,7 @@ class FederatedPoissonRegressor(_Regressor):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (N, n_features)
+        X : array, sparse matrix or table, shape (N, n_features)
         y : array, shape (N,)
         sample_weight : array, shape (N,), or None
 
@@ -170,4 +187,5 @@ class FederatedPoissonRegressor(_Regressor):
         float
             At most 1.
         """
-        return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=1))
+        y, weights = column_of("y", y), column_of("sample_weight", sample_weight)
+        return float(d2_tweedie_score(y, self.predict(X), sample_weight=weights, power=1))

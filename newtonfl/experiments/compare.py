@@ -12,6 +12,7 @@ from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
+from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.result import Reason, Result
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def compare(
     Raises
     ------
     TypeError
-        If `methods` is one text, or holds what is neither text nor Method.
+        If `problem` is none, or `methods` is one text, or holds what is neither text nor Method.
     ValueError
         If a method is unknown or refuses the problem (before any runs), or two have one label.
     Fault
@@ -179,6 +180,7 @@ def compare(
     >>> [row["rounds"] for row in found.rows() if row["method"] == "gd"]
     [None, None, None, None]
     """
+    check_problem_argument(problem, "nf.compare(problem, methods)", methods)
     solution = Solution(problem)
     entries = resolve(problem, methods, solution, x0, seed)
     found = dict(run_methods(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))

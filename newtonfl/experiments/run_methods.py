@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from newtonfl import registry
 from newtonfl.comm.transport import Fault, InProcess
 from newtonfl.core.backend import Array
 from newtonfl.methods import Method
+from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.history import Record
@@ -100,7 +101,11 @@ def run_methods(
 
 def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
     if isinstance(methods, str):
-        raise TypeError(f"methods: given the one text {methods!r}, must be a list of texts or Methods")
+        raise TypeError(f"methods: given the one text {methods!r}, must be a list of texts or Methods: [{methods!r}]")
+    if isinstance(methods, Method) or not isinstance(methods, Iterable):
+        raise TypeError(
+            f"methods: given {getattr(methods, 'name', methods)!r} alone, must be a list of texts or Methods"
+        )
     if isinstance(methods, Mapping):
         pairs = [*methods.items()]
     else:
@@ -122,10 +127,8 @@ def _needs_optimum(spec: str) -> bool:
 
 
 def _made(label: str, spec: str | Method, extra: dict[str, Any]) -> Method:
-    if isinstance(spec, Method):
-        return spec
-    if not isinstance(spec, str):
-        raise TypeError(f"methods: given {type(spec).__name__} as {label!r}, must be a text or a Method")
+    if not isinstance(spec, str) or not spec.strip():
+        return as_method(spec)
     name, keywords = registry.parse(spec)
     try:
         method: Method = registry.method(name, {**keywords, **extra})

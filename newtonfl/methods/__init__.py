@@ -9,6 +9,8 @@ second_order
     FedNL, Newton-3PC, Basis Learn, Newton-Learn and their kin: typed functions that set the round.
 first_order
     The EF21 family, AdaCGD, MARINA, DIANA and theirs.
+argument
+    What a user gives for a method.
 standalone
     Methods that are no settings of the round: DINGO, GIANT, FIB-IOS, BL3, ADIANA.
 

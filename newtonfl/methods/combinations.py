@@ -23,9 +23,11 @@ COIN_BITS = 16
 
 
 def check_problem(name: str, step: Step[Any], curvature: Curvature[Any, Any], problem: Problem) -> None:
-    """Refuse a `problem` that the components cannot serve; ValueError."""
+    """Refuse a `problem` that the components cannot serve; ValueError, or MemoryError where a Hessian does not fit."""
     if step.needs_convexity or curvature.needs_convexity:
         problem.check_convex(name)
+    if curvature.sends_hessians:
+        problem.check_hessians(name)
     if curvature.starts_at_zero and step.error_norm is None and problem.ridge.min() <= 0:
         raise ValueError(
             f"{name}: init=zero leaves the first step's matrix singular where x is not penalised (an "

@@ -12,7 +12,8 @@ from newtonfl.components.protocol import Method
 from newtonfl.methods.docstring import complete
 from newtonfl.methods.spec import from_text, to_text
 from newtonfl.registry.declared import hints
-from newtonfl.registry.lookup import nearest, register_method
+from newtonfl.registry.lookup import register_method
+from newtonfl.registry.nearest import nearest
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Method)
@@ -47,7 +48,7 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
     >>> nf.fednl(compresor="rank:2")
     Traceback (most recent call last):
         ...
-    TypeError: fednl: given 'compresor'; did you mean compressor? (allowed are compressor, mechanism, alpha, ...)
+    TypeError: fednl: given 'compresor'; did you mean compressor? (`newtonfl methods fednl` lists them all)
     """
 
     def decorate(function: Callable[P, M]) -> Callable[P, M]:
@@ -58,7 +59,7 @@ def method(name: str, shared: Mapping[str, str] = MappingProxyType({})) -> Calla
         def make(*args: P.args, **keywords: P.kwargs) -> M:
             for key in keywords:
                 if key not in defaults:
-                    raise TypeError(nearest(name, key, defaults))
+                    raise TypeError(nearest(name, key, defaults, name))
             annotations = hints(function)  # resolved only now, for an import has better things to do
             values = {
                 key: from_text(key, annotations.get(key, Any), value) for key, value in {**defaults, **keywords}.items()

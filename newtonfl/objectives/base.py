@@ -11,6 +11,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.point import Point
 from newtonfl.objectives.regularisers import formula, regulariser
 from newtonfl.objectives.schema import Schema
@@ -220,6 +221,19 @@ class Problem(ABC):
                 f"{who} needs convex functions, and this problem has the non-convex regulariser {formula('ρ')} with "
                 f"ρ = {self.nonconvex:g}: use a first-order method such as ef21, or leave it out"
             )
+
+    def check_hessians(self, who: str) -> None:
+        """Refuse `who` where a Newton step cannot be, before a solve begins.
+
+        Raises
+        ------
+        ValueError
+            Where :meth:`check_convex` does.
+        MemoryError
+            Where Hessians of this dimension do not fit.
+        """
+        self.check_convex(who)
+        triangle(self.dim).check_memory()
 
     def check_rows(self) -> None:
         """Refuse minibatches where there are no rows to draw from, before a solve begins.

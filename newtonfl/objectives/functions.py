@@ -9,6 +9,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
+from newtonfl.core.raised import own_line
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point, Problem
 
@@ -112,7 +113,7 @@ class FromFunctions(Problem):
         """Function `which` of the three at `x` for every client held here; ValueError where an answer has not `shape`.
 
         ValueError also where a Hessian is not symmetric. What a function raises itself gets a note that names the
-        client.
+        client, and the file and line.
         """
         answers = []
         for i, client in enumerate(self.clients):
@@ -122,7 +123,8 @@ class FromFunctions(Problem):
                 # A copy: the function may use its array again for the next client.
                 answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
             except BaseException as error:
-                error.add_note(f"in the problem's own function for client {client}")
+                where = f"in the problem's own function for client {client}"
+                error.add_note(", ".join(filter(None, (where, own_line(error)))))
                 raise
             if answer.shape != shape:
                 name = ("value", "gradient", "hessian")[which]

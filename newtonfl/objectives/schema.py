@@ -13,7 +13,7 @@ class Schema:
     Attributes
     ----------
     features : tuple of str, or None
-        Of the coordinates of x, in order: columns, COLUMN=WORD for a column of words, and last "intercept" where there
+        Of the coordinates of x, in order (of multinomial problems, of each contrast's): columns, COLUMN=WORD for a column of words, and last "intercept" where there
         is one. None where the rows have no names.
     columns : tuple of str, or None
         The columns that the features were made of.

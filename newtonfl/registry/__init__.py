@@ -9,6 +9,8 @@ part
 lookup
     The names, and what is loaded when one is asked for: the library's districts, other distributions' entry points of
     group ``newtonfl.parts``.
+nearest
+    What is said of a name that is not known.
 parts_file
     Files of one's own, whose parts get their names when the file is run.
 spec
@@ -27,7 +29,7 @@ checks, experiments, cli.
 from typing import Any
 
 from newtonfl.registry.declared import Maker
-from newtonfl.registry.lookup import find, known, nearest, register_method
+from newtonfl.registry.lookup import find, known, register_method
 from newtonfl.registry.methods import (
     asks_for_optimum,
     coerce_method,
@@ -37,6 +39,7 @@ from newtonfl.registry.methods import (
     method_spec,
     parse,
 )
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.part import Part
 from newtonfl.registry.parts_file import load_file, text_digest
 from newtonfl.registry.spec import coerce, coerce_maker, from_spec

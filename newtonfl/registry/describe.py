@@ -8,9 +8,10 @@ import textwrap
 from dataclasses import MISSING, is_dataclass
 from typing import Any
 
-from newtonfl.registry.declared import default, hints, main_field, parameters, shorthand
-from newtonfl.registry.lookup import HOMES, entries, nearest
+from newtonfl.registry.declared import bare_part, default, hints, kind_of, main_field, parameters, shorthand
+from newtonfl.registry.lookup import HOMES, entries
 from newtonfl.registry.methods import defaults, method
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.wording import expected, explained, plain
 from newtonfl.registry.write import write_value
 
@@ -33,13 +34,33 @@ def table(kind: str) -> list[tuple[str, str]]:
     return [(name, _lines(entry.made_by)[0]) for name, entry in entries(kind).items()]
 
 
+def listed(kind: str) -> str:
+    """The names of a kind, one a line, each with what its docstring's first line says of it, cut to the line's width.
+
+    Parameters
+    ----------
+    kind : str
+        Such as "method".
+
+    Returns
+    -------
+    str
+        Of several lines; a mechanism's have the compressors too, which stand for one of them.
+    """
+    rows = [f"{name:20}{textwrap.shorten(line, _WIDTH - 20, placeholder=' …')}" for name, line in table(kind)]
+    if (bare := bare_part(kind)) is None:
+        return "\n".join(rows)
+    main = str(kind_of(hints(bare)[str(main_field(bare))]))
+    return "\n".join([*rows, "", f"A {main} alone is {bare.name} with it:", listed(main)])
+
+
 def described(name: str) -> str:
-    """What a method or part is, and its settings.
+    """What a method or part is, and its settings; of a kind, what there is of it.
 
     Parameters
     ----------
     name : str
-        A method's or a part's; a name that two kinds have, such as "clag", is described as both.
+        A method's, a part's or a kind's; a name that two kinds have, such as "clag", is described as both.
 
     Returns
     -------
@@ -52,9 +73,11 @@ def described(name: str) -> str:
         If nothing has that name; the message says which is nearest.
     """
     kinds = [kind for kind in ("method", *HOMES) if name in entries(kind)]
+    if not kinds and name in HOMES:
+        return listed(name)
     if not kinds:
         parts = {known: entry for kind in HOMES if kind != "method" for known, entry in entries(kind).items()}
-        raise nearest("method", name, {**entries("method"), **parts})
+        raise nearest("method or part", name, {**entries("method"), **parts}, "")
     return "\n\n".join(_described(kind, name) for kind in dict.fromkeys(kinds))
 
 

@@ -1,4 +1,4 @@
-"""The names of all parts: who has registered, what is loaded when a name is asked for, and the nearest name.
+"""The names of all parts: who has registered, and what is loaded when a name is asked for.
 
 The library's own districts are loaded by kind when a name of that kind is first wanted; then come the entry points of
 group ``newtonfl.parts`` of other distributions. A file of one's own registers its parts when it is run
@@ -7,7 +7,6 @@ group ``newtonfl.parts`` of other distributions. A file of one's own registers i
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import inspect
@@ -19,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from newtonfl.registry.nearest import nearest
 
 GROUP = "newtonfl.parts"
 """Of the entry points: each names a module, or an object in one, whose import registers its parts."""
@@ -230,33 +231,6 @@ def known(kind: str) -> list[str]:
         If the kind is none.
     """
     return list(entries(kind))
-
-
-def nearest(what: str, name: str, names: Iterable[str]) -> ValueError:
-    """The error for a name that is not known.
-
-    Parameters
-    ----------
-    what : str
-        What it should have named, say "method".
-    name : str
-        The name.
-    names : iterable of str
-        Those that are allowed; of a mapping to entries, a class's name stands for the part's too.
-
-    Returns
-    -------
-    ValueError
-        To be raised; it names the nearest, whether letters are large or small, and all.
-    """
-    allowed = list(names)
-    meant = {known.casefold(): known for known in reversed(allowed)}
-    for known, entry in names.items() if isinstance(names, Mapping) else ():
-        if isinstance(entry, Entry) and isinstance(entry.made_by, type):
-            meant.setdefault(entry.made_by.__name__.casefold(), known)
-    near = difflib.get_close_matches(name.casefold(), meant, 1)
-    hint = f"; did you mean {meant[near[0]]}?" if near else ""
-    return ValueError(f"{what}: given {name!r}{hint} (allowed are {', '.join(allowed)})")
 
 
 def taken_names() -> dict[str, dict[str, Entry]]:

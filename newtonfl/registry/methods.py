@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from newtonfl.registry.declared import hints, kind_of
-from newtonfl.registry.lookup import find, known, nearest
+from newtonfl.registry.lookup import find, known
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.read import read_value
 from newtonfl.registry.text import split
 
@@ -46,7 +47,7 @@ def method(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
     types, values = hints(function), dict(parameters or {})
     for key, value in values.items():
         if key not in allowed:
-            raise nearest(f"setting of {name}", key, allowed)
+            raise nearest(f"setting of {name}", key, allowed, name)
         if isinstance(value, str) and key in types and not hasattr(function, "__wrapped__"):  # which reads it itself
             values[key] = read_value(types[key], value, f"{key}: given {value!r}, must be {{}}")
     return function(**values)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from newtonfl.core.raised import own_line
 from newtonfl.registry.lookup import give_back, taken_names
 
 _FILES: dict[str, tuple[str, ModuleType]] = {}
@@ -29,8 +30,8 @@ def load_file(path: str | Path) -> ModuleType:
     Raises
     ------
     ValueError
-        If the file is no Python, or what it does fails; the message names file and reason. None of its parts has a
-        name then, and those of a text of this file that was loaded before keep theirs.
+        If the file is no Python, or what it does fails; the message names file, line and reason. None of its parts has
+        a name then, and those of a text of this file that was loaded before keep theirs.
     OSError
         If it cannot be read.
     """
@@ -54,7 +55,7 @@ def load_file(path: str | Path) -> ModuleType:
         if isinstance(error, SystemExit):
             raise ValueError(f"{path}: it ended the program (sys.exit) when it was loaded") from error
         if isinstance(error, Exception):
-            raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+            raise ValueError(f"{own_line(error) or path}: {type(error).__name__}: {error}") from error
         raise
     _FILES[name] = (source, module)
     return module

@@ -24,7 +24,8 @@ from newtonfl.registry.declared import (
     readable,
     shorthand,
 )
-from newtonfl.registry.lookup import entries, find, nearest
+from newtonfl.registry.lookup import entries, find
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.text import call, split
 from newtonfl.registry.values import head
 from newtonfl.registry.wording import usage
@@ -158,7 +159,7 @@ def _read_call(kind: str, name: str, inside: str) -> Any:
             if not key:
                 raise ValueError(f"{kind}: given {piece!r} in {name}(…), it takes no more values")
         elif key not in allowed:
-            raise nearest(f"setting of {name}", key, allowed)
+            raise nearest(f"setting of {name}", key, allowed, name)
         elif key in chosen and key not in entry.values:
             raise ValueError(f"{kind}: given {key} twice in {name}(…)")
         chosen[key] = _read_value(part, key, words, f"{key}: given {words!r} in {name}(…), must be {{}}")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from newtonfl.registry.declared import Maker, alternatives, as_word, is_callable, is_tuple, kind_of, names_of, readable
-from newtonfl.registry.lookup import HOMES, entries, nearest
+from newtonfl.registry.lookup import HOMES, entries
+from newtonfl.registry.nearest import nearest
 from newtonfl.registry.text import call, number, split, unquoted
 from newtonfl.registry.wording import expected
 
@@ -87,7 +88,7 @@ def _part(choices: list[Any], literals: list[str], words: str, wrong: str, read:
         allowed_names |= readable(other)
     allowed_names |= {word: None for word in literals if word not in allowed_names}
     if name not in allowed_names or (name in literals and name not in readable(kind)):
-        raise nearest(" or ".join(kinds), name, allowed_names)
+        raise nearest(" or ".join(kinds), name, allowed_names, kinds[0])
     made = read(kind, words)
     allowed = tuple(choice for choice in choices if kind_of(choice) == kind)
     if not isinstance(made, Maker) and not isinstance(made, allowed):

@@ -2,6 +2,8 @@
 
 solve, result
     ``nf.solve``, and the Result with its Reason.
+arguments
+    What is refused where a problem must be.
 loop, stopping
     Set up, round, record, stop: the only loop; and when it ends.
 session, questions

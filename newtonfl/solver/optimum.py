@@ -11,6 +11,7 @@ from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods import newton
 from newtonfl.objectives.base import Problem
+from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.session import Session
 
 
@@ -36,6 +37,8 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
 
     Raises
     ------
+    TypeError
+        If `problem` is none.
     ValueError
         If the problem need not be convex, the Hessian is singular on the way, or the gradient does not get below 1e-9
         of its start.
@@ -47,12 +50,14 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     >>> x.shape, round(f, 6)
     ((30,), 0.05984)
     """
+    check_problem_argument(problem)
     problem.check_convex("nf.optimum")
     # A session needs a method; of this one nothing is used, for only questions are asked.
     with one_blas_thread(), Session(problem, newton()) as session, np.errstate(over="ignore", invalid="ignore"):
         if session.transport.rank:
             arrays, values = session.answer_calls()
             return arrays["x"], values["f"]
+        triangle(problem.dim).check_memory()
         x, f = _minimise(problem, session, rounds)
         session.end({"x": x}, f=f)
         return x, f

@@ -14,9 +14,10 @@ from newtonfl.comm.ledger import Ledger, Tally
 from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.methods import Method
+from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
-from newtonfl.registry import coerce_method
 from newtonfl.results.history import History, Record
+from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.loop import Loop
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.session import Session
@@ -24,7 +25,7 @@ from newtonfl.solver.session import Session
 
 def solve(
     problem: Problem,
-    method: Method | str,
+    method: Method | str = "",
     *,
     tol: float = 1e-10,
     rounds: int = 1000,
@@ -43,7 +44,7 @@ def solve(
     problem : Problem
         What is minimised.
     method : Method or str
-        Say ``nf.newton_3pc()``, or "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30".
+        Say ``nf.newton_3pc()``, or "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30". One must be named.
     tol : float
         Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective.
     rounds : int
@@ -77,13 +78,12 @@ def solve(
     >>> r.converged
     True
     """
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem: given {problem!r}, must be a Problem such as nf.load('breast_cancer')")
+    check_problem_argument(problem, "nf.solve(problem, method)", method)
     transport = problem.transport or InProcess()
     with one_blas_thread():
         with transport.agreed("checking the settings"):
-            made = coerce_method(method)
-            x = _check(problem, made, tol, rounds, x0, seed, f_star)
+            made = as_method(method)
+            x = _check(problem, tol, rounds, x0, seed, f_star)
             resolved: Method = made.resolved(problem)
         arguments = f"{resolved!r}, tol={tol}, rounds={rounds}, seed={seed}, {problem.objective}"
         transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's part may print its address
@@ -96,14 +96,10 @@ def solve(
             return result
 
 
-def _check(
-    problem: Problem, method: Method, tol: float, rounds: int, x0: Array | None, seed: int, f_star: float | None
-) -> Array:
+def _check(problem: Problem, tol: float, rounds: int, x0: Array | None, seed: int, f_star: float | None) -> Array:
     """The initial point on the host."""
-    if not isinstance(method, Method):
-        raise TypeError(f"method: given {method!r}, must be a Method such as nf.newton_3pc(), or its text")
-    if not 0 <= tol < math.inf:
-        raise ValueError(f"tol: given {tol}, must be a finite number of at least 0")
+    if not isinstance(tol, int | float | np.number) or not 0 <= tol < math.inf:
+        raise ValueError(f"tol: given {tol!r}, must be a finite number of at least 0")
     for name, number in (("rounds", rounds), ("seed", seed)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise ValueError(f"{name}: given {number!r}, must be a whole number of at least 0")
@@ -123,6 +119,8 @@ def real_vector(values: Array) -> Array:
     TypeError
         If they are no real numbers.
     """
+    if isinstance(values, str):
+        raise TypeError(f"x0: given the text {values!r}, must be an array of real numbers, or None for zeros")
     host = np.asarray(values) if isinstance(values, (list, tuple)) else to_host(values)
     if host.dtype.kind not in "fiu":
         raise TypeError(f"x0: given numbers of type {host.dtype}, must be real numbers")

@@ -140,9 +140,9 @@ def refused(run, *words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--method", "newton-3cp"], ["'newton-3cp'", "did you mean newton-3pc", "fednl"]),
-        (["--set", "compresor=topk:3"], ["'compresor'", "did you mean compressor", "shift_norm"]),
-        (["--set", "compressor=topq:3"], ["'topq'", "did you mean topk", "randk"]),
+        (["--method", "newton-3cp"], ["'newton-3cp'", "did you mean newton-3pc?", "`newtonfl methods`"]),
+        (["--set", "compresor=topk:3"], ["'compresor'", "did you mean compressor?", "`newtonfl methods newton-3pc`"]),
+        (["--set", "compressor=topq:3"], ["'topq'", "did you mean topk?", "`newtonfl methods compressor`"]),
         (["--set", "compressor=topk"], ["topk needs k (K, or a multiple"]),
         (["--set", "compressor=topk:0"], ["0", "at least 1"]),
         (["--set", "compressor=topk:7"], ["K = 7", "at most 6", "d(d+1)/2", "d = 3"]),
@@ -432,7 +432,7 @@ def test_parts_of_ones_own_are_named_after_they_were_loaded(run, own):
 def test_a_file_of_parts_that_fails_is_refused_in_words(run, tmp_path):
     (tmp_path / "parts.py").write_text("import nothing_of_this_name")
     said = refused(run, "methods", "--load", tmp_path / "parts.py")
-    assert "parts.py: ModuleNotFoundError" in said
+    assert "parts.py, line 1: ModuleNotFoundError" in said
     assert "none.py" in refused(run, "methods", "--load", tmp_path / "none.py")
 
 

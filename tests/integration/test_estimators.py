@@ -340,7 +340,7 @@ def test_labels_may_be_large_and_settings_numpys():
         ({"ranks": "all"}, 'ranks: given \'all\', allowed are None, "same", "own"'),
         ({"method": "newton-3cp"}, "did you mean newton-3pc"),
         ({"method": "newton-3pc,compressor"}, "must be NAME"),
-        ({"method": 3}, "method: given int"),
+        ({"method": 3}, "method: given 3, must be a Method"),
         ({"clients": 0}, "clients: given 0"),
         ({"clients": "contiguous:4"}, "must be a number of at least 1, every row's client id, or SPLIT:COUNT"),
         ({"clients": "sideways:4"}, "clients: given 'sideways:4'"),
@@ -366,7 +366,7 @@ def test_arrays_that_cannot_be_are_refused_in_words():
         ({"sample_weight": np.zeros(178)}, "all weights are zero"),
         ({"groups": np.arange(3)}, r"groups: given ids of shape \(3,\), must be one for each of 178 rows"),
         ({"groups": np.where(np.arange(178) == 7, np.nan, 1.0)}, "groups: client ids must be finite, given nan"),
-        ({"groups": np.array([None, *["a"] * 177])}, "groups: client ids must all be numbers or all be strings"),
+        ({"groups": np.array([None, *["a"] * 177])}, "groups: client ids: row 0, counted from 0, has no value"),
         ({"sample_weight": (y == 1).astype(float)}, "at least two classes with weight, and it holds 1 class: 1"),
     ):
         with pytest.raises(ValueError, match=fault):

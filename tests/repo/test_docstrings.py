@@ -277,6 +277,7 @@ def test_a_documents_python_runs(name, tmp_path):
     """Its blocks one after the other, as a reader would paste them, in a process of their own: some speak of MPI."""
     program = "\n".join(DOCUMENTS[name])
     program = program.replace('"w8a"', '"breast_cancer"')  # the largest set takes too long, and shows no more
+    program += "\nfor found in [*globals().values()]:\n    assert getattr(found, 'converged', True), found.reason"
     for data in sorted(set(re.findall(r'load\("(\w+)"', program)) & set(KNOWN)):
         reference_data.need(data)
     done = subprocess.run(

@@ -32,10 +32,10 @@ def test_a_description_survives_the_way_to_the_other_ranks():
 
 def test_what_all_agree_on():
     one = source("rank 0", labels=np.array([3, 1], np.uint8), client_ids=np.array([7, 5]))
-    other = source("rank 1", labels=np.array([2, 1], np.int16), client_ids=np.array(["b", "b"]))
-    assert agree([one, other]) == Agreement(3, True, (1, 2, 3), "<i2", (5, 7, "b"), (0, 0, 1))
+    other = source("rank 1", labels=np.array([2, 1], np.int16), client_ids=np.array([6, 6]))
+    assert agree([one, other]) == Agreement(3, True, (1, 2, 3), "<i2", (5, 6, 7), (0, 1, 0))
     none = source("rank 2", ROWS[:0], [], client_ids=np.zeros(0))
-    assert agree([none, one, other]).owners == (1, 1, 2) and agree([one, none]).label_dtype == "|u1"
+    assert agree([none, one, other]).owners == (1, 2, 1) and agree([one, none]).label_dtype == "|u1"
 
 
 def test_rows_are_kept_dense_where_half_of_all_entries_count_or_none_is_sparse():
@@ -62,6 +62,10 @@ def test_rows_are_kept_dense_where_half_of_all_entries_count_or_none_is_sparse()
         ),
         ({"fingerprint": "1"}, {"fingerprint": "2"}, "rank 1 passed other rows than rank 0; for its own rows say so$"),
         ({"client_ids": np.array([1, 2])}, {}, "rank 1 and rank 0: one passed client ids and one did not"),
+        (
+            {"client_ids": np.array(["3"])}, {"client_ids": np.array([3])},
+            "rank 0 has strings for client ids, and rank 1 numbers: '3' and 3 would be two clients",
+        ),
         ({"labels": [1, 2]}, {"labels": ["a", "b"]}, "rank 1 has strings for labels, and rank 0 numbers"),
         (
             {"client_ids": np.array([1, 2])}, {"client_ids": np.array([3, 2])},

@@ -105,7 +105,7 @@ def test_a_loss_of_ones_own_and_a_title():
         ({"sample_weight": np.full(43, 1e307)}, "sum to 4.3e[+]308|sum to inf"),
         (
             {"clients": [None, *["a"] * 42]},
-            "clients: client ids must all be numbers or all be strings, given NoneType, str",
+            "clients: client ids: row 0, counted from 0, has no value: given None",
         ),
         ({"clients": np.array([np.nan, *range(42)])}, "clients: client ids must be finite, given nan"),
         ({"clients": np.full(43, b"a")}, "client ids must be numbers or strings"),

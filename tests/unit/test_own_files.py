@@ -75,7 +75,7 @@ def test_the_file_of_ones_own_is_refused_where_a_name_is_the_librarys(tmp_path):
     mine = "from newtonfl.registry import register_method\nregister_method('gd', lambda: None)\n"
     ask = "import sys; from newtonfl import registry; registry.load_file(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", ask, str(written(tmp_path, mine))], capture_output=True, text=True)
-    assert "parts.py: ValueError: method: the name 'gd' is already that of newtonfl.methods" in done.stderr
+    assert "parts.py, line 2: ValueError: method: the name 'gd' is already that of newtonfl.methods" in done.stderr
 
 
 def test_a_file_that_fails_leaves_no_names_and_takes_none(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -264,7 +265,7 @@ def test_functions_of_a_wrong_shape_name_the_client(which):
 
 
 def test_a_raise_in_a_function_names_the_client():
-    """The user's own exception comes through, with a note."""
+    """The user's own exception comes through, with a note that has its line."""
 
     def gradient(i, x):
         return np.full(2, 1 / (i - 1))
@@ -272,7 +273,9 @@ def test_a_raise_in_a_function_names_the_client():
     point = FromFunctions(3, 2, lambda i, x: 0.0, gradient, lambda i, x: np.eye(2)).at(np.zeros(2))
     with pytest.raises(ZeroDivisionError) as caught:
         _ = point.gradient
-    assert caught.value.__notes__ == ["in the problem's own function for client 1"]
+    (note,) = caught.value.__notes__
+    line = gradient.__code__.co_firstlineno + 1
+    assert re.fullmatch(rf"in the problem's own function for client 1, \S*test_problem\.py, line {line}", note), note
 
 
 def test_functions_state_their_smoothness_or_none():

@@ -292,7 +292,7 @@ def test_a_file_of_ones_own_is_loaded(tmp_path):
     again = registry.load_file(tmp_path / "mine.py")  # it has changed
     assert again is not module and from_spec("compressor", "every-other-here:3") == again.EveryOther(3)
     (tmp_path / "wrong.py").write_text("1 / 0")
-    with pytest.raises(ValueError, match=r"wrong\.py: ZeroDivisionError"):
+    with pytest.raises(ValueError, match=r"wrong\.py, line \d: ZeroDivisionError"):
         registry.load_file(tmp_path / "wrong.py")
     del entries("compressor")["every-other-here"]
 

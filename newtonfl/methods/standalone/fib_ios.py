@@ -107,7 +107,7 @@ class FibIOS(Method):
     name: str = "fib-ios"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_convex(self.name)
+        problem.check_hessians(self.name)
         return self
 
     def parameters(self) -> dict[str, str | float]:

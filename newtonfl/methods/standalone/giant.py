@@ -69,7 +69,7 @@ class Giant(Method):
     name: str = "giant"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_convex(self.name)
+        problem.check_hessians(self.name)
         return self
 
     def parameters(self) -> dict[str, str | float]:
