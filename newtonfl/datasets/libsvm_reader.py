@@ -36,7 +36,7 @@ _LARGEST_INDEX = 2**31 - 1  # what scikit-learn's parser can hold
 _MANY_COLUMNS = 10**7
 _COLUMNS_AN_ENTRY = 10
 
-_INDEX = re.compile(rb"\+?[0-9]{1,99}")
+_INDEX = re.compile(rb"\+?[0-9]{1,99}|-0+")
 _ODD_QUERY = re.compile(rb"qid(?!:[0-9]+(?:[\s#]|\Z))")
 
 

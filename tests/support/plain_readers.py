@@ -80,7 +80,7 @@ def libsvm(path: Path, table: Any, options: dict[str, Any]) -> str:
             if k == 0 and re.fullmatch(r"qid:[0-9]+", pair):
                 continue
             index, colon, value = pair.partition(":")
-            if not colon or not re.fullmatch(r"\+?[0-9]{1,4000}", index) or int(index) <= last:
+            if not colon or not re.fullmatch(r"\+?[0-9]{1,4000}|-0+", index) or int(index) <= last:
                 raise Refused(f"the pair {pair[:40]!r}")
             last = int(index)
             places.append((len(labels) - 1, last - first))

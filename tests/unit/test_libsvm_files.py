@@ -102,6 +102,10 @@ def test_no_rows(tmp_path, content):
 def test_indices_from_zero(tmp_path):
     content = "1 0:2 2:-4\n-1 1:.5\n"
     assert read(tmp_path, content, zero_based=True) == (ROWS, LABELS)
+    # -0 is 0 to every reader; a query has the lines walked.
+    assert read(tmp_path, "1 qid:1 -0:2 2:-4 # qid\n-1 +1:.5\n", zero_based=True) == (ROWS, LABELS)
+    with pytest.raises(ValueError, match="line 1: the index '-0' is below 1"):
+        read(tmp_path, "1 -0:2\n")
     theirs = load_svmlight_file(io.BytesIO(content.encode()), zero_based=True)
     assert theirs[0].toarray().tolist() == ROWS
     assert read(tmp_path, content, 4, zero_based=True)[0] == [[*row, 0] for row in ROWS]
