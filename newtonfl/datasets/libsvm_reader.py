@@ -36,7 +36,7 @@ _LARGEST_INDEX = 2**31 - 1  # what scikit-learn's parser can hold
 _MANY_COLUMNS = 10**7
 _COLUMNS_AN_ENTRY = 10
 
-_INDEX = re.compile(rb"\+?[0-9]{1,99}")
+_INDEX = re.compile(rb"\+?[0-9]{1,99}|-0+")
 _ODD_QUERY = re.compile(rb"qid(?!:[0-9]+(?:[\s#]|\Z))")
 
 
@@ -68,7 +68,9 @@ def read_libsvm(path: Path, features: int | None, zero_based: bool = False) -> t
         rows, labels = load_svmlight_file(io.BytesIO(content), zero_based=zero_based)
     except (ValueError, OverflowError) as error:
         raise ValueError(_bad_line(path, content, zero_based) or f"{path}: not LIBSVM text ({error})") from None
-    suspect = any(sign in content for sign in (b"_", b"\v", b"\f")) or _ODD_QUERY.search(content)
+    # Each search for one byte is a thousandth of the parser's time.
+    suspect = b"_" in content or b"\v" in content or b"\f" in content
+    suspect |= b"q" in content and _ODD_QUERY.search(content) is not None
     if suspect or not (np.isfinite(rows.data).all() and np.isfinite(labels).all()):
         bad = _bad_line(path, content, zero_based)
         if bad:
@@ -93,7 +95,7 @@ def _tidied(path: Path, content: bytes) -> bytes:
             raise ValueError(
                 f"{path}, line {number}: a carriage return inside the line, where other lines end with \\n"
             )
-    if b": " in content or b":\t" in content:
+    if b": " in content or (b"\t" in content and b":\t" in content):
         content = re.sub(rb":[ \t]+", b":", content)
     return content
 

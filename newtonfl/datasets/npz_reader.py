@@ -1,66 +1,205 @@
-"""npz → rows, labels and the array to split by, every value a finite number."""
+"""npz → rows, labels, client ids and the columns' names; every value a finite number or a string.
+
+An npz file is a zip archive with one .npy file an array. Sizes are checked before anything is unpacked: what the zip
+states against what is there, and what an array's header states against what the zip states.
+"""
 
 from __future__ import annotations
 
+import math
+import warnings
 import zipfile
-import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy
+from numpy.lib import format as npy
 
 from newtonfl.core.backend import Array
+from newtonfl.datasets.file_bytes import check_proportion
+
+_CSR = ("data", "indices", "indptr", "shape")
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_MOST_COLUMNS = 2**31 - 1  # a vector of so many numbers takes 16 GiB
 
 
-def read_npz(path: Path, group: str | int | None) -> tuple[Array, Array, Array | None]:
-    """Rows X (or their CSR parts), labels y and the array `group`, where one is named."""
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: not an npz file, or not all of it; numpy.savez writes one")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            parts = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: the npz file is damaged ({error})") from None
-    except ValueError:  # numpy's words would suggest to unpickle it
-        raise ValueError(f"{path}: an array in it is damaged, or holds Python objects and not numbers") from None
-    content = f"the file holds {', '.join(sorted(parts)) or 'no arrays'}"
-    if "y" not in parts or not ("X" in parts or {"data", "indices", "indptr", "shape"} <= parts.keys()):
-        raise ValueError(
-            f"{path}: needs labels y, and rows X or their CSR parts data, indices, indptr, shape; {content}"
-        )
-    if "X" in parts:
-        rows = _real(path, "X", parts["X"], 2)
-    else:
-        layout = str(parts.get("format", "csr"))
-        if "csr" not in layout:
-            raise ValueError(f"{path}: the sparse rows are stored as {layout}, must be csr")
-        data = _real(path, "data", parts["data"], 1)
-        try:
-            if {parts["indices"].dtype.kind, parts["indptr"].dtype.kind} - set("iu"):
-                raise ValueError("indices and indptr must be whole numbers")
-            rows = scipy.sparse.csr_array(
-                (data, parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist())
-            )
-            rows.check_format(full_check=True)
-        except (ValueError, TypeError, IndexError) as error:
-            raise ValueError(f"{path}: the CSR parts do not fit together ({error})") from None
-    labels = _real(path, "y", parts["y"], 1)
+@dataclass(frozen=True, eq=False)
+class NpzContent:
+    """What an npz file holds.
+
+    Attributes
+    ----------
+    rows : (N, d) ndarray or csr_array of float64
+    labels : (N,) ndarray of float64 or of strings
+    groups : (N,) ndarray of whole numbers or of strings, or None
+        Every row's client id, where an array of them was named.
+    column_names : tuple of d strings, or None
+        The array feature_names, if there is one.
+    """
+
+    rows: Array
+    labels: Array
+    groups: Array | None = None
+    column_names: tuple[str, ...] | None = None
+
+
+def read_npz(path: Path, group: str | int | None) -> NpzContent:
+    """Rows X (or their CSR parts), labels y, the array `group`, where one is named, and feature_names, if there.
+
+    Raises
+    ------
+    ValueError
+        If something is not sound; the message names the file, the array and the entry.
+    """
+    parts = _arrays(path, None if group is None else str(group))
+    rows = _real(path, "X", parts["X"], 2) if "X" in parts else _csr(path, parts)
+    labels = parts["y"]
+    if labels.ndim == 2 and 1 in labels.shape:
+        raise ValueError(f"{path}: y must be 1-D, one label a row; its shape is {labels.shape}, and y.ravel() is 1-D")
+    labels = _strings(path, "y", labels) if labels.dtype.kind == "U" else _real(path, "y", labels, 1)
     if labels.size == 0 or rows.shape[0] != labels.size or rows.shape[1] == 0:
         raise ValueError(f"{path}: {rows.shape[0]} rows with {rows.shape[1]} columns, and {labels.size} labels")
-    if group is None:
-        return rows, labels, None
-    marks = parts.get(str(group))
-    if marks is None or marks.shape != labels.shape:
+    ids = None if group is None else _ids(path, str(group), parts[str(group)], labels.size)
+    names = None
+    if "feature_names" in parts:
+        names = tuple(_strings(path, "feature_names", parts["feature_names"]).tolist())
+        if len(names) != rows.shape[1] or len(set(names)) != len(names):
+            raise ValueError(
+                f"{path}: feature_names must be {rows.shape[1]} different strings, one a column; it has {len(names)}, "
+                f"of which {len(set(names))} are different"
+            )
+    return NpzContent(rows, labels, ids, names)
+
+
+def _arrays(path: Path, group: str | None) -> dict[str, Array]:
+    """The arrays that are asked for, by name; any others are not looked at."""
+    with path.open("rb") as stream:
+        try:
+            if stream.read(4) != b"PK\x03\x04":  # zipfile passes over what comes before an archive; numpy does not
+                raise ValueError("it does not begin as one")
+            archive = zipfile.ZipFile(stream)
+        except Exception as error:  # a damaged zip makes it raise nearly anything
+            raise ValueError(f"{path}: not an npz file, or not all of it ({error}); numpy.savez writes one") from None
+        entries: dict[str, zipfile.ZipInfo] = {}
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            if name in entries:
+                raise ValueError(f"{path}: two arrays in it are named {name!r}")
+            entries[name] = entry
+        _check_names(path, list(entries), group)
+        wanted = [name for name in ("X", *_CSR, "format", "y", "feature_names", group) if name in entries]
+        check_proportion(path, "npz", path.stat().st_size, sum(entries[name].file_size for name in wanted if name))
+        return {name: _array(path, archive, name, entries[name]) for name in wanted if name}
+
+
+def _check_names(path: Path, names: list[str], group: str | None) -> None:
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in sorted(names)[:20]) or "no arrays"
+    content = f"the file holds {shown}{', …' if len(names) > 20 else ''}"
+    dense, sparse = "X" in names, set(_CSR) <= set(names)
+    if "y" not in names or not (dense or sparse):
+        raise ValueError(f"{path}: needs labels y, and rows X or their CSR parts {', '.join(_CSR)}; {content}")
+    if dense and sparse:
+        raise ValueError(f"{path}: must have rows X or their CSR parts, not both; {content}")
+    if group is not None and group not in names:
         raise ValueError(f"{path}: split = column:{group} needs an array {group!r} with one entry a row; {content}")
-    return rows, labels, marks
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
+    """One array, once its header is known to state what is there."""
+    where = f"{path}: the array {name!r}"
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{where} is packed in a way that numpy.savez does not use")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, on files that Python 2 wrote
+            with archive.open(entry) as stream:
+                shape, _, dtype = _HEADERS[npy.read_magic(stream)](stream)
+                size = stream.tell() + math.prod(shape) * dtype.itemsize
+            if dtype.hasobject:
+                raise TypeError("it holds Python objects: save numbers, or strings with dtype=str")
+            if size != entry.file_size:
+                raise ValueError(f"its header states {size} bytes, and there are {entry.file_size}")
+            with archive.open(entry) as stream:
+                return npy.read_array(stream, allow_pickle=False)
+    except TypeError as error:
+        raise ValueError(f"{where} cannot be read: {error}") from None
+    except Exception as error:  # so does a damaged header
+        raise ValueError(f"{where} is damaged ({error or type(error).__name__})") from None
 
 
 def _real(path: Path, name: str, array: Array, axes: int) -> Array:
     """`array` in float64, if it has as many axes and holds finite real numbers."""
     if array.dtype.kind not in "fiub" or array.ndim != axes:
         raise ValueError(f"{path}: {name} must be {axes}-D and of real numbers; it is {array.ndim}-D of {array.dtype}")
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0, 0])
+    with np.errstate(over="ignore", invalid="ignore"):  # from a wider type, and odd NaNs from a narrower one
+        array = array.astype(np.float64, copy=False)
+    finite = np.isfinite(array)
+    if not finite.all():
+        row = int(np.argmin(finite.all(axis=1) if axes == 2 else finite))
         raise ValueError(f"{path}: {name}[{row}] holds NaN or infinity")
+    return array
+
+
+def _csr(path: Path, parts: dict[str, Array]) -> Array:
+    """Rows that are stored as scipy.sparse.save_npz stores them."""
+    layout = parts["format"].tolist() if "format" in parts else "csr"
+    if layout not in ("csr", b"csr"):
+        raise ValueError(f"{path}: the sparse rows are stored as {layout!r}, must be csr")
+    data = _real(path, "data", parts["data"], 1)
+    indices, pointers, shape = (parts[name] for name in _CSR[1:])
+    for name in _CSR[1:]:
+        if parts[name].dtype.kind not in "iu" or parts[name].ndim != 1:
+            raise ValueError(f"{path}: {name} must be 1-D and of whole numbers")
+    if shape.size != 2 or not (shape >= 0).all() or shape[1] > _MOST_COLUMNS:
+        raise ValueError(f"{path}: shape must be rows and columns, at most {_MOST_COLUMNS}; it is {shape[:9].tolist()}")
+    # SciPy's own check subtracts, and a difference of huge numbers may come out small.
+    if pointers.size != int(shape[0]) + 1 or pointers.min() < 0 or pointers.max() > indices.size:
+        raise ValueError(
+            f"{path}: the CSR parts do not fit together (indptr must be {int(shape[0]) + 1} numbers from 0 to "
+            f"{indices.size}, which is how many indices there are)"
+        )
+    if indices.size and not 0 <= indices.min() <= indices.max() < shape[1]:
+        entry = int(np.argmax((indices < 0) | (indices >= shape[1])))
+        raise ValueError(
+            f"{path}: the CSR parts do not fit together (indices[{entry}] is {indices[entry]}, which is no column of "
+            f"{shape[1]})"
+        )
+    try:
+        rows = scipy.sparse.csr_array((data, indices, pointers), shape=tuple(shape.tolist()))
+        rows.check_format(full_check=True)
+    except (ValueError, TypeError, IndexError) as error:
+        raise ValueError(f"{path}: the CSR parts do not fit together ({error})") from None
+    return rows
+
+
+def _strings(path: Path, name: str, array: Array) -> Array:
+    """`array`, if it is 1-D and of sound strings."""
+    if array.dtype.kind != "U" or array.ndim != 1:
+        raise ValueError(f"{path}: {name} must be 1-D and of strings; it is {array.ndim}-D of {array.dtype}")
+    try:
+        "".join(array.tolist()).encode()
+    except (ValueError, SystemError) as error:  # a code point that there is not
+        raise ValueError(f"{path}: {name} holds a string that is damaged ({error})") from None
+    return array
+
+
+def _ids(path: Path, name: str, array: Array, n_rows: int) -> Array:
+    """Every row's client id."""
+    if array.shape != (n_rows,):
+        raise ValueError(
+            f"{path}: split = column:{name} needs one entry a row in {name!r}; its shape is {array.shape}, and there "
+            f"are {n_rows} rows"
+        )
+    if array.dtype.kind == "U":
+        return _strings(path, name, array)
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (np.abs(array) < 2**53)
+        whole &= np.where(whole, array, 0.5) % 1 == 0
+        if whole.all():
+            return array.astype(np.int64)
+        row = int(np.argmin(whole))
+        raise ValueError(f"{path}: {name}[{row}] is {array[row]}; client ids are names: whole numbers or strings")
+    if array.dtype.kind not in "biu":
+        raise ValueError(f"{path}: {name} is of {array.dtype}; client ids are names: whole numbers or strings")
     return array

@@ -14,9 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from newtonfl.datasets import sources
+from newtonfl.datasets.file_bytes import read_text
 from newtonfl.datasets.problem_file import CSV_ONLY, SECTIONS, ProblemFile, PythonRun
 from newtonfl.objectives.losses import loss_of
 from newtonfl.registry import known
+
+_LARGEST_FILE = 1 << 20  # bytes
 
 _MUST = {  # by pydantic's name for the mistake
     "string_type": "must be a string",
@@ -52,6 +55,8 @@ def parse(toml: str, where: str) -> ProblemFile | PythonRun:
     except tomllib.TOMLDecodeError as error:  # names the line, but for the last one
         last = f"end of document, line {toml.count(chr(10)) + 1}"
         raise ValueError(f"{where}: not TOML: {str(error).replace('end of document', last)}") from None
+    if wide := dict.fromkeys(_wide_numbers(document)):
+        raise ValueError("\n".join(f"{where}: {name}: given a whole number beyond 64 bits" for name in wide))
     if "problem" in document:
         try:
             return PythonRun.model_validate(document)
@@ -76,10 +81,16 @@ def read(path: Path) -> ProblemFile | PythonRun:
     """Read and check a problem file; errors as in :func:`parse`, and FileNotFoundError if it is not there."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such problem file")
+    if (size := path.stat().st_size) > _LARGEST_FILE:
+        raise ValueError(f"{path}: {size} bytes are no problem file, which has a few lines of TOML; is it the data?")
     try:
-        return parse(path.read_text(encoding="utf-8-sig").replace("\r\n", "\n"), str(path))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error})") from None
+        return parse(read_text(path).replace("\r\n", "\n").replace("\r", "\n"), str(path))
+    except RecursionError:
+        raise ValueError(f"{path}: not TOML of ours: brackets or keys are nested too deeply") from None
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: not TOML: {error}") from None  # Python's own words on a number of 5000 digits
 
 
 def _sentence(document: dict[str, Any], at: tuple[Any, ...], details: list[Any]) -> str:
@@ -169,3 +180,15 @@ def _two_classes(loss: Any, otherwise: bool) -> bool:
         return loss_of(loss).classifies if isinstance(loss, str) else otherwise
     except (ValueError, TypeError):
         return otherwise
+
+
+def _wide_numbers(value: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
+    """The keys of whole numbers that are too wide for TOML, and for most of what a file could mean by them."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _wide_numbers(part, (*keys, key))
+    elif isinstance(value, list):
+        for part in value:
+            yield from _wide_numbers(part, keys)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield f"[{'.'.join(keys[:-1])}] {keys[-1]}" if len(keys) > 1 else keys[0]

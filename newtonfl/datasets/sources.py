@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from newtonfl.datasets.csv_columns import CsvLayout
 from newtonfl.datasets.csv_reader import read_csv
 from newtonfl.datasets.fetch import existing, libsvm_path
@@ -20,6 +18,7 @@ from newtonfl.datasets.libsvm_reader import read_libsvm
 from newtonfl.datasets.npz_reader import read_npz
 from newtonfl.datasets.sklearn_reader import SKLEARN, read_sklearn
 from newtonfl.datasets.table import Table, scale, some, store, two_classes
+from newtonfl.datasets.values import sort_names
 
 __all__ = [
     "KINDS",
@@ -111,9 +110,9 @@ def read(
     elif kind == "csv":
         table = read_csv(existing(what, folder), CsvLayout(label=label, group=group, **csv), source)
     else:
-        rows, labels, marks = read_npz(existing(what, folder), group)
-        codes = None if marks is None else np.unique(marks, return_inverse=True)[1].astype(np.int64)
-        table = Table(rows, labels, source, codes)
+        content = read_npz(existing(what, folder), group)
+        codes = None if content.groups is None else sort_names(content.groups.astype(str))[1]
+        table = Table(content.rows, content.labels, source, codes, content.column_names)
     if features is not None and table.rows.shape[1] != features:
         raise ValueError(f"{source}: features = {features}, but there are {table.rows.shape[1]} columns of features")
     return replace(table, rows=store(table.rows))

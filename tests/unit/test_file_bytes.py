@@ -126,3 +126,5 @@ def test_text_keeps_its_line_ends_and_bad_bytes_are_found_by_line(tmp_path, end)
     assert read_text(put(tmp_path, b"\xef\xbb\xbfa" + end + "é".encode())) == "a" + end.decode() + "é"
     with pytest.raises(ValueError, match=r"f, line 3: not UTF-8 text \(byte 0xe9\)"):
         read_text(put(tmp_path, b"a" + end + b"b" + end + b"caf\xe9" + end))
+    with pytest.raises(ValueError, match=r"f, line 2: no text, for it has a NUL byte"):
+        read_text(put(tmp_path, b"a,b" + end + b"1,\0" + end))

@@ -128,6 +128,31 @@ def test_reading_a_file(tmp_path):
         problem_reader.read(path)
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert problem_reader.read(path).where == str(path)
-    path.write_bytes(b'title = "\xff"')
-    with pytest.raises(ValueError, match=r"p.toml: not UTF-8"):
+    path.write_bytes(GOOD.replace("\n", "\r").encode())
+    assert problem_reader.read(path).where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b'\ntitle = "\xff"', ", line 2: not UTF-8"),
+        (GOOD.encode("utf-16"), ": UTF-16 text: save it as UTF-8"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, ": .*nested too deeply"),
+        (b"a = " + b"{a = " * 5000, ": .*nested too deeply"),
+        (b".".join([b"a"] * 5000) + b" = 1", ": .*nested too deeply"),
+        (b"a = " + b"9" * 5000, ": not TOML: .*5000 digits"),
+        (b"[data]\n[data.features]\na = [[1, 0x" + b"f" * 5000 + b"]]", r": \[data.features\] a: .*beyond 64 bits"),
+        (GOOD.replace("k = 3", f"k = {2**63}").encode(), r": \[method\] k: .*beyond 64 bits"),
+        (b"\n" * 2_000_000, ": 2000000 bytes are no problem file"),
+    ],
+)
+def test_files_that_are_no_problem_files(tmp_path, content, fault):
+    path = tmp_path / "p.toml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"p.toml{fault}"):
         problem_reader.read(path)
+
+
+def test_the_widest_whole_numbers_are_read():
+    file = problem_reader.parse(GOOD.replace("k = 3", f"k = {2**63 - 1}"), "here.toml")
+    assert file.method["k"] == 2**63 - 1
