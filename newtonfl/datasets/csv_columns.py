@@ -168,7 +168,7 @@ def has_header(where: str, first: Sequence[str], layout: CsvLayout) -> bool:
     words = [cell for cell in cells if cell not in MISSING and not is_number(cell)]
     settle = "header = true or header = false says which"
     if not words:
-        whole = [int(cell) for cell in first if cell.isascii() and cell.isdecimal()]
+        whole = [int(cell) for cell in first if cell.isascii() and cell.isdecimal() and len(cell) < 20]
         if (
             len(whole) == len(first) > 1
             and whole == list(range(whole[0], whole[0] + len(first)))

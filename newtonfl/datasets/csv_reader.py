@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,36 @@ from newtonfl.datasets.file_bytes import read_utf8
 from newtonfl.datasets.table import Table
 from newtonfl.datasets.values import is_number, sort_names
 
-_MISSING = np.array(sorted(MISSING))
+
+@dataclass(frozen=True)
+class Words:
+    """A column of words: the distinct ones in order, and each row's position among them.
+
+    A long word is kept once, where NumPy's strings would make every row as long.
+    """
+
+    distinct: list[str]
+    codes: Array
+
+    @classmethod
+    def of(cls, cells: Iterable[str]) -> Words:
+        """The column of these cells, without blanks around them."""
+        words = [cell.strip() for cell in cells]
+        distinct = sorted(set(words))
+        position = {word: i for i, word in enumerate(distinct)}
+        return cls(distinct, np.array([position[word] for word in words], np.int64))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def cells(self) -> Array:
+        """The words themselves, shape (N,), of Python's strings."""
+        return np.array(self.distinct, object)[self.codes]
+
+    def where(self, kept: Array) -> Words:
+        """The rows of a mask, and the words that they have."""
+        return Words.of(self.cells[kept])
 
 
 def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
@@ -78,13 +109,13 @@ def _cells(content: bytes, layout: CsvLayout, columns: Columns) -> tuple[list[Ar
     if found is None:
         return None, fault
     for j in numeric:
-        distinct, inverse = np.unique(found[j], return_inverse=True)
-        missing = np.isin(distinct, _MISSING)
-        sound = missing | np.array([is_number(word) for word in distinct], bool)
-        if sound.all():
-            found[j] = np.where(missing, "nan", distinct).astype(np.float64)[inverse]
-        elif j != columns.label or layout.word_labels is False or (sound & ~missing).any():
-            return None, f"{distinct[~sound][0]!r} is no number"
+        words: Words = found[j]
+        wrong = [word for word in words.distinct if not (word in MISSING or is_number(word))]
+        if not wrong:
+            numbers = [math.nan if word in MISSING else float(word) for word in words.distinct]
+            found[j] = np.array(numbers, np.float64)[words.codes]
+        elif j != columns.label or layout.word_labels is False or any(map(is_number, words.distinct)):
+            return None, f"{wrong[0]!r} is no number"
     return [found[j] for j in range(width)], ""
 
 
@@ -103,9 +134,7 @@ def _parsed(content: bytes, layout: CsvLayout, columns: Columns, numeric: set[in
         return None, str(error)
     if not plain:
         names = [str(j) for j in range(width)]
-        return [
-            block[name] if block[name].dtype == float else np.char.strip(block[name].astype(str)) for name in names
-        ], ""
+        return [block[name] if block[name].dtype == float else Words.of(block[name]) for name in names], ""
     if not block.size:
         return [np.zeros(0)] * width, ""
     return (None, "lines of several lengths") if block.shape[1] != width else (list(block.T), "")
@@ -118,7 +147,7 @@ def _is_sound(j: int, values: Array, columns: Columns, layout: CsvLayout) -> boo
     may_miss = layout.missing == "drop-row" or (layout.missing == "mean" and j in columns.features)
     if (j == columns.group or not may_miss) and _is_missing(values).any():
         return False
-    return values.dtype != float or not np.isinf(values).any()
+    return isinstance(values, Words) or not np.isinf(values).any()
 
 
 def _bad_cell(path: Path, content: bytes, columns: Columns, layout: CsvLayout) -> str | None:
@@ -170,7 +199,7 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
     if not whole.any():
         raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
     if not whole.all():
-        cells = [values[whole] for values in cells]
+        cells = [values.where(whole) if isinstance(values, Words) else values[whole] for values in cells]
     names = tuple(columns.names[j] for j in columns.features)
     levels: dict[str, tuple[str, ...]] = {}
     rows = np.empty((len(cells[0]), len(names)))
@@ -178,21 +207,25 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
         if j not in columns.categorical:
             rows[:, k] = cells[j]
             continue
-        distinct, codes = np.unique(cells[j], return_inverse=True)
-        if columns.header and names[k] in distinct:
+        words: Words = cells[j]
+        if columns.header and names[k] in words.distinct:
             raise ValueError(
                 f"{path}, line 1: {names[k]!r} stands in its own column below: header = true or header = false says "
                 "whether the first line is a header"
             )
-        missing = _is_missing(distinct)
-        levels[names[k]] = tuple(distinct[~missing].tolist())
-        rows[:, k] = np.where(missing, np.nan, np.cumsum(~missing) - 1)[codes]
+        known = [word for word in words.distinct if word not in MISSING]
+        levels[names[k]], position = tuple(known), {word: float(i) for i, word in enumerate(known)}
+        rows[:, k] = np.array([position.get(word, math.nan) for word in words.distinct])[words.codes]
+    labels = cells[columns.label]
     return Table(
-        rows, cells[columns.label], source, None if columns.group is None else sort_names(cells[columns.group])[1],
+        rows, labels.cells if isinstance(labels, Words) else labels, source,
+        None if columns.group is None else sort_names(cells[columns.group].cells)[1],
         column_names=names, label_name=columns.names[columns.label], label_candidates=columns.label_candidates,
         levels=levels, left_out=int(np.sum(~whole)),
     )  # fmt: skip
 
 
-def _is_missing(values: Array) -> Array:
-    return np.isnan(values) if values.dtype == float else np.isin(values, _MISSING)
+def _is_missing(values: Array | Words) -> Array:
+    if isinstance(values, Words):
+        return np.array([word in MISSING for word in values.distinct], bool)[values.codes]
+    return np.isnan(values)

@@ -118,7 +118,7 @@ def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
     return describe(
         table.source,
         table.rows,
-        table.labels if file.objective.part.classifies else None,
+        np.unique(table.labels) if file.objective.part.classifies else None,
         column_names=table.column_names,
         levels=table.levels,
         means=file.data.missing == "mean",
@@ -163,6 +163,10 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         labels, kept = sources.two_classes(labels, classes, table.source)
         if len(kept) < rows.shape[0]:
             rows, groups = rows[kept], None if groups is None else groups[kept]
+    if labels.dtype.kind != "f":
+        raise ValueError(
+            f"{table.source}: loss = {file.objective.loss!r} needs labels that are numbers; these are words"
+        )
     least = file.objective.part.least_label
     if labels.min() < least:
         raise ValueError(

@@ -25,7 +25,7 @@ class Table:
     ----------
     rows : (N, c) ndarray, C-contiguous, or scipy.sparse.csr_array with sorted indices and no stored zeros; float64
         NaN where a value is missing; a column of words holds each word's position among its levels.
-    labels : (N,) ndarray of float64 or str
+    labels : (N,) ndarray of float64, or of str as objects
     source : str
         What the user wrote.
     groups : (N,) int64 ndarray or None
@@ -105,7 +105,7 @@ def two_classes(labels: Array, classes: Sequence[Any] | None, where: str) -> tup
             )
         classes = (found[0], found[1])
     low, high = classes
-    alike = isinstance(low, str) == (labels.dtype.kind == "U")  # a word is no number
+    alike = isinstance(low, str) == (labels.dtype.kind in "UO")  # a word is no number
     kept = np.flatnonzero((labels == low) | (labels == high) if alike else []).astype(np.int64)
     if kept.size == 0:
         raise ValueError(

@@ -150,7 +150,8 @@ def sort_names(names: Array) -> tuple[list[str], Array]:
     """
     distinct, inverse = np.unique(names, return_inverse=True)
     words: list[str] = distinct.tolist()
-    whole = all(word.removeprefix("-").isascii() and word.removeprefix("-").isdecimal() for word in words)
+    plain = [word.removeprefix("-") for word in words]
+    whole = all(len(word) < 100 and word.isascii() and word.isdecimal() for word in plain)
     whole = whole and all(str(int(word)) == word for word in words)
     order = sorted(range(len(words)), key=lambda i: int(words[i])) if whole else range(len(words))
     position = np.empty(len(words), np.int64)

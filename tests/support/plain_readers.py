@@ -128,9 +128,9 @@ def csv_table(path: Path, table: Any, options: dict[str, Any]) -> str:
         elif not np.array_equal(values, numbers(columns[name], options.get("missing") == "mean"), equal_nan=True):
             return f"other numbers in column {name!r}"
     labels = columns[table.label_name]
-    if table.labels.tolist() != (labels if table.labels.dtype.kind == "U" else numbers(labels, False)):
+    if table.labels.tolist() != (labels if table.labels.dtype.kind in "UO" else numbers(labels, False)):
         return "other labels"
-    if table.labels.dtype.kind == "U" and any(word in MISSING or is_number(word) for word in labels):
+    if table.labels.dtype.kind in "UO" and any(word in MISSING or is_number(word) for word in labels):
         raise Refused("labels that are numbers and words")
     return same_groups(table, columns[options["group"]]) if "group" in options else ""
 

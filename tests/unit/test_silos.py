@@ -108,6 +108,14 @@ def test_sparse_rows_cannot_be_standardised_and_poisson_needs_counts(tmp_path):
     np.testing.assert_array_equal(found.labels, [1, -1])
 
 
+def test_words_are_no_labels_of_a_loss_without_classes(tmp_path):
+    np.savez(tmp_path / "n.npz", X=np.ones((2, 1)), y=["no", "yes"])
+    problem = '[data]\nsource = "npz:n.npz"\n[objective]\nloss = "{}"\n[clients]\ncount = 2'
+    with pytest.raises(ValueError, match="npz:n.npz: loss = 'squared' needs labels that are numbers; these are words"):
+        distributed(parse(problem.format("squared"), "here.toml"), tmp_path)
+    assert distributed(parse(problem.format("logistic"), "here.toml"), tmp_path).labels.tolist() == [-1, 1]
+
+
 def test_one_file_a_client_is_decided_together(tmp_path):
     # b holds one class only; a alone would be dense and b alone sparse.
     put(tmp_path, b="2 4:1\n2 1:3\n2 2:1\n", a="1 1:1 2:1 3:1 4:1\n2 1:2\n")
