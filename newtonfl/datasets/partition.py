@@ -164,9 +164,7 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         if len(kept) < rows.shape[0]:
             rows, groups = rows[kept], None if groups is None else groups[kept]
     if labels.dtype.kind != "f":
-        raise ValueError(
-            f"{table.source}: loss = {file.objective.loss!r} needs labels that are numbers; these are words"
-        )
+        raise ValueError(f"{table.source}: loss = {file.objective.loss!r} needs numbers for labels; these are words")
     least = file.objective.part.least_label
     if labels.min() < least:
         raise ValueError(
