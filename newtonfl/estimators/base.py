@@ -25,7 +25,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.values import client_ids
-from newtonfl.estimators.parameters import METHOD
+from newtonfl.estimators.parameters import METHOD, hint
 from newtonfl.methods import Method
 from newtonfl.objectives.losses import Loss
 from newtonfl.results.history import History
@@ -63,6 +63,35 @@ class Federated(BaseEstimator, ABC):
     verbose: bool | int = False
 
     _numeric: ClassVar[bool] = True
+
+    def __new__(cls, *args: Any, **params: Any) -> Self:
+        """Refuse a parameter that other libraries have, and say what it is here; __init__ refuses all others."""
+        remedy = hint(cls.__name__, params, cls._get_param_names())
+        if remedy:
+            raise TypeError(remedy)
+        return super().__new__(cls)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        params : keyword arguments
+            As for the class itself.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; of one that other libraries have the message says what it is here.
+        """
+        remedy = hint(type(self).__name__, params, self._get_param_names())
+        if remedy:
+            raise ValueError(remedy)
+        return super().set_params(**params)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
