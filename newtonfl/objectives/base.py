@@ -225,6 +225,14 @@ class Problem(ABC):
         raise ValueError("minibatch gradients need data rows, and this problem has none: use exact gradients")
 
     @property
+    def unattained(self) -> bool:
+        """Whether the functions, where they fall for ever in some direction, never reach their infimum.
+
+        A solve then looks whether there is a minimiser.
+        """
+        return False
+
+    @property
     def is_sparse(self) -> bool:
         """Whether the clients' Hessians have a :meth:`support`."""
         return False
