@@ -87,6 +87,7 @@ class Run(_Section):
 
     rounds: Annotated[int | None, Field(ge=0)] = None
     tol: Annotated[float | None, Field(ge=0)] = None
+    rtol: Annotated[float | None, Field(ge=0)] = None
     x0: str | None = None
     seed: Annotated[int | None, Field(ge=0)] = None
     device: Literal["cpu", "cuda", "auto"] | None = None

@@ -27,7 +27,10 @@ PARAMETERS = """alpha : float
         same rows, which is checked, and each computes for its share of the clients. "own": every rank calls fit with
         rows of its own, perhaps none, and they never leave it. Both are collective, and all ranks get the same model.
     tol : float
-        Converged means ‖∇f‖₂ ≤ tol.
+        Converged means ‖∇f‖₂ ≤ tol, an absolute number. A gradient that stalls at the level of its own rounding has
+        converged too.
+    rtol : float
+        Converged means also ‖∇f‖₂ ≤ rtol·‖∇f(0)‖₂, whatever the units of X and y. 0 is not at all.
     max_rounds : int
         The most rounds of a solve.
     warm_start : bool

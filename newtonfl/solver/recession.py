@@ -19,18 +19,15 @@ import numpy as np
 from newtonfl.core.backend import Array, to_device
 from newtonfl.solver.session import Session
 
-_ITERATES = (1e6,)
-"""How far is far out, in lengths of the iterate, whose direction is exact where it recedes."""
+_FAR = 1e6
+"""How far is far out, in lengths of the iterate and of the last step."""
 
-_STEPS = (1e2, 1e3, 1e4)
-"""And of the last step, which a learned Hessian may make short: the finite part that it still moves must not count."""
-
-_NOTHING = 1e-9
-"""A rise that rounding makes along the last step, as a share of what the solve has gained."""
+_NOTHING = 1e-5
+"""A rise so far out that rounding makes, and the finite part that the last step still moves: a share of the gain."""
 
 
 def recedes(session: Session, x: Array, step: Array) -> bool:
-    """Whether f falls for ever along the iterate or the last step. Off the ledger: at most fourteen questions for values.
+    """Whether f falls for ever along the iterate or the last step. Off the ledger: at most eight questions for values.
 
     Parameters
     ----------
@@ -62,9 +59,8 @@ def recedes(session: Session, x: Array, step: Array) -> bool:
     if not 0.0 < gain:
         return False
     level = _NOTHING * gain
-    for u, far in [*((away, far) for far in _ITERATES), *((stride, far) for far in _STEPS)]:
-        ahead = mean_value(x + far * u)
-        if ahead <= here + level and mean_value(x + 2.0 * far * u) <= ahead + level:
-            if mean_value(x - far * u) >= here + gain:
-                return True
+    for u in (_FAR * away, _FAR * stride):
+        ahead = mean_value(x + u)
+        if ahead <= here + level and mean_value(x + 2.0 * u) <= ahead + level and mean_value(x - u) >= here + gain:
+            return True
     return False
