@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.checks.differences import derivative, extended
+from newtonfl.objectives.differences import derivative, extended
 from newtonfl.checks.trials import no_error, promise, reads_back
 from newtonfl.core.backend import Array
 from newtonfl.objectives.losses import Loss

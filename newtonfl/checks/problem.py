@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.checks.differences import derivative
+from newtonfl.objectives.differences import derivative
 from newtonfl.checks.evaluate import at, gradients, hessians, short, values
 from newtonfl.checks.problem_constants import check_constants
 from newtonfl.checks.problem_views import check_minibatch, check_ridge, check_selections, check_structure, check_whole

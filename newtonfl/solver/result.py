@@ -19,7 +19,7 @@ class Reason(Enum):
 
     CONVERGED = "the gradient norm reached the tolerance"
     CONVERGED_RELATIVE = "the gradient norm reached the tolerance relative to its norm at zero"
-    ROUNDING = "the gradient is at the level of its own rounding"
+    ROUNDING = "the gradient is as small as rounding lets it become"
     NO_MINIMISER = (
         "there is no minimiser: f falls for ever where nothing is penalised, as with classes that a plane separates"
     )

@@ -99,6 +99,8 @@ def solve(
             resolved: Method = made.resolved(problem)
         arguments = f"{resolved!r}, tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {problem.objective}"
         transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's part may print its address
+        with transport.agreed("checking the problem's functions"):
+            problem.verify(x)
         optimal_value = problem.f_star if f_star is None else f_star
         with Session(problem, resolved, seed) as session, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if transport.rank:
