@@ -285,7 +285,7 @@ class Federated(BaseEstimator, ABC):
         elif shallow and not self.warm_start:
             first = shallow[0].history[0].gradient_norm
             where = f"near tol, where ‖∇f‖₂ was {first:.2g}" if shallow[0].rounds else "within tol"
-            self._warn(shallow[0], f"the start is {where}, an absolute number: scale X and y, or lower tol, or give rtol")
+            self._warn(shallow[0], f"the start is {where}, an absolute number: scale X and y, lower tol, or give rtol")
 
     def _warn(self, result: Result, advice: str) -> None:
         norm = result.history[-1].gradient_norm

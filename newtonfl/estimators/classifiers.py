@@ -106,7 +106,7 @@ class _Classifier(ClassifierMixin, Federated):
                 factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
                 if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
                     raise ValueError(
-                        f"class_weight: given {self.class_weight}, must be finite, at least 0, and not 0 for all classes"
+                        f"class_weight: given {self.class_weight}, must be finite, at least 0, and not 0 for all"
                     )
             return np.asarray(per_row * factors[codes.astype(int)], np.float64)
 

@@ -90,7 +90,7 @@ class FromFunctions(Problem):
         super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport, f_star, nonconvex)
         self.functions = value, gradient, hessian
         self.smoothness = smoothness
-        self._to_verify = verify
+        self._to_verify, self._verified = verify, set[bytes]()
         self._hessian_lipschitz = _constants("hessian_lipschitz", hessian_lipschitz, self.n_clients)
         self._given_smoothness = _constants("client_smoothness", client_smoothness, self.n_clients)
 
@@ -117,7 +117,8 @@ class FromFunctions(Problem):
         return _FunctionPoint(self, x)
 
     def verify(self, x: Array) -> None:
-        if self._to_verify:
+        if self._to_verify and x.tobytes() not in self._verified:
+            self._verified.add(x.tobytes())
             for client in self.clients:
                 check_functions(self.functions, int(client), x, hessians=self.regulariser is None)
 

@@ -1,13 +1,14 @@
 """Whether a user's gradient is the derivative of the value, and the Hessian of the gradient, at one point.
 
-A check that accuses a sound function is worse than none. So differences are taken at several lengths, with an error that
-is estimated at each, and the length that knows best decides; what is not known to a part in a thousand at any is not
-judged, nor is a derivative that jumps there: Huber's curvature, the hinge's.
+A check that accuses a sound function is worse than none. So differences are taken at several lengths, with an error
+that is estimated at each, and the length that knows best decides; what is not known to a part in a thousand at any is
+not judged, nor is a derivative that jumps there: Huber's curvature, the hinge's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -70,19 +71,20 @@ class _Differs(ValueError):
 def _compare(function: Function, slope: Function, client: int, x: Array, directions: Array, name: str) -> None:
     """Compare `function`'s differences with what its derivative `slope` says, along each direction."""
 
-    def at(point: Array) -> Array:
+    def called(which: Function, point: Array) -> Array:
         point.flags.writeable = False
-        return np.array(function(client, point), dtype=np.float64)  # a copy: it may use its array again
+        return np.array(which(client, point), dtype=np.float64)  # a copy: it may use its array again
 
-    said = np.array(slope(client, x + 0.0), dtype=np.float64)
+    at, said = partial(called, function), called(slope, x + 0.0)
     if said.shape[-1:] != x.shape or said.ndim != at(x + 0.0).ndim + 1:
         return  # the solve says what shape it must have
     for u in directions:
-        where = _suspect(at, said, x, u)
-        if where is None:
+        along = _suspect(at, said, x, u)
+        if along is None:
             continue
-        found, expected, entry = where[1], where[2], f"along a random direction, in entry {where[0]},"
-        columns = _narrowed(np.arange(len(x)), lambda part: _suspect(at, said, x, _within(part, u)) is not None)
+        row, found, expected = along
+        entry = f"entry {row} along a random direction" if said.ndim == 2 else "its part along a random direction"
+        columns = _narrowed(np.arange(len(x)), lambda part, u=u: _suspect(at, said, x, _within(part, u)) is not None)
         axis = _suspect(at, said, x, _within(columns, np.ones(len(x)))) if len(columns) == 1 else None
         if axis is not None:
             row, found, expected = axis
@@ -113,7 +115,7 @@ def _within(part: Array, u: Array) -> Array:
 
 
 def _suspect(at: Callable[[Array], Array], said: Array, x: Array, u: Array) -> tuple[int, float, float] | None:
-    """The worst entry where `said` is not the derivative along `u`, with both numbers for a unit step; None if it is."""
+    """The worst entry where `said` is not the derivative along `u`, with both numbers a unit; None where it is."""
     if not u.any():
         return None
     u = u / np.linalg.norm(u)

@@ -97,7 +97,7 @@ class Loop:
         return self._result(server.x, self._seen_through(reason or Reason.ROUND_LIMIT, server.x, step))
 
     def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
-        """What an end really is, seen from where x and the last step lead: no minimiser, or nothing left but rounding."""
+        """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
         if reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
             if recedes(self.session, to_host(x), to_host(step)):
                 return Reason.NO_MINIMISER

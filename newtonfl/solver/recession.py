@@ -56,7 +56,7 @@ def recedes(session: Session, x: Array, step: Array) -> bool:
 
     here = mean_value(x)
     gain = mean_value(x - away) - here
-    if not 0.0 < gain:
+    if not gain > 0.0:
         return False
     level = _NOTHING * gain
     for u in (_FAR * away, _FAR * stride):

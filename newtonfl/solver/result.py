@@ -67,7 +67,7 @@ class Result:
 
     @property
     def converged(self) -> bool:
-        """Whether the true ‖∇f(x)‖₂ reached a tolerance, or the level of its own rounding where `rtol` was asked for."""
+        """Whether the true ‖∇f(x)‖₂ reached a tolerance, or with `rtol` > 0 the level of its own rounding."""
         return self.reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, Reason.ROUNDING)
 
     @property

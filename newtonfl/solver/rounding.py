@@ -1,15 +1,15 @@
 """Whether a gradient is as small as rounding lets it become: then a solve that stalls has nothing left to find.
 
-On targets of 1e6 a gradient's norm never falls to 1e-10, though x is right to the last digit: its parts cancel to no more
-than their own rounding, and x itself is rounded, so that its neighbours in float64 have gradients as large. So the
+On targets of 1e6 a gradient's norm never falls to 1e-10, though x is right to the last digit: its parts cancel to no
+more than their own rounding, and x itself is rounded, so that its neighbours in float64 have gradients as large. So the
 neighbours are asked. Entry k of ∇f(x) is at its rounding level where
 
     abs(∇f(x)_k) ≤ 8 (ρ_k + eps (abs(ridge_k x_k) + (1/n) Σ_i (abs(∇f_i(x)_k) + abs(∇f_i(0)_k))))
 
 with ρ_k the root mean square of how that entry changes between x and points x (1 ± eps), signs at random: about
-eps·(Σ_l H_kl² x_l²)^½. ∇f(0) is what the rest has to cancel; for squares it is Aᵀy. Every entry must be there by itself:
-that does not depend on the scales of the columns, as a norm does, in which the largest column hides the others. It says
-that x solves equations that differ from ∇f(x) = 0 by a few roundings of their own terms.
+eps·(Σ_l H_kl² x_l²)^½. ∇f(0) is what the rest has to cancel; for squares it is Aᵀy. Every entry must be there by
+itself: that does not depend on the scales of the columns, as a norm does, in which the largest column hides the others.
+It says that x solves equations that differ from ∇f(x) = 0 by a few roundings of their own terms.
 """
 
 from __future__ import annotations
