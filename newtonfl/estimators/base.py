@@ -75,29 +75,16 @@ class Federated(BaseEstimator, ABC):
         remedy = hint(cls.__name__, params, cls._get_param_names())
         if remedy:
             raise TypeError(remedy)
-        return super().__new__(cls)
+        made: Self = super().__new__(cls)
+        return made
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Parameters
-        ----------
-        params : keyword arguments
-            As for the class itself.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter; of one that other libraries have the message says what it is here.
-        """
+        """Set `params` by name: a ValueError if there is none, which says what other libraries' are here."""
         remedy = hint(type(self).__name__, params, self._get_param_names())
         if remedy:
             raise ValueError(remedy)
-        return super().set_params(**params)
+        super().set_params(**params)
+        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

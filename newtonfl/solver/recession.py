@@ -23,7 +23,7 @@ _FAR = 1e6
 """How far is far out, in lengths of the iterate and of the last step."""
 
 _NOTHING = 1e-5
-"""A rise so far out that rounding makes, and the finite part that the last step still moves: a share of the gain."""
+"""A rise so far out that rounding makes, and the finite part that the last step still moves: a share of what f has fallen."""
 
 
 def recedes(session: Session, x: Array, step: Array) -> bool:
@@ -55,12 +55,12 @@ def recedes(session: Session, x: Array, step: Array) -> bool:
         return math.fsum(values[:, 0]) / problem.n_clients if np.isfinite(values).all() else math.inf
 
     here = mean_value(x)
-    gain = mean_value(x - away) - here
-    if not gain > 0.0:
+    fall = mean_value(x - away) - here
+    if not fall > 0.0:
         return False
-    level = _NOTHING * gain
+    level = _NOTHING * fall
     for u in (_FAR * away, _FAR * stride):
         ahead = mean_value(x + u)
-        if ahead <= here + level and mean_value(x + 2.0 * u) <= ahead + level and mean_value(x - u) >= here + gain:
+        if ahead <= here + level and mean_value(x + 2.0 * u) <= ahead + level and mean_value(x - u) >= here + fall:
             return True
     return False
