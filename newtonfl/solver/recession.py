@@ -23,7 +23,7 @@ _FAR = 1e6
 """How far is far out, in lengths of the iterate and of the last step."""
 
 _NOTHING = 1e-5
-"""A rise so far out that rounding makes, and the finite part that the last step still moves: a share of what f has fallen."""
+"""A rise so far out that rounding makes, and what the last step still moves of x: a share of what f has fallen."""
 
 
 def recedes(session: Session, x: Array, step: Array) -> bool:

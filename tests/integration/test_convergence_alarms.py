@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.special
+from mpi_launch import launch
 from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -232,7 +233,6 @@ def drawn_problem(seed, loss):
     return problem, recedes(np.array(rows), none, free)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["logistic", "multinomial", "poisson"])
 def test_no_minimiser_is_said_where_linear_programming_finds_none(loss):
     """Every verdict at the solution, and no false alarm after a few rounds either."""
@@ -374,3 +374,57 @@ def test_other_names_are_refused_as_ever():
     assert nf.FederatedLogisticRegression(multi_class="ovr").multi_class == "ovr"
     with pytest.raises(TypeError, match="multi_class: FederatedLinearSVC has one class against the rest"):
         nf.FederatedLinearSVC(multi_class="ovr")
+
+
+# -- on several ranks
+
+SCRIPT = """
+import sys
+import numpy as np
+import newtonfl as nf
+from mpi4py import MPI
+from newtonfl.comm.transport import Fault
+
+comm = MPI.COMM_WORLD
+rng = np.random.default_rng(2)
+X = rng.normal(size=(80, 4))
+line_search = nf.newton(line_search=5)
+separable = nf.from_arrays(X, np.sign(X @ [1, 2, 3, 4]), "logistic", clients=6, comm=comm)
+ridge = nf.from_arrays(X, 1e6 * (X @ [1, 2, 3, 4] + rng.normal(size=80)), "squared", l2=1e-3, clients=6, comm=comm)
+found = [
+    nf.solve(separable, line_search), nf.solve(ridge, nf.newton_3pc(), rtol=1e-30),
+    nf.solve(ridge, nf.gd(stepsize=0.3), tol=0.0, rtol=1e-6, x0=np.full(4, 1e7)),
+]
+words = " ".join(f"{result.reason.name} {result.rounds} {result.x_sha256}" for result in found)
+
+def gradient(i, x):
+    return (1.0 + i) * x + (np.array([0.0, 1.0, 0.0]) if i == 4 else 0.0)
+
+def hessian(i, x):
+    return (1.0 + i) * np.eye(3)
+
+wrong = nf.FromFunctions(6, 3, lambda i, x: (1.0 + i) * x @ x / 2, gradient, hessian, transport=ridge.transport)
+try:
+    nf.solve(wrong, nf.newton(), x0=np.ones(3))
+except (ValueError, Fault) as error:
+    words += f" {type(error).__name__}: {error}"
+for line in comm.gather(words) or ():
+    print(line)
+"""
+
+
+@pytest.mark.mpi
+def test_every_rank_says_the_same(tmp_path):
+    """One process's verdicts and bits on three ranks; and a wrong function of one rank is refused on all, named."""
+    script = tmp_path / "alarms.py"
+    script.write_text(SCRIPT)
+    alone, three = launch(1, script), launch(3, script)
+    assert alone.status == 0 and three.status == 0, alone.err + three.err
+    (one,) = alone.out.splitlines()
+    lines = three.out.splitlines()
+    verdicts = one.split(" ValueError: ")[0]
+    assert [word for word in verdicts.split() if word.isupper()] == ["NO_MINIMISER", "ROUNDING", "CONVERGED_RELATIVE"]
+    assert len(lines) == 3 and all(line.startswith(verdicts) for line in lines)
+    wrong = "gradient(4, x): entry 1 is 6 at the start, must be the derivative of value, whose differences give 5;"
+    assert wrong in one and all(wrong in line for line in lines)
+    assert all("rank 2, checking the problem's functions" in line for line in lines[:2]) and " ValueError:" in lines[2]
