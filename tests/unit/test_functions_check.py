@@ -87,7 +87,7 @@ def test_one_wrong_entry_of_many_is_found():
 
     with pytest.raises(ValueError, match=r"gradient\(0, x\): entry 1234 is "):
         nf.FromFunctions(1, d, many, slopes, lambda i, x: np.zeros((d, d))).verify(np.zeros(d))
-    assert len(calls) < 5000
+    assert len(calls) < 10000  # one coordinate after the other would be 13 calls for each
 
 
 def rows_problem(seed, right=True):
