@@ -10,7 +10,7 @@ from pathlib import Path
 
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.comm.transport import Transport
-from newtonfl.experiments.compare import Comparison
+from newtonfl.experiments.compare import Comparison, ending
 from newtonfl.experiments.run_methods import Solution, resolve, run_methods
 from newtonfl.results import figures
 from newtonfl.results.history import Record
@@ -99,7 +99,11 @@ def _finish(plan: RunSpec, label: str, entry: int, result: Result, ranks: int) -
     if plan.folder:
         plan.rounds = result.rounds
         plan.write()
-        summary = {**plan.summary(result, ranks), "comparison": {"label": label, "entry": entry}}
+        converged, sentence = ending(result)
+        summary = {
+            **plan.summary(result, ranks), "reason": sentence, "converged": converged,
+            "comparison": {"label": label, "entry": entry},
+        }  # fmt: skip
         plan.folder.finish(result.x, summary)
 
 

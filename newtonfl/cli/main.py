@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--method", help="NAME[,KEY=VALUE…] (`newtonfl methods`); default newton-3pc")
     solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
     solve.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
+    solve.add_argument("--rtol", type=number, help="stop at ‖∇f(x)‖₂ ≤ RTOL·‖∇f(0)‖₂ too; default 0, not at all")
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
     _add_run(solve)
 

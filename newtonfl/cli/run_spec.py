@@ -71,6 +71,7 @@ class RunSpec:
     tol: float
     seed: int
     folder: RunFolder | None = None
+    rtol: float = 0.0
 
     @property
     def problem(self) -> Problem:
@@ -87,6 +88,8 @@ class RunSpec:
             "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(self.folder), "seed": self.seed,
             "device": self.opened.device,
         }  # fmt: skip
+        if self.rtol:
+            document["run"]["rtol"] = self.rtol
         self.folder.write_run_file(to_toml(document))
 
     def summary(self, result: Result, ranks: int) -> dict[str, Any]:

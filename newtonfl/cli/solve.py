@@ -58,9 +58,10 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
         method = registry.method(name, {**kept, **keywords}).resolved(problem)
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
+        rtol = at_least(0.0, "--rtol", args.rtol, run.get("rtol", 0.0))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
         origin = opened.origin(args.x0, transport)
-    plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed)
+    plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol)
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             plan.folder = RunFolder(args.out, args.force)
@@ -93,8 +94,9 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport) ->
             plan.folder.record(record)
 
     result = solve(
-        plan.problem, plan.method, tol=plan.tol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed, callback=callback
-    )
+        plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
+        callback=callback,
+    )  # fmt: skip
     progress.close()
     with transport.agreed("writing the result"):
         if plan.folder:

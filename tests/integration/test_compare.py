@@ -268,6 +268,8 @@ def test_the_command_leaves_a_folder_a_method(run, small, tmp_path):
     for label, folder in folders.items():
         history, result = History.read(folder / "history.jsonl"), json.loads((folder / "result.json").read_text())
         assert (history[-1].gap <= 1e-12) == (label != "gd") and result["rounds"] == history[-1].round
+        assert result["reason"] == ("the round limit was reached" if label == "gd" else "1e-12 is reached")
+        assert result["converged"] == (label != "gd") and result["reason"] in told
         if label != "newton":
             status, *_ = run("solve", folder / "run.toml", "--quiet", "--out", tmp_path / "again", "--force")
             assert status == 0
