@@ -61,7 +61,7 @@ class Comparison:
         str
             Of several lines: a block an accuracy, a line a method, and last how near each came and why it ended.
         """
-        ends = {label: _end(result, self.accuracies[-1]) for label, result in self.results.items()}
+        ends = {label: self._end(result) for label, result in self.results.items()}
         return costs.report(self.histories, self.measure, self.accuracies, ends, _network(network))
 
     def rows(self, network: Network | str | None = None) -> list[dict[str, Any]]:
@@ -130,6 +130,11 @@ class Comparison:
 
         return draw(self.histories, over, measure=self.measure, network=_network(network), title=self.title)
 
+    def _end(self, result: Result) -> str:
+        if result.reason is Reason.STOPPED and costs.reached(result.history[-1], self.accuracies[-1], self.measure):
+            return f"{self.accuracies[-1]:g} is reached"
+        return str(result.reason)
+
 
 def compare(
     problem: Problem,
@@ -183,10 +188,6 @@ def compare(
     entries = resolve(problem, methods, solution, x0, seed)
     found = dict(run_methods(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))
     return Comparison(found, solution.measure, problem.title)
-
-
-def _end(result: Result, accuracy: float) -> str:
-    return f"{accuracy:g} is reached" if result.reason is Reason.STOPPED else str(result.reason)
 
 
 def _network(network: Network | str | None) -> Network | None:
