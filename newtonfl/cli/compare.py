@@ -94,7 +94,7 @@ def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport, i
     status = 0
     for label, result in runs:
         if label in lines:
-            lines[label].close()
+            lines[label].close(in_log=False)
         last = result.history[-1]
         if result.reason is Reason.STOPPED and not costs.reached(last, costs.ACCURACIES[-1], job.solution.measure):
             result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")

@@ -87,7 +87,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     result = solve(
         plan.problem, plan.method, tol=plan.tol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed, callback=callback
     )
-    progress.close()
+    progress.close(in_log=False)
     status = _STATUS.get(result.reason, 0)
     if result.reason is Reason.STOPPED:
         result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")

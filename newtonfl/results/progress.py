@@ -18,7 +18,7 @@ class Progress:
     """A callback for :func:`newtonfl.solve` that shows round, f and ‖∇f‖ on stderr.
 
     On a terminal and in a notebook it keeps one line, and renews that once a second at most. Elsewhere it adds a line
-    every :data:`SELDOM` seconds, so that a short solve adds none. A solve calls it on rank 0 alone.
+    every :data:`SELDOM` seconds. A solve calls it on rank 0 alone.
 
     Parameters
     ----------
@@ -41,19 +41,18 @@ class Progress:
         self.silent = silent or sys.stderr is None  # as under pythonw
         self.bar = None if self.silent else _renewed_line()
         self.shown = time.monotonic()
+        self.line = ""
 
     def __call__(self, record: Record) -> None:
         """Show a round."""
         if self.silent:
             return
-        line = f"{self.label}round {record.round}  f {record.f:.12g}  ‖∇f‖ {record.gradient_norm:.2e}"
+        self.line = f"{self.label}round {record.round}  f {record.f:.12g}  ‖∇f‖ {record.gradient_norm:.2e}"
         if self.bar is not None:
-            self.bar.set_description_str(line, refresh=False)
+            self.bar.set_description_str(self.line, refresh=False)
             self.bar.update()
         elif time.monotonic() - self.shown >= SELDOM:
-            self.shown = time.monotonic()
-            with contextlib.suppress(OSError):  # whoever read it has gone
-                print(line, file=sys.stderr, flush=True)
+            self._add_line()
 
     def __enter__(self) -> Self:
         return self
@@ -63,11 +62,24 @@ class Progress:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Draw the last round and end the line."""
+    def close(self, in_log: bool = True) -> None:
+        """Draw the last round and end the line.
+
+        Parameters
+        ----------
+        in_log : bool
+            Where lines stay, the last round adds one too.
+        """
         if self.bar is not None:
             self.bar.refresh()
             self.bar.close()
+        elif self.line and in_log:
+            self._add_line()
+
+    def _add_line(self) -> None:
+        self.shown = time.monotonic()
+        with contextlib.suppress(OSError):  # whoever read it has gone
+            print(self.line, file=sys.stderr, flush=True)
 
 
 def _renewed_line() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ class RunFolder:
     def close(self) -> None:
         """End the history, finished or not, and let other jobs in."""
         if self._history is not None:
-            self._history.close()
+            with contextlib.suppress(OSError):  # of a line that a full disk did not take, which record has reported
+                self._history.close()
         self._lock.release()
 
     def _write_what_is_run(self) -> None:
@@ -207,10 +209,10 @@ def to_toml(document: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float) and np.isfinite(value):
         return repr(float(value))
-    if isinstance(value, (bool, int, str)):
-        return json.dumps(_sound(value) if isinstance(value, str) else value, ensure_ascii=False).replace(
-            "\x7f", "\\u007f"
-        )  # TOML bears no DEL
+    if isinstance(value, str):
+        return json.dumps(_sound(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML bears no DEL
+    if isinstance(value, (bool, int)):
+        return json.dumps(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(entry) for entry in value) + "]"
     raise TypeError(f"{value!r} has no place in a settings file")
