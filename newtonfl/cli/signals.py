@@ -29,7 +29,7 @@ class Interrupts:
         self.connecting = False
         self.in_rounds = False
         self._number = 0
-        self._at = 0.0
+        self._came: float | None = None  # when this process first got a signal; rank 0 may learn of another rank's
         self._said = False
         self._before: dict[int, object] = {}
 
@@ -87,11 +87,11 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self._number:
-            self._number, self._at = number, now
+        if self._came is None:
+            self._number, self._came = self._number or number, now
             if not self.connecting:
                 self._first(number)
-        elif now - self._at > _SAME:
+        elif now - self._came > _SAME:
             self._end_every_rank()
 
     def _first(self, number: int) -> None:

@@ -101,6 +101,8 @@ class Transport(ABC):
         """Raise what :meth:`describe` packed; this rank's `own` failure keeps its type and traceback."""
         fields: dict[str, Any] = unpack(description)[1]
         where = f"rank {fields['rank']}, {fields['phase']}" if self.size > 1 else fields["phase"]
+        if self.interrupt is not None:
+            own, self.interrupt = self.interrupt, None
         here = own is not None and fields["rank"] == self.rank
         if isinstance(own, KeyboardInterrupt) or (here and isinstance(own, Exception)):  # a Ctrl-C is everyone's own
             own.add_note(f"at {where}")
