@@ -117,7 +117,7 @@ def _add_network(command: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 fault, 2 bad input, 3 diverged or not finite, 130 or 143 by a signal."""
     words = sys.argv[1:] if argv is None else list(argv)
-    with Interrupts() as interrupts, steady_streams():
+    with Interrupts() as interrupts, steady_streams() as out:
         try:
             status = _run_on_ranks(words, interrupts) if set(words[:1]) & set(_ON_RANKS) else _run_here(words)
         except SystemExit as ended:  # of the parser
@@ -125,11 +125,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         except KeyboardInterrupt:
             interrupts.report("stopped before the first round" if interrupts.transport else "stopped")
             status = interrupts.status
-        try:
-            sys.stdout.flush()
-        except OSError as error:  # a full disk
-            _say(error)
-            status = FAULT
+        out.flush()
+        if out.fault is not None:
+            print(f"newtonfl: stdout: {out.fault}", file=sys.stderr)
+            status = status or FAULT
     sys.exit(status)
 
 
