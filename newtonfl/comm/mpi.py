@@ -32,6 +32,10 @@ _LEFT, _STOP, _WHO, _HERE = range(4)
 """What a note between ranks says: I have ended; a signal asks to stop; are you waiting too? I am."""
 
 
+_connected: list[MPITransport] = []
+"""This process's transports over several ranks."""
+
+
 class MPITransport(Transport):
     """Ranks of an MPI communicator. Only buffers travel, in chunks of at most :data:`CHUNK` bytes.
 
@@ -260,6 +264,7 @@ def connect(comm: Any = None) -> MPITransport:
     transport = MPITransport(comm)
     comm.Set_attr(_kept_at(), transport)
     if transport.size > 1:
+        _connected.append(transport)
         end_job_on_failure()
     return transport
 
@@ -282,26 +287,20 @@ def end_job_on_failure() -> None:
     shown, process = sys.excepthook, os.getpid()
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        rank = MPI.COMM_WORLD.Get_rank() if (MPI := _started()) else launched_rank()
+        rank = _connected[-1].rank if _connected else launched_rank()
         # Every rank knows of a fault: it is enough that rank 0 reports it, which gets the time to do so.
         if not isinstance(error, Fault) or rank == 0:
             shown(kind, error, trace)
         if os.getpid() == process:  # a fork of a rank is no rank
             if rank:
                 time.sleep(1.0)
-            _abort_world()
+            _abort_job()
 
     hook.ends_job = True  # type: ignore[attr-defined]
     sys.excepthook = hook
 
 
-def _started() -> Any:
-    """mpi4py's MPI where this process has started it and not yet ended it."""
-    MPI = sys.modules.get("mpi4py.MPI")
-    return MPI if MPI is not None and MPI.Is_initialized() and not MPI.Is_finalized() else None
-
-
-def _abort_world() -> None:
+def _abort_job() -> None:
     """End every rank; one that has not started MPI starts it for that, as the others would wait for it in theirs."""
 
     def start_and_abort() -> None:
@@ -311,9 +310,12 @@ def _abort_world() -> None:
             MPI.COMM_WORLD.Abort(1)
 
     _flush()
-    if MPI := _started():
-        MPI.COMM_WORLD.Abort(1)
-    elif "mpi4py.MPI" not in sys.modules:
+    MPI = sys.modules.get("mpi4py.MPI")
+    if MPI is not None:
+        if MPI.Is_initialized() and not MPI.Is_finalized():
+            comm = _connected[-1].comm if _connected else MPI.COMM_WORLD
+            comm.Abort(1)
+    else:
         attempt = threading.Thread(target=start_and_abort, daemon=True)  # waits until the others start MPI too
         attempt.start()
         attempt.join(_LONG)
