@@ -134,8 +134,6 @@ def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], trans
         return BAD_INPUT if is_refusal(error) else FAULT
     try:
         return carry_out(plan)
-    except BrokenPipeError:
-        raise  # of stdout, after all was written
     except Exception as error:  # a fault that every rank knows of; it names rank and phase
         _say(error, transport)
         return FAULT

@@ -256,7 +256,7 @@ def test_the_command_leaves_a_folder_a_method(run, small, tmp_path):
     status, told, err = run(
         "compare", small, "--methods", *METHODS, "--rounds", 30, "--out", out, "--network", "1Mbps/1ms"
     )
-    assert status == 0 and "newton-3pc,compressor=topk:2" in err  # the progress line
+    assert status == 0 and err == ""  # a progress line is for a terminal, or for a run of ten seconds
     assert "Small" in told and "on network" in told and "–" in told and str(out) in told
     folders = {json.loads(path.read_text())["comparison"]["label"]: path.parent for path in out.glob("*/result.json")}
     assert set(folders) == set(METHODS) and len(set(folders.values())) == 4
