@@ -182,6 +182,16 @@ def test_ill_conditioned_columns_without_penalty_warn_until_they_are_found():
         assert bool(told) == bool(residual.max() > 1e-10), (rounds, told, residual)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_large_coefficients_round_the_gradient_by_themselves(seed):
+    """Counts of 1e5 and nearly equal columns: x itself is rounded, and its neighbours' gradients are as large."""
+    rng, X = draw([21, seed], 80, 3)
+    X[:, 2] = X[:, 0] + 1e-5 * X[:, 2]
+    y = rng.poisson(1e5 * np.exp(0.5 * X[:, 0] + rng.normal(size=80)))
+    model, told = fitted(nf.FederatedPoissonRegressor(alpha=0.0, method="newton,line_search=5", max_rounds=40), X, y)
+    assert not told and np.abs(model.coef_).max() > 1e3 and model.history_[-1].gradient_norm > 1e-10
+
+
 def test_targets_near_the_tolerance_warn():
     """tol met by a gradient that was small from the start is no accuracy."""
     rng, X = draw(5, 60, 12)
