@@ -25,6 +25,9 @@ _FAR = 1e6
 _NOTHING = 1e-5
 """A rise so far out that rounding makes, and what the last step still moves of x: a share of what f has fallen."""
 
+_SHORT = 1e-3
+"""A step shorter than this share of the iterate does not lead away: it ends at a minimiser, and is not far out."""
+
 
 def recedes(session: Session, x: Array, step: Array) -> bool:
     """Whether f falls for ever along the iterate or the last step. Off the ledger: at most eight questions for values.
@@ -59,7 +62,8 @@ def recedes(session: Session, x: Array, step: Array) -> bool:
     if not fall > 0.0:
         return False
     level = _NOTHING * fall
-    for u in (_FAR * away, _FAR * stride):
+    leads_away = bool(np.linalg.norm(stride) >= _SHORT * np.linalg.norm(away))
+    for u in (_FAR * away, _FAR * stride)[: 1 + leads_away]:
         ahead = mean_value(x + u)
         if ahead <= here + level and mean_value(x + 2.0 * u) <= ahead + level and mean_value(x - u) >= here + fall:
             return True

@@ -17,6 +17,8 @@ from sklearn.linear_model import LogisticRegression
 import newtonfl as nf
 from newtonfl.objectives.multinomial import contrasts
 from newtonfl.solver.result import Reason
+from newtonfl.solver.rounding import at_rounding_level
+from newtonfl.solver.session import Session
 
 SEARCHED = "newton-3pc,compressor=topk:4d,line_search=5,armijo=0.1"
 
@@ -139,6 +141,23 @@ def test_rounding_has_its_reason_where_it_was_asked_for():
     assert result.reason is Reason.ROUNDING and result.converged
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_gradient_is_rounding_at_the_solution_and_beside_it_is_not(seed, offset):
+    """The rounded solution; and with any one coefficient off by 1e-11 of itself, on columns of 1e-6 to 1e6."""
+    rng, X = draw(seed, 90, 6)
+    X *= 10.0 ** rng.permutation([-6, -3, 0, 0, 3, 6])
+    t = 1e5 * (offset + (X / np.abs(X).max(axis=0)) @ rng.choice([-1, 1], 6) + 0.1 * rng.normal(size=90))
+    problem = nf.from_arrays(X, t, "squared", l2=0.0, intercept=True, clients=5)
+    x, s = least_squares(X, t, 0.0)
+    x = (x / s).astype(float)
+    off = 1.0 + np.diag(np.append(np.full(6, 1e-11 * max(1.0, offset)), 1e-11))
+    with Session(problem, nf.newton()) as session:
+        assert at_rounding_level(session, x)
+        assert [at_rounding_level(session, x * row) for row in off] == [False] * 7
+        session.end({})
+
+
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 @pytest.mark.parametrize("column", [1e-6, 1.0, 1e6])
 def test_few_rounds_still_warn(rounds, column):
@@ -161,6 +180,16 @@ def test_ill_conditioned_columns_without_penalty_warn_until_they_are_found():
         mean = np.exp(B @ np.append(model.coef_, model.intercept_))
         residual = np.abs(B.T @ (mean - y)) / (np.abs(B).T @ (mean + y))
         assert bool(told) == bool(residual.max() > 1e-10), (rounds, told, residual)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_large_coefficients_round_the_gradient_by_themselves(seed):
+    """Counts of 1e5 and nearly equal columns: x itself is rounded, and its neighbours' gradients are as large."""
+    rng, X = draw([21, seed], 80, 3)
+    X[:, 2] = X[:, 0] + 1e-5 * X[:, 2]
+    y = rng.poisson(1e5 * np.exp(0.5 * X[:, 0] + rng.normal(size=80)))
+    model, told = fitted(nf.FederatedPoissonRegressor(alpha=0.0, method="newton,line_search=5", max_rounds=40), X, y)
+    assert not told and np.abs(model.coef_).max() > 1e3 and model.history_[-1].gradient_norm > 1e-10
 
 
 def test_targets_near_the_tolerance_warn():
@@ -258,6 +287,17 @@ def test_one_row_on_the_wrong_side_of_many_is_a_minimiser():
     assert not recedes(y[:, None] * X, np.zeros((0, 2)), np.ones(2, bool))
     for rounds in (1, 2, 4, 8, 16, 1000):
         assert nf.solve(problem, SEARCHED, rounds=rounds).reason is not Reason.NO_MINIMISER
+
+
+def test_rows_that_hardly_weigh_are_a_minimiser():
+    """Weights of 1e-7: the intercepts end at ±11, and the last step, of 1e-6 of them, leads nowhere."""
+    rng, X = draw(12, 50, 2)
+    y = rng.integers(0, 3, 50)
+    for classes in (2, 3):
+        weights = {label: 1e-4 if label else 1e3 for label in range(classes)}
+        model = nf.FederatedLogisticRegression(tol=1e-12, class_weight=weights)
+        _, told = fitted(model, 10 * X, y % classes)
+        assert not told
 
 
 def test_losses_that_reach_their_infimum_have_a_minimiser():
