@@ -124,6 +124,16 @@ def test_streams_that_are_closed_change_nothing(small, closed):
     assert shell(f"{NEWTONFL} solve small.toml --clients 0 {closed}", small.parent).returncode == 2
 
 
+def test_no_file_takes_the_number_of_a_stream_that_is_closed(tmp_path):
+    """C code and signal handlers write to number 2 whatever lies behind it."""
+    (tmp_path / "opens.py").write_text(
+        "from newtonfl.cli.streams import steady_streams\nwith steady_streams():\n"
+        "    file = open('first', 'w')\n    file.write(str(file.fileno()))\n"
+    )
+    assert shell(f"{sys.executable} opens.py <&- >&- 2>&-", tmp_path).returncode == 0
+    assert int((tmp_path / "first").read_text()) > 2
+
+
 # -- the progress line
 
 
