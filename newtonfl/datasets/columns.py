@@ -7,6 +7,7 @@ sources. A missing value becomes its feature's mean over all sources: of a word'
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,9 +86,17 @@ class SharedColumns:
         Raises
         ------
         ValueError
-            If two words are one number, written in two ways, or a column has no value at any source.
+            If other columns are words at another source, two words are one number, written in two ways, two features
+            have one name, or a column has no value at any source.
         """
-        all_of = list(sources.values())
+        first, all_of = next(iter(sources)), list(sources.values())
+        for source, summary in sources.items():
+            if apart := sorted(summary.levels.keys() ^ all_of[0].levels.keys()):
+                has, lacks = (source, first) if apart[0] in summary.levels else (first, source)
+                raise ValueError(
+                    f"column {apart[0]!r} is categorical in {has} and not in {lacks}, as its number is another in each: "
+                    "name it"
+                )
         levels = {name: _joined_words(name, sources) for name in all_of[0].levels}
         means = {}
         for name in all_of[0].sums:
@@ -103,7 +112,11 @@ class SharedColumns:
                     f"column {name}: no source has a value for it, or their sum is not finite: it has no mean"
                 )
             means[name] = tuple((sums / total).tolist())
-        return cls(names, levels, means)
+        shared = cls(names, levels, means)
+        twice = [name for name, count in Counter(shared.feature_names or ()).items() if count > 1]
+        if levels and twice:
+            raise ValueError(f"two features would be called {twice[0]!r}, as COLUMN=WORD or as a column: rename a column")
+        return shared
 
     @property
     def packet(self) -> bytes:
@@ -125,8 +138,8 @@ class SharedColumns:
         """A source's features, dense or CSR, from its `rows`, whose columns have these `names` and `levels`."""
         if self.names is None or names is None:
             return rows
-        here = list(names)
-        order = [here.index(name) for name in self.names]
+        here = {name: j for j, name in enumerate(names)}
+        order = [here[name] for name in self.names]
         if order != list(range(len(order))):
             rows = rows[:, order]
         if not (self.levels or self.means):
