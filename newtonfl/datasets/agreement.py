@@ -51,7 +51,7 @@ class SourceDescription:
     client_ids : tuple of numbers or strings, or None
         The distinct ones, where the source names the client of each row.
     left_out : int
-        How many rows it left out because a value was missing.
+        How many rows it left out, for want of a value or for another label than the classes.
     fingerprint : str
         Of everything that the source holds, where all sources must be alike; else empty.
     """
@@ -99,7 +99,7 @@ class Agreement:
     label_name : str
         The labels' column; empty where they have none.
     left_out : int
-        How many rows all sources left out because a value was missing.
+        How many rows all sources left out, likewise.
     """
 
     columns: int

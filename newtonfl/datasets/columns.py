@@ -7,7 +7,6 @@ sources. A missing value becomes its feature's mean over all sources: of a word'
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,15 +85,15 @@ class SharedColumns:
         Raises
         ------
         ValueError
-            If other columns are words at another source, two words are one number, written in two ways, two features
-            have one name, or a column has no value at any source.
+            If other columns are words at another source, two words are one number, written in two ways, or a
+            column has no value at any source.
         """
         first, all_of = next(iter(sources)), list(sources.values())
-        for source, summary in sources.items():
+        for other, summary in sources.items():
             if apart := sorted(summary.levels.keys() ^ all_of[0].levels.keys()):
-                has, lacks = (source, first) if apart[0] in summary.levels else (first, source)
+                has, lacks = (other, first) if apart[0] in summary.levels else (first, other)
                 raise ValueError(
-                    f"column {apart[0]!r} is categorical in {has} and not in {lacks}, as its number is another in each: "
+                    f"column {apart[0]!r} is categorical in {has} and not in {lacks}, as its number is another there: "
                     "name it"
                 )
         levels = {name: _joined_words(name, sources) for name in all_of[0].levels}
@@ -112,11 +111,7 @@ class SharedColumns:
                     f"column {name}: no source has a value for it, or their sum is not finite: it has no mean"
                 )
             means[name] = tuple((sums / total).tolist())
-        shared = cls(names, levels, means)
-        twice = [name for name, count in Counter(shared.feature_names or ()).items() if count > 1]
-        if levels and twice:
-            raise ValueError(f"two features would be called {twice[0]!r}, as COLUMN=WORD or as a column: rename a column")
-        return shared
+        return cls(names, levels, means)
 
     @property
     def packet(self) -> bytes:

@@ -100,7 +100,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     if twice:
         raise ValueError(f"{where}: several columns are named {twice[0]!r}; a name must be one column's")
 
-    numbers = {name: j for j, name in reversed(list(enumerate(names)))}
+    numbers = {name: j for j, name in enumerate(names)}
 
     def number(which: Column, key: str) -> int:
         return numbers[which] if which in numbers else _number(where, which, names, key, header)
@@ -124,16 +124,13 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     candidates = [j for j in left if j not in categorical]
     row = second if header else first
     words = [j for j in candidates if j < len(row) and _is_word(row[j])]
-    if label is None:
-        # A column of words can be no feature, unless it is called categorical.
-        candidates = words if len(words) == 1 else candidates
-        if not candidates:
-            raise ValueError(
-                f"{where}: label: missing, and columns, drop and categorical leave no column that could be it"
-            )
-        label = candidates[-1]
-    else:
+    if label is not None:
         candidates = [label]
+    elif not candidates:
+        raise ValueError(f"{where}: label: missing, and columns, drop and categorical leave no column that could be it")
+    elif not header or words == candidates[-1:]:  # a column of words elsewhere may be a feature not called categorical
+        candidates = candidates[-1:]
+    label = candidates[-1]
     features = chosen if chosen is not None else tuple(j for j in left if j != label)
     nameless = [j for j in (label, group, *features) if j is not None and not names[j]]
     if nameless:
@@ -149,16 +146,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
             f"the first line has {len(names)} column{'s' * (len(names) > 1)} ({layout.separator!r} ends a column; "
             "separator names another sign)"
         )
-    certain = len(candidates) == 1 or not header
-    return Columns(
-        names,
-        header,
-        label,
-        group,
-        features,
-        categorical,
-        tuple(names[j] for j in ([label] if certain else candidates)),
-    )
+    return Columns(names, header, label, group, features, categorical, tuple(names[j] for j in candidates))
 
 
 def has_header(where: str, first: Sequence[str], second: Sequence[str], layout: CsvLayout) -> bool:

@@ -48,10 +48,6 @@ class Words:
         """The words themselves, shape (N,), of Python's strings."""
         return np.array(self.distinct, object)[self.codes]
 
-    def where(self, kept: Array) -> Words:
-        """The rows of a mask, and the words that they have."""
-        return Words.of(self.cells[kept])
-
 
 def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
     """The rows of a CSV file.
@@ -76,7 +72,7 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
             raise ValueError(f"{path}: no rows; the file is empty")
         columns = assign(str(path), first, next(lines, (0, []))[1], layout)
         cells, fault = _cells(content, layout, columns)
-        used = {*columns.features, columns.label, columns.group} - {None}
+        used = [j for j in (*columns.features, columns.label, columns.group) if j is not None]
         if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in used):
             raise ValueError(_bad_cell(path, content, columns, layout) or f"{path}: not CSV text ({fault})")
     except csv.Error as error:
@@ -203,8 +199,6 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
     whole = ~np.any([_is_missing(cells[j]) for j in used], axis=0) if used else np.ones(len(cells[0]), bool)
     if not whole.any():
         raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
-    if not whole.all():
-        cells = [values.where(whole) if isinstance(values, Words) else values[whole] for values in cells]
     names = tuple(columns.names[j] for j in columns.features)
     levels: dict[str, tuple[str, ...]] = {}
     rows = np.empty((len(cells[0]), len(names)))
@@ -221,8 +215,8 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
         rows, labels.cells if isinstance(labels, Words) else labels, source,
         None if columns.group is None else sort_names(cells[columns.group].cells)[1],
         column_names=names, label_name=columns.names[columns.label], label_candidates=columns.label_candidates,
-        levels=levels, left_out=int(np.sum(~whole)),
-    )  # fmt: skip
+        levels=levels,
+    ).where(whole)  # fmt: skip
 
 
 def _is_missing(values: Array | Words) -> Array:
