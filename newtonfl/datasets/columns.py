@@ -46,7 +46,8 @@ class ColumnSummary:
             values = rows[:, j][~np.isnan(rows[:, j])]
             words = levels.get(name)
             if words is None:
-                sums[name] = (float(np.sum(values)),)
+                with np.errstate(over="ignore"):
+                    sums[name] = (float(np.sum(values)),)
             else:
                 sums[name] = tuple(np.bincount(values.astype(np.int64), minlength=len(words)).astype(float).tolist())
             counts[name] = (len(values),) * len(sums[name])

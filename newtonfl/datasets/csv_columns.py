@@ -94,6 +94,11 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     ValueError
         If a column is not there, named twice or used twice, or the first line may be a header and may be a row.
     """
+    if len(first) == 1:
+        raise ValueError(
+            f"{where}, line 1: one column, {first[0][:60]!r}, where a label and a feature are two at least; "
+            f"{layout.separator!r} ends a column; separator names another sign"
+        )
     header = has_header(where, first, second, layout) if layout.header is None else layout.header
     names = tuple(first) if header else tuple(map(str, range(len(first))))
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
@@ -143,8 +148,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     if not features:
         raise ValueError(
             f"{where}: at least one feature is needed beside the label{' and the split' * (group is not None)}; "
-            f"the first line has {len(names)} column{'s' * (len(names) > 1)} ({layout.separator!r} ends a column; "
-            "separator names another sign)"
+            f"the first line has {len(names)} columns"
         )
     return Columns(names, header, label, group, features, categorical, tuple(names[j] for j in candidates))
 
@@ -174,7 +178,7 @@ def has_header(where: str, first: Sequence[str], second: Sequence[str], layout: 
                 f"{where}, line 1: {', '.join(first[:6])} may be a header of numbers, and may be a row: {settle}"
             )
         return False
-    if words and len(first) > 1 and second and not any(is_number(second[j]) for j in words if j < len(second)):
+    if words and second and not any(is_number(second[j]) for j in words if j < len(second)):
         raise ValueError(
             f"{where}, line 1: {', '.join(first[:6])} may be a header, and may be a row, for there are words below as "
             f"well: {settle}"

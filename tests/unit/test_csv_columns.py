@@ -90,7 +90,7 @@ def test_several_columns_could_be_the_label(tmp_path):
         ("a,y\n1,0\n2,no\n", {"label": "y"}, "line 3, column y: 'no' is a word, and labels before are not"),
         ("a,y\nred,0\nblue,1\n", {"header": True, "label": "y"}, "line 2, column a: 'red' is not a finite number"),
         ("red,no\nblue,yes\nred,no\n", {"label": 1, "categorical": ("red",)}, "line 1: 'red' stands in its own column"),
-        ("a;b\n1;2\n", {}, "',' ends a column; separator names another sign"),
+        ("a;b\n1;2\n", {"label": "b"}, "line 1: one column, 'a;b', .*',' ends a column; separator names another sign"),
         ("a,y\n1e400,0\n", {"label": "y"}, "line 2, column a: '1e400' is not a finite number"),
         ("a,y\n1_0,0\n", {"label": "y"}, "line 2, column a: '1_0' is not a finite number"),
         ("a,y\n١,0\n", {"label": "y"}, "line 2, column a: '١' is not a finite number"),
@@ -181,6 +181,7 @@ def test_rows_with_a_missing_value_are_left_out_and_counted(tmp_path):
     [
         ("a,c,y\n1,1,0\n", "a,c,y\n1,1.0,0\n", "csv:1, column c: '1.0', and csv:0 has '1': one number written in two"),
         ("a,c,y\n,u,0\n", "a,c,y\n,u,0\n", "column a: no source has a value for it"),
+        ("a,c,y\n1e308,u,0\n1e308,u,0\n", "a,c,y\n1,u,0\n", "column a: .*their sum is not finite"),
         ("a,c,y\n1,u,0\n", "a,d,y\n1,u,0\n", "csv:1 has other columns than csv:0: it lacks 'c' and only it has 'd'"),
     ],
 )
