@@ -5,6 +5,8 @@ What the package offers stands in __init__.pyi, and is imported when it is asked
 
 import lazy_loader
 
+from newtonfl.comm import launcher as _launcher
+
 __version__ = "0.1.0"
 
 _offered, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
@@ -37,3 +39,9 @@ def _nearest(name: str) -> str:
     same = [known for known in plain if [plain[known]] == close]
     near = difflib.get_close_matches(name, same, 1, 0.0)
     return f"did you mean {near[0]}?" if near else "dir(newtonfl) lists what it has"
+
+
+if (_launcher.launched() or 1) > 1 and not _launcher.is_child_of_rank():
+    from newtonfl.comm import mpi as _mpi
+
+    _mpi.end_job_on_failure()  # a rank that fails before its first call would keep the others waiting

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.checks.differences import derivative, extended
 from newtonfl.checks.trials import no_error, promise, reads_back
 from newtonfl.core.backend import Array
+from newtonfl.objectives.differences import derivative, extended
 from newtonfl.objectives.losses import Loss
 
 _EPS = float(np.finfo(np.float64).eps)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.checks.differences import derivative
 from newtonfl.checks.evaluate import at, gradients, hessians, short, values
 from newtonfl.checks.problem_constants import check_constants
 from newtonfl.checks.problem_views import check_minibatch, check_ridge, check_selections, check_structure, check_whole
 from newtonfl.checks.trials import close, no_error, promise
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.objectives.base import Problem
+from newtonfl.objectives.differences import derivative
 
 
 def check_problem(problem: Problem, *, directions: int = 4, seed: int = 0) -> None:

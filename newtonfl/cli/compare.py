@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
+from newtonfl.cli.signals import Interrupts
 from newtonfl.comm.transport import Transport
-from newtonfl.experiments.compare import Comparison
+from newtonfl.experiments.compare import Comparison, ending
 from newtonfl.experiments.run_methods import Solution, resolve, run_methods
 from newtonfl.results import figures
+from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.history import Record
 from newtonfl.results.network import Network
 from newtonfl.results.progress import Progress
 from newtonfl.results.run_folder import RunFolder, keep
-from newtonfl.solver.result import Result
+from newtonfl.solver.result import Reason, Result
 
 
 @dataclass
@@ -31,12 +34,17 @@ class Comparing:
     out: Path | None
 
 
-def compare_command(args: argparse.Namespace, transport: Transport) -> int:
+def compare_command(args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
     """Do ``newtonfl compare``; returns the exit status, the same on every rank."""
-    return report_errors(lambda: _prepare(args, transport), lambda job: _carry_out(job, args, transport), transport)
+    with ExitStack() as opened:
+        return report_errors(
+            lambda: _prepare(args, transport, opened),
+            lambda job: _carry_out(job, args, transport, interrupts),
+            transport,
+        )
 
 
-def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
+def _prepare(args: argparse.Namespace, transport: Transport, opened_folders: ExitStack) -> Comparing:
     """Read and check everything, and refuse what must be refused before a round is done."""
     with transport.agreed("reading the command line"):
         network = None if args.network is None else Network.parse(args.network)
@@ -55,35 +63,46 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> Comparing:
     plans = {label: RunSpec(opened, method, origin, x0, rounds, 0.0, seed) for label, method in entries.items()}
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
+            opened_folders.enter_context(FolderLock(args.out))
             for label, plan in plans.items():
-                plan.folder = RunFolder(args.out / folders[label], args.force)
+                plan.folder = opened_folders.enter_context(RunFolder(args.out / folders[label], args.force))
                 plan.write()
     return Comparing(opened, solution, plans, network, args.out)
 
 
-def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport) -> int:
+def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
     lines: dict[str, Progress] = {}
 
-    def callback(label: str, record: Record) -> None:
+    def callback(label: str, record: Record) -> bool:
+        if job.out and args.force and not lines:
+            figures.remove_comparison(job.out)
         if label not in lines:
             lines[label] = Progress(label, silent=args.quiet)
         lines[label](record)
         folder = job.plans[label].folder
         if folder:
             folder.record(record)
+        return interrupts.stop()
 
+    interrupts.begin_rounds()
     first = next(iter(job.plans.values()))
     rounds, entries = first.rounds, {label: plan.method for label, plan in job.plans.items()}
     runs = run_methods(
         first.problem, entries, job.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback
     )
     results: dict[str, Result] = {}
+    status = 0
     for label, result in runs:
         if label in lines:
-            lines[label].close()
+            lines[label].close(in_log=False)
+        if result.reason is Reason.STOPPED and not ending(result, job.solution.measure)[0]:
+            result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")
+            status = interrupts.status
         with transport.agreed("writing a result"):
-            _finish(job.plans[label], label, len(results), result, transport.size)
+            _finish(job.plans[label], label, len(results), result, ending(result, job.solution.measure), transport.size)
         results[label] = result
+        if status:  # those that have not begun leave their folders as they were
+            break
     comparison = Comparison(results, job.solution.measure, first.problem.title)
     table = "\n".join([*_head(first, rounds, transport.size), "", comparison.table(job.network)])
     with transport.agreed("writing the comparison"):
@@ -91,15 +110,18 @@ def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport) -
     print(table)
     if job.out:
         print(f"written to      {', '.join(str(path) for path in [job.out, *written])}")
-    return 0
+    return status
 
 
-def _finish(plan: RunSpec, label: str, entry: int, result: Result, ranks: int) -> None:
+def _finish(plan: RunSpec, label: str, entry: int, result: Result, end: tuple[bool, str], ranks: int) -> None:
     """Complete one method's folder; run.toml then says how many rounds were done, so that a solve stops there too."""
     if plan.folder:
         plan.rounds = result.rounds
         plan.write()
-        summary = {**plan.summary(result, ranks), "comparison": {"label": label, "entry": entry}}
+        summary = {
+            **plan.summary(result, ranks), "reason": end[1], "converged": end[0],
+            "comparison": {"label": label, "entry": entry},
+        }  # fmt: skip
         plan.folder.finish(result.x, summary)
 
 
@@ -122,8 +144,8 @@ def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
 def _write(comparison: Comparison, table: str, job: Comparing) -> list[Path]:
     """comparison.csv, comparison.txt and the pictures; returns the pictures."""
     assert job.out is not None
-    comparison.to_csv(job.out / "comparison.csv", job.network)
-    (job.out / "comparison.txt").write_text(table + "\n", encoding="utf-8")
+    comparison.to_csv(job.out / figures.COMPARISON[0], job.network)
+    (job.out / figures.COMPARISON[1]).write_text(table + "\n", encoding="utf-8")
     try:
         return figures.compared(comparison.histories, job.out, comparison.measure, comparison.title, job.network)
     except RuntimeError as error:  # no matplotlib: the runs are kept all the same

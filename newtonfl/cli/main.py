@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from newtonfl.cli.signals import Interrupts
+from newtonfl.cli.streams import silent_stdout, steady_streams
 from newtonfl.cli.words import number, parsed, whole
-from newtonfl.comm.transport import InProcess, Transport, is_refusal
+from newtonfl.comm.launcher import launched, launched_rank
+
+if TYPE_CHECKING:
+    from newtonfl.comm.transport import Transport
 
 OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
+
+_ON_RANKS = ("solve", "compare")
+"""The commands that MPI ranks share; the others are rank 0's, and need no MPI."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--method", help="NAME[,KEY=VALUE…] (`newtonfl methods`); default newton-3pc")
     solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
     solve.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
+    solve.add_argument("--rtol", type=number, help="stop at ‖∇f(x)‖₂ ≤ RTOL·‖∇f(0)‖₂ too; default 0, not at all")
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
     _add_run(solve)
 
@@ -123,45 +131,76 @@ def _add_network(command: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 fault, 2 bad input, 3 diverged or not finite."""
+    """Run the command line and exit: 0 done, 1 fault, 2 bad input, 3 diverged or not finite, 130 or 143 by a signal."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    with Interrupts() as interrupts, steady_streams() as out:
+        try:
+            status = _run_on_ranks(words, interrupts) if set(words[:1]) & set(_ON_RANKS) else _run_here(words)
+        except SystemExit as ended:  # of the parser
+            status = OK if ended.code is None else int(ended.code)
+        except KeyboardInterrupt:
+            interrupts.report("stopped before the first round" if interrupts.transport else "stopped")
+            status = interrupts.status
+        out.flush()
+        if out.fault is not None:
+            print(f"newtonfl: stdout: {out.fault}", file=sys.stderr)
+            status = status or FAULT
+    sys.exit(status)
+
+
+def _run_here(words: list[str]) -> int:
+    """Run a command that needs no ranks; where several were started rank 0 alone does."""
+    from newtonfl.comm.transport import InProcess
+
+    _Parser.silent = launched_rank() > 0
+    with silent_stdout() if _Parser.silent else contextlib.nullcontext():
+        args = parsed(parser(), words)
+    return OK if _Parser.silent else run(args, InProcess())
+
+
+def _run_on_ranks(words: list[str], interrupts: Interrupts) -> int:
+    """Run a command that the ranks share; returns the exit status, the same on every rank."""
+    from newtonfl.comm.transport import InProcess
+
+    _Parser.silent = launched_rank() > 0
+    if {"-h", "--help"} & set(words):
+        return _run_here(words)
     transport: Transport = InProcess()
     try:
-        transport = _connect()
+        interrupts.connecting = launched() is not None
+        transport = _connect(words)
+        interrupts.connected(transport)
         _Parser.silent = transport.rank > 0
-        with contextlib.ExitStack() as quiet:
-            if transport.rank:  # only rank 0 prints
-                quiet.enter_context(contextlib.redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
-            status = run(argv, transport)
-            sys.stdout.flush()  # here, where a reader that has gone is no fault
-        sys.exit(status)
-    except RuntimeError as error:
-        if transport.size > 1:
-            _abort(transport)
-        _say(error)
-        sys.exit(FAULT)
-    except SystemExit:
+        with silent_stdout() if transport.rank else contextlib.nullcontext():  # only rank 0 prints
+            # Rank 0's words count: a launcher may give each rank its own.
+            ours = transport.broadcast(json.dumps(words).encode() if transport.rank == 0 else None)
+            return run(parsed(parser(), json.loads(ours)), transport, interrupts)
+    except (SystemExit, KeyboardInterrupt):
         raise  # every rank comes here with the same status
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(OK)
-    except BaseException:
+    except BaseException as error:
         if transport.size > 1:
             _abort(transport)
-        raise
+        if not isinstance(error, RuntimeError):
+            raise
+        _say(error)
+        return FAULT
 
 
-def _connect() -> Transport:
+def _connect(words: list[str]) -> Transport:
     """The MPI job that this process was launched in, if any."""
-    from newtonfl.comm.mpi import connect, launched
+    from newtonfl.comm.transport import InProcess
 
     ranks = launched()
     if ranks is None:
         return InProcess()
+    from newtonfl.comm.mpi import connect
+
     try:
         return connect()
     except RuntimeError:
         if ranks == 1:
             return InProcess()
+        parsed(parser(), words)  # what is wrong with them is said in any environment
         raise
 
 
@@ -172,33 +211,28 @@ def _abort(transport: Transport) -> None:
     transport.abort()
 
 
-def run(argv: Sequence[str] | None, transport: Transport) -> int:
+def run(args: argparse.Namespace, transport: Transport, interrupts: Interrupts | None = None) -> int:
     """Run one command; returns the exit status, the same on every rank."""
-    # Rank 0's words count: a launcher may give each rank its own.
-    words = json.dumps(sys.argv[1:] if argv is None else list(argv)).encode()
-    args = parsed(parser(), json.loads(transport.broadcast(words if transport.rank == 0 else None)))
+    from newtonfl.comm.transport import is_refusal
+
     if getattr(args, "load", ()):
         status = _load(args.load, transport)
         if status:
             return status
-    if args.command == "solve":
+    if interrupts is not None and args.command == "solve":
         from newtonfl.cli.solve import solve_command
 
-        return solve_command(args, transport)
-    if args.command == "compare":
+        return solve_command(args, transport, interrupts)
+    if interrupts is not None and args.command == "compare":
         from newtonfl.cli.compare import compare_command
 
-        return compare_command(args, transport)
+        return compare_command(args, transport, interrupts)
     if args.command == "check":
         from newtonfl.cli.check import check_command
 
         return check_command(args, transport)
-    if transport.rank:
-        return OK  # the others print, and rank 0 does that
     try:
         {"plot": _plot, "problems": _problems, "methods": _methods}[args.command](args)
-    except BrokenPipeError:
-        raise  # which main ends quietly
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         _say(error)
         return BAD_INPUT if is_refusal(error) else FAULT

@@ -71,6 +71,7 @@ class RunSpec:
     tol: float
     seed: int
     folder: RunFolder | None = None
+    rtol: float = 0.0
 
     @property
     def problem(self) -> Problem:
@@ -87,6 +88,8 @@ class RunSpec:
             "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(self.folder), "seed": self.seed,
             "device": self.opened.device,
         }  # fmt: skip
+        if self.rtol:
+            document["run"]["rtol"] = self.rtol
         self.folder.write_run_file(to_toml(document))
 
     def summary(self, result: Result, ranks: int) -> dict[str, Any]:
@@ -131,8 +134,6 @@ def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], trans
         return BAD_INPUT if is_refusal(error) else FAULT
     try:
         return carry_out(plan)
-    except BrokenPipeError:
-        raise  # of stdout, after all was written
     except Exception as error:  # a fault that every rank knows of; it names rank and phase
         _say(error, transport)
         return FAULT

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from newtonfl import registry
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
+from newtonfl.cli.signals import Interrupts
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.run_methods import Solution
 from newtonfl.results.history import Record
@@ -19,12 +22,17 @@ from newtonfl.solver.solve import solve
 _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
 
 
-def solve_command(args: argparse.Namespace, transport: Transport) -> int:
+def solve_command(args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
     """Do ``newtonfl solve``; returns the exit status, the same on every rank."""
-    return report_errors(lambda: _prepare(args, transport), lambda plan: _carry_out(plan, args, transport), transport)
+    with ExitStack() as opened:
+        return report_errors(
+            lambda: _prepare(args, transport, opened),
+            lambda plan: _carry_out(plan, args, transport, interrupts),
+            transport,
+        )
 
 
-def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
+def _prepare(args: argparse.Namespace, transport: Transport, opened_folders: ExitStack) -> RunSpec:
     """Read and check everything, and refuse what must be refused before a round is done."""
     keywords: dict[str, Any] = {}
     with transport.agreed("reading the command line"):
@@ -58,12 +66,13 @@ def _prepare(args: argparse.Namespace, transport: Transport) -> RunSpec:
         method = registry.method(name, {**kept, **keywords}).resolved(problem)
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
+        rtol = at_least(0.0, "--rtol", args.rtol, run.get("rtol", 0.0))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
         origin = opened.origin(args.x0, transport)
-    plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed)
+    plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol)
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
-            plan.folder = RunFolder(args.out, args.force)
+            plan.folder = opened_folders.enter_context(RunFolder(args.out, args.force))
             plan.write()
     return plan
 
@@ -84,25 +93,32 @@ def _of_file(opened: LoadedProblem) -> dict[str, Any]:
     return {**chosen, **inline, "name": name}
 
 
-def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport) -> int:
+def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
     progress = Progress(silent=args.quiet or transport.rank > 0)
 
-    def callback(record: Record) -> None:
+    def callback(record: Record) -> bool:
         progress(record)
         if plan.folder:
             plan.folder.record(record)
+        return interrupts.stop()
 
+    interrupts.begin_rounds()
     result = solve(
-        plan.problem, plan.method, tol=plan.tol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed, callback=callback
-    )
-    progress.close()
+        plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
+        callback=callback,
+    )  # fmt: skip
+    progress.close(in_log=False)
+    status = _STATUS.get(result.reason, 0)
+    if result.reason is Reason.STOPPED:
+        result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")
+        status = interrupts.status
     with transport.agreed("writing the result"):
         if plan.folder:
             plan.folder.finish(result.x, plan.summary(result, transport.size))
     print(table(plan, result, transport.size))
     if plan.folder:
         print(f"written to      {plan.folder.path}")
-    return _STATUS.get(result.reason, 0)
+    return status
 
 
 def table(plan: RunSpec, result: Result, ranks: int) -> str:

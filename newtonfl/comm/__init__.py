@@ -7,6 +7,8 @@ coding, packets
 transport, mpi
     How rank 0 calls all ranks and gathers their answers: in one process, or over MPI. mpi is the only file that may
     name mpi4py.
+launcher
+    What mpiexec or srun says of this process in its environment, read without MPI.
 collective
     What all ranks come to know together before a solve.
 ledger

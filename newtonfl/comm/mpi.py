@@ -6,14 +6,16 @@ import atexit
 import math
 import os
 import sys
+import threading
 import time
-import traceback
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from newtonfl.comm.launcher import is_child_of_rank, launched, launched_rank
 from newtonfl.comm.transport import Fault, Transport
 
 CHUNK = 2**30
@@ -21,17 +23,17 @@ CHUNK = 2**30
 
 _GRACE = 2.0  # seconds
 _SPIN, _NAP = 1e-3, 1e-4  # seconds
-_PATIENCE = 10.0  # seconds
-_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+_PATIENCE = 10.0  # seconds until every rank has called newtonfl
+_LONG = 60.0
+"""Seconds beyond the longest wait so far after which a rank says for whom it waits: a node that swaps or a slow file
+system holds a rank up for some seconds, and a round that takes minutes is usual from its second time on."""
+
+_LEFT, _STOP, _WHO, _HERE = range(4)
+"""What a note between ranks says: I have ended; a signal asks to stop; are you waiting too? I am."""
 
 
-def launched() -> int | None:
-    """How many ranks the launcher started, by its own account; None where there is no launcher."""
-    for name in _SIZE_VARIABLES:
-        value = os.environ.get(name, "")
-        if value.isdigit():
-            return int(value)
-    return None
+_connected: list[MPITransport] = []
+"""This process's transports over several ranks."""
 
 
 class MPITransport(Transport):
@@ -44,8 +46,11 @@ class MPITransport(Transport):
     """
 
     def __init__(self, comm: Any) -> None:
-        self.comm, self.exits = _duplicate(comm), _duplicate(comm)
+        self.comm, self.notes = _duplicate(comm), _duplicate(comm)
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self.gone: int | None = None  # a rank that has ended
+        self.waiting: set[int] = set()  # ranks that have said that they wait too
+        self.longest = 0.0  # seconds of the longest wait so far
         atexit.register(self._leave)
 
     def broadcast(self, buffer: bytes | None) -> bytes:
@@ -83,37 +88,110 @@ class MPITransport(Transport):
             self._wait(self.comm.Irecv(chunk, 0))
         return bytes(mine)
 
+    def request_stop(self, number: int) -> None:
+        if self.rank:
+            self._send(_STOP, 0, number)
+        else:
+            super().request_stop(number)
+
+    def stop_request(self) -> int:
+        self._read_notes()
+        return super().stop_request()
+
     def _leave(self) -> None:
-        """At this process's end: send every other rank a byte, in case that it waits for this one."""
+        """At this process's end: send every other rank a note, in case that it waits for this one."""
         from mpi4py import MPI
 
         for rank in range(0 if MPI.Is_finalized() else self.size):
             if rank != self.rank:
-                self.exits.Isend(bytearray(1), rank).Free()
+                self._send(_LEFT, rank)
 
-    def _wait(self, request: Any) -> None:
-        """Wait for a request, but not for a rank that has ended: that would be for ever."""
+    def _send(self, note: int, rank: int, content: int = 0) -> None:
+        self.notes.Isend(bytearray([content]), rank, note).Free()
+
+    def _read_notes(self) -> None:
+        """Take in what other ranks have sent beside the calls."""
         from mpi4py import MPI
 
-        status, deadline, begun = MPI.Status(), math.inf, time.monotonic()
-        while not request.Test():
-            if deadline == math.inf and self.exits.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, status):
-                # It may have ended well, its last message still on the way.
-                deadline = time.monotonic() + _GRACE
-            if deadline < math.inf and time.monotonic() > deadline:
-                gone = status.Get_source()
-                print(f"newtonfl: rank {gone} ended early, and rank {self.rank} waited for it", file=sys.stderr)
-                self.abort()
-            if time.monotonic() - begun < _SPIN:
-                os.sched_yield()
-            else:  # the rank that this one waits for may need the core
-                time.sleep(_NAP)
+        status = MPI.Status()
+        while self.notes.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, status):
+            source, note, content = status.Get_source(), status.Get_tag(), bytearray(1)
+            self.notes.Recv(content, source, note)
+            if note == _LEFT:
+                self.gone = source
+            elif note == _STOP:
+                super().request_stop(content[0])
+            elif note == _WHO:
+                self._send(_HERE, source)
+            else:
+                self.waiting.add(source)
 
-    def abort(self) -> None:
-        """End every rank now, with a status that is not zero."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.comm.Abort(1)
+    def _wait(self, request: Any) -> None:
+        """Wait for a request, but not for a rank that has ended: that would be for ever.
+
+        A Ctrl-C is kept for the next point where every rank learns of it: a call that stopped half-way would leave the
+        others in it. A second one is raised here.
+        """
+        begun = time.monotonic()
+        deadline, question, verdict = math.inf, begun + self.longest + _LONG, math.inf
+        while True:
+            try:
+                if request.Test():
+                    break
+                self._read_notes()
+                now = time.monotonic()
+                if self.gone is not None and deadline == math.inf:
+                    # It may have ended well, its last message still on the way.
+                    deadline = now + _GRACE
+                if now > deadline:
+                    _report(f"rank {self.gone} ended early, and rank {self.rank} waited for it")
+                    self.abort()
+                if now > question:
+                    question, verdict = math.inf, now + _GRACE
+                    self._ask_who_waits()
+                if now > verdict:
+                    verdict = math.inf
+                    self._say_who_is_missing(now - begun)
+                if now - begun < _SPIN:
+                    os.sched_yield()
+                else:  # the rank that this one waits for may need the core
+                    time.sleep(_NAP)
+            except KeyboardInterrupt as error:
+                if self.interrupt is not None:
+                    raise
+                self.interrupt = error
+        self.longest = max(self.longest, time.monotonic() - begun)
+
+    def _ask_who_waits(self) -> None:
+        self.waiting = {self.rank}
+        for rank in range(self.size):
+            if rank != self.rank:
+                self._send(_WHO, rank)
+
+    def _say_who_is_missing(self, seconds: float) -> None:
+        """Name the ranks that are in no call: they compute, or are frozen. One rank speaks for all that wait."""
+        missing = sorted(set(range(self.size)) - self.waiting)
+        if missing and self.rank == min(self.waiting):
+            names = f"rank {missing[0]}" if len(missing) == 1 else f"ranks {', '.join(map(str, missing))}"
+            _report(f"rank {self.rank} has waited {seconds:.0f} s for {names}, and goes on waiting")
+
+    def abort(self, status: int = 1) -> None:
+        """End every rank now, with a `status` that is not zero."""
+        _flush()
+        self.comm.Abort(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, AttributeError, RuntimeError):  # gone, absent, or just being written to
+            stream.flush()
+
+
+def _report(line: str) -> None:
+    """Say a line on stderr, where there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"newtonfl: {line}", file=sys.stderr, flush=True)
 
 
 def _duplicate(comm: Any) -> Any:
@@ -123,12 +201,11 @@ def _duplicate(comm: Any) -> Any:
     while not request.Test():
         if time.monotonic() > deadline:
             deadline = math.inf
-            print(
-                f"newtonfl: rank {comm.Get_rank()} has waited {_PATIENCE:g} s for every rank to call newtonfl. A rank "
-                "that failed before keeps the others waiting, unless the job is started by "
-                "mpiexec -n N python -m mpi4py SCRIPT",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            _report(
+                f"rank {comm.Get_rank()} has waited {_PATIENCE:g} s for every rank to call newtonfl. A rank that left "
+                "before, or failed before it imported newtonfl, keeps the others waiting, unless the job is started by "
+                "mpiexec -n N python -m mpi4py SCRIPT"
+            )
         os.sched_yield()
     return duplicate
 
@@ -158,8 +235,13 @@ def connect(comm: Any = None) -> MPITransport:
     TypeError
         If `comm` is no communicator.
     RuntimeError
-        If mpi4py or its MPI library is missing, or the launcher belongs to another MPI.
+        If mpi4py or its MPI library is missing, the launcher belongs to another MPI, or a rank started this process.
     """
+    if is_child_of_rank():
+        raise RuntimeError(
+            "a rank of an MPI job started this process, which has the rank's environment and is no rank itself: to "
+            "solve in one process take PMI_RANK, PMI_SIZE and PMI_FD out of its environment"
+        )
     try:
         from mpi4py import MPI
     except ImportError:
@@ -182,7 +264,8 @@ def connect(comm: Any = None) -> MPITransport:
     transport = MPITransport(comm)
     comm.Set_attr(_kept_at(), transport)
     if transport.size > 1:
-        _install_abort_hook(transport)
+        _connected.append(transport)
+        end_job_on_failure()
     return transport
 
 
@@ -194,14 +277,47 @@ def _kept_at() -> int:
     return int(MPI.Comm.Create_keyval())
 
 
-def _install_abort_hook(transport: MPITransport) -> None:
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # Every rank knows of a fault: it is enough that rank 0 reports it, which gets the time to do so.
-        if not isinstance(error, Fault) or transport.rank == 0:
-            traceback.print_exception(kind, error, trace)
-            sys.stderr.flush()
-        if transport.rank:
-            time.sleep(1.0)
-        transport.abort()
+def end_job_on_failure() -> None:
+    """Let an exception that nobody catches end every rank, after :data:`sys.excepthook` as it was has shown it.
 
+    ``import newtonfl`` calls this where a launcher started several ranks; it starts no MPI.
+    """
+    if getattr(sys.excepthook, "ends_job", False):
+        return
+    shown, process = sys.excepthook, os.getpid()
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        rank = _connected[-1].rank if _connected else launched_rank()
+        # Every rank knows of a fault: it is enough that rank 0 reports it, which gets the time to do so.
+        if not isinstance(error, Fault) or rank == 0:
+            shown(kind, error, trace)
+        if os.getpid() == process:  # a fork of a rank is no rank
+            if rank:
+                time.sleep(1.0)
+            _abort_job()
+
+    hook.ends_job = True  # type: ignore[attr-defined]
     sys.excepthook = hook
+
+
+def _abort_job() -> None:
+    """End every rank; one that has not started MPI starts it for that, as the others would wait for it in theirs."""
+
+    def start_and_abort() -> None:
+        with suppress(ImportError, RuntimeError):
+            from mpi4py import MPI
+
+            MPI.COMM_WORLD.Abort(1)
+
+    _flush()
+    MPI = sys.modules.get("mpi4py.MPI")
+    if MPI is not None:
+        if MPI.Is_initialized() and not MPI.Is_finalized():
+            comm = _connected[-1].comm if _connected else MPI.COMM_WORLD
+            comm.Abort(1)
+    else:
+        attempt = threading.Thread(target=start_and_abort, daemon=True)  # waits until the others start MPI too
+        attempt.start()
+        attempt.join(_LONG)
+        if attempt.is_alive():
+            os._exit(1)

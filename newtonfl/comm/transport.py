@@ -47,9 +47,28 @@ class Transport(ABC):
     busy: bool = False
     """A session is under way: its calls and another's would cross."""
 
-    def abort(self) -> None:
-        """End every rank now, with a status that is not zero; called after a failure that no vote could report."""
-        raise SystemExit(1)
+    interrupt: KeyboardInterrupt | None = None
+    """A Ctrl-C that came while this rank waited for others; :meth:`raise_interrupt` raises it."""
+
+    _stop: int = 0
+
+    def abort(self, status: int = 1) -> None:
+        """End every rank now, with a `status` that is not zero; called after a failure that no vote could report."""
+        raise SystemExit(status)
+
+    def request_stop(self, number: int) -> None:
+        """Pass on to rank 0 that a signal, by its `number`, asks to stop; a signal handler may call this."""
+        self._stop = number
+
+    def stop_request(self) -> int:
+        """On rank 0: the number of a signal that some rank got, 0 where none did."""
+        return self._stop
+
+    def raise_interrupt(self) -> None:
+        """Raise a Ctrl-C that was kept, here where all ranks learn of it."""
+        if self.interrupt is not None:
+            error, self.interrupt = self.interrupt, None
+            raise error
 
     @abstractmethod
     def broadcast(self, buffer: bytes | None) -> bytes:
@@ -82,7 +101,10 @@ class Transport(ABC):
         """Raise what :meth:`describe` packed; this rank's `own` failure keeps its type and traceback."""
         fields: dict[str, Any] = unpack(description)[1]
         where = f"rank {fields['rank']}, {fields['phase']}" if self.size > 1 else fields["phase"]
-        if own is not None and fields["rank"] == self.rank and isinstance(own, (Exception, KeyboardInterrupt)):
+        if self.interrupt is not None:
+            own, self.interrupt = self.interrupt, None
+        here = own is not None and fields["rank"] == self.rank
+        if isinstance(own, KeyboardInterrupt) or (here and isinstance(own, Exception)):  # a Ctrl-C is everyone's own
             own.add_note(f"at {where}")
             raise own
         # A SystemExit must not pass for success.
@@ -108,6 +130,7 @@ class Transport(ABC):
             raise RuntimeError(f"{phase}: a solve is under way on these ranks; a callback cannot start another")
         failure: BaseException | None = None
         try:
+            self.raise_interrupt()
             yield
         except BaseException as error:  # the vote must be cast whatever happened
             failure = error

@@ -175,6 +175,9 @@ class Run(_Section):
 
     rounds: Annotated[int | None, Field(ge=0)] = Field(default=None, description="the most rounds; 1000")
     tol: Annotated[float | None, Field(ge=0)] = Field(default=None, description="stop at ‖∇f(x)‖₂ ≤ tol; 1e-10")
+    rtol: Annotated[float | None, Field(ge=0)] = Field(
+        default=None, description="stop at ‖∇f(x)‖₂ ≤ rtol·‖∇f(0)‖₂ too; 0, which is not at all"
+    )
     x0: str | None = Field(default=None, description='"zeros", "optimum+C" or "FILE.npy"; zeros')
     seed: Annotated[int | None, Field(ge=0)] = Field(default=None, description="of every random draw; 0")
     device: Literal["cpu", "cuda", "auto"] | None = Field(default=None, description="where rows and Hessians live; cpu")

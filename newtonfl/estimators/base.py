@@ -26,7 +26,7 @@ from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of, native, rows_of
 from newtonfl.datasets.values import client_ids, refuse_missing
 from newtonfl.estimators.columns import working_columns
-from newtonfl.estimators.parameters import METHOD
+from newtonfl.estimators.parameters import METHOD, hint
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
@@ -39,9 +39,14 @@ _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
 _ADVICE = {
     Reason.ROUND_LIMIT: "raise max_rounds, or scale the columns of X",
     Reason.SINGULAR: "give alpha > 0, or take a method with a line search, as the default has",
+    Reason.NO_MINIMISER: "the coefficients would grow for ever, and stand where tol stopped them: give alpha > 0, or "
+    "fit_intercept=False where alpha is positive already",
 }
 _ROUNDING = 1e-14
 """Gradient norms below this are rounding, on columns of moderate size."""
+
+_SMALL, _FALL = 1e-3, 1e-6
+"""Where the gradient was this small at the start and fell by no more than that, an absolute tol says little."""
 
 
 @dataclass(eq=False, repr=False)
@@ -58,6 +63,7 @@ class Federated(BaseEstimator, ABC):
     clients: int | str | None = None
     ranks: str | None = None
     tol: float = 1e-10
+    rtol: float = 0.0
     max_rounds: int = 1000
     warm_start: bool = False
     device: str = "cpu"
@@ -65,6 +71,22 @@ class Federated(BaseEstimator, ABC):
     verbose: bool | int = False
 
     _numeric: ClassVar[bool] = True
+
+    def __new__(cls, *args: Any, **params: Any) -> Self:
+        """Refuse a parameter that other libraries have, and say what it is here; __init__ refuses all others."""
+        remedy = hint(cls.__name__, params, cls._get_param_names())
+        if remedy:
+            raise TypeError(remedy)
+        made: Self = super().__new__(cls)
+        return made
+
+    def set_params(self, **params: Any) -> Self:
+        """Set `params` by name: a ValueError if there is none, which says what other libraries' are here."""
+        remedy = hint(type(self).__name__, params, self._get_param_names())
+        if remedy:
+            raise ValueError(remedy)
+        super().set_params(**params)
+        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -132,7 +154,7 @@ class Federated(BaseEstimator, ABC):
         return connect()
 
     def _method(self) -> Method:
-        for key, least in (("alpha", 0.0), ("tol", 0.0)):
+        for key, least in (("alpha", 0.0), ("tol", 0.0), ("rtol", 0.0)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
                 raise ValueError(f"{key}: given {value!r}, must be a finite number of at least {least:g}")
@@ -212,10 +234,12 @@ class Federated(BaseEstimator, ABC):
         )
         self.objective_ = problem.objective
         silent = not self.verbose or federation.transport.rank > 0
+        rtol = max(float(self.rtol), np.finfo(float).tiny)  # at least what rounding leaves: no alarm there
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
-                problem, method, tol=float(self.tol), rounds=int(self.max_rounds), x0=x0, seed=seed, callback=progress
-            )
+                problem, method, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
+                callback=progress,
+            )  # fmt: skip
         if result.reason in _FAILED:
             raise ValueError(
                 f"{type(self).__name__}: {result.reason} in round {result.rounds}: scale the columns of X, start cold, "
@@ -262,11 +286,13 @@ class Federated(BaseEstimator, ABC):
         self.converged_reason_ = str((late or results)[0].reason)
         if transport.rank:
             return
-        idle = [result for result in results if not result.rounds and result.history[0].gradient_norm > _ROUNDING]
+        shallow = [result for result in results if _is_shallow(result)]
         if late:
             self._warn(late[0], _ADVICE.get(late[0].reason, "scale the columns of X, or raise tol"))
-        elif idle and not self.warm_start:
-            self._warn(idle[0], "the start is within tol, an absolute number: scale X and y, or lower tol")
+        elif shallow and not self.warm_start:
+            first = shallow[0].history[0].gradient_norm
+            where = f"near tol, where ‖∇f‖₂ was {first:.2g}" if shallow[0].rounds else "within tol"
+            self._warn(shallow[0], f"the start is {where}, an absolute number: scale X and y, lower tol, or give rtol")
 
     def _warn(self, result: Result, advice: str) -> None:
         norm = result.history[-1].gradient_norm
@@ -282,3 +308,9 @@ class Federated(BaseEstimator, ABC):
         check_is_fitted(self)
         scores: Array = self._read(X, reset=False) @ self.coef_.T + self.intercept_
         return scores
+
+
+def _is_shallow(result: Result) -> bool:
+    """Whether a solve met tol, and its gradient was so small from the start that this says little."""
+    first, last = result.history[0].gradient_norm, result.history[-1].gradient_norm
+    return result.reason is Reason.CONVERGED and _ROUNDING < first < _SMALL and last > _FALL * first

@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -25,7 +25,8 @@ from newtonfl.objectives.losses import Logistic, Loss, SquaredHinge
 from newtonfl.objectives.multinomial import contrasts
 
 CLASSIFIER = f"""class_weight : dict, "balanced" or None
-        Factors of the weights of each class's rows; "balanced" is Σw/(K Σw of the class).
+        Factors of the weights of each class's rows; "balanced" is Σw/(K Σw of the class). At 0 a class's rows count
+        for nothing, and the class stays one of ``classes_``.
     {PARAMETERS}
 
     Attributes
@@ -104,8 +105,10 @@ class _Classifier(ClassifierMixin, Federated):
                 factors = math.fsum(totals) / (count * totals)
             else:
                 factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
-                if not (np.isfinite(factors).all() and (factors > 0).all()):
-                    raise ValueError(f"class_weight: given {self.class_weight}, must be finite and positive")
+                if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
+                    raise ValueError(
+                        f"class_weight: given {self.class_weight}, must be finite, at least 0, and not 0 for all"
+                    )
             return np.asarray(per_row * factors[codes.astype(int)], np.float64)
 
     def decision_function(self, X: Array) -> Array:
@@ -209,10 +212,11 @@ class FederatedLogisticRegression(_Classifier):
             return softmax(scores, axis=1)
         likely = expit(scores)
         total = likely.sum(axis=1, keepdims=True)
-        return np.divide(likely, total, out=np.full_like(likely, 1.0 / likely.shape[1]), where=total > 0)
+        # Where no class has a likelihood that float64 can hold, their ratios still can be.
+        return np.divide(likely, total, out=softmax(log_expit(scores), axis=1), where=total > 0)
 
     def predict_log_proba(self, X: Array) -> Array:
-        """The logarithm of :meth:`predict_proba`.
+        """The logarithm of :meth:`predict_proba`, finite also where a probability is too small for float64.
 
         Parameters
         ----------
@@ -222,8 +226,10 @@ class FederatedLogisticRegression(_Classifier):
         -------
         numpy.ndarray, shape (N, K)
         """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return log_expit(np.column_stack([-scores, scores]))
+        return log_softmax(scores if self._joint() else log_expit(scores), axis=1)
 
 
 @dataclass(eq=False, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,7 +27,10 @@ PARAMETERS = """alpha : float
         same rows, which is checked, and each computes for its share of the clients. "own": every rank calls fit with
         rows of its own, perhaps none, and they never leave it. Both are collective, and all ranks get the same model.
     tol : float
-        Converged means ‖∇f‖₂ ≤ tol.
+        Converged means ‖∇f‖₂ ≤ tol, an absolute number. A gradient that stalls at the level of its own rounding has
+        converged too.
+    rtol : float
+        Converged means also ‖∇f‖₂ ≤ rtol·‖∇f(0)‖₂, whatever the units of X and y. 0 is not at all.
     max_rounds : int
         The most rounds of a solve.
     warm_start : bool
@@ -52,6 +56,49 @@ ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
     communication_ : dict
         Totals over all clients and solves: bytes_up, bytes_down, formula_bits_up, formula_bits_down of the rounds, and
         the same of the set-up, setup_bytes_up, …."""
+
+ELSEWHERE = {
+    "C": "alpha, and alpha_from_C(C, N) is C's alpha for N rows",
+    "l2": "alpha, the same λ",
+    "reg_param": "alpha, the same λ",
+    "penalty": "the ridge alone; alpha=0 is none",
+    "l1_ratio": "the ridge alone, which is l1_ratio=0",
+    "solver": 'method, such as method="newton-3pc"',
+    "max_iter": "max_rounds",
+    "rounds": "max_rounds",
+    "eps": "tol and rtol, of the gradient's norm",
+    "epsilon": "delta where the loss is Huber's, in units of y: epsilon times the scale",
+    "n_jobs": 'clients and ranks; mpiexec with ranks="same" takes several processes',
+    "dual": "the primal problem alone",
+    "loss": "an estimator a loss: logistic, squared hinge, squared, Huber, Poisson",
+    "multi_class": "one class against the rest",
+    "intercept_scaling": "an intercept that is not penalised, and needs no scaling",
+    "n_clients": "clients",
+    "seed": "random_state",
+    "x0": "warm_start",
+}
+"""What other libraries, and nf.solve, call what the estimators have under another name, or not at all."""
+
+
+def hint(estimator: str, names: Iterable[str], known: Iterable[str]) -> str:
+    """What the first of `names` that is known elsewhere is called here; empty where there is none.
+
+    Parameters
+    ----------
+    estimator : str
+        The class's name.
+    names : iterable of str
+        As a user gave them.
+    known : iterable of str
+        What the estimator's own parameters are called.
+
+    Returns
+    -------
+    str
+        Such as "C: FederatedRidge has alpha, and …".
+    """
+    foreign = (name for name in names if name in ELSEWHERE and name not in set(known))
+    return next((f"{name}: {estimator} has {ELSEWHERE[name]}" for name in foreign), "")
 
 
 def alpha_from_C(C: float, sample_weight: int | Array) -> float:

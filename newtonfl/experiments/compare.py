@@ -62,7 +62,7 @@ class Comparison:
         str
             Of several lines: a block an accuracy, a line a method, and last how near each came and why it ended.
         """
-        ends = {label: _end(result, self.accuracies[-1]) for label, result in self.results.items()}
+        ends = {label: ending(result, self.measure, self.accuracies[-1])[1] for label, result in self.results.items()}
         return costs.report(self.histories, self.measure, self.accuracies, ends, _network(network))
 
     def rows(self, network: Network | str | None = None) -> list[dict[str, Any]]:
@@ -187,8 +187,26 @@ def compare(
     return Comparison(found, solution.measure, problem.title)
 
 
-def _end(result: Result, accuracy: float) -> str:
-    return f"{accuracy:g} is reached" if result.reason is Reason.STOPPED else str(result.reason)
+def ending(result: Result, measure: costs.Measure = "gap", accuracy: float = ACCURACIES[-1]) -> tuple[bool, str]:
+    """Whether a run of a comparison got where it was to get, and why it ended, as a sentence.
+
+    Parameters
+    ----------
+    result : Result
+        Of such a run: it is stopped from outside when `accuracy` is reached, or by a signal.
+    measure : {"gap", "gradient_norm"}
+        What is to become small.
+    accuracy : float
+        The last that was asked for.
+
+    Returns
+    -------
+    converged : bool
+    sentence : str
+    """
+    if result.reason is Reason.STOPPED and costs.reached(result.history[-1], accuracy, measure):
+        return True, f"{accuracy:g} is reached"
+    return result.converged, str(result.reason)
 
 
 def _network(network: Network | str | None) -> Network | None:

@@ -87,13 +87,15 @@ def run_methods(
     seed: int = 0,
     callback: Callable[[str, Record], object] | None = None,
 ) -> Iterator[tuple[str, Result]]:
-    """Run one method after the other, and yield each result with its label; ``callback(label, record)`` gets all."""
+    """Run one method after the other, and yield each result with its label.
+
+    ``callback(label, record)`` gets every record; a true return stops that method.
+    """
     for label, method in entries.items():
 
         def enough(record: Record, label: str = label) -> bool:
-            if callback is not None:
-                callback(label, record)
-            return costs.reached(record, costs.ACCURACIES[-1], solution.measure)
+            stopped = callback is not None and callback(label, record)
+            return bool(stopped) or costs.reached(record, costs.ACCURACIES[-1], solution.measure)
 
         result = solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f)
         yield label, result

@@ -2,8 +2,8 @@
 
 base, point
     ``Problem``, a finite sum over clients, and ``Point``, its values, gradients and Hessians at x, each computed once.
-functions
-    Problems of Python functions.
+functions, functions_check, differences
+    Problems of Python functions; whether those belong together; derivatives by differences.
 row_problem, glm, multinomial
     Problems of data rows: generalised linear models and multinomial regression.
 rows, sparse_rows, block_diagonal

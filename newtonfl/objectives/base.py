@@ -245,6 +245,17 @@ class Problem(ABC):
         """
         raise ValueError("minibatch gradients need data rows, and this problem has none: use exact gradients")
 
+    def verify(self, x: Array) -> None:  # noqa: B027 - what the library computes itself is checked by its tests
+        """Refuse functions that do not belong together at `x`, before a solve begins there; on this rank alone."""
+
+    @property
+    def unattained(self) -> bool:
+        """Whether the functions, where they fall for ever in some direction, never reach their infimum.
+
+        A solve then looks whether there is a minimiser.
+        """
+        return False
+
     @property
     def is_sparse(self) -> bool:
         """Whether the clients' Hessians have a :meth:`support`."""

@@ -12,6 +12,7 @@ from newtonfl.core.ragged import Blocks
 from newtonfl.core.raised import own_line
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point, Problem
+from newtonfl.objectives.functions_check import check_functions
 
 if TYPE_CHECKING:
     from newtonfl.comm.transport import Transport
@@ -47,6 +48,11 @@ class FromFunctions(Problem):
         As ``newtonfl.connect(comm)`` returns it: this process then holds its share of the clients.
     f_star : float or None
         The optimal value where it is known.
+    verify : bool
+        Before a solve, off the clock, compare gradients at its start with differences of values, and Hessians with
+        differences of gradients, along two random directions a client. The solve is refused where they differ by more
+        than the differences' own error: the message names client, function and entry, with both numbers. Where a
+        function has a kink at the start, raises, or is not finite, nothing is said. False leaves this out.
 
     Raises
     ------
@@ -78,12 +84,14 @@ class FromFunctions(Problem):
         objective: str = "(1/n) Σ f_i(x)",
         transport: Transport | None = None,
         f_star: float | None = None,
+        verify: bool = True,
     ) -> None:
         clients = None if transport is None else transport.share(n_clients)
         ridge = np.full(dim, float(l2))
         super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport, f_star, nonconvex)
         self.functions = value, gradient, hessian
         self.smoothness = smoothness
+        self._to_verify, self._verified = verify, set[bytes]()
         self._hessian_lipschitz = _constants("hessian_lipschitz", hessian_lipschitz, self.n_clients)
         self._given_smoothness = _constants("client_smoothness", client_smoothness, self.n_clients)
 
@@ -108,6 +116,12 @@ class FromFunctions(Problem):
 
     def _at(self, x: Array) -> Point:
         return _FunctionPoint(self, x)
+
+    def verify(self, x: Array) -> None:
+        if self._to_verify and x.tobytes() not in self._verified:
+            self._verified.add(x.tobytes())
+            for client in self.clients:
+                check_functions(self.functions, int(client), x, hessians=self.regulariser is None)
 
     def call(self, which: int, x: Array, shape: tuple[int, ...]) -> list[Array]:
         """Function `which` of the three at `x` for every client held here; ValueError where an answer has not `shape`.

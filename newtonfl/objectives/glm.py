@@ -45,6 +45,10 @@ class GLM(RowProblem):
         self.curvature_bound, self.curvature_lipschitz = loss.curvature_bound, loss.curvature_lipschitz
 
     @property
+    def unattained(self) -> bool:
+        return self.loss.unattained
+
+    @property
     def is_sparse(self) -> bool:
         return isinstance(self.rows, SparseRows)
 

@@ -32,6 +32,9 @@ class Loss(Part, ABC):
         A Lipschitz constant of φ″, sup abs(φ‴); infinite where there is none.
     least_label : float
         No label may be less.
+    unattained : bool
+        φ falls for ever as t grows, or as -t does, and never reaches its infimum: some rows have no minimiser then.
+        Say it only of a loss that does.
     """
 
     kind = "loss"
@@ -40,6 +43,7 @@ class Loss(Part, ABC):
     curvature_bound: float
     curvature_lipschitz: float
     least_label: ClassVar[float] = -math.inf
+    unattained: ClassVar[bool] = False
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
@@ -96,6 +100,7 @@ class Logistic(Loss):
     name = "logistic"
     formula = "log(1 + exp(-y aᵀx))"
     classifies = True
+    unattained = True
     curvature_bound = 0.25
     curvature_lipschitz = 1.0 / (6.0 * math.sqrt(3.0))
 
@@ -211,6 +216,7 @@ class Poisson(Loss):
 
     name = "poisson"
     least_label = 0.0
+    unattained = True
     formula = "exp(aᵀx) - y aᵀx"
     curvature_bound = math.inf
     curvature_lipschitz = math.inf

@@ -61,6 +61,10 @@ class Multinomial(RowProblem):
         self.classes = classes
         self.contrasts = contrasts(classes)
 
+    @property
+    def unattained(self) -> bool:
+        return True
+
     def client_rows(self, i: int) -> Array:
         raise ValueError(
             "basis=data is for losses of one margin a row, and a multinomial one has several: use basis=symmetric, or "

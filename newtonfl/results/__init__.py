@@ -4,8 +4,8 @@ history
     A Record a round, as JSON lines, CSV and data frames.
 costs, network
     What an accuracy cost in rounds, bytes and seconds on a stated network.
-run_folder, progress
-    The files of a run; the line on the terminal.
+run_folder, folder_lock, progress
+    The files of a run, written by one job at a time; the line on the terminal.
 figures, curves, plots, label_placement
     Which pictures there are, what they draw of a history, how, and where their labels go. plots is the only file that
     may name Matplotlib.

@@ -10,7 +10,16 @@ from newtonfl.results import curves, plots
 from newtonfl.results.costs import Measure
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
-from newtonfl.results.run_folder import HISTORY, Run
+from newtonfl.results.run_folder import HISTORY, PICTURE, Run
+
+COMPARISON = ("comparison.csv", "comparison.txt")
+"""A comparison's tables, as numbers and to read."""
+
+
+def remove_comparison(folder: Path) -> None:
+    """Take away the tables and pictures of a comparison in `folder`, not its runs."""
+    for name in [*COMPARISON, *(f"{over}.{kind}" for over in curves.OVER for kind in ("png", "svg"))]:
+        (folder / name).unlink(missing_ok=True)
 
 
 def compared(
@@ -53,7 +62,7 @@ def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | No
     if len(runs) == 1:
         run = runs[0]
         title = f"{run.method} on {run.title}" if run.title else run.method
-        return plots.save(plots.panels(run.history, measure, title, network), _made(out or run.path) / "gap")
+        return plots.save(plots.panels(run.history, measure, title, network), _made(out or run.path) / PICTURE)
     objectives = {run.result["objective"]: run for run in runs if run.result}
     if len(objectives) > 1:
         several = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])

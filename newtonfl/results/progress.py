@@ -1,18 +1,24 @@
-"""Progress: one line on stderr that follows a solve."""
+"""Progress: how far a solve is, on stderr: one line that follows it on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from newtonfl.results.history import Record
 
+SELDOM = 10.0
+"""Seconds between two lines where each stays: in a file, a pipe or a CI log."""
+
 
 class Progress:
-    """A callback for :func:`newtonfl.solve` that keeps one line on stderr: round, f and ‖∇f‖, once a second at most.
+    """A callback for :func:`newtonfl.solve` that shows round, f and ‖∇f‖ on stderr.
 
-    A solve calls it on rank 0 alone.
+    On a terminal and in a notebook it keeps one line, and renews that once a second at most. Elsewhere it adds a line
+    every :data:`SELDOM` seconds. A solve calls it on rank 0 alone.
 
     Parameters
     ----------
@@ -31,17 +37,22 @@ class Progress:
     """
 
     def __init__(self, label: str = "", silent: bool = False) -> None:
-        from tqdm.auto import tqdm
-
         self.label = f"{label}  " if label else ""
-        self.bar = tqdm(bar_format="{desc}", disable=silent, mininterval=1.0, file=sys.stderr)
+        self.silent = silent or sys.stderr is None  # as under pythonw
+        self.bar = None if self.silent else _renewed_line()
+        self.shown = time.monotonic()
+        self.line = ""
 
     def __call__(self, record: Record) -> None:
         """Show a round."""
-        self.bar.set_description_str(
-            f"{self.label}round {record.round}  f {record.f:.12g}  ‖∇f‖ {record.gradient_norm:.2e}", refresh=False
-        )
-        self.bar.update()
+        if self.silent:
+            return
+        self.line = f"{self.label}round {record.round}  f {record.f:.12g}  ‖∇f‖ {record.gradient_norm:.2e}"
+        if self.bar is not None:
+            self.bar.set_description_str(self.line, refresh=False)
+            self.bar.update()
+        elif time.monotonic() - self.shown >= SELDOM:
+            self._add_line()
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +62,31 @@ class Progress:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Draw the last round and end the line."""
-        self.bar.refresh()
-        self.bar.close()
+    def close(self, in_log: bool = True) -> None:
+        """Draw the last round and end the line.
+
+        Parameters
+        ----------
+        in_log : bool
+            Where lines stay, the last round adds one too.
+        """
+        if self.bar is not None:
+            self.bar.refresh()
+            self.bar.close()
+        elif self.line and in_log:
+            self._add_line()
+
+    def _add_line(self) -> None:
+        self.shown = time.monotonic()
+        with contextlib.suppress(OSError):  # whoever read it has gone
+            print(self.line, file=sys.stderr, flush=True)
+
+
+def _renewed_line() -> Any:
+    """tqdm's bar without the bar, on a terminal and in a notebook; None elsewhere."""
+    from tqdm import auto
+
+    in_notebook = auto.notebook_tqdm is not auto.std_tqdm
+    if not (in_notebook or sys.stderr.isatty()):
+        return None
+    return auto.tqdm(bar_format="{desc}", mininterval=1.0, file=sys.stderr)

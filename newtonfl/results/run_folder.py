@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.history import History, Record
 
-RESULT, HISTORY = "result.json", "history.jsonl"
+RESULT, HISTORY, PICTURE = "result.json", "history.jsonl", "gap"
+_RUN, _START, _SOLUTION, _UNFINISHED = "run.toml", "x0.npy", "x.npy", f"{RESULT}.part"
+_FILES = (RESULT, _UNFINISHED, HISTORY, _RUN, _START, _SOLUTION, f"{PICTURE}.png", f"{PICTURE}.svg")
+"""All that is ever written of a run."""
 
 
 class RunFolder:
-    """Writes one run. result.json comes last and at once, so its presence proves that the run ended well.
+    """Writes one run, from its first record on; until then the folder's old run stays whole.
+
+    result.json comes last and at once, so its presence proves that the run ended well. No other job may write here
+    before this is closed.
 
     Parameters
     ----------
@@ -29,49 +38,85 @@ class RunFolder:
     Raises
     ------
     ValueError
-        If the folder holds a result and `force` is false.
+        If the folder holds a result and `force` is false, or another job writes into it.
     OSError
         If it cannot be written.
     """
 
     def __init__(self, path: Path, force: bool = False) -> None:
         self.path = path
-        keep(path, force)
-        path.mkdir(parents=True, exist_ok=True)
-        (path / RESULT).unlink(missing_ok=True)
-        self._history = (path / HISTORY).open("w", encoding="utf-8")
+        self._lock = FolderLock(path)
+        try:
+            keep(path, force)
+        except ValueError:
+            self._lock.release()
+            raise
+        self._run = ""
+        self._x0: Array | None = None
+        self._history: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def write_run_file(self, toml: str) -> None:
         """Write run.toml."""
-        (self.path / "run.toml").write_text(toml, encoding="utf-8")
+        self._run = toml
+        if self._history is not None:
+            self._write_what_is_run()
 
     def write_initial_point(self, x0: Array) -> str:
-        """Write x0.npy; returns how run.toml shall name it."""
-        np.save(self.path / "x0.npy", x0)
-        return "x0.npy"
+        """Write x0.npy with the run file; returns how run.toml shall name it."""
+        self._x0 = x0
+        return _START
 
     def record(self, record: Record) -> None:
-        """Add a line to history.jsonl; a killed run keeps its lines."""
+        """Add a line to history.jsonl; a killed run keeps its lines. The first takes the old run away."""
+        if self._history is None:
+            for name in _FILES:
+                (self.path / name).unlink(missing_ok=True)
+            self._write_what_is_run()
+            self._history = (self.path / HISTORY).open("w", encoding="utf-8")
         self._history.write(record.to_json() + "\n")
         self._history.flush()
 
     def finish(self, x: Array, result: dict[str, Any]) -> None:
         """Write x.npy, and then result.json."""
-        self._history.close()
-        np.save(self.path / "x.npy", x)
-        unfinished = self.path / f"{RESULT}.part"
+        np.save(self.path / _SOLUTION, x)
+        unfinished = self.path / _UNFINISHED
         with unfinished.open("w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+            file.write(_sound(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, self.path / RESULT)
+        self.close()
+
+    def close(self) -> None:
+        """End the history, finished or not, and let other jobs in."""
+        if self._history is not None:
+            with contextlib.suppress(OSError):  # of a line that a full disk did not take, which record has reported
+                self._history.close()
+        self._lock.release()
+
+    def _write_what_is_run(self) -> None:
+        (self.path / _RUN).write_text(self._run, encoding="utf-8")
+        if self._x0 is not None:
+            np.save(self.path / _START, self._x0)
 
 
 def keep(path: Path, force: bool) -> None:
     """Refuse to overwrite a result, unless by force."""
     if (path / RESULT).exists() and not force:
         raise ValueError(f"--out {path}: holds a result already; give another folder, or --force")
+
+
+def _sound(words: str) -> str:
+    """`words` as UTF-8 can hold them: in another locale Python reads a path's bytes as what no text contains."""
+    return words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -164,8 +209,10 @@ def to_toml(document: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float) and np.isfinite(value):
         return repr(float(value))
-    if isinstance(value, (bool, int, str)):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML bears no DEL
+    if isinstance(value, str):
+        return json.dumps(_sound(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML bears no DEL
+    if isinstance(value, (bool, int)):
+        return json.dumps(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(entry) for entry in value) + "]"
     raise TypeError(f"{value!r} has no place in a settings file")

@@ -6,6 +6,8 @@ arguments
     What is refused where a problem must be.
 loop, stopping
     Set up, round, record, stop: the only loop; and when it ends.
+recession, rounding
+    What an end may hide: no minimiser, or a gradient that is rounding alone.
 session, questions
     One solve's conversation between the server and all clients, over any transport, failures included; and what may be
     asked off the ledger.

@@ -12,16 +12,21 @@ import numpy as np
 
 from newtonfl.comm.coding import NotFinite
 from newtonfl.components.step.base import NoStep, SingularStep
-from newtonfl.core.backend import Array, to_host
+from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.methods import ProblemConstants
 from newtonfl.results.history import History, Record
 from newtonfl.solver import constants
+from newtonfl.solver.recession import recedes
 from newtonfl.solver.result import Reason, Result
+from newtonfl.solver.rounding import at_rounding_level
 from newtonfl.solver.session import Session
 from newtonfl.solver.stopping import StoppingRule
 
 T = TypeVar("T")
+
+_IN_DOUBT = (Reason.ROUND_LIMIT, Reason.STALLED, Reason.SINGULAR, Reason.NO_STEP)
+"""Ends that may hide a gradient that is rounding alone."""
 
 
 class Loop:
@@ -31,8 +36,8 @@ class Loop:
     ----------
     session : Session
         Rank 0's, entered.
-    tol : float
-        Of the true ‖∇f(x)‖₂.
+    tol, rtol : float
+        Of the true ‖∇f(x)‖₂, and of that over ‖∇f(0)‖₂.
     rounds : int
         The most rounds.
     callback : callable or None
@@ -45,13 +50,16 @@ class Loop:
         self,
         session: Session,
         tol: float,
+        rtol: float,
         rounds: int,
         callback: Callable[[Record], object] | None,
         f_star: float | None,
     ) -> None:
         self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
         self.problem, self.method = session.problem, session.method
-        self.stopping = StoppingRule(tol, self.method.expected_silent_rounds(self.problem.n_clients))
+        self.rtol = rtol
+        silent = self.method.expected_silent_rounds(self.problem.n_clients)
+        self.stopping = StoppingRule(tol, self._relative_tol(), silent)
         self.history = History()
         self.seconds = 0.0
         self.detail = ""
@@ -68,7 +76,7 @@ class Loop:
             return self._result(x, Reason.NOT_FINITE)
         self.theory = self.method.theory(server)
         self.seconds += time.perf_counter() - clock
-        reason = self._record(0, x, 0.0)
+        reason, step = self._record(0, x, 0.0), zeros(self.problem.dim, self.problem.like)
         for k in range(self.rounds):
             if reason is not None:
                 break
@@ -84,8 +92,25 @@ class Loop:
                 reason = Reason.NOT_FINITE
                 break
             self.seconds += time.perf_counter() - clock
-            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(server.x - before))))
-        return self._result(server.x, reason or Reason.ROUND_LIMIT)
+            step = server.x - before
+            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(step))))
+        return self._result(server.x, self._seen_through(reason or Reason.ROUND_LIMIT, server.x, step))
+
+    def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
+        """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
+        if reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
+            if recedes(self.session, to_host(x), to_host(step)):
+                return Reason.NO_MINIMISER
+            if self.rtol and reason in _IN_DOUBT and at_rounding_level(self.session, to_host(x)):
+                return Reason.ROUNDING
+        return reason
+
+    def _relative_tol(self) -> float:
+        """rtol·‖∇f(0)‖₂; 0 where that is not finite."""
+        if not self.rtol:
+            return 0.0
+        bound = self.rtol * self._measure(zeros(self.problem.dim, self.problem.like))[1]
+        return bound if math.isfinite(bound) else 0.0
 
     def _constants(self) -> ProblemConstants:
         problem = self.problem

@@ -29,10 +29,15 @@ def _hessians(problem: Problem, x: Array) -> Array:
     return to_host(packed.values).reshape(len(packed), -1)
 
 
+def _values(problem: Problem, x: Array) -> Array:
+    return to_host(problem.at_uncached(x).value)[:, None]
+
+
 QUESTIONS: dict[str, Question] = {
     "evaluate": _evaluate,
     "curvature": _curvature_product,
     "smoothness": lambda problem, x: problem.client_smoothness,
     "hessians": _hessians,
+    "values": _values,
 }
 """By the name that a call gives."""

@@ -18,6 +18,11 @@ class Reason(Enum):
     """Why a solve ended, as a sentence."""
 
     CONVERGED = "the gradient norm reached the tolerance"
+    CONVERGED_RELATIVE = "the gradient norm reached the tolerance relative to its norm at zero"
+    ROUNDING = "the gradient is as small as rounding lets it become"
+    NO_MINIMISER = (
+        "there is no minimiser: f falls for ever where nothing is penalised, as with classes that a plane separates"
+    )
     ROUND_LIMIT = "the round limit was reached"
     STALLED = "stalled: the iterates repeat, or f and its gradient have long stopped falling"
     STOPPED = "the callback asked to stop"
@@ -62,8 +67,8 @@ class Result:
 
     @property
     def converged(self) -> bool:
-        """Whether the true ‖∇f(x)‖₂ reached the tolerance."""
-        return self.reason is Reason.CONVERGED
+        """Whether the true ‖∇f(x)‖₂ reached a tolerance, or with `rtol` > 0 the level of its own rounding."""
+        return self.reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, Reason.ROUNDING)
 
     @property
     def notes(self) -> list[str]:

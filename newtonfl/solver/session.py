@@ -71,6 +71,8 @@ class Session:
             fault = error.args[0] if reported else self.transport.describe("the server", error)
             self.transport.broadcast(pack({}, call="fault", fault=fault.hex()))
             self.transport.raise_fault(fault, self.failure or error)
+        if error is None:
+            self.transport.raise_interrupt()
 
     def init_clients(self, x0: Array) -> list[Parts]:
         """Send x⁰ to every client; returns the clients' set-up messages, in client order."""
@@ -159,6 +161,7 @@ class Session:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""
         phase = "reading the call"
         try:
+            self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
             call = values["call"]
             if not len(self.problem.clients):  # a rank of no clients has nothing to send

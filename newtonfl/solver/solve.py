@@ -28,6 +28,7 @@ def solve(
     method: Method | str = "",
     *,
     tol: float = 1e-10,
+    rtol: float = 0.0,
     rounds: int = 1000,
     x0: Array | None = None,
     seed: int = 0,
@@ -46,7 +47,17 @@ def solve(
     method : Method or str
         Say ``nf.newton_3pc()``, or "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30". One must be named.
     tol : float
-        Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective.
+        Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective, an absolute number.
+    rtol : float
+        Converged means also ‖∇f(x)‖₂ ≤ rtol·‖∇f(0)‖₂: the residual relative to that of zero, as solvers of linear
+        systems have it. It does not change when f, the targets of a regression or x are measured in other units, nor
+        with how rows are shared out among clients, as the size of their own gradients does; nor with `x0`: relative to
+        the gradient there a start at the minimiser could never end, and one far away would end at once. What it is not
+        is a tolerance for each column: where one is a million times another, or the targets' mean is a million times
+        their spread, the norm is theirs; scale the columns, centre the targets, or keep `rtol` that much smaller. Where
+        ∇f(0) is zero or not finite, `tol` alone counts. With `rtol` > 0 a solve that ends otherwise has converged too
+        where every entry of the gradient is at the level of its own rounding (:mod:`newtonfl.solver.rounding`): less
+        cannot be asked for. 0 asks for neither.
     rounds : int
         The most rounds to do.
     x0 : array, shape (d,), or None
@@ -61,7 +72,8 @@ def solve(
     Returns
     -------
     Result
-        The last iterate, why it ended, and the history.
+        The last iterate, why it ended, and the history. Where rows have no minimiser, such as classes that a plane
+        separates and no ridge, the reason says so, and it has not converged.
 
     Raises
     ------
@@ -83,23 +95,28 @@ def solve(
     with one_blas_thread():
         with transport.agreed("checking the settings"):
             made = as_method(method)
-            x = _check(problem, tol, rounds, x0, seed, f_star)
+            x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
             resolved: Method = made.resolved(problem)
-        arguments = f"{resolved!r}, tol={tol}, rounds={rounds}, seed={seed}, {problem.objective}"
+        arguments = f"{resolved!r}, tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {problem.objective}"
         transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's part may print its address
+        with transport.agreed("checking the problem's functions"):
+            problem.verify(x)
         optimal_value = problem.f_star if f_star is None else f_star
         with Session(problem, resolved, seed) as session, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
-            result = Loop(session, tol, rounds, callback, optimal_value).run(to_device(x, problem.like))
+            result = Loop(session, tol, rtol, rounds, callback, optimal_value).run(to_device(x, problem.like))
             _send_result(session, result)
             return result
 
 
-def _check(problem: Problem, tol: float, rounds: int, x0: Array | None, seed: int, f_star: float | None) -> Array:
+def _check(
+    problem: Problem, tol: float, rtol: float, rounds: int, x0: Array | None, seed: int, f_star: float | None
+) -> Array:
     """The initial point on the host."""
-    if not isinstance(tol, int | float | np.number) or not 0 <= tol < math.inf:
-        raise ValueError(f"tol: given {tol!r}, must be a finite number of at least 0")
+    for name, least in (("tol", tol), ("rtol", rtol)):
+        if not isinstance(least, int | float | np.number) or not 0 <= least < math.inf:
+            raise ValueError(f"{name}: given {least!r}, must be a finite number of at least 0")
     for name, number in (("rounds", rounds), ("seed", seed)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise ValueError(f"{name}: given {number!r}, must be a whole number of at least 0")

@@ -19,14 +19,14 @@ class StoppingRule:
 
     Parameters
     ----------
-    tol : float
-        Converged means ‖∇f(x)‖₂ ≤ tol.
+    tol, relative_tol : float
+        Converged means ‖∇f(x)‖₂ ≤ tol, or ≤ relative_tol: rtol times the problem's scale.
     expected_silent_rounds : float
         How many rounds in a row a method is expected to leave x where it is: its coins may ask for nothing.
     """
 
-    def __init__(self, tol: float, expected_silent_rounds: float) -> None:
-        self.tol, self.expected_silent_rounds = tol, expected_silent_rounds
+    def __init__(self, tol: float, relative_tol: float, expected_silent_rounds: float) -> None:
+        self.tol, self.relative_tol, self.expected_silent_rounds = tol, relative_tol, expected_silent_rounds
         self.initial_f = math.nan
         self.least_norm, self.least_f, self.best_round = math.inf, math.inf, 0
         self.visits: dict[bytes, int] = {}
@@ -37,6 +37,8 @@ class StoppingRule:
             return Reason.NOT_FINITE
         if record.gradient_norm <= self.tol:
             return Reason.CONVERGED
+        if record.gradient_norm <= self.relative_tol:
+            return Reason.CONVERGED_RELATIVE
         if record.round == 0:
             self.initial_f = record.f
         if record.f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):

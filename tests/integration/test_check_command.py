@@ -195,7 +195,7 @@ import os, sys
 from mpi4py import MPI
 from newtonfl.cli.main import main
 os.chdir(f"{sys.argv[1]}/{MPI.COMM_WORLD.rank}")
-main(["methods", "--load", "parts.py"])
+main(["solve", "quadratic", "--load", "parts.py", "--quiet"])
 """
 
 

@@ -34,7 +34,7 @@ def test_a_solve_says_what_it_did(run, small, tmp_path):
     assert len(out.splitlines()) <= 25
     for word in ("Small", "(1/40) Σ_j log(1 + exp(-y aᵀx)) + (0.01/2)‖x‖²", "converged", "rounds", "set-up", "seconds"):
         assert word in out
-    assert "round" in err  # the progress line
+    assert err == ""  # a progress line is for a terminal, or for a solve of ten seconds
 
 
 def test_a_run_folder_holds_the_whole_run(run, small, tmp_path):

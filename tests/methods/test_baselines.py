@@ -285,9 +285,13 @@ def test_settings_that_are_none_are_refused(make, told):
 def test_a_search_without_a_step_ends_the_run(name):
     """The gradient points the wrong way: no step makes f or ‖∇f‖ fall, and none is taken."""
     if name == "dingo":  # ‖∇f‖ only rises along the Hessian's own direction
-        wrong = nf.FromFunctions(1, 2, lambda i, x: x @ x, lambda i, x: 1 + x @ x + 0 * x, lambda i, x: -np.eye(2))
+        wrong = nf.FromFunctions(
+            1, 2, lambda i, x: x @ x, lambda i, x: 1 + x @ x + 0 * x, lambda i, x: -np.eye(2), verify=False
+        )
     else:
-        wrong = nf.FromFunctions(1, 2, lambda i, x: x[0] + x @ x, lambda i, x: -np.ones(2), lambda i, x: np.eye(2))
+        wrong = nf.FromFunctions(
+            1, 2, lambda i, x: x[0] + x @ x, lambda i, x: -np.ones(2), lambda i, x: np.eye(2), verify=False
+        )
     result = nf.solve(wrong, BASELINES[name](), x0=np.ones(2), rounds=3)
     assert result.reason is nf.Reason.NO_STEP and result.rounds == 0
     assert np.array_equal(result.x, np.ones(2))

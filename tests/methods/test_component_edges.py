@@ -180,6 +180,8 @@ def test_a_ladder_is_made_again_from_its_words():
 
 
 def test_a_search_that_finds_no_step_says_which():
-    uphill = nf.FromFunctions(1, 2, lambda i, x: x[0] + x @ x, lambda i, x: -np.ones(2), lambda i, x: np.eye(2))
+    uphill = nf.FromFunctions(
+        1, 2, lambda i, x: x[0] + x @ x, lambda i, x: -np.ones(2), lambda i, x: np.eye(2), verify=False
+    )
     result = nf.solve(uphill, nf.giant(), x0=np.ones(2), rounds=3)
     assert result.reason is nf.Reason.NO_STEP and "GIANT" in result.notes[0]

@@ -88,7 +88,7 @@ def test_districts_and_files_form_no_circle():
         ("cupy", {"core.backend", "kernels"}),
         ("mpi4py", {"comm.mpi"}),
         ("matplotlib", {"results.plots"}),
-        ("environ", {"datasets.fetch", "comm.mpi"}),
+        ("environ", {"datasets.fetch", "comm.launcher"}),
         ("pickle", set()),
         ("eval", set()),
         ("yaml", set()),

@@ -35,13 +35,11 @@ def mpiexec() -> str:
     return found
 
 
-def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
-    """Run ``python *command`` on `ranks` ranks; the whole process group is gone when this returns.
+def begin(ranks: int, *command: object) -> subprocess.Popen[str]:
+    """Start ``python *command`` on `ranks` ranks; :func:`end` waits for them.
 
     Raises
     ------
-    TimeoutError
-        With what was printed so far.
     AssertionError
         Where the test has not the mark mpi.
     """
@@ -52,7 +50,7 @@ def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
         "OMPI_MCA_rmaps_base_oversubscribe": "1",
         "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
     }
-    job = subprocess.Popen(
+    return subprocess.Popen(
         [mpiexec(), "-n", str(ranks), sys.executable, *map(str, command)],
         env={**os.environ, **one_thread, **open_mpi},
         text=True,
@@ -60,7 +58,23 @@ def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
+
+
+def heed_ctrl_c() -> None:
+    """Undo that whoever runs the tests in the background lets them ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def end(job: subprocess.Popen[str], timeout: float = 60.0) -> Launched:
+    """Wait for a job's end; its whole process group is gone when this returns.
+
+    Raises
+    ------
+    TimeoutError
+        With what was printed so far.
+    """
     try:
         out, err = job.communicate(timeout=timeout)
         return Launched(job.returncode, out, err)
@@ -71,7 +85,12 @@ def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
         except subprocess.TimeoutExpired:
             os.killpg(job.pid, signal.SIGKILL)
             out, err = job.communicate()
-        raise TimeoutError(f"{ranks} ranks still ran after {timeout} s\n{out[-2000:]}\n{err[-2000:]}") from None
+        raise TimeoutError(f"{job.args} still ran after {timeout} s\n{out[-2000:]}\n{err[-2000:]}") from None
+
+
+def launch(ranks: int, *command: object, timeout: float = 60.0) -> Launched:
+    """Run ``python *command`` on `ranks` ranks to its end: :func:`begin` and :func:`end`."""
+    return end(begin(ranks, *command), timeout)
 
 
 def processes_with(mark: str) -> list[str]:

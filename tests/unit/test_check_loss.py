@@ -14,7 +14,7 @@ from scipy.special import expit
 import newtonfl as nf
 from newtonfl.checks import check_loss
 from newtonfl.checks import loss as module
-from newtonfl.checks.differences import derivative, extended
+from newtonfl.objectives.differences import derivative, extended
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared
 
 

@@ -153,7 +153,7 @@ def test_sparse_rows_cannot_be_standardised_and_poisson_needs_counts(tmp_path):
 def test_words_are_no_labels_of_a_loss_without_classes(tmp_path):
     np.savez(tmp_path / "n.npz", X=np.ones((2, 1)), y=["no", "yes"])
     problem = '[data]\nsource = "npz:n.npz"\n[objective]\nloss = "{}"\n[clients]\ncount = 2'
-    with pytest.raises(ValueError, match=r"npz:n\.npz: loss = 'squared' needs numbers for labels; these are words"):
+    with pytest.raises(ValueError, match=r"npz:n.npz: loss = 'squared' needs numbers for labels; these are words"):
         distributed(parse(problem.format("squared"), "here.toml"), tmp_path)
     assert distributed(parse(problem.format("logistic"), "here.toml"), tmp_path).labels.tolist() == [-1, 1]
 

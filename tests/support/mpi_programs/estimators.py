@@ -14,7 +14,8 @@ import pandas
 import scipy.sparse
 
 import newtonfl as nf
-from newtonfl.comm.mpi import connect, launched
+from newtonfl.comm.launcher import launched
+from newtonfl.comm.mpi import connect
 
 RANKS = 3
 transport = connect() if launched() else None

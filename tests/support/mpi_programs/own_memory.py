@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import newtonfl as nf
+from newtonfl.comm.launcher import launched
 from newtonfl.comm.messages import Nothing
-from newtonfl.comm.mpi import launched
 from newtonfl.components.gradient.invariant import InvariantGradient
 from newtonfl.core.ragged import Blocks
 from newtonfl.mechanisms import Mechanism

@@ -13,7 +13,8 @@ import numpy as np
 
 import newtonfl as nf
 from newtonfl import registry
-from newtonfl.comm.mpi import MPITransport, launched
+from newtonfl.comm.launcher import launched
+from newtonfl.comm.mpi import MPITransport
 from newtonfl.comm.packets import unpack
 from newtonfl.comm.transport import InProcess
 

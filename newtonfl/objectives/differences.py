@@ -28,7 +28,7 @@ def extended(*functions: Callable[[Array, Array], Array]) -> type:
     return np.longdouble if wide else np.float64
 
 
-def derivative(function: Callable[[Array], Array], t: Array) -> tuple[Array, Array]:
+def derivative(function: Callable[[Array], Array], t: Array, sizes: int = len(_SHRINK)) -> tuple[Array, Array]:
     """f′ of an elementwise f by central differences, and how far it may be off.
 
     Parameters
@@ -37,6 +37,8 @@ def derivative(function: Callable[[Array], Array], t: Array) -> tuple[Array, Arr
         f: an array → an array of that shape and type, or with further axes behind.
     t : array, shape (m,)
         Where, in the type to compute in.
+    sizes : int
+        How many sizes of the step to compare, at least 2, the largest first.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def derivative(function: Callable[[Array], Array], t: Array) -> tuple[Array, Arr
     """
     eps = np.finfo(t.dtype).eps
     slopes, noises = [], []
-    for shrink in _SHRINK:
+    for shrink in _SHRINK[:sizes]:
         step = eps ** (1.0 / 7.0) * shrink * np.maximum(np.abs(t), 1.0) ** 0.5
         middle = function(t)
         total = scale = bend = np.zeros_like(middle)

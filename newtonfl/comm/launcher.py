@@ -1,0 +1,40 @@
+"""The launcher that started this process, by its environment variables: reading them starts no MPI."""
+
+from __future__ import annotations
+
+import os
+
+_VARIABLES = (
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    ("PMI_SIZE", "PMI_RANK"),
+    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+)
+"""A launcher's word for how many ranks it started, and for which of them this one is."""
+
+
+def launched() -> int | None:
+    """How many ranks the launcher started, by its own account; None where there is no launcher."""
+    return next((int(os.environ[size]) for size, _ in _VARIABLES if os.environ.get(size, "").isdigit()), None)
+
+
+def launched_rank() -> int:
+    """Which rank this process is, by its launcher's account; 0 where there is no launcher, and in a rank's child."""
+    if is_child_of_rank():
+        return 0
+    for size, rank in _VARIABLES:
+        if os.environ.get(size, "").isdigit():
+            value = os.environ.get(rank, "")
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+def is_child_of_rank() -> bool:
+    """Whether a rank started this process: it then has the rank's variables, but not its talk with the launcher."""
+    number = os.environ.get("PMI_FD", "")  # the open file over which MPICH's launcher and a rank talk
+    if not number.isdigit():
+        return False
+    try:
+        os.fstat(int(number))
+    except OSError:
+        return True
+    return False
