@@ -51,7 +51,7 @@ class SourceDescription:
     client_ids : tuple of numbers or strings, or None
         The distinct ones, where the source names the client of each row.
     left_out : int
-        How many rows it left out because a value was missing.
+        How many rows it left out, for want of a value or for another label than the classes.
     fingerprint : str
         Of everything that the source holds, where all sources must be alike; else empty.
     """
@@ -99,7 +99,7 @@ class Agreement:
     label_name : str
         The labels' column; empty where they have none.
     left_out : int
-        How many rows all sources left out because a value was missing.
+        How many rows all sources left out, likewise.
     """
 
     columns: int
@@ -216,7 +216,7 @@ def _column_names(sources: Sequence[SourceDescription]) -> tuple[str, ...] | Non
             raise ValueError(f"{source.name} has several columns named {twice[0]!r}; a name must be one column's")
     for other in named[1:]:
         first = named[0]
-        here, there = first.column_names or (), other.column_names or ()
+        here, there = dict.fromkeys(first.column_names or ()), dict.fromkeys(other.column_names or ())
         lacks, more = [name for name in here if name not in there], [name for name in there if name not in here]
         if lacks or more:
             differ = [f"it lacks {_some(lacks)}" if lacks else "", f"only it has {_some(more)}" if more else ""]

@@ -46,7 +46,8 @@ class ColumnSummary:
             values = rows[:, j][~np.isnan(rows[:, j])]
             words = levels.get(name)
             if words is None:
-                sums[name] = (float(np.sum(values)),)
+                with np.errstate(over="ignore"):
+                    sums[name] = (float(np.sum(values)),)
             else:
                 sums[name] = tuple(np.bincount(values.astype(np.int64), minlength=len(words)).astype(float).tolist())
             counts[name] = (len(values),) * len(sums[name])
@@ -85,9 +86,17 @@ class SharedColumns:
         Raises
         ------
         ValueError
-            If two words are one number, written in two ways, or a column has no value at any source.
+            If other columns are words at another source, two words are one number, written in two ways, or a
+            column has no value at any source.
         """
-        all_of = list(sources.values())
+        first, all_of = next(iter(sources)), list(sources.values())
+        for other, summary in sources.items():
+            if apart := sorted(summary.levels.keys() ^ all_of[0].levels.keys()):
+                has, lacks = (other, first) if apart[0] in summary.levels else (first, other)
+                raise ValueError(
+                    f"column {apart[0]!r} is categorical in {has} and not in {lacks}, as its number is another there: "
+                    "name it"
+                )
         levels = {name: _joined_words(name, sources) for name in all_of[0].levels}
         means = {}
         for name in all_of[0].sums:
@@ -125,8 +134,8 @@ class SharedColumns:
         """A source's features, dense or CSR, from its `rows`, whose columns have these `names` and `levels`."""
         if self.names is None or names is None:
             return rows
-        here = list(names)
-        order = [here.index(name) for name in self.names]
+        here = {name: j for j, name in enumerate(names)}
+        order = [here[name] for name in self.names]
         if order != list(range(len(order))):
             rows = rows[:, order]
         if not (self.levels or self.means):

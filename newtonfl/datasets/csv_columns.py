@@ -94,14 +94,21 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     ValueError
         If a column is not there, named twice or used twice, or the first line may be a header and may be a row.
     """
-    header = has_header(where, first, layout) if layout.header is None else layout.header
+    if len(first) == 1:
+        raise ValueError(
+            f"{where}, line 1: one column, {first[0][:60]!r}, where a label and a feature are two at least; "
+            f"{layout.separator!r} ends a column; separator names another sign"
+        )
+    header = has_header(where, first, second, layout) if layout.header is None else layout.header
     names = tuple(first) if header else tuple(map(str, range(len(first))))
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         raise ValueError(f"{where}: several columns are named {twice[0]!r}; a name must be one column's")
 
+    numbers = {name: j for j, name in enumerate(names)}
+
     def number(which: Column, key: str) -> int:
-        return _number(where, which, names, key, header)
+        return numbers[which] if which in numbers else _number(where, which, names, key, header)
 
     drop = {number(which, "drop") for which in layout.drop}
     chosen = None if layout.columns is None else tuple(number(which, "columns") for which in layout.columns)
@@ -118,20 +125,17 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
         twice = [key for key, columns in uses.items() if j in columns]
         if len(twice) > 1:
             raise ValueError(f"{where}: {twice[0]} and {twice[1]} both name column {name!r}")
-    left = [j for j in range(len(names)) if j != group and j not in drop and j not in (chosen or ())]
+    left = [j for j in range(len(names)) if j != group and j not in drop and j not in uses["columns"]]
     candidates = [j for j in left if j not in categorical]
     row = second if header else first
-    words = [j for j in candidates if j < len(row) and row[j] not in MISSING and not is_number(row[j])]
-    if label is None:
-        # A column of words can be no feature, unless it is called categorical.
-        candidates = words if len(words) == 1 else candidates
-        if not candidates:
-            raise ValueError(
-                f"{where}: label: missing, and columns, drop and categorical leave no column that could be it"
-            )
-        label = candidates[-1]
-    else:
+    words = [j for j in candidates if j < len(row) and _is_word(row[j])]
+    if label is not None:
         candidates = [label]
+    elif not candidates:
+        raise ValueError(f"{where}: label: missing, and columns, drop and categorical leave no column that could be it")
+    elif not header or words == candidates[-1:]:  # a column of words elsewhere may be a feature not called categorical
+        candidates = candidates[-1:]
+    label = candidates[-1]
     features = chosen if chosen is not None else tuple(j for j in left if j != label)
     nameless = [j for j in (label, group, *features) if j is not None and not names[j]]
     if nameless:
@@ -144,30 +148,26 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     if not features:
         raise ValueError(
             f"{where}: at least one feature is needed beside the label{' and the split' * (group is not None)}; "
-            f"the first line has {len(names)} column{'s' * (len(names) > 1)} ({layout.separator!r} ends a column; "
-            "separator names another sign)"
+            f"the first line has {len(names)} columns"
         )
-    certain = len(candidates) == 1 or not header
-    return Columns(
-        names,
-        header,
-        label,
-        group,
-        features,
-        categorical,
-        tuple(names[j] for j in ([label] if certain else candidates)),
-    )
+    return Columns(names, header, label, group, features, categorical, tuple(names[j] for j in candidates))
 
 
-def has_header(where: str, first: Sequence[str], layout: CsvLayout) -> bool:
+def has_header(where: str, first: Sequence[str], second: Sequence[str], layout: CsvLayout) -> bool:
     """Whether the first line is a header. A line that could be either is refused: a row must not vanish or appear."""
     said = {layout.label, layout.group, *layout.drop, *layout.categorical, *(layout.columns or ())}
     numbers = {which for which in said if isinstance(which, int) or (which or "").isdecimal()}
-    # A column that is words in every line says nothing.
-    cells = [cell for j, cell in enumerate(first) if not {j, str(j)} & numbers]
-    words = [cell for cell in cells if cell not in MISSING and not is_number(cell)]
+    words = [j for j, cell in enumerate(first) if _is_word(cell)]
+    unexpected = [j for j in words if not {j, str(j)} & numbers]  # a column by number may be words in every line
     settle = "header = true or header = false says which"
-    if not words:
+    if unexpected and said & set(first):
+        return True
+    if any(map(is_number, first)):
+        if unexpected:
+            raise ValueError(
+                f"{where}, line 1: {first[unexpected[0]]!r} is not a finite number, and a header would have no numbers "
+                f"beside it: {settle}"
+            )
         whole = [int(cell) for cell in first if cell.isascii() and cell.isdecimal() and len(cell) < 20]
         if (
             len(whole) == len(first) > 1
@@ -178,18 +178,20 @@ def has_header(where: str, first: Sequence[str], layout: CsvLayout) -> bool:
                 f"{where}, line 1: {', '.join(first[:6])} may be a header of numbers, and may be a row: {settle}"
             )
         return False
-    if any(map(is_number, cells)) and not said & set(first):
+    if words and second and not any(is_number(second[j]) for j in words if j < len(second)):
         raise ValueError(
-            f"{where}, line 1: {words[0]!r} is not a finite number, and a header would have no numbers beside it: "
-            f"{settle}"
+            f"{where}, line 1: {', '.join(first[:6])} may be a header, and may be a row, for there are words below as "
+            f"well: {settle}"
         )
-    return True
+    return bool(words)
+
+
+def _is_word(cell: str) -> bool:
+    return cell not in MISSING and not is_number(cell)
 
 
 def _number(where: str, which: Column, names: Sequence[str], key: str, header: bool) -> int:
-    """The number of the column `which`."""
-    if isinstance(which, str) and which in names:
-        return names.index(which)
+    """The number of the column `which`, which is the name of none."""
     if str(which).isdecimal() and int(which) < len(names):
         return int(which)
     known = ", ".join(filter(None, names[:20])) if header else "there is no header line"

@@ -48,10 +48,6 @@ class Words:
         """The words themselves, shape (N,), of Python's strings."""
         return np.array(self.distinct, object)[self.codes]
 
-    def where(self, kept: Array) -> Words:
-        """The rows of a mask, and the words that they have."""
-        return Words.of(self.cells[kept])
-
 
 def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
     """The rows of a CSV file.
@@ -76,12 +72,19 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
             raise ValueError(f"{path}: no rows; the file is empty")
         columns = assign(str(path), first, next(lines, (0, []))[1], layout)
         cells, fault = _cells(content, layout, columns)
-        if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in range(len(cells))):
+        used = [j for j in (*columns.features, columns.label, columns.group) if j is not None]
+        if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in used):
             raise ValueError(_bad_cell(path, content, columns, layout) or f"{path}: not CSV text ({fault})")
     except csv.Error as error:
         raise ValueError(f"{path}: not CSV text ({error})") from None
     if not len(cells[0]):
         raise ValueError(f"{path}: no rows; the file holds only a header")
+    for name, values in zip(columns.names, cells, strict=True) if columns.header and layout.header is None else ():
+        if isinstance(values, Words) and name in values.distinct:
+            raise ValueError(
+                f"{path}, line 1: {name!r} stands in its own column below: header = true or header = false says "
+                "whether the first line is a header"
+            )
     return _table(path, cells, columns, layout, source)
 
 
@@ -102,9 +105,9 @@ def _cells(content: bytes, layout: CsvLayout, columns: Columns) -> tuple[list[Ar
     if layout.word_labels:
         numeric -= {columns.label}
     found, fault = _parsed(content, layout, columns, numeric)
-    if found is not None:
+    if found is not None and not any(np.isnan(found[j]).any() for j in numeric):
         return found, ""
-    # Words where numbers should be: labels, or numbers that are missing.
+    # Words where numbers should be: labels, or numbers that are missing, of which the parser knows other spellings.
     found, fault = _parsed(content, layout, columns, set())
     if found is None:
         return None, fault
@@ -141,10 +144,8 @@ def _parsed(content: bytes, layout: CsvLayout, columns: Columns, numeric: set[in
 
 
 def _is_sound(j: int, values: Array, columns: Columns, layout: CsvLayout) -> bool:
-    """Whether column `j` holds nothing that is not allowed there."""
-    if j != columns.label and j != columns.group and j not in columns.features:
-        return True
-    may_miss = layout.missing == "drop-row" or (layout.missing == "mean" and j in columns.features)
+    """Whether column `j`, which is used, holds nothing that is not allowed there."""
+    may_miss = layout.missing == "drop-row" or (layout.missing == "mean" and j != columns.label)
     if (j == columns.group or not may_miss) and _is_missing(values).any():
         return False
     return isinstance(values, Words) or not np.isinf(values).any()
@@ -198,8 +199,6 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
     whole = ~np.any([_is_missing(cells[j]) for j in used], axis=0) if used else np.ones(len(cells[0]), bool)
     if not whole.any():
         raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
-    if not whole.all():
-        cells = [values.where(whole) if isinstance(values, Words) else values[whole] for values in cells]
     names = tuple(columns.names[j] for j in columns.features)
     levels: dict[str, tuple[str, ...]] = {}
     rows = np.empty((len(cells[0]), len(names)))
@@ -208,11 +207,6 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
             rows[:, k] = cells[j]
             continue
         words: Words = cells[j]
-        if columns.header and names[k] in words.distinct:
-            raise ValueError(
-                f"{path}, line 1: {names[k]!r} stands in its own column below: header = true or header = false says "
-                "whether the first line is a header"
-            )
         known = [word for word in words.distinct if word not in MISSING]
         levels[names[k]], position = tuple(known), {word: float(i) for i, word in enumerate(known)}
         rows[:, k] = np.array([position.get(word, math.nan) for word in words.distinct])[words.codes]
@@ -221,8 +215,8 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
         rows, labels.cells if isinstance(labels, Words) else labels, source,
         None if columns.group is None else sort_names(cells[columns.group].cells)[1],
         column_names=names, label_name=columns.names[columns.label], label_candidates=columns.label_candidates,
-        levels=levels, left_out=int(np.sum(~whole)),
-    )  # fmt: skip
+        levels=levels,
+    ).where(whole)  # fmt: skip
 
 
 def _is_missing(values: Array | Words) -> Array:

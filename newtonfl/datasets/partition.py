@@ -6,6 +6,7 @@ One source for all clients goes the same way on rank 0, and is split.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
     descriptions = gather(mine, transport)
     with transport.agreed("reading the data"):
         agreement = agree(descriptions)
+        _check_agreement(file, agreement)
         classes = choose_classes(file, agreement)
         tables = [prepare(file, table, agreement, classes) for table in tables]
         if separate:
@@ -92,7 +94,10 @@ def client_sources(file: ProblemFile, folder: Path) -> list[str]:
 
 
 def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
-    """The rows of one of the :func:`client_sources`, as read."""
+    """The rows of one of the :func:`client_sources` that have a label of the file's classes, where it names some.
+
+    Where none has, all, which :func:`prepare` refuses once all sources are known.
+    """
     split, name = splits.parse(file.clients.split)
     # Words that the file names as classes are compared as words, though they may look like numbers.
     words = isinstance((file.data.classes or (None,))[0], str) or None
@@ -110,7 +115,13 @@ def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
             f"{file.where}: [data] label: missing, and each of the columns {sources.some(table.label_candidates)} of "
             f"{source} could be it: label = NAME says which"
         )
-    return table
+    if file.data.classes is None:
+        return table
+    labels, codes = np.unique(table.labels, return_inverse=True)
+    known = np.array([label in file.data.classes for label in labels.tolist()])
+    if not known.any():
+        return table
+    return replace(table.where(known[codes]), other_labels=labels[~known])
 
 
 def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
@@ -118,7 +129,7 @@ def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
     return describe(
         table.source,
         table.rows,
-        np.unique(table.labels) if file.objective.part.classifies else None,
+        np.unique([*table.labels, *table.other_labels]) if file.objective.part.classifies else None,
         column_names=table.column_names,
         levels=table.levels,
         means=file.data.missing == "mean",
@@ -149,20 +160,33 @@ def choose_classes(file: ProblemFile, agreement: Agreement) -> tuple[Any, Any] |
     return low, high
 
 
+def _check_agreement(file: ProblemFile, agreement: Agreement) -> None:
+    """Refuse what all sources together are, where the file states otherwise."""
+    stated, names = file.data.left_out, agreement.shared.feature_names or ()
+    if stated is not None and stated != agreement.left_out:
+        raise ValueError(
+            f"{file.where}: [data] left_out: given {stated}, but of the rows of {file.data.source} "
+            f"{agreement.left_out} are left out, for want of a value or for another label"
+        )
+    names += ("intercept",) * file.objective.intercept
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{file.where}: two features would be called {twice[0]!r}, a column and "
+            f"{'the column of ones' if twice[0] == 'intercept' else 'a word of another'}: rename the column, or drop it"
+        )
+
+
 def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tuple[Any, Any] | None) -> Table:
-    """Make columns features, keep the rows of the two `classes`, map their labels to -1 and +1, scale.
+    """Make columns features, map the labels of the two `classes` to -1 and +1, scale.
 
     Raises
     ------
     ValueError
         If no row is left, labels do not suit the loss, or rows cannot be scaled so.
     """
-    rows, labels, groups = table.rows, table.labels, table.groups
-    rows = agreement.shared.features(rows, table.column_names, table.levels, agreement.dense)
-    if classes is not None:
-        labels, kept = sources.two_classes(labels, classes, table.source)
-        if len(kept) < rows.shape[0]:
-            rows, groups = rows[kept], None if groups is None else groups[kept]
+    rows = agreement.shared.features(table.rows, table.column_names, table.levels, agreement.dense)
+    labels = table.labels if classes is None else sources.two_classes(table.labels, classes, table.source)[0]
     if labels.dtype.kind != "f":
         raise ValueError(f"{table.source}: loss = {file.objective.loss!r} needs numbers for labels; these are words")
     least = file.objective.part.least_label
@@ -175,7 +199,7 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         rows = sources.scale(sources.store(rows, agreement.dense), file.data.scale)
     except ValueError as error:
         raise ValueError(f"{file.where}: [data] {error}") from None
-    return replace(table, rows=rows, labels=labels, groups=groups)
+    return replace(table, rows=rows, labels=labels)
 
 
 def split_table(file: ProblemFile, table: Table) -> list[Array]:

@@ -48,6 +48,10 @@ class Data(_Section):
         "becomes -1 and the second +1. Without it there must be two in all: the smaller, or the first in the alphabet, "
         "becomes -1",
     )
+    left_out: Annotated[int | None, Field(ge=0)] = Field(
+        default=None,
+        description="how many rows there are that `classes` and `missing` leave out; any other number is refused",
+    )
     features: Annotated[int | None, Field(ge=1)] = Field(
         default=None, description="how many columns there are, where LIBSVM text may leave out the last ones"
     )
@@ -226,6 +230,7 @@ class ProblemFile(_Section):
             data |= {"label": schema.label, "columns": schema.columns}
         if schema.classes:
             data["classes"] = schema.classes
+        data["left_out"] = schema.left_out
         if self.objective.loss != "huber":
             del document["objective"]["huber_delta"]
         if not self.objective.nonconvex:

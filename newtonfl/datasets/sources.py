@@ -74,7 +74,7 @@ def read(
     features : int, optional
         Number of columns d. LIBSVM text does not state it, and the largest index may fall short of it.
     label : str or int, optional
-        CSV only: the label's column, by name or by number from 0. By default the one column of words, else the last.
+        CSV only: the label's column, by name or by number from 0. By default the last.
     group : str or int, optional
         CSV: a column, by name or by number, that is no feature but names each row's client; it may be words. npz: the
         name of an array.

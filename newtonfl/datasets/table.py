@@ -6,7 +6,7 @@ Rows stay sparse when fewer than half of their entries are non-zero, and become 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,9 @@ class Table:
     levels : dict of str to tuple of str
         The distinct words, in order, of each column of words, by its name.
     left_out : int
-        How many rows were left out for want of a value.
+        How many rows were left out, for want of a value or for another label than the two that are asked for.
+    other_labels : (k,) ndarray
+        The distinct labels of the latter.
     """
 
     rows: Array
@@ -51,6 +53,21 @@ class Table:
     label_candidates: tuple[str, ...] = ()
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: int = 0
+    other_labels: Array = field(default_factory=lambda: np.zeros(0))
+
+    def where(self, kept: Array) -> Table:
+        """The rows of a mask, shape (N,), and the words that they have."""
+        if kept.all():
+            return self
+        rows, levels = self.rows[kept], dict(self.levels)
+        for name, words in self.levels.items():
+            column = rows[:, (self.column_names or ()).index(name)]
+            known = ~np.isnan(column)
+            found, column[known] = np.unique(column[known], return_inverse=True)
+            levels[name] = tuple(words[int(i)] for i in found)
+        groups = None if self.groups is None else self.groups[kept]
+        left_out = self.left_out + int(np.sum(~kept))
+        return replace(self, rows=rows, labels=self.labels[kept], groups=groups, levels=levels, left_out=left_out)
 
 
 def store(rows: Array, dense: bool | None = None) -> Array:

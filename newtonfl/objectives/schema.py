@@ -22,7 +22,7 @@ class Schema:
     classes : tuple of numbers or strings
         Of two classes the label that is -1 and the one that is +1, else every class in order; empty without classes.
     left_out : int
-        How many rows were left out because a value was missing.
+        How many rows were left out, for want of a value or for another label than the classes.
     """
 
     features: tuple[str, ...] | None = None
@@ -43,5 +43,5 @@ class Schema:
             some = self.features if count <= 6 else (*self.features[:4], "…", self.features[-1])
             found.append(("features", f"{count}: {', '.join(some)}"))
         if self.left_out:
-            found.append(("note", f"{self.left_out} rows are left out, for want of a value"))
+            found.append(("note", f"{self.left_out} rows are left out, for want of a value or for another label"))
         return found

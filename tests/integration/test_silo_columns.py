@@ -111,6 +111,11 @@ def test_the_bits_are_the_same_on_any_number_of_ranks_and_from_the_run_folder(tm
     assert np.load(tmp_path / "again" / "x.npy").tobytes() in found
     toml = (tmp_path / "run_2" / "run.toml").read_text()
     assert 'columns = ["age", "dose", "weight", "ward"]' in toml and 'classes = ["no", "yes"]' in toml
+    frames = sites()
+    third_class(frames)
+    put(tmp_path, frames)
+    ended = solve(0, tmp_path / "run_2" / "run.toml", "--out", tmp_path / "other")
+    assert ended.returncode == 2 and "left_out: given 0, but of the rows" in ended.stderr
 
 
 def renamed(frames):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def features(*tables, means=False, dense=True):
     [
         ("a,b,y\n1,2,0\n3,4,1\n", {"label": "y"}, "y", ("a", "b")),
         ("a,b,y\n1,2,0\n3,4,1\n", {"label": 0}, "a", ("b", "y")),
-        ("a,y,b\n1,no,2\n3,yes,4\n", {}, "y", ("a", "b")),  # the one column of words
+        ("a,b,y\n1,2,no\n3,4,yes\n", {}, "y", ("a", "b")),  # the one column of words, and the last
         ("a,y,b\n1,0,2\n3,1,4\n", {"columns": ("b", "a")}, "y", ("b", "a")),  # what is left, in the order that was said
         ("a,y,b\n1,0,2\n3,1,4\n", {"label": "y", "drop": ("a",)}, "y", ("b",)),
         ("1,2,0\n3,4,1\n", {}, "2", ("0", "1")),
@@ -47,6 +48,8 @@ def features(*tables, means=False, dense=True):
         ("0,1,2\n3,4,1\n", {"header": True, "label": "1"}, "1", ("0", "2")),
         ("red,no,3\nblue,yes,4\n", {"header": False, "categorical": (0,), "label": 1}, "1", ("0", "2")),
         ("a;y\n1;0\n", {"separator": ";", "label": "y"}, "y", ("a",)),
+        ("c,y\nc,0\nd,1\n", {"header": True, "label": "y", "categorical": ("c",)}, "y", ("c",)),
+        ("5,M,1\n4,F,0\n", {"header": False, "categorical": (1,)}, "2", ("0", "1")),
         (",a,y\n0,1,0\n", {"drop": (0,), "label": "y"}, "y", ("a",)),
     ],
 )
@@ -67,6 +70,7 @@ def test_several_columns_could_be_the_label(tmp_path):
     assert read(tmp_path, "a,b,y\n1,2,0\n", group="b").label_candidates == ("a", "y")
     assert read(tmp_path, "a,b,y\n1,2,0\n", label="b").label_candidates == ("b",)
     assert read(tmp_path, "1,2,0\n").label_candidates == ("2",)  # without a header it is the last
+    assert read(tmp_path, "age,sex,died\n40,M,0\n", columns=("age",)).label_candidates == ("sex", "died")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_several_columns_could_be_the_label(tmp_path):
         ("a,y\n1,0\n2,no\n", {"label": "y"}, "line 3, column y: 'no' is a word, and labels before are not"),
         ("a,y\nred,0\nblue,1\n", {"header": True, "label": "y"}, "line 2, column a: 'red' is not a finite number"),
         ("red,no\nblue,yes\nred,no\n", {"label": 1, "categorical": ("red",)}, "line 1: 'red' stands in its own column"),
-        ("a;b\n1;2\n", {}, "',' ends a column; separator names another sign"),
+        ("a;b\n1;2\n", {"label": "b"}, "line 1: one column, 'a;b', .*',' ends a column; separator names another sign"),
         ("a,y\n1e400,0\n", {"label": "y"}, "line 2, column a: '1e400' is not a finite number"),
         ("a,y\n1_0,0\n", {"label": "y"}, "line 2, column a: '1_0' is not a finite number"),
         ("a,y\n١,0\n", {"label": "y"}, "line 2, column a: '١' is not a finite number"),
@@ -98,6 +102,9 @@ def test_several_columns_could_be_the_label(tmp_path):
             {"label": "y", "missing": "mean"},
             "line 3, column y: '' is no label; missing = ",
         ),
+        ("u1,x1,yes\nu2,x2,no\n", {"categorical": (0, 1)}, "line 1: u1, x1, yes may be a header, and may be a row"),
+        ("ward,died\nA,died\nB,no\n", {"label": "died", "categorical": (0,)}, "line 1: 'died' stands in its own col"),
+        ("a,y\nNAN,0\n1,1\n", {"label": "y", "missing": "mean"}, "line 2, column a: 'NAN' is not a finite number"),
         ("a,y\n1,0\n,1\n", {"label": "y"}, "line 3, column a: '' is not a finite number; missing = \"mean\""),
         ("a,y\n,0\n,1\n", {"label": "y", "missing": "drop-row"}, "no row is whole"),
         ("c,y\nu,0\n,1\n", {"label": "y", "categorical": ("c",)}, "line 3, column c: '' is no word; missing ="),
@@ -174,6 +181,7 @@ def test_rows_with_a_missing_value_are_left_out_and_counted(tmp_path):
     [
         ("a,c,y\n1,1,0\n", "a,c,y\n1,1.0,0\n", "csv:1, column c: '1.0', and csv:0 has '1': one number written in two"),
         ("a,c,y\n,u,0\n", "a,c,y\n,u,0\n", "column a: no source has a value for it"),
+        ("a,c,y\n1e308,u,0\n1e308,u,0\n", "a,c,y\n1,u,0\n", "column a: .*their sum is not finite"),
         ("a,c,y\n1,u,0\n", "a,d,y\n1,u,0\n", "csv:1 has other columns than csv:0: it lacks 'c' and only it has 'd'"),
     ],
 )
@@ -184,3 +192,22 @@ def test_files_whose_columns_cannot_be_joined(tmp_path, one, other, fault):
         tables.append(read(tmp_path, text, name, label="y", categorical=(word,), missing="mean"))
     with pytest.raises(ValueError, match=fault):
         features(*tables, means=True)
+
+
+def test_a_number_that_is_another_column_in_another_file_names_no_column_of_words(tmp_path):
+    contents = ("ward,sex,y\n1,2,0\n", "sex,ward,y\n1,2,0\n")
+    tables = [read(tmp_path, text, f"{i}.csv", label="y", categorical=(0,)) for i, text in enumerate(contents)]
+    with pytest.raises(ValueError, match="column 'sex' is categorical in csv:1 and not in csv:0, as its number is"):
+        features(*tables)
+
+
+def test_columns_cost_no_more_where_there_are_many(tmp_path):
+    """Quadratic in the columns it takes ten times as long as this allows."""
+    names = [f"gene{j}" for j in range(30_000)]
+    cells, start = ",".join(["1"] * len(names)), time.process_time()
+    tables = []
+    for i, order in enumerate((names, names[::-1])):
+        content = f"{','.join(order)},y\n{cells},0\n{cells},1\n"
+        tables.append(read(tmp_path, content, f"{i}.csv", label="y", columns=tuple(names)))
+    assert features(*tables)[1].feature_names == tuple(names)
+    assert time.process_time() - start < 6.0

@@ -84,6 +84,48 @@ def test_rows_by_a_column_after_picking_classes(tmp_path):
         distributed(parse(text + "\ncount = 3", "here.toml"), tmp_path)
 
 
+TWO_SITES = """
+[data]
+source = "csv:s*.csv"
+label = "y"
+classes = ["no", "yes"]
+categorical = ["c"]
+missing = "mean"
+{more}
+[objective]
+loss = "logistic"
+intercept = true
+[clients]
+split = "files"
+"""
+
+
+def put_two_sites(folder: Path, header: str = "a,c,y") -> None:
+    (folder / "s1.csv").write_text(f"{header}\n1,u,no\n,v,yes\n100,w,perhaps\n")
+    (folder / "s2.csv").write_text(f"{header}\n4,u,yes\n60,x,Yes\n")
+
+
+def test_rows_of_other_labels_are_left_out_before_means_and_words(tmp_path):
+    put_two_sites(tmp_path)
+    found = distributed(parse(TWO_SITES.format(more=""), "here.toml"), tmp_path)
+    assert found.agreement.shared.feature_names == ("a", "c=u", "c=v")
+    np.testing.assert_array_equal(found.rows, [[1, 1, 0], [2.5, 0, 1], [4, 1, 0]])  # 2.5 = (1 + 4) / 2
+    assert found.agreement.left_out == 2
+    assert distributed(parse(TWO_SITES.format(more="left_out = 2"), "here.toml"), tmp_path).n_clients == 2
+    with pytest.raises(ValueError, match=r"\[data\] left_out: given 0, but of the rows of csv:s\*.csv 2 are left out"):
+        distributed(parse(TWO_SITES.format(more="left_out = 0"), "here.toml"), tmp_path)
+    other = TWO_SITES.replace("no", "No", 1).format(more="")
+    with pytest.raises(ValueError, match=r"has the label 'No'; the labels are 'Yes', 'no', 'perhaps', 'yes'"):
+        distributed(parse(other, "here.toml"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["c=u", "intercept"])
+def test_two_features_of_one_name_are_refused(tmp_path, name):
+    put_two_sites(tmp_path, f"{name},c,y")
+    with pytest.raises(ValueError, match=rf"here.toml: two features would be called '{name}'"):
+        distributed(parse(TWO_SITES.format(more=""), "here.toml"), tmp_path)
+
+
 @pytest.mark.parametrize(
     "change, fault",
     [
