@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
     table = sources.read(
         source,
         folder=folder,
-        features=file.data.features,
+        features=file.data.features if isinstance(file.data.features, int) else None,
         zero_based=file.data.zero_based,
         group=name if split == "column" else None,
         **(csv if source.startswith("csv:") else {}),
@@ -129,7 +130,7 @@ def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
     return describe(
         table.source,
         table.rows,
-        np.unique([*table.labels, *table.other_labels]) if file.objective.part.classifies else None,
+        np.concatenate([np.unique(table.labels), table.other_labels]) if file.objective.part.classifies else None,
         column_names=table.column_names,
         levels=table.levels,
         means=file.data.missing == "mean",
@@ -167,6 +168,13 @@ def _check_agreement(file: ProblemFile, agreement: Agreement) -> None:
         raise ValueError(
             f"{file.where}: [data] left_out: given {stated}, but of the rows of {file.data.source} "
             f"{agreement.left_out} are left out, for want of a value or for another label"
+        )
+    if isinstance(file.data.features, tuple) and file.data.features != names:
+        pairs = enumerate(zip_longest(file.data.features, names, fillvalue="nothing"))
+        j, (first, other) = next((j, pair) for j, pair in pairs if pair[0] != pair[1])
+        raise ValueError(
+            f"{file.where}: [data] features: given {len(file.data.features)} names, and {file.data.source} has "
+            f"{len(names)}: number {j}, counted from 0, is {first!r} here and {other!r} there"
         )
     names += ("intercept",) * file.objective.intercept
     twice = [name for name, count in Counter(names).items() if count > 1]

@@ -52,8 +52,10 @@ class Data(_Section):
         default=None,
         description="how many rows there are that `classes` and `missing` leave out; any other number is refused",
     )
-    features: Annotated[int | None, Field(ge=1)] = Field(
-        default=None, description="how many columns there are, where LIBSVM text may leave out the last ones"
+    features: Annotated[int, Field(ge=1)] | Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
+        default=None,
+        description="how many columns there are, where LIBSVM text may leave out the last ones; or a list of what the "
+        "features must be called, in order, as a run.toml has it",
     )
     zero_based: bool = Field(default=False, description="whether the indices of LIBSVM text begin with 0 rather than 1")
     label: str | int | None = Field(
@@ -228,6 +230,8 @@ class ProblemFile(_Section):
         data["source"] = sources.absolute(self.data.source, folder)
         if data["source"].startswith("csv:"):
             data |= {"label": schema.label, "columns": schema.columns}
+        if schema.features is not None and (self.data.categorical or not schema.label):  # else columns says it all
+            data["features"] = schema.features[: len(schema.features) - self.objective.intercept]
         if schema.classes:
             data["classes"] = schema.classes
         data["left_out"] = schema.left_out
