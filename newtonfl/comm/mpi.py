@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,24 @@ class MPITransport(Transport):
             self._wait(self.comm.Irecv(chunk, 0))
         return bytes(mine)
 
+    @contextmanager
+    def keeping_interrupts(self) -> Iterator[None]:
+        main = threading.current_thread() is threading.main_thread()
+        if self.size == 1 or not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield  # alone, or the handler is another's, or is ours already
+            return
+
+        def keep(number: int, frame: FrameType | None) -> None:
+            if self.interrupt is not None:
+                raise KeyboardInterrupt
+            self.interrupt = KeyboardInterrupt()
+
+        signal.signal(signal.SIGINT, keep)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def request_stop(self, number: int) -> None:
         if self.rank:
             self._send(_STOP, 0, number)
@@ -127,39 +147,28 @@ class MPITransport(Transport):
                 self.waiting.add(source)
 
     def _wait(self, request: Any) -> None:
-        """Wait for a request, but not for a rank that has ended: that would be for ever.
-
-        A Ctrl-C is kept for the next point where every rank learns of it: a call that stopped half-way would leave the
-        others in it. A second one is raised here.
-        """
+        """Wait for a request, but not for a rank that has ended: that would be for ever."""
         begun = time.monotonic()
         deadline, question, verdict = math.inf, begun + self.longest + _LONG, math.inf
-        while True:
-            try:
-                if request.Test():
-                    break
-                self._read_notes()
-                now = time.monotonic()
-                if self.gone is not None and deadline == math.inf:
-                    # It may have ended well, its last message still on the way.
-                    deadline = now + _GRACE
-                if now > deadline:
-                    _report(f"rank {self.gone} ended early, and rank {self.rank} waited for it")
-                    self.abort()
-                if now > question:
-                    question, verdict = math.inf, now + _GRACE
-                    self._ask_who_waits()
-                if now > verdict:
-                    verdict = math.inf
-                    self._say_who_is_missing(now - begun)
-                if now - begun < _SPIN:
-                    os.sched_yield()
-                else:  # the rank that this one waits for may need the core
-                    time.sleep(_NAP)
-            except KeyboardInterrupt as error:
-                if self.interrupt is not None:
-                    raise
-                self.interrupt = error
+        while not request.Test():
+            self._read_notes()
+            now = time.monotonic()
+            if self.gone is not None and deadline == math.inf:
+                # It may have ended well, its last message still on the way.
+                deadline = now + _GRACE
+            if now > deadline:
+                _report(f"rank {self.gone} ended early, and rank {self.rank} waited for it")
+                self.abort()
+            if now > question:
+                question, verdict = math.inf, now + _GRACE
+                self._ask_who_waits()
+            if now > verdict:
+                verdict = math.inf
+                self._say_who_is_missing(now - begun)
+            if now - begun < _SPIN:
+                os.sched_yield()
+            else:  # the rank that this one waits for may need the core
+                time.sleep(_NAP)
         self.longest = max(self.longest, time.monotonic() - begun)
 
     def _ask_who_waits(self) -> None:

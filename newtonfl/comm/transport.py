@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Transport(ABC):
     """A session is under way: its calls and another's would cross."""
 
     interrupt: KeyboardInterrupt | None = None
-    """A Ctrl-C that came while this rank waited for others; :meth:`raise_interrupt` raises it."""
+    """A Ctrl-C that was kept; :meth:`raise_interrupt` raises it."""
 
     _stop: int = 0
 
@@ -63,6 +63,14 @@ class Transport(ABC):
     def stop_request(self) -> int:
         """On rank 0: the number of a signal that some rank got, 0 where none did."""
         return self._stop
+
+    def keeping_interrupts(self) -> AbstractContextManager[None]:
+        """Keep a Ctrl-C that comes meanwhile for the next point where every rank learns of it.
+
+        A conversation that one rank leaves half-way would hold the others in it. A second Ctrl-C is raised at once, and
+        so is every one where there are no other ranks.
+        """
+        return nullcontext()
 
     def raise_interrupt(self) -> None:
         """Raise a Ctrl-C that was kept, here where all ranks learn of it."""
@@ -129,15 +137,16 @@ class Transport(ABC):
         if self.busy:
             raise RuntimeError(f"{phase}: a solve is under way on these ranks; a callback cannot start another")
         failure: BaseException | None = None
-        try:
-            self.raise_interrupt()
-            yield
-        except BaseException as error:  # the vote must be cast whatever happened
-            failure = error
-        votes = self.gather(b"" if failure is None else self.describe(phase, failure))
-        verdict = self.broadcast(next((vote for vote in votes if vote), b"") if self.rank == 0 else None)
-        if verdict:
-            self.raise_fault(verdict, failure)
+        with self.keeping_interrupts():
+            try:
+                self.raise_interrupt()
+                yield
+            except BaseException as error:  # the vote must be cast whatever happened
+                failure = error
+            votes = self.gather(b"" if failure is None else self.describe(phase, failure))
+            verdict = self.broadcast(next((vote for vote in votes if vote), b"") if self.rank == 0 else None)
+            if verdict:
+                self.raise_fault(verdict, failure)
 
 
 class InProcess(Transport):

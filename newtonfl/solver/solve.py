@@ -92,7 +92,7 @@ def solve(
     """
     check_problem_argument(problem, "nf.solve(problem, method)", method)
     transport = problem.transport or InProcess()
-    with one_blas_thread():
+    with transport.keeping_interrupts(), one_blas_thread():
         with transport.agreed("checking the settings"):
             made = as_method(method)
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)

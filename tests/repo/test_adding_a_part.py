@@ -16,7 +16,7 @@ from reference_data import need
 
 from newtonfl import checks
 from newtonfl.checks.own_file import parts_of
-from newtonfl.registry import Part, from_spec, load_file
+from newtonfl.registry import Part, from_spec, load_file, lookup
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +36,13 @@ def marked(line):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The page's files."""
-    made = tmp_path_factory.mktemp("parts")
+    """The page's files; the names that their parts take are free again after these tests."""
+    made, before = tmp_path_factory.mktemp("parts"), lookup.taken_names()
     for name, text in {"parts.py": PARTS, **OTHERS}.items():
         (made / name).write_text(text, "utf-8")
-    return made
+    yield made
+    for file in made.glob("*.py"):
+        lookup.give_back(str(file.resolve()), before)
 
 
 def run(words, folder, monkeypatch):
