@@ -138,7 +138,7 @@ class Federated(BaseEstimator, ABC):
         )  # fmt: skip
         if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
             self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
-        return self._fit(federation, method, seed)
+        return self._fit(self._columns.counted(federation), method, seed)
 
     @abstractmethod
     def _fit(self, federation: Federation, method: Method, seed: int) -> Self:

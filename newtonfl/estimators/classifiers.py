@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -82,10 +82,11 @@ class _Classifier(ClassifierMixin, Federated):
         else:
             positive = [1] if count == 2 else range(count)
             points: list[Array | None] = [None] * rows if initial is None else list(initial)
-            results = [
-                self._solve(federation, np.where(codes == k, 1.0, -1.0), weights, self._loss(), x0, method, seed)
-                for k, x0 in zip(positive, points, strict=True)
-            ]
+            results = []
+            for k, x0 in zip(positive, points, strict=True):
+                labels = np.where(codes == k, 1.0, -1.0)
+                results.append(self._solve(federation, labels, weights, self._loss(), x0, method, seed))
+                federation = replace(federation, preparation=None)  # which the first solve has counted
             solution = np.array([result.x for result in results])
         self.coef_, self.intercept_ = self._coefficients(solution)
         self._finish(results, federation.transport)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy
 
+from newtonfl.comm.coding import encode_indices
 from newtonfl.comm.collective import allgather
 from newtonfl.comm.packets import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
+from newtonfl.datasets.distribute import Federation
 
 LEAST = 256
 """As many columns are kept if there are as many, so that a compressor's K or rank fits as it does in all of them."""
@@ -46,6 +48,21 @@ class WorkingColumns:
         whole = elsewhere.copy()
         whole[..., self.numbers] = coefficients
         return whole
+
+    def counted(self, federation: Federation) -> Federation:
+        """`federation` with what agreeing on the columns takes: each client sends its own and gets all. Collective."""
+        if self.numbers is None:
+            return federation
+        rows, ends = scipy.sparse.csr_array(federation.rows), np.cumsum(federation.sizes)
+        sent = [
+            len(encode_indices(self.numbers[np.unique(rows[end - size : end].indices)]))
+            for size, end in zip(federation.sizes, ends, strict=True)
+        ]
+        mine = {"clients": federation.clients, "sent": np.array(sent, np.int64)}
+        everyone = [arrays for arrays, _ in allgather(pack(mine), federation.transport)]
+        by_client = np.argsort(np.concatenate([arrays["clients"] for arrays in everyone]))
+        up = np.concatenate([arrays["sent"] for arrays in everyone])[by_client]
+        return replace(federation, preparation=(up, np.full(len(up), len(encode_indices(self.numbers)))))
 
 
 def working_columns(X: Array, names: Sequence[str] | None, transport: Transport) -> WorkingColumns:

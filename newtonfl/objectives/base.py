@@ -73,7 +73,8 @@ class Problem(ABC):
         What coordinates and labels are called.
     preparation : (array, array) or None
         The bytes that each client sent and received before any solve, shape (n,) each, to join the words of columns and
-        their means; every solve counts them as set-up. None where nothing travelled.
+        their means, or to agree on the columns that occur; every solve counts them as set-up. None where nothing was
+        sent.
 
     Raises
     ------

@@ -25,7 +25,7 @@ class Reason(Enum):
     )
     ROUND_LIMIT = "the round limit was reached"
     STALLED = "stalled: the iterates repeat, or f and its gradient have long stopped falling"
-    STOPPED = "the callback asked to stop"
+    STOPPED = "stopped, as a callback or a signal asked for"
     DIVERGED = "diverged: the objective rose far above its start"
     NOT_FINITE = "the objective or its gradient is not finite"
     SINGULAR = "the step's matrix is not positive definite"

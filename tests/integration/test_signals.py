@@ -89,7 +89,9 @@ def check_stopped(ended: Launched, out: Path, number: int) -> None:
     assert ended.status == 128 + number, ended
     assert ended.err == f"newtonfl: {name}: this round ends, and then the run; once more ends it at once\n"
     result, history = json.loads((out / "result.json").read_text()), History.read(out / "history.jsonl")
-    assert result["reason"] == "the callback asked to stop" and result["notes"][0].startswith(f"{name} came in round")
+    assert result["reason"] == "stopped, as a callback or a signal asked for" and result["notes"][0].startswith(
+        f"{name} came in round"
+    )
     assert result["rounds"] == history[-1].round == len(history) - 1
     x = np.load(out / "x.npy")
     # From (1, 1) each round of gradient descent on 5e-4 ‖x‖² multiplies x by 1 - 1e-3 · 1e-3.
@@ -101,7 +103,7 @@ def check_stopped(ended: Launched, out: Path, number: int) -> None:
 def test_a_solve_in_one_process_is_written_as_far_as_it_came(folder, number):
     ended = stopped(folder, 0, number, "launcher", ["solve", "endless.py", *GD, *WORDS], "out/history.jsonl")
     check_stopped(ended, folder / "out", number)
-    assert "the callback asked to stop" in ended.out
+    assert "stopped, as a callback or a signal asked for" in ended.out
 
 
 @pytest.mark.mpi

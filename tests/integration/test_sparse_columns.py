@@ -14,6 +14,7 @@ from mpi_launch import launch
 from sklearn.linear_model import LogisticRegression
 
 import newtonfl as nf
+from newtonfl.comm.coding import encode_indices
 
 PROGRAM = Path(__file__).parents[1] / "support" / "mpi_programs" / "sparse_columns.py"
 WIDE = 10**5
@@ -69,6 +70,19 @@ def test_every_class_has_all_columns(labels, how):
     narrow = nf.FederatedLogisticRegression(alpha=1e-2, multi_class=how).fit(X[:, np.unique(X.indices)], y)
     np.testing.assert_allclose(wide.coef_[:, np.unique(X.indices)], narrow.coef_, rtol=0, atol=1e-8)
     assert wide.coef_.shape[1] == WIDE and np.count_nonzero(wide.coef_) == np.count_nonzero(narrow.coef_)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_agreeing_on_the_columns_is_counted_once_in_a_fit(classes):
+    """Each client sends the columns that its rows have, as indices travel, and receives those of all."""
+    y = np.arange(60) % classes
+    model = nf.FederatedLogisticRegression(alpha=1e-2, multi_class="ovr", method="gd", max_rounds=2, tol=1.0, clients=4)
+    wide, narrow = (model.fit(A, y).communication_ for A in (X, X[:, np.unique(X.indices)]))
+    own = [len(encode_indices(np.unique(X[first : first + 15].indices))) for first in range(0, 60, 15)]
+    found = np.unique(X.indices)
+    everyone = np.union1d(found, np.setdiff1d(np.arange(512), found)[: max(256 - len(found), 0)])  # 256 at least
+    assert wide["setup_bytes_up"] - narrow["setup_bytes_up"] == sum(own)
+    assert wide["setup_bytes_down"] - narrow["setup_bytes_down"] == 4 * len(encode_indices(everyone))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -158,6 +172,11 @@ def test_ranks_agree_on_the_columns_that_occur():
     fits, refused = three[: len(one)], three[len(one) :]
     assert len(one) == 4 and fits == one
     for fit in one:
-        assert fit["n_features"] == 20_000 and 0 < fit["coefficients"] <= 90 and fit["bytes_up"] < 100_000
+        assert (
+            fit["n_features"] == 20_000
+            and 0 < fit["coefficients"] <= 90
+            and fit["bytes"]["bytes_up"] < 100_000
+            and fit["bytes"]["setup_bytes_up"] > 0
+        )
     assert "rank 1 has 19999" in refused[0]["words"]
     assert "rank 2 has other columns than rank 0: it lacks 'y' and only it has 'z'" in refused[1]["words"]

@@ -35,7 +35,7 @@ def tell(model):
             "coef": hashlib.sha256(model.coef_.tobytes()).hexdigest(),
             "coefficients": int(np.count_nonzero(model.coef_)),
             "rounds": np.ravel(model.n_iter_).tolist(),
-            "bytes_up": model.communication_["bytes_up"],
+            "bytes": model.communication_,
             "n_features": model.coef_.shape[-1],
         }
     )
