@@ -98,8 +98,8 @@ class MPITransport(Transport):
             return
 
         def keep(number: int, frame: FrameType | None) -> None:
-            if self.interrupt is not None:
-                raise KeyboardInterrupt
+            self.broken = self.interrupt is not None
+            self.raise_interrupt()
             self.interrupt = KeyboardInterrupt()
 
         signal.signal(signal.SIGINT, keep)
@@ -107,6 +107,7 @@ class MPITransport(Transport):
             yield
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.raise_interrupt()
 
     def request_stop(self, number: int) -> None:
         if self.rank:
