@@ -20,7 +20,11 @@ class Fault(RuntimeError):
     ----------
     bad_input : bool
         The failing rank refused what a user gave: a ValueError, TypeError or OSError.
+    on_every_rank : bool
+        Every rank raises it: one traceback says all.
     """
+
+    on_every_rank = True
 
     def __init__(self, message: str, bad_input: bool = False) -> None:
         super().__init__(message)

@@ -113,7 +113,10 @@ def from_arrays(
                     f"y: loss '{chosen}' needs labels of at least {chosen.least_label:g}; the least is {y.min():g}"
                 )
         definite = {key: float(number) for key, number in numbers.items()}
-        arguments = f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"
+        arguments = (
+            f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, "
+            f"weighted={weights is not None}"
+        )
         transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's loss may print its address
         if weights is not None:
             with transport.agreed("leaving out rows of weight zero"):
