@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -75,20 +76,33 @@ class RunFolder:
         return _START
 
     def record(self, record: Record) -> None:
-        """Add a line to history.jsonl; a killed run keeps its lines. The first takes the old run away."""
+        """Add a line to history.jsonl; a killed run keeps its lines. The first takes the old run away.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take it; the file then ends with the line before.
+        """
         if self._history is None:
             for name in _FILES:
                 (self.path / name).unlink(missing_ok=True)
             self._write_what_is_run()
             self._history = (self.path / HISTORY).open("w", encoding="utf-8")
-        self._history.write(record.to_json() + "\n")
-        self._history.flush()
+        with _whole(self.path / HISTORY, os.fstat(self._history.fileno()).st_size):
+            try:
+                self._history.write(record.to_json() + "\n")
+                self._history.flush()
+            except OSError:
+                with contextlib.suppress(OSError):  # it tries once more
+                    self._history.close()
+                raise
 
     def finish(self, x: Array, result: dict[str, Any]) -> None:
         """Write x.npy, and then result.json."""
-        np.save(self.path / _SOLUTION, x)
+        with _whole(self.path / _SOLUTION):
+            np.save(self.path / _SOLUTION, x)
         unfinished = self.path / _UNFINISHED
-        with unfinished.open("w", encoding="utf-8") as file:
+        with _whole(unfinished), unfinished.open("w", encoding="utf-8") as file:
             file.write(_sound(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -98,14 +112,29 @@ class RunFolder:
     def close(self) -> None:
         """End the history, finished or not, and let other jobs in."""
         if self._history is not None:
-            with contextlib.suppress(OSError):  # of a line that a full disk did not take, which record has reported
-                self._history.close()
+            self._history.close()
         self._lock.release()
 
     def _write_what_is_run(self) -> None:
-        (self.path / _RUN).write_text(self._run, encoding="utf-8")
+        with _whole(self.path / _RUN):
+            (self.path / _RUN).write_text(self._run, encoding="utf-8")
         if self._x0 is not None:
-            np.save(self.path / _START, self._x0)
+            with _whole(self.path / _START):
+                np.save(self.path / _START, self._x0)
+
+
+@contextlib.contextmanager
+def _whole(path: Path, size: int = 0) -> Iterator[None]:
+    """Name the file that a disk did not take, and leave its first `size` bytes alone of it; of 0 no file."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            if size:
+                os.truncate(path, size)
+            else:
+                path.unlink()
+        raise OSError(f"{path}: {error.strerror or error}") from None
 
 
 def keep(path: Path, force: bool) -> None:

@@ -257,19 +257,26 @@ def test_a_folder_with_a_result_is_kept_unless_forced(run, small, tmp_path):
     assert (tmp_path / "out" / "result.json").read_bytes() != before
 
 
-def test_a_full_disk_is_told_and_leaves_no_result(small, tmp_path):
+@pytest.mark.parametrize(
+    ("size", "name", "kept"), [(100, "run.toml", []), (2000, "history.jsonl", ["history.jsonl", "run.toml"])]
+)
+def test_a_full_disk_is_told_and_leaves_no_half_of_a_line(small, tmp_path, size, name, kept):
     """A limit on file size stands in for the disk."""
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     ended = subprocess.run(
         [sys.executable, "-m", "newtonfl", "solve", small, "--quiet", "--tol", "0", "--out", tmp_path / "out"],
         capture_output=True, text=True, timeout=60, preexec_fn=limit, cwd=tmp_path,
     )  # fmt: skip
     assert ended.returncode == 1, ended
-    assert "File too large" in ended.stderr and "Traceback" not in ended.stderr
-    assert not (tmp_path / "out" / "result.json").exists()
+    out = tmp_path / "out"
+    assert ended.stderr == f"newtonfl: {out / name}: File too large (at the server)\n"
+    assert sorted(path.name for path in out.glob("*")) == kept
+    if kept:
+        lines = (out / "history.jsonl").read_text().splitlines(keepends=True)
+        assert lines and [json.loads(line)["round"] for line in lines] == [*range(len(lines))] and lines[-1][-1] == "\n"
 
 
 def test_divergence_has_its_own_status(run, small):

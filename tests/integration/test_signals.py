@@ -196,6 +196,35 @@ def test_a_signal_that_was_ignored_stays_so(folder):
     assert json.loads((folder / "out" / "result.json").read_text())["rounds"] == 100
 
 
+def test_a_signal_while_the_folder_is_opened_leaves_it_closed(folder):
+    """It lets the first round end: the folder then holds a result, and no lock."""
+    program = (
+        "import newtonfl.results.folder_lock as folder_lock, os, signal\nheld = folder_lock._held\n"
+        "def held_and_interrupted(folder):\n    file = held(folder)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return file\nfolder_lock._held = held_and_interrupted\n"
+        f"os.chdir({str(folder)!r})\nfrom newtonfl.cli.main import main\nmain()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "solve", "endless.py", *GD, *WORDS], capture_output=True, text=True, timeout=60
+    )
+    check_stopped(Launched(ended.returncode, ended.stdout, ended.stderr), folder / "out", signal.SIGINT)
+
+
+def test_a_signal_after_a_command_changes_nothing(folder):
+    """While Python ends, which takes a while; a caller of main(argv) that goes on gets its own handlers back."""
+    program = (
+        "import atexit, os, signal, sys\nfrom newtonfl.cli.main import main\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n"
+        "    print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\nmain()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "methods", "gd"], capture_output=True, text=True, timeout=60,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
+    assert ended.returncode == 0 and ended.stderr == "" and ended.stdout.count("True\n") == 1, ended
+
+
 SCRIPT = """
 import os, sys, time
 from pathlib import Path
@@ -254,3 +283,63 @@ def test_a_script_gets_its_keyboard_interrupt(tmp_path, ranks, whom, caught):
     assert ended.status == 0 and len(lines) == max(ranks, 1), ended
     kinds = {line.split()[0] for line in lines}
     assert "KeyboardInterrupt" in kinds and kinds <= caught and all(line.endswith(" 3") for line in lines), lines
+
+
+BETWEEN = """
+import os, signal, sys
+import numpy as np
+from mpi4py import MPI
+import newtonfl as nf
+import newtonfl.datasets.from_arrays, newtonfl.datasets.load, newtonfl.estimators.base, newtonfl.experiments.compare
+import newtonfl.solver.optimum
+from newtonfl.estimators import FederatedLogisticRegression
+comm = MPI.COMM_WORLD
+X = np.random.default_rng(0).standard_normal((40, 3))
+y = np.sign(X[:, 0] + X[:, 1] ** 2 - 0.5)
+p = nf.load("breast_cancer", clients=4, comm=comm)
+
+def interrupted(module, name, work, times=1):
+    \"\"\"What `work` raises where rank 1 gets Ctrl-C between two calls that all ranks make: as `name` is called.\"\"\"
+    whole = getattr(module, name)
+    def interrupt(*args, **keywords):
+        for _ in range(times * (comm.rank == 1)):
+            os.kill(os.getpid(), signal.SIGINT)
+        return whole(*args, **keywords)
+    setattr(module, name, interrupt)
+    try:
+        work()
+    except BaseException as error:
+        return type(error).__name__
+    finally:
+        setattr(module, name, whole)
+
+found = [
+    interrupted(nf.datasets.load, "build", lambda: nf.load("breast_cancer", clients=4, comm=comm)),
+    interrupted(sys.modules["newtonfl.datasets.from_arrays"], "distribute_arrays",
+                lambda: nf.from_arrays(X, y, clients=4, l2=0.1, comm=comm)),
+    interrupted(nf.estimators.base, "distribute_arrays",
+                lambda: FederatedLogisticRegression(0.1, clients=4, ranks="same").fit(X, y)),
+    interrupted(sys.modules["newtonfl.experiments.compare"], "run_methods", lambda: nf.compare(p, ["newton"])),
+    interrupted(sys.modules["newtonfl.solver.optimum"], "Session", lambda: nf.optimum(p)),
+]
+lines = comm.gather(f"{' '.join(map(str, found))} {nf.solve(p, 'newton', rounds=3).rounds}")
+if lines is not None:
+    print(*lines, sep="\\n", flush=True)
+if sys.argv[1:]:
+    interrupted(nf.datasets.load, "build", lambda: nf.load("breast_cancer", clients=4, comm=comm), 2)
+    nf.solve(p, "newton")
+"""
+
+
+@pytest.mark.mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_ctrl_c_between_the_calls_of_all_ranks_is_kept(tmp_path, twice):
+    """Raised there it would leave the others in a load, a fit or a comparison. A second one does so: the job ends."""
+    (tmp_path / "script.py").write_text(BETWEEN)
+    ended = end(begin(2, tmp_path / "script.py", *["twice"] * twice), 30)
+    assert sorted(ended.out.splitlines())[-2:] == ["Fault " * 5 + "3", "KeyboardInterrupt " * 5 + "3"], ended
+    if twice:
+        assert ended.status and "a second Ctrl-C took this rank out of a call that the others are still in" in ended.err
+    else:
+        assert ended.status == 0 and not ended.err
