@@ -42,6 +42,6 @@ def _nearest(name: str) -> str:
 
 
 if (_launcher.launched() or 1) > 1 and not _launcher.is_child_of_rank():
-    from newtonfl.comm import mpi as _mpi
+    from newtonfl.comm import mpi_end as _mpi_end
 
-    _mpi.end_job_on_failure()  # a rank that fails before its first call would keep the others waiting
+    _mpi_end.end_job_on_failure()  # a rank that fails before its first call would keep the others waiting

@@ -38,13 +38,15 @@ def compare_command(args: argparse.Namespace, transport: Transport, interrupts: 
     """Do ``newtonfl compare``; returns the exit status, the same on every rank."""
     with ExitStack() as opened:
         return report_errors(
-            lambda: _prepare(args, transport, opened),
+            lambda: _prepare(args, transport, interrupts, opened),
             lambda job: _carry_out(job, args, transport, interrupts),
             transport,
         )
 
 
-def _prepare(args: argparse.Namespace, transport: Transport, opened_folders: ExitStack) -> Comparing:
+def _prepare(
+    args: argparse.Namespace, transport: Transport, interrupts: Interrupts, opened_folders: ExitStack
+) -> Comparing:
     """Read and check everything, and refuse what must be refused before a round is done."""
     with transport.agreed("reading the command line"):
         network = None if args.network is None else Network.parse(args.network)
@@ -61,6 +63,7 @@ def _prepare(args: argparse.Namespace, transport: Transport, opened_folders: Exi
     x0 = origin.at(problem, solution)
     entries = resolve(problem, args.methods, solution, x0, seed)
     plans = {label: RunSpec(opened, method, origin, x0, rounds, 0.0, seed) for label, method in entries.items()}
+    interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             opened_folders.enter_context(FolderLock(args.out))
@@ -84,7 +87,6 @@ def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport, i
             folder.record(record)
         return interrupts.stop()
 
-    interrupts.begin_rounds()
     first = next(iter(job.plans.values()))
     rounds, entries = first.rounds, {label: plan.method for label, plan in job.plans.items()}
     runs = run_methods(

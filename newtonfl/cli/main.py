@@ -133,7 +133,7 @@ def _add_network(command: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 fault, 2 bad input, 3 diverged or not finite, 130 or 143 by a signal."""
     words = sys.argv[1:] if argv is None else list(argv)
-    with Interrupts() as interrupts, steady_streams() as out:
+    with Interrupts(argv is None) as interrupts, steady_streams() as out:
         try:
             status = _run_on_ranks(words, interrupts) if set(words[:1]) & set(_ON_RANKS) else _run_here(words)
         except SystemExit as ended:  # of the parser

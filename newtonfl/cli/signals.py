@@ -22,9 +22,16 @@ _SAME = 0.5
 
 
 class Interrupts:
-    """The signals that ask a command to stop, while this is entered; those that are ignored stay so."""
+    """The signals that ask a command to stop, while this is entered; those that are ignored stay so.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    process_ends : bool
+        The process ends with the command: a signal that comes after it has nothing left to stop, and is ignored.
+    """
+
+    def __init__(self, process_ends: bool = False) -> None:
+        self.process_ends = process_ends
         self.transport: Transport | None = None
         self.connecting = False
         self.in_rounds = False
@@ -44,7 +51,7 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_IGN if self.process_ends else handler)  # type: ignore[arg-type]
 
     @property
     def status(self) -> int:

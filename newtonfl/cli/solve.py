@@ -26,13 +26,15 @@ def solve_command(args: argparse.Namespace, transport: Transport, interrupts: In
     """Do ``newtonfl solve``; returns the exit status, the same on every rank."""
     with ExitStack() as opened:
         return report_errors(
-            lambda: _prepare(args, transport, opened),
+            lambda: _prepare(args, transport, interrupts, opened),
             lambda plan: _carry_out(plan, args, transport, interrupts),
             transport,
         )
 
 
-def _prepare(args: argparse.Namespace, transport: Transport, opened_folders: ExitStack) -> RunSpec:
+def _prepare(
+    args: argparse.Namespace, transport: Transport, interrupts: Interrupts, opened_folders: ExitStack
+) -> RunSpec:
     """Read and check everything, and refuse what must be refused before a round is done."""
     keywords: dict[str, Any] = {}
     with transport.agreed("reading the command line"):
@@ -70,6 +72,7 @@ def _prepare(args: argparse.Namespace, transport: Transport, opened_folders: Exi
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
         origin = opened.origin(args.x0, transport)
     plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol)
+    interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             plan.folder = opened_folders.enter_context(RunFolder(args.out, args.force))
@@ -102,7 +105,6 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
             plan.folder.record(record)
         return interrupts.stop()
 
-    interrupts.begin_rounds()
     result = solve(
         plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
         callback=callback,

@@ -5,8 +5,9 @@ messages
 coding, packets
     Numbers and index sets as bits; packets with a header, parts and a checksum. Golden bytes hold their layout.
 transport, mpi
-    How rank 0 calls all ranks and gathers their answers: in one process, or over MPI. mpi is the only file that may
-    name mpi4py.
+    How rank 0 calls all ranks and gathers their answers: in one process, or over MPI.
+mpi_wait, mpi_end
+    How a rank waits for others, and how a job ends where one fails. The files mpi… alone may name mpi4py.
 launcher
     What mpiexec or srun says of this process in its environment, read without MPI.
 collective

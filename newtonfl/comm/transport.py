@@ -20,7 +20,11 @@ class Fault(RuntimeError):
     ----------
     bad_input : bool
         The failing rank refused what a user gave: a ValueError, TypeError or OSError.
+    on_every_rank : bool
+        Every rank raises it: one traceback says all.
     """
+
+    on_every_rank = True
 
     def __init__(self, message: str, bad_input: bool = False) -> None:
         super().__init__(message)
@@ -50,6 +54,9 @@ class Transport(ABC):
     interrupt: KeyboardInterrupt | None = None
     """A Ctrl-C that was kept; :meth:`raise_interrupt` raises it."""
 
+    broken: bool = False
+    """A second Ctrl-C took this rank out of a conversation half-way: no other can follow."""
+
     _stop: int = 0
 
     def abort(self, status: int = 1) -> None:
@@ -65,10 +72,11 @@ class Transport(ABC):
         return self._stop
 
     def keeping_interrupts(self) -> AbstractContextManager[None]:
-        """Keep a Ctrl-C that comes meanwhile for the next point where every rank learns of it.
+        """Keep a Ctrl-C that comes meanwhile for the next point where every rank learns of it, or for the end.
 
-        A conversation that one rank leaves half-way would hold the others in it. A second Ctrl-C is raised at once, and
-        so is every one where there are no other ranks.
+        A conversation that one rank leaves half-way would hold the others in it; so whatever has several of them, as
+        loading has, is within this as a whole. A second Ctrl-C is raised at once, after which this rank can begin no
+        other conversation. Where there are no other ranks every Ctrl-C is raised at once.
         """
         return nullcontext()
 
@@ -136,11 +144,14 @@ class Transport(ABC):
         """
         if self.busy:
             raise RuntimeError(f"{phase}: a solve is under way on these ranks; a callback cannot start another")
+        if self.broken:
+            raise RuntimeError(f"{phase}: a second Ctrl-C took this rank out of a call that the others are still in")
         failure: BaseException | None = None
         with self.keeping_interrupts():
             try:
                 self.raise_interrupt()
                 yield
+                self.raise_interrupt()
             except BaseException as error:  # the vote must be cast whatever happened
                 failure = error
             votes = self.gather(b"" if failure is None else self.describe(phase, failure))

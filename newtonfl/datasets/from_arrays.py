@@ -95,55 +95,65 @@ def from_arrays(
     (2, 2)
     """
     transport = connected(comm)
-    numbers = {"l2": l2, "nonconvex": nonconvex, "huber_delta": huber_delta}
-    with transport.agreed("checking the arrays"):
-        for name, number in numbers.items():
-            if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
-                raise TypeError(f"{name}: given {number!r}, must be a number")
-        chosen = loss if isinstance(loss, str) and loss == MULTINOMIAL else loss_of(loss, huber_delta)
-        X, y, weights, names = _checked(X, y, sample_weight)
-        clients = column_of("clients", clients)
-        classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
-        y = ordered("y: labels", y) if classifies else y
-        if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
-            raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
-        if isinstance(chosen, Loss) and len(y) and not classifies and y.min() < chosen.least_label:
-            raise ValueError(
-                f"y: loss '{chosen}' needs labels of at least {chosen.least_label:g}; the least is {y.min():g}"
-            )
-    definite = {key: float(number) for key, number in numbers.items()}
-    arguments = (
-        f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, weighted={weights is not None}"
-    )
-    transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's loss may print its address
-    if weights is not None:
-        with transport.agreed("leaving out rows of weight zero"):
-            kept = rows_that_count(weights, own)
-            if clients is not None and not isinstance(clients, (str, int, np.integer)):
-                clients = client_ids("clients", clients, len(y))[kept]
-            X, y, weights = X[kept], y[kept], weights[kept]
-    federation = distribute_arrays(
-        X, y, weights, clients=clients, transport=transport, own=own, classes=classifies, column_names=names, seed=seed
-    )
-    labels = federation.labels
-    final: Loss | int
-    if classifies:
-        classes = federation.agreement.labels
-        with transport.agreed("looking at the labels"):
-            if len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2):
-                needed = "at least two" if chosen == MULTINOMIAL else "two"
-                some = ", ".join(map(str, classes[:8])) + (", …" if len(classes) > 8 else "")
-                raise ValueError(f"y: {needed} different labels are needed, and there are {len(classes)}: {some}")
-            codes = numbered(labels, classes)
-        federation = replace(federation, classes=tuple(classes))
-        final, labels = (len(classes), codes) if isinstance(chosen, str) else (chosen, 2.0 * codes - 1.0)
-    else:
-        assert isinstance(chosen, Loss)
-        final = chosen
-    return federation.problem(
-        np.asarray(labels, np.float64), federation.weights, final, device=device,
-        l2=l2, nonconvex=nonconvex, intercept=intercept, title=title,
-    )  # fmt: skip
+    with transport.keeping_interrupts():
+        numbers = {"l2": l2, "nonconvex": nonconvex, "huber_delta": huber_delta}
+        with transport.agreed("checking the arrays"):
+            for name, number in numbers.items():
+                if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
+                    raise TypeError(f"{name}: given {number!r}, must be a number")
+            chosen = loss if isinstance(loss, str) and loss == MULTINOMIAL else loss_of(loss, huber_delta)
+            X, y, weights, names = _checked(X, y, sample_weight)
+            clients = column_of("clients", clients)
+            classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
+            y = ordered("y: labels", y) if classifies else y
+            if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
+                raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
+            if isinstance(chosen, Loss) and len(y) and not classifies and y.min() < chosen.least_label:
+                raise ValueError(
+                    f"y: loss '{chosen}' needs labels of at least {chosen.least_label:g}; the least is {y.min():g}"
+                )
+        definite = {key: float(number) for key, number in numbers.items()}
+        arguments = (
+            f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, "
+            f"weighted={weights is not None}"
+        )
+        transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's loss may print its address
+        if weights is not None:
+            with transport.agreed("leaving out rows of weight zero"):
+                kept = rows_that_count(weights, own)
+                if clients is not None and not isinstance(clients, (str, int, np.integer)):
+                    clients = client_ids("clients", clients, len(y))[kept]
+                X, y, weights = X[kept], y[kept], weights[kept]
+        federation = distribute_arrays(
+            X,
+            y,
+            weights,
+            clients=clients,
+            transport=transport,
+            own=own,
+            classes=classifies,
+            column_names=names,
+            seed=seed,
+        )
+        labels = federation.labels
+        final: Loss | int
+        if classifies:
+            classes = federation.agreement.labels
+            with transport.agreed("looking at the labels"):
+                if len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2):
+                    needed = "at least two" if chosen == MULTINOMIAL else "two"
+                    some = ", ".join(map(str, classes[:8])) + (", …" if len(classes) > 8 else "")
+                    raise ValueError(f"y: {needed} different labels are needed, and there are {len(classes)}: {some}")
+                codes = numbered(labels, classes)
+            federation = replace(federation, classes=tuple(classes))
+            final, labels = (len(classes), codes) if isinstance(chosen, str) else (chosen, 2.0 * codes - 1.0)
+        else:
+            assert isinstance(chosen, Loss)
+            final = chosen
+        return federation.problem(
+            np.asarray(labels, np.float64), federation.weights, final, device=device,
+            l2=l2, nonconvex=nonconvex, intercept=intercept, title=title,
+        )  # fmt: skip
 
 
 def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None, list[str] | None]:

@@ -64,8 +64,9 @@ def load(
     8
     """
     transport = connected(comm)
-    path, file = open_problem(problem, transport, clients, l2, nonconvex)
-    return build(path, file, transport, device)
+    with transport.keeping_interrupts():
+        path, file = open_problem(problem, transport, clients, l2, nonconvex)
+        return build(path, file, transport, device)
 
 
 def open_problem(

@@ -123,22 +123,23 @@ class Federated(BaseEstimator, ABC):
             If another rank failed; the message names the rank.
         """
         transport = self._transport()
-        with transport.agreed("checking the arguments of fit"):
-            method = self._method()
-            X, y, weights, groups = self._checked(X, y, sample_weight, groups)
-            seed = self._seed()
-            arguments = self._arguments(method, weights is not None)
-        seed = self._common_seed(arguments, seed, transport)
-        names = getattr(self, "feature_names_in_", None)
-        self._columns = working_columns(X, names, transport)
-        federation = distribute_arrays(
-            self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
-            transport=transport, own=self.ranks == "own", classes=not self._numeric,
-            column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
-        )  # fmt: skip
-        if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
-            self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
-        return self._fit(self._columns.counted(federation), method, seed)
+        with transport.keeping_interrupts():
+            with transport.agreed("checking the arguments of fit"):
+                method = self._method()
+                X, y, weights, groups = self._checked(X, y, sample_weight, groups)
+                seed = self._seed()
+                arguments = self._arguments(method, weights is not None)
+            seed = self._common_seed(arguments, seed, transport)
+            names = getattr(self, "feature_names_in_", None)
+            self._columns = working_columns(X, names, transport)
+            federation = distribute_arrays(
+                self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
+                transport=transport, own=self.ranks == "own", classes=not self._numeric,
+                column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
+            )  # fmt: skip
+            if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
+                self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
+            return self._fit(self._columns.counted(federation), method, seed)
 
     @abstractmethod
     def _fit(self, federation: Federation, method: Method, seed: int) -> Self:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array
 from newtonfl.experiments.run_methods import MethodSpecs, Solution, resolve, run_methods
 from newtonfl.objectives.base import Problem
@@ -182,8 +183,9 @@ def compare(
     """
     check_problem_argument(problem, "nf.compare(problem, methods)", methods)
     solution = Solution(problem)
-    entries = resolve(problem, methods, solution, x0, seed)
-    found = dict(run_methods(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))
+    with (problem.transport or InProcess()).keeping_interrupts():
+        entries = resolve(problem, methods, solution, x0, seed)
+        found = dict(run_methods(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))
     return Comparison(found, solution.measure, problem.title)
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import cholesky, cholesky_solve
@@ -51,10 +52,14 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     ((30,), 0.05984)
     """
     check_problem_argument(problem)
+    transport = problem.transport or InProcess()
     problem.check_convex("nf.optimum")
     # A session needs a method; of this one nothing is used, for only questions are asked.
-    with one_blas_thread(), Session(problem, newton()) as session, np.errstate(over="ignore", invalid="ignore"):
-        if session.transport.rank:
+    with (
+        transport.keeping_interrupts(), one_blas_thread(), Session(problem, newton()) as session,
+        np.errstate(over="ignore", invalid="ignore"),
+    ):  # fmt: skip
+        if transport.rank:
             arrays, values = session.answer_calls()
             return arrays["x"], values["f"]
         triangle(problem.dim).check_memory()

@@ -71,8 +71,6 @@ class Session:
             fault = error.args[0] if reported else self.transport.describe("the server", error)
             self.transport.broadcast(pack({}, call="fault", fault=fault.hex()))
             self.transport.raise_fault(fault, self.failure or error)
-        if error is None:
-            self.transport.raise_interrupt()
 
     def init_clients(self, x0: Array) -> list[Parts]:
         """Send x⁰ to every client; returns the clients' set-up messages, in client order."""

@@ -133,8 +133,8 @@ def test_a_rank_that_comes_late_is_waited_for_and_told_of(tmp_path):
     """Until every rank has called newtonfl nothing else can be known of it; the others say what they wait for."""
     program = tmp_path / "late.py"
     program.write_text(
-        "import time, newtonfl.comm.mpi as mpi\nfrom mpi4py import MPI\nmpi._PATIENCE = 0.3\n"
-        "time.sleep(2.0 * (MPI.COMM_WORLD.rank == 1))\nprint(mpi.connect().size)"
+        "import time, newtonfl.comm.mpi\nfrom mpi4py import MPI\nnewtonfl.comm.mpi_wait._PATIENCE = 0.3\n"
+        "time.sleep(2.0 * (MPI.COMM_WORLD.rank == 1))\nprint(newtonfl.comm.mpi.connect().size)"
     )
     ended = launch(2, program)
     assert ended.status == 0 and "".join(ended.out.split()) == "22"  # two ranks may write on one line

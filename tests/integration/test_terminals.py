@@ -303,8 +303,8 @@ def test_importing_watches_over_ranks_without_starting_mpi(ranks, kept):
 def test_a_slow_rank_is_named_once_by_one_that_waits(tmp_path):
     (tmp_path / "slow.py").write_text(
         '"""A rank that is slow once"""\n'
-        "import time\nimport numpy as np\nimport newtonfl as nf\nimport newtonfl.comm.mpi as mpi\n"
-        "mpi._LONG, mpi._GRACE = 1.0, 0.5\nslow = []\n\n"
+        "import time\nimport numpy as np\nimport newtonfl as nf\nimport newtonfl.comm.mpi_wait as wait\n"
+        "wait._LONG, wait._GRACE = 1.0, 0.5\nslow = []\n\n"
         "def problem(comm=None):\n"
         "    def hessian(i, x):\n"
         "        if comm.rank == 1 and not slow:\n"

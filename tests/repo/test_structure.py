@@ -86,7 +86,7 @@ def test_districts_and_files_form_no_circle():
     ("word", "allowed"),
     [
         ("cupy", {"core.backend", "kernels"}),
-        ("mpi4py", {"comm.mpi"}),
+        ("mpi4py", {"comm.mpi", "comm.mpi_wait", "comm.mpi_end"}),
         ("matplotlib", {"results.plots"}),
         ("environ", {"datasets.fetch", "comm.launcher"}),
         ("pickle", set()),

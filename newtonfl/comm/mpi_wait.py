@@ -1,0 +1,127 @@
+"""How a rank waits for others: not for ever for one that has ended, and not in silence for one that is slow."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any
+
+from newtonfl.comm.mpi_end import abort, report
+
+_GRACE = 2.0  # seconds
+_SPIN, _NAP = 1e-3, 1e-4  # seconds
+_PATIENCE = 10.0  # seconds until every rank has called newtonfl
+_LONG = 60.0
+"""Seconds beyond the longest wait so far after which a rank says for whom it waits: a node that swaps or a slow file
+system holds a rank up for some seconds, and a round that takes minutes is usual from its second time on."""
+
+_LEFT, _STOP, _WHO, _HERE = range(4)
+"""What a note says: I have ended; a signal asks to stop; are you waiting too? I am."""
+
+
+class Waiting:
+    """Waits for requests, and reads the notes that ranks send each other beside their calls.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        For notes alone.
+
+    Attributes
+    ----------
+    stop : int
+        The number of the signal that a rank got, by its note; 0 where none did.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        self.comm, self.rank = comm, comm.Get_rank()
+        self.others = [rank for rank in range(comm.Get_size()) if rank != self.rank]
+        self.stop = 0
+        self._gone: int | None = None  # a rank that has ended
+        self._waiting: set[int] = set()  # ranks that have said that they wait too
+        self._longest = 0.0  # seconds of the longest wait so far
+
+    def wait(self, request: Any) -> None:
+        """Wait for a request, but not for a rank that has ended: that would be for ever."""
+        begun = time.monotonic()
+        deadline, question, verdict = math.inf, begun + self._longest + _LONG, math.inf
+        while not request.Test():
+            self.read_notes()
+            now = time.monotonic()
+            if self._gone is not None and deadline == math.inf:
+                # It may have ended well, its last message still on the way.
+                deadline = now + _GRACE
+            if now > deadline:
+                report(f"rank {self._gone} ended early, and rank {self.rank} waited for it")
+                abort(self.comm, 1)
+            if now > question:
+                question, verdict = math.inf, now + _GRACE
+                self._waiting = {self.rank}
+                self._send_all(_WHO)
+            if now > verdict:
+                verdict = math.inf
+                self._say_who_is_missing(now - begun)
+            if now - begun < _SPIN:
+                os.sched_yield()
+            else:  # the rank that this one waits for may need the core
+                time.sleep(_NAP)
+        self._longest = max(self._longest, time.monotonic() - begun)
+
+    def say_stop(self, number: int) -> None:
+        """Send rank 0 a note that a signal, by its `number`, asks to stop."""
+        self._send(_STOP, 0, number)
+
+    def leave(self) -> None:
+        """At this process's end: send every other rank a note, in case that it waits for this one."""
+        from mpi4py import MPI
+
+        if not MPI.Is_finalized():
+            self._send_all(_LEFT)
+
+    def read_notes(self) -> None:
+        """Take in what other ranks have sent."""
+        from mpi4py import MPI
+
+        status = MPI.Status()
+        while self.comm.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG, status):
+            source, note, content = status.Get_source(), status.Get_tag(), bytearray(1)
+            self.comm.Recv(content, source, note)
+            if note == _LEFT:
+                self._gone = source
+            elif note == _STOP:
+                self.stop = content[0]
+            elif note == _WHO:
+                self._send(_HERE, source)
+            else:
+                self._waiting.add(source)
+
+    def _send(self, note: int, rank: int, content: int = 0) -> None:
+        self.comm.Isend(bytearray([content]), rank, note).Free()
+
+    def _send_all(self, note: int) -> None:
+        for rank in self.others:
+            self._send(note, rank)
+
+    def _say_who_is_missing(self, seconds: float) -> None:
+        """Name the ranks that are in no call: they compute, or are frozen. One rank speaks for all that wait."""
+        missing = [rank for rank in self.others if rank not in self._waiting]
+        if missing and self.rank == min(self._waiting):
+            names = f"rank {missing[0]}" if len(missing) == 1 else f"ranks {', '.join(map(str, missing))}"
+            report(f"rank {self.rank} has waited {seconds:.0f} s for {names}, and goes on waiting")
+
+
+def duplicate(comm: Any) -> Any:
+    """A duplicate of `comm`, which takes every rank; where one does not come, stderr gets a line about it."""
+    made, request = comm.Idup()
+    deadline = time.monotonic() + _PATIENCE
+    while not request.Test():
+        if time.monotonic() > deadline:
+            deadline = math.inf
+            report(
+                f"rank {comm.Get_rank()} has waited {_PATIENCE:g} s for every rank to call newtonfl. A rank that left "
+                "before, or failed before it imported newtonfl, keeps the others waiting, unless the job is started by "
+                "mpiexec -n N python -m mpi4py SCRIPT"
+            )
+        os.sched_yield()
+    return made
