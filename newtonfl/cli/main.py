@@ -11,123 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from newtonfl.cli.grammar import BAD_INPUT, Parser, parser
 from newtonfl.cli.signals import Interrupts
 from newtonfl.cli.streams import silent_stdout, steady_streams
-from newtonfl.cli.words import number, parsed, whole
+from newtonfl.cli.words import parsed
 from newtonfl.comm.launcher import launched, launched_rank
 
 if TYPE_CHECKING:
     from newtonfl.comm.transport import Transport
 
-OK, FAULT, BAD_INPUT, DIVERGED = 0, 1, 2, 3
+OK, FAULT = 0, 1
 
 _ON_RANKS = ("solve", "compare")
 """The commands that MPI ranks share; the others are rank 0's, and need no MPI."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that prints on rank 0 alone."""
-
-    silent = False
-
-    def error(self, message: str) -> NoReturn:
-        if not _Parser.silent:
-            example = f"{self.epilog}; " if self.epilog else ""
-            print(f"newtonfl: {message.removeprefix('argument ')}", file=sys.stderr)
-            print(f"{example}`{self.prog} --help` lists what it takes", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
-    top = _Parser(prog="newtonfl", description="Communication-efficient Newton-type methods over clients.")
-    commands = top.add_subparsers(dest="command", parser_class=_Parser)
-    top.set_defaults(commands=commands.choices)
-
-    solve = commands.add_parser(
-        "solve", help="solve a problem; under mpiexec its clients are spread over the ranks",
-        epilog="for example `newtonfl solve breast_cancer --rounds 50`",
-    )  # fmt: skip
-    solve.add_argument("problem", help="a problem file (.toml, .py, or a run's run.toml), or a catalogue name")
-    solve.add_argument("--method", help="NAME[,KEY=VALUE…] (`newtonfl methods`); default newton-3pc")
-    solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
-    solve.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
-    solve.add_argument("--rtol", type=number, help="stop at ‖∇f(x)‖₂ ≤ RTOL·‖∇f(0)‖₂ too; default 0, not at all")
-    solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
-    _add_run(solve)
-
-    compare = commands.add_parser(
-        "compare", help="several methods on one start: a table, and pictures with --out",
-        epilog="for example `newtonfl compare breast_cancer --methods newton-3pc bl1`",
-    )  # fmt: skip
-    compare.add_argument("problem", help="as for solve")
-    compare.add_argument(
-        "--methods", nargs="+", required=True, metavar="METHOD",
-        help="NAME[,KEY=VALUE…], as --method and --set of solve; one name may come with several settings",
-    )  # fmt: skip
-    compare.add_argument(
-        "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
-    )
-    _add_network(compare)
-    _add_run(compare)
-
-    plot = commands.add_parser(
-        "plot", help="draw one run, or several as a comparison, from their histories",
-        epilog="for example `newtonfl plot runs/first`",
-    )  # fmt: skip
-    plot.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN",
-        help="a folder that solve --out wrote, or compare --out; files among folders, as of DIR/*, are passed over",
-    )  # fmt: skip
-    plot.add_argument("--out", type=Path, metavar="DIR", help="where to; default the run's folder, or that of all runs")
-    _add_network(plot)
-
-    problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
-    problems.add_argument("name", nargs="?")
-    _add_load(problems)
-
-    check = commands.add_parser(
-        "check", help="check the parts in a file of your own: a line for each",
-        epilog="for example `newtonfl check parts.py`",
-    )  # fmt: skip
-    check.add_argument("file", type=Path, metavar="FILE.py", help="defines parts; it is run")
-    _add_load(check)
-
-    methods = commands.add_parser("methods", help="the methods; with a name, that method or part and its settings")
-    methods.add_argument("name", nargs="?")
-    _add_load(methods)
-    return top
-
-
-def _add_run(command: argparse.ArgumentParser) -> None:
-    """What every command that runs methods takes."""
-    command.add_argument("--l2", type=number, help="λ, instead of the file's")
-    command.add_argument(
-        "--nonconvex", type=number, metavar="RHO", help="ρ of ρ Σ x_j²/(1 + x_j²), instead of the file's"
-    )
-    command.add_argument("--clients", type=whole, help="number of clients, instead of the file's")
-    command.add_argument("--rounds", type=whole, help="the most rounds; default 1000")
-    command.add_argument("--x0", help="zeros (default), optimum+C, or FILE.npy")
-    command.add_argument("--seed", type=whole, help="seed of every random draw; default 0")
-    command.add_argument("--device", metavar="{cpu,cuda,auto}", help="where rows and Hessians live; default cpu")
-    command.add_argument("--force", action="store_true", help="overwrite a result in DIR")
-    command.add_argument("--quiet", action="store_true", help="no progress line")
-    _add_load(command)
-
-
-def _add_load(command: argparse.ArgumentParser) -> None:
-    """What every command takes that is given names of parts."""
-    command.add_argument(
-        "--load", action="append", default=[], type=Path, metavar="FILE.py",
-        help="a Python file with parts of your own, which can be named then",
-    )  # fmt: skip
-
-
-def _add_network(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--network", metavar="RATE/ROUNDTRIP",
-        help="such as 10Mbps/50ms, a client's own link: adds its time to the seconds, an estimate on paper",
-    )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -152,17 +48,17 @@ def _run_here(words: list[str]) -> int:
     """Run a command that needs no ranks; where several were started rank 0 alone does."""
     from newtonfl.comm.transport import InProcess
 
-    _Parser.silent = launched_rank() > 0
-    with silent_stdout() if _Parser.silent else contextlib.nullcontext():
+    Parser.silent = launched_rank() > 0
+    with silent_stdout() if Parser.silent else contextlib.nullcontext():
         args = parsed(parser(), words)
-    return OK if _Parser.silent else run(args, InProcess())
+    return OK if Parser.silent else run(args, InProcess())
 
 
 def _run_on_ranks(words: list[str], interrupts: Interrupts) -> int:
     """Run a command that the ranks share; returns the exit status, the same on every rank."""
     from newtonfl.comm.transport import InProcess
 
-    _Parser.silent = launched_rank() > 0
+    Parser.silent = launched_rank() > 0
     if {"-h", "--help"} & set(words):
         return _run_here(words)
     transport: Transport = InProcess()
@@ -170,7 +66,7 @@ def _run_on_ranks(words: list[str], interrupts: Interrupts) -> int:
         interrupts.connecting = launched() is not None
         transport = _connect(words)
         interrupts.connected(transport)
-        _Parser.silent = transport.rank > 0
+        Parser.silent = transport.rank > 0
         with silent_stdout() if transport.rank else contextlib.nullcontext():  # only rank 0 prints
             # Rank 0's words count: a launcher may give each rank its own.
             ours = transport.broadcast(json.dumps(words).encode() if transport.rank == 0 else None)

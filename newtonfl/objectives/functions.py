@@ -50,9 +50,10 @@ class FromFunctions(Problem):
         The optimal value where it is known.
     verify : bool
         Before a solve, off the clock, compare gradients at its start with differences of values, and Hessians with
-        differences of gradients, along two random directions a client. The solve is refused where they differ by more
-        than the differences' own error: the message names client, function and entry, with both numbers. Where a
-        function has a kink at the start, raises, or is not finite, nothing is said. False leaves this out.
+        differences of gradients, along two random directions a client: some thirty calls of each, a thousand where
+        steps of many lengths have to be tried. The solve is refused where they differ by more than the differences'
+        own error: the message names client, function and entry, with both numbers. Where a function has a kink at the
+        start, raises, is not finite or draws at random, nothing is said. False leaves this out: for slow functions.
 
     Raises
     ------

@@ -71,6 +71,30 @@ def test_a_start_is_looked_at_once_and_a_few_directions_are_enough():
     assert len(calls) - first <= 4 and first <= 2 * 40
 
 
+def test_a_start_at_the_minimiser_takes_as_few_calls():
+    """Both are zero there, and no relative error is known of zero."""
+    calls = []
+
+    def counted(i, x):
+        calls.append(i)
+        return 0.5 * float(x @ A @ x)
+
+    nf.FromFunctions(1, 3, counted, lambda i, x: A @ x, lambda i, x: A).verify(np.zeros(3))
+    assert len(calls) <= 40
+
+
+def test_naming_the_entry_takes_no_search_anew():
+    calls = []
+
+    def counted(i, x):
+        calls.append(i)
+        return value(i, x)
+
+    with pytest.raises(ValueError, match="entry 2"):
+        nf.FromFunctions(4, 3, counted, wrong_gradient, hessian).verify(X0)
+    assert len(calls) <= 1000
+
+
 def test_one_wrong_entry_of_many_is_found():
     d = 3000
     scale = np.linspace(1, 2, d)
@@ -145,6 +169,68 @@ def test_a_kink_at_the_start_is_no_fault(size, bend):
         1, d, lambda i, x: size * np.abs(x).sum(), lambda i, x: size * np.where(x == 0, bend, np.sign(x)),
         lambda i, x: np.zeros((d, d)),
     ).verify(np.zeros(d))  # fmt: skip
+
+
+def in_float32(i, x, B, y):
+    z = x.astype(np.float32)
+    return B @ z, -y * scipy.special.expit(-y * (B @ z)), z
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_functions_of_single_precision_are_not_accused(seed):
+    """At short steps they do not change at all, and zero looks exact."""
+    rng = np.random.default_rng([5, seed])
+    n, d = int(rng.integers(2, 60)), int(rng.integers(1, 6))
+    B, y = rng.normal(size=(n, d)).astype(np.float32), rng.choice([-1, 1], n).astype(np.float32)
+    x = rng.normal(size=d)
+
+    def mean(i, x):
+        return np.logaddexp(np.float32(0), -y * in_float32(i, x, B, y)[0]).mean()
+
+    def slope(i, x, off=1.0):
+        return np.float32(off) * (B.T @ in_float32(i, x, B, y)[1]) / np.float32(n)
+
+    def bend(i, x):
+        t = in_float32(i, x, B, y)[0]
+        return (B.T * (scipy.special.expit(t) * scipy.special.expit(-t))) @ B / np.float32(n)
+
+    nf.FromFunctions(1, d, mean, slope, bend).verify(x)
+    with pytest.raises(ValueError, match=r"gradient\(0, x\)"):
+        nf.FromFunctions(1, d, mean, lambda i, x: slope(i, x, 1.5), bend).verify(x)
+
+
+def test_functions_that_draw_at_random_are_not_accused():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(1000, 3))
+
+    def some():
+        return rows[rng.integers(0, 1000, 20)]
+
+    def slope(i, x):
+        B = some()
+        return B.T @ (B @ x - 1) / 20
+
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=3)
+        noisy = nf.FromFunctions(
+            1, 3, lambda i, x: value(i, x), lambda i, x: gradient(i, x) + 1e-2 * rng.normal(size=3), hessian
+        )
+        noisy.verify(x)
+        nf.FromFunctions(1, 3, lambda i, x: np.mean((some() @ x - 1) ** 2) / 2, slope, hessian).verify(x)
+
+
+def test_what_a_function_raises_away_from_the_start_ends_nothing():
+    """Any error of its own, and a wrong gradient is still found."""
+
+    def guarded(i, x):
+        assert (x > 0).all()
+        return -np.log(x).sum()
+
+    x = np.array([1.0, 1e-3, 3.0])
+    sound = nf.FromFunctions(1, 3, guarded, lambda i, x: -1 / x, lambda i, x: np.diag(x**-2))
+    sound.verify(x)
+    with pytest.raises(ValueError, match=r"gradient\(0, x\)"):
+        nf.FromFunctions(1, 3, guarded, lambda i, x: -1.1 / x, lambda i, x: np.diag(x**-2)).verify(x)
 
 
 def test_what_cannot_be_known_is_not_judged():
