@@ -56,14 +56,14 @@ def _run_here(words: list[str]) -> int:
 
 def _run_on_ranks(words: list[str], interrupts: Interrupts) -> int:
     """Run a command that the ranks share; returns the exit status, the same on every rank."""
-    from newtonfl.comm.transport import InProcess
-
     Parser.silent = launched_rank() > 0
     if {"-h", "--help"} & set(words):
         return _run_here(words)
+    interrupts.connecting = launched() is not None
+    from newtonfl.comm.transport import InProcess  # takes a while: a signal meanwhile has ranks to speak for
+
     transport: Transport = InProcess()
     try:
-        interrupts.connecting = launched() is not None
         transport = _connect(words)
         interrupts.connected(transport)
         Parser.silent = transport.rank > 0

@@ -80,8 +80,9 @@ class MPITransport(Transport):
             return
 
         def keep(number: int, frame: FrameType | None) -> None:
-            self.broken = self.interrupt is not None
-            self.raise_interrupt()
+            if self.interrupt is not None:
+                self.broken = True
+                self.raise_interrupt()
             self.interrupt = KeyboardInterrupt()
 
         signal.signal(signal.SIGINT, keep)

@@ -196,6 +196,19 @@ def test_a_signal_that_was_ignored_stays_so(folder):
     assert json.loads((folder / "out" / "result.json").read_text())["rounds"] == 100
 
 
+@pytest.mark.mpi
+@pytest.mark.slow
+def test_of_ranks_that_get_a_signal_while_they_import_one_speaks(folder):
+    program = (
+        "import os, signal, sys\nclass Interrupting:\n    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'newtonfl.comm.transport':\n            os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.meta_path.insert(0, Interrupting())\nos.chdir({str(folder)!r})\n"
+        "from newtonfl.cli.main import main\nmain()"
+    )
+    ended = end(begin(3, "-c", program, "solve", "endless.py", *WORDS), 30)
+    assert ended.status in (130, 9) and ended.err == "newtonfl: SIGINT: stopped before the first round\n"
+
+
 def test_a_signal_while_the_folder_is_opened_leaves_it_closed(folder):
     """It lets the first round end: the folder then holds a result, and no lock."""
     program = (
