@@ -85,14 +85,14 @@ def _needs_a_file(words: str, source: str, known: dict[str, Path]) -> str:
     kind, _, what = source.partition(":")
     named = what if what in known and kind in ("libsvm", "sklearn") else ""
     there = f" {named} is a problem of the catalogue: `newtonfl solve {named}`." if named else ""
-    label = 'label = "y"  # the column of labels, by its name or number' if kind == "csv" else ""
+    label = '\n    label = "y"  # the column of labels, by its name or number' if kind == "csv" else ""
     clients = 'split = "files"  # one file a client' if is_glob(source) else "count = 4"
     return f"""{words}: given data, must be a problem: its rows, what to minimise, and who holds which rows.{there}
 Say so in a file, such as mine.toml in this folder, and give that:
 
     [data]
-    source = "{source}"
-    {label}
+    source = "{source}"{label}
+
     [objective]
     loss = "logistic"  # for labels of two classes; "squared" for numbers
     l2 = 1e-3
