@@ -1,8 +1,9 @@
 """Whether a user's gradient is the derivative of the value, and the Hessian of the gradient, at one point.
 
 A check that accuses a sound function is worse than none. So differences are taken at several lengths, with an error
-that is estimated at each, and the length that knows best decides; what is not known to a part in a thousand at two
-lengths is not judged, nor is a derivative that jumps there (Huber's curvature, the hinge's), nor what is drawn at random.
+that is estimated at each, and the length that knows best decides, if another agrees; what is known to a part in a
+thousand at none is not judged, nor is a derivative that jumps there (Huber's curvature, the hinge's), nor what is drawn
+at random.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def _compared(function: Function, slope: Function, client: int, x: Array, direct
             entry = f"entry ({axis.row}, {columns[0]})" if said.ndim == 2 else f"entry {columns[0]}"
         derived = {"value": "gradient", "gradient": "hessian"}[name]
         return (
-            f"{derived}({client}, x): {entry} is {along.claimed:.6g} at the start, must be the derivative of {name}, whose "
-            f"differences give {along.expected:.6g}"
+            f"{derived}({client}, x): {entry} is {along.claimed:.6g} at the start, must be the derivative of {name}, "
+            f"whose differences give {along.expected:.6g}"
         )
     return ""
 
@@ -123,7 +124,7 @@ def _within(part: Array, u: Array) -> Array:
 
 
 class _Suspect(NamedTuple):
-    """The worst entry of a derivative, both numbers a unit, the length that tells, and all that agree, the least first."""
+    """The worst entry of a derivative, both numbers a unit, the length that tells, all that agree, the least first."""
 
     row: int
     claimed: float

@@ -106,10 +106,11 @@ class Loop:
         return reason
 
     def _relative_tol(self) -> float:
-        """rtol·‖∇f(0)‖₂; 0 where that is not finite."""
+        """rtol·‖∇f(0)‖₂; 0 where that is not finite, or not defined."""
         if not self.rtol:
             return 0.0
-        bound = self.rtol * self._measure(zeros(self.problem.dim, self.problem.like))[1]
+        table = self.session.ask("gradients", zeros(self.problem.dim, self.problem.like))
+        bound = self.rtol * float(np.linalg.norm(np.sum(table, axis=0) / self.problem.n_clients))
         return bound if math.isfinite(bound) else 0.0
 
     def _constants(self) -> ProblemConstants:

@@ -29,6 +29,14 @@ def _hessians(problem: Problem, x: Array) -> Array:
     return to_host(packed.values).reshape(len(packed), -1)
 
 
+def _gradients(problem: Problem, x: Array) -> Array:
+    """∇f_i; not numbers where a function of a user's own is not defined at `x`, which is no iterate."""
+    try:
+        return to_host(problem.at(x).gradient)
+    except (ArithmeticError, ValueError):
+        return np.full((len(problem.clients), problem.dim), np.nan)
+
+
 def _values(problem: Problem, x: Array) -> Array:
     return to_host(problem.at_uncached(x).value)[:, None]
 
@@ -38,6 +46,7 @@ QUESTIONS: dict[str, Question] = {
     "curvature": _curvature_product,
     "smoothness": lambda problem, x: problem.client_smoothness,
     "hessians": _hessians,
+    "gradients": _gradients,
     "values": _values,
 }
 """By the name that a call gives."""

@@ -55,9 +55,9 @@ def solve(
         the gradient there a start at the minimiser could never end, and one far away would end at once. What it is not
         is a tolerance for each column: where one is a million times another, or the targets' mean is a million times
         their spread, the norm is theirs; scale the columns, centre the targets, or keep `rtol` that much smaller. Where
-        ∇f(0) is zero or not finite, `tol` alone counts. With `rtol` > 0 a solve that ends otherwise has converged too
-        where every entry of the gradient is at the level of its own rounding (:mod:`newtonfl.solver.rounding`): less
-        cannot be asked for. 0 asks for neither.
+        ∇f(0) is zero, not finite or not defined, `tol` alone counts. With `rtol` > 0 a solve that ends otherwise has
+        converged too where every entry of the gradient is at the level of its own rounding
+        (:mod:`newtonfl.solver.rounding`): less cannot be asked for. 0 asks for neither.
     rounds : int
         The most rounds to do.
     x0 : array, shape (d,), or None

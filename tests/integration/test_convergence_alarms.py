@@ -158,6 +158,31 @@ def test_a_gradient_is_rounding_at_the_solution_and_beside_it_is_not(seed, offse
         session.end({})
 
 
+@pytest.mark.parametrize("rounds", [10, 31, 40])
+def test_a_flat_minimiser_of_own_functions_is_not_rounding_from_afar(rounds):
+    """(x - 100)⁶ by Newton's steps, each of which leaves 4/5 of the way: its slope at zero is 6e10."""
+    flat = nf.FromFunctions(
+        1, 1, lambda i, x: float(np.sum((x - 100) ** 6)), lambda i, x: 6 * (x - 100) ** 5,
+        lambda i, x: np.diag(30 * (x - 100) ** 4),
+    )  # fmt: skip
+    result = nf.solve(flat, nf.newton(), tol=0.0, rtol=1e-300, rounds=rounds)
+    assert result.reason is Reason.ROUND_LIMIT and abs(result.x[0] - 100) > 0.01
+
+
+def test_a_relative_tolerance_asks_nothing_of_functions_without_a_value_at_zero():
+    import math
+
+    def value(i, x):
+        return x[0] - math.log(x[0])
+
+    def gradient(i, x):
+        return np.array([1 - 1 / float(x[0])])
+
+    own = nf.FromFunctions(2, 1, value, gradient, lambda i, x: np.array([[x[0] ** -2]]))
+    result = nf.solve(own, nf.newton(line_search=10), x0=np.array([0.5]), rtol=1e-6)
+    assert result.reason is Reason.CONVERGED and abs(result.x[0] - 1) < 1e-9
+
+
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 @pytest.mark.parametrize("column", [1e-6, 1.0, 1e6])
 def test_few_rounds_still_warn(rounds, column):
@@ -287,6 +312,17 @@ def test_one_row_on_the_wrong_side_of_many_is_a_minimiser():
     assert not recedes(y[:, None] * X, np.zeros((0, 2)), np.ones(2, bool))
     for rounds in (1, 2, 4, 8, 16, 1000):
         assert nf.solve(problem, SEARCHED, rounds=rounds).reason is not Reason.NO_MINIMISER
+
+
+@pytest.mark.parametrize("shift", [1e2, 1e3, 1e6])
+def test_a_column_far_from_zero_is_no_lack_of_a_minimiser(shift):
+    """Counts: an intercept shifts the column back, and without it values are exp(1000)."""
+    rng, X = draw(13, 200, 3)
+    y = rng.poisson(np.exp(0.5 * X[:, 0]))
+    far = X * [10.0, 1.0, 1.0] + [shift, 0.0, 0.0]
+    model, warned = fitted(nf.FederatedPoissonRegressor(), far, y)
+    near = nf.FederatedPoissonRegressor().fit(far - [shift, 0.0, 0.0], y)
+    assert not warned and np.abs(model.coef_ - near.coef_).max() < 1e-6
 
 
 def test_rows_that_hardly_weigh_are_a_minimiser():
