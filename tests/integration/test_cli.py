@@ -267,7 +267,8 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_line(small, tmp_path, size,
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     ended = subprocess.run(
-        [sys.executable, "-m", "newtonfl", "solve", small, "--quiet", "--tol", "0", "--out", tmp_path / "out"],
+        # -B: Python would leave the library's compiled files cut at the limit, and later processes would read them.
+        [sys.executable, "-B", "-m", "newtonfl", "solve", small, "--quiet", "--tol", "0", "--out", tmp_path / "out"],
         capture_output=True, text=True, timeout=60, preexec_fn=limit, cwd=tmp_path,
     )  # fmt: skip
     assert ended.returncode == 1, ended
