@@ -10,12 +10,25 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import mpi_launch
 import pytest
+from command_line import caller, small_problem
 
 DATA = "NEWTONFL_DATA"
 
 
 def pytest_addoption(parser):
     parser.addoption("--data-must-be-at-hand", action="store_true", help="fail where a test skips for want of data")
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a command in this process; returns (status, stdout, stderr)."""
+    return caller(capsys, monkeypatch)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A problem of 40 rows and 3 features beside its data."""
+    return small_problem(tmp_path)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -15,7 +15,7 @@ import numpy as np
 from newtonfl import __version__, registry
 from newtonfl.cli.starting_point import Start
 from newtonfl.comm.transport import Fault, Transport, is_refusal
-from newtonfl.core.backend import Array, on_host
+from newtonfl.core.backend import Array, Unavailable, on_host
 from newtonfl.datasets.load import build, open_problem
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
@@ -154,5 +154,5 @@ def _finite(value: float) -> float | None:
 def _say(error: BaseException, transport: Transport) -> None:
     if transport.rank == 0:
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
-        kind = "" if isinstance(error, (ValueError, OSError, Fault)) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, (ValueError, OSError, Fault, Unavailable)) else f"{type(error).__name__}: "
         print(f"newtonfl: {kind}{error}{notes}", file=sys.stderr)

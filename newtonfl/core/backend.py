@@ -95,7 +95,7 @@ def eye(dim: int, like: Array) -> Array:
 
 
 class Unavailable(RuntimeError):
-    """A library or device is not on this machine."""
+    """A library, a device or memory that was asked for is not on this machine."""
 
 
 def cupy() -> Any:

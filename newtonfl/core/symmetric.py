@@ -9,7 +9,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from newtonfl.core.backend import Array
+from newtonfl.core.backend import Array, Unavailable
+
+
+class TooLarge(Unavailable, MemoryError):
+    """Matrices of a dimension do not fit in this machine's memory."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Triangle:
 
         Raises
         ------
-        MemoryError
+        TooLarge
             Where the packed entries, the matrix and its factor do not fit.
         """
         with self._fitting():
@@ -85,7 +89,7 @@ class Triangle:
         try:
             yield
         except MemoryError as error:
-            raise MemoryError(
+            raise TooLarge(
                 f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
                 f"with its factor it takes {self._least_bytes / 2**30:.3g} GiB at least; take a first-order method "
                 "such as ef21, or fewer columns"

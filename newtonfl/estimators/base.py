@@ -25,6 +25,7 @@ from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_c
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of, native, rows_of
 from newtonfl.datasets.values import client_ids, refuse_missing
+from newtonfl.estimators.alarms import alarm
 from newtonfl.estimators.columns import working_columns
 from newtonfl.estimators.parameters import METHOD, hint
 from newtonfl.methods import Method
@@ -36,17 +37,6 @@ from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
-_ADVICE = {
-    Reason.ROUND_LIMIT: "raise max_rounds, or scale the columns of X",
-    Reason.SINGULAR: "give alpha > 0, or take a method with a line search, as the default has",
-    Reason.NO_MINIMISER: "the coefficients would grow for ever, and stand where tol stopped them: give alpha > 0, or "
-    "fit_intercept=False where alpha is positive already",
-}
-_ROUNDING = 1e-14
-"""Gradient norms below this are rounding, on columns of moderate size."""
-
-_SMALL, _FALL = 1e-3, 1e-6
-"""Where the gradient was this small at the start and fell by no more than that, an absolute tol says little."""
 
 
 @dataclass(eq=False, repr=False)
@@ -285,33 +275,17 @@ class Federated(BaseEstimator, ABC):
         self.n_iter_: int | Array = rounds[0] if alone else np.array(rounds)
         late = [result for result in results if not result.converged]
         self.converged_reason_ = str((late or results)[0].reason)
-        if transport.rank:
-            return
-        shallow = [result for result in results if _is_shallow(result)]
-        if late:
-            self._warn(late[0], _ADVICE.get(late[0].reason, "scale the columns of X, or raise tol"))
-        elif shallow and not self.warm_start:
-            first = shallow[0].history[0].gradient_norm
-            where = f"near tol, where ‖∇f‖₂ was {first:.2g}" if shallow[0].rounds else "within tol"
-            self._warn(shallow[0], f"the start is {where}, an absolute number: scale X and y, lower tol, or give rtol")
-
-    def _warn(self, result: Result, advice: str) -> None:
-        norm = result.history[-1].gradient_norm
-        warnings.warn(
-            f"{type(self).__name__}: {result.reason}, after {result.rounds} rounds at ‖∇f‖₂ = {norm:.2g}, "
-            f"tol = {self.tol:g}: {advice}",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
+        if transport.rank == 0 and (found := alarm(results, bool(self.warm_start))):
+            result, advice = found
+            warnings.warn(
+                f"{type(self).__name__}: {result.reason}, after {result.rounds} rounds at ‖∇f‖₂ = "
+                f"{result.history[-1].gradient_norm:.2g}, tol = {self.tol:g}: {advice}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _linear(self, X: Array) -> Array:
         """X w + b, shape (N,) or (N, K)."""
         check_is_fitted(self)
         scores: Array = self._read(X, reset=False) @ self.coef_.T + self.intercept_
         return scores
-
-
-def _is_shallow(result: Result) -> bool:
-    """Whether a solve met tol, and its gradient was so small from the start that this says little."""
-    first, last = result.history[0].gradient_norm, result.history[-1].gradient_norm
-    return result.reason is Reason.CONVERGED and _ROUNDING < first < _SMALL and last > _FALL * first

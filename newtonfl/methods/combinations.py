@@ -23,7 +23,7 @@ COIN_BITS = 16
 
 
 def check_problem(name: str, step: Step[Any], curvature: Curvature[Any, Any], problem: Problem) -> None:
-    """Refuse a `problem` that the components cannot serve; ValueError, or MemoryError where a Hessian does not fit."""
+    """Refuse a `problem` that the components cannot serve; ValueError, or TooLarge where a Hessian does not fit."""
     if step.needs_convexity or curvature.needs_convexity:
         problem.check_convex(name)
     if curvature.sends_hessians:

@@ -230,7 +230,7 @@ class Problem(ABC):
         ------
         ValueError
             Where :meth:`check_convex` does.
-        MemoryError
+        TooLarge
             Where Hessians of this dimension do not fit.
         """
         self.check_convex(who)

@@ -10,22 +10,10 @@ import sys
 
 import numpy as np
 import pytest
-from command_line import SMALL, caller, small_problem
+from command_line import SMALL
 
 from newtonfl.core.backend import pick_device
 from newtonfl.results.history import History
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command in this process; returns (status, stdout, stderr)."""
-    return caller(capsys, monkeypatch)
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A problem of 40 rows and 3 features beside its data."""
-    return small_problem(tmp_path)
 
 
 def test_a_solve_says_what_it_did(run, small, tmp_path):
@@ -278,6 +266,15 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_line(small, tmp_path, size,
     if kept:
         lines = (out / "history.jsonl").read_text().splitlines(keepends=True)
         assert lines and [json.loads(line)["round"] for line in lines] == [*range(len(lines))] and lines[-1][-1] == "\n"
+
+
+def test_a_hessian_that_cannot_fit_is_refused_before_a_round(run, small):
+    (small.parent / "wide.txt").write_text("1 1:1\n-1 2:1\n1 3:1\n-1 9:1\n")
+    wide = SMALL.replace("csv:small.csv", "libsvm:wide.txt").replace('label = "y"', "features = 10000000")
+    small.write_text(wide)
+    status, out, err = run("solve", small)
+    assert (status, out) == (2, "") and err.startswith("newtonfl: a Hessian of dimension d = 10000000 has "), err
+    assert "take a first-order method such as ef21" in err and len(err.splitlines()) == 1
 
 
 def test_divergence_has_its_own_status(run, small):

@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-from command_line import caller, small_problem
 from mpi_launch import launch
 
 import newtonfl as nf
@@ -19,16 +18,6 @@ from newtonfl.methods.round import Descent
 from newtonfl.results import figures
 from newtonfl.results.costs import ACCURACIES, Cost
 from newtonfl.results.history import History, Record
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    return caller(capsys, monkeypatch)
-
-
-@pytest.fixture
-def small(tmp_path):
-    return small_problem(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import caller, small_problem
 from mpi_launch import launch
 
 from newtonfl.results import progress
@@ -20,18 +19,6 @@ from newtonfl.results.folder_lock import LOCK, FolderLock
 
 GD = ["--method", "gd", "--set", "stepsize=0.5"]
 NEWTONFL = f"{sys.executable} -m newtonfl"
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command in this process; returns (status, stdout, stderr)."""
-    return caller(capsys, monkeypatch)
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A problem of 40 rows and 3 features beside its data."""
-    return small_problem(tmp_path)
 
 
 def shell(words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:

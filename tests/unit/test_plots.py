@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import SMALL, caller, small_problem
+from command_line import SMALL
 
 import newtonfl as nf
 from newtonfl.results import curves, figures, plots
@@ -18,16 +18,6 @@ from newtonfl.results.label_placement import place
 from newtonfl.results.network import Network
 
 LABELS = ["fednl", "newton-3pc", "bl1", "nl1", "dingo", "ef21", "adacgd,levels=topk:1,topk:8", "diana", "gd"]
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    return caller(capsys, monkeypatch)
-
-
-@pytest.fixture
-def small(tmp_path):
-    return small_problem(tmp_path)
 
 
 def falling(rounds: int, rate: float, size: float = 100.0) -> History:
