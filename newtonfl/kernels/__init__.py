@@ -4,8 +4,8 @@ Each has one entry that looks at the array that it is given, a form for NumPy, a
 another. Beside core/backend this is the only district that may name CuPy. A kernel knows arrays, and neither clients
 nor methods.
 
-add_at
-    Adding into chosen positions.
+add_at, add_in_order, add_rows
+    Adding into chosen positions: of one vector, of many clients one after the other; and rows one after the other.
 cholesky, cholesky_solve
     Symmetric positive definite systems.
 csr_product
@@ -20,8 +20,10 @@ May be imported by: mfac, objectives, compressors, bases, components, methods, s
 
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_gram
-from newtonfl.kernels.scatter import add_at
+from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
 
-__all__ = ["add_at", "cholesky", "cholesky_solve", "csr_product", "largest", "weighted_gram"]
+__all__ = [
+    "add_at", "add_in_order", "add_rows", "cholesky", "cholesky_solve", "csr_product", "largest", "weighted_gram",
+]  # fmt: skip

@@ -114,7 +114,7 @@ _PIECE = 8192
 _THREADS = 256
 
 
-def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
+def largest(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     """Each client's `k` entries of largest magnitude.
 
     Zeros are never chosen, so fewer than `k` come back where fewer are not zero.
@@ -129,14 +129,17 @@ def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
 
     Returns
     -------
-    list of numpy.ndarray of int64
-        Positions in each client's own vector, increasing, on the host.
+    positions : numpy.ndarray of int64, shape (Σ counts,)
+        In each client's own vector, increasing; end to end, on the host.
+    counts : numpy.ndarray of int64, shape (n,)
+        How many each client has.
     """
     counts = np.broadcast_to(k, len(offsets) - 1)
     if is_cupy(values):
         return _largest_on_gpu(values, offsets, counts)
     host = to_host(values)
-    return [_largest(host[a:b], int(count)) for (a, b), count in zip(pairwise(offsets), counts, strict=True)]
+    found = [_largest(host[a:b], int(count)) for (a, b), count in zip(pairwise(offsets), counts, strict=True)]
+    return np.concatenate([np.zeros(0, np.int64), *found]), np.array([len(chosen) for chosen in found], np.int64)
 
 
 def _largest(vector: Array, k: int) -> Array:
@@ -159,7 +162,7 @@ def _compiled() -> Any:
     return cupy().RawModule(code=SELECT)
 
 
-def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
+def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     cp, n = cupy(), len(offsets) - 1
     offsets = np.asarray(offsets, np.int64)
     pieces = -(-np.diff(offsets) // _PIECE)
@@ -167,7 +170,7 @@ def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
     lower = offsets[client] + _PIECE * ranges(np.zeros(n, np.int64), pieces)
     upper = np.minimum(lower + _PIECE, offsets[client + 1])
     if not len(client):
-        return [np.zeros(0, np.int64) for _ in range(n)]
+        return np.zeros(0, np.int64), np.zeros(n, np.int64)
 
     def call(name: str, blocks: int, *arguments: Any) -> None:
         _compiled().get_function(name)((blocks,), (_THREADS,), arguments)
@@ -192,5 +195,4 @@ def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
     chosen = cp.empty(int(at[-1]), cp.int64)
     places = (to_device(array, values) for array in (offsets[client], at[:-1], room))
     call("write_chosen", len(client), *table, threshold, *places, chosen)
-    cuts = at[offsets_of(pieces)]
-    return np.split(to_host(chosen), cuts[1:-1])
+    return to_host(chosen), np.diff(at[offsets_of(pieces)])
