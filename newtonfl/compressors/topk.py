@@ -47,11 +47,11 @@ class TopK(KeepsK):
 
     def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
         counts = [self.counted(int(size)) for size in vectors.sizes]
-        chosen = largest(vectors.values, vectors.offsets, np.array(counts))
-        everywhere = np.concatenate([first + indices for first, indices in zip(vectors.offsets, chosen, strict=False)])
+        chosen, many = largest(vectors.values, vectors.offsets, np.array(counts))
+        everywhere = chosen + np.repeat(vectors.offsets[:-1], many)
         values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
-        ends = np.cumsum([len(indices) for indices in chosen])
+        cuts = np.cumsum(many)[:-1]
         return [
             Sparse(indices, entries, formula_bits=FLOAT_BITS * k)
-            for indices, entries, k in zip(chosen, np.split(values, ends[:-1]), counts, strict=True)
+            for indices, entries, k in zip(np.split(chosen, cuts), np.split(values, cuts), counts, strict=True)
         ]
