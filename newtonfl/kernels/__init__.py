@@ -12,10 +12,12 @@ csr_product
     A sparse matrix times a vector, each row summed from left to right.
 largest
     Which k entries of each client's vector are the largest.
+rice
+    Rice's code of increasing lists of positions.
 weighted_gram
     Bᵀ diag(w) B as a packed triangle.
 
-May be imported by: mfac, objectives, compressors, bases, components, methods, solver.
+May be imported by: comm, mfac, objectives, compressors, bases, components, methods, solver.
 """
 
 from newtonfl.kernels.csr import csr_product

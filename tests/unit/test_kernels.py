@@ -35,24 +35,56 @@ def head(numbers: list[float], k: int) -> list[int]:
 @example([[1.0, 2.0]], 0)
 def test_largest_is_the_head_of_each_clients_sorted_list(clients, k):
     """Ties go to the lowest position, zeros are never chosen, and positions count from a client's own beginning."""
+    offsets = offsets_of([len(numbers) for numbers in clients])
+    each = np.arange(len(clients)) + k  # a number of its own for each client
     for xp in (np, array_api_strict):
         values = xp.asarray([number for numbers in clients for number in numbers], dtype=xp.float64)
-        found = largest(values, offsets_of([len(numbers) for numbers in clients]), k)
-        assert all(isinstance(chosen, np.ndarray) and chosen.dtype == np.int64 for chosen in found)
-        assert [chosen.tolist() for chosen in found] == [head(numbers, k) for numbers in clients]
-        each = np.arange(len(clients)) + k  # a number of its own for each client
-        found = largest(values, offsets_of([len(numbers) for numbers in clients]), each)
-        told = [head(numbers, count) for numbers, count in zip(clients, each, strict=True)]
-        assert [chosen.tolist() for chosen in found] == told
+        for many in (k, each):
+            expected = [
+                head(numbers, m) for numbers, m in zip(clients, np.broadcast_to(many, len(clients)), strict=True)
+            ]
+            assert chosen(values, offsets, many) == expected
 
 
-def test_largest_of_many():
-    """Long vectors of few values, where every selection has ties to break."""
-    values = np.random.default_rng(0).integers(-20, 21, 5000).astype(float)
-    offsets = np.array([0, 3000, 5000])
-    expected = [values[:3000].tolist(), values[3000:].tolist()]
-    for k in (1, 10, 499, 1900, 2900, 2999, 3000, 6000):
-        assert [chosen.tolist() for chosen in largest(values, offsets, k)] == [head(numbers, k) for numbers in expected]
+def chosen(values, offsets, k) -> list[list[int]]:
+    """What `largest` finds, a list a client."""
+    positions, counts = largest(values, offsets, k)
+    for found in (positions, counts):
+        assert isinstance(found, np.ndarray) and found.dtype == np.int64
+    assert len(counts) == len(offsets) - 1
+    return [each.tolist() for each in np.split(positions, np.cumsum(counts)[:-1])]
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.97])
+@pytest.mark.parametrize("size", [3, 60, 2000])
+def test_largest_of_many(size, zeros):
+    """Few values, where every selection has ties to break; vectors short and long, of one size or not, mostly zeros."""
+    draw = np.random.default_rng(0)
+    many = 12_000 // size
+    for sizes in (np.full(many, size), draw.integers(0, 2 * size + 1, many)):
+        offsets = offsets_of(sizes)
+        values = draw.integers(-9, 10, offsets[-1]) * (draw.random(offsets[-1]) >= zeros)
+        vectors = np.split(values, offsets[1:-1])
+        for k in (1, size // 3, size - 1, size, 6000, draw.integers(0, size + 2, many)):
+            each = np.broadcast_to(k, many)
+            # numpy's own sort: by magnitude, then by position
+            order = [np.lexsort((np.arange(len(v)), -np.abs(v)))[:m] for v, m in zip(vectors, each, strict=True)]
+            expected = [sorted(o[v[o] != 0].tolist()) for v, o in zip(vectors, order, strict=True)]
+            assert chosen(values.astype(float), offsets, k) == expected
+
+
+@pytest.mark.parametrize("size", [6, 1000])
+def test_largest_where_numbers_are_not_finite(size):
+    """An infinity is above every number, and what is not a number above that; alone and among others."""
+    values = np.linspace(-1.0, 1.0, size)
+    values[[1, 3, 4]] = np.inf, np.nan, -np.inf
+    for k, expected in ((1, [3]), (2, [1, 3]), (3, [1, 3, 4]), (4, [0, 1, 3, 4])):
+        assert chosen(values, np.array([0, size]), k) == [expected]
+        assert chosen(np.tile(values, 3), size * np.arange(4), k) == [expected] * 3
+
+
+def test_largest_of_nobody():
+    assert chosen(np.zeros(0), np.array([0]), 3) == [[]]
 
 
 @LIBRARIES

@@ -116,6 +116,7 @@ class Message(ABC):
         Returns
         -------
         sequence of Message
+            One a client, the same as were sent.
 
         Raises
         ------
