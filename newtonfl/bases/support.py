@@ -8,8 +8,8 @@ from typing import Self
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.messages import Indices
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.messages import Batch, Indices, batched
+from newtonfl.comm.parts import ManyParts, Parts, column
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Problem
@@ -50,13 +50,11 @@ class Support(Basis):
         return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
-        found = []
         for client, setup_message in enumerate(setup_messages):
-            support = setup_message.get("support")
-            if not isinstance(support, Indices):
+            if not isinstance(setup_message.get("support"), Indices):
                 raise WireError(f"set-up, client {client}, support: the message holds none")
-            found.append(support.indices)
-        supports = Blocks.of(found)
+        sent = batched(column(setup_messages, "support"))
+        supports = Blocks(sent.indices, sent.offsets)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
     def sizes(self, dim: int, part: str, before: Parts) -> int:
@@ -65,6 +63,7 @@ class Support(Basis):
 
 
 class _SupportCoordinates(TriangleCoordinates):
-    def setup_message(self, i: int) -> Parts:
+    def setup_messages(self) -> Sequence[Parts]:
         assert self.supports is not None
-        return {"support": Indices(self.supports[i])}
+        sent = Batch(Indices, self.supports.sizes, indices=self.supports.values)
+        return ManyParts({"support": sent}, len(sent))

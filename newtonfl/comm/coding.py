@@ -41,7 +41,7 @@ def _gaps(increasing: Array) -> Array:
     return gaps
 
 
-def _bytes_for(bits: int) -> int:
+def _bytes_for(bits: Any) -> Any:
     return (bits + 7) // 8
 
 
@@ -96,8 +96,19 @@ def decode_indices(buffer: memoryview, count: int, size: int) -> Array:
     return indices
 
 
-def bytes_per(count: int, precision: Precision) -> int:
-    """The bytes that `count` numbers take."""
+def encode_many_indices(indices: Array, counts: Array) -> tuple[Array, Array]:
+    codes = [encode_indices(mine) for mine in np.split(indices, np.cumsum(counts)[:-1])]
+    return np.frombuffer(b"".join(codes), np.uint8), np.array([len(code) for code in codes], np.int64)
+
+
+def decode_many_indices(buffer: Array, first: Array, lengths: Array, counts: Array, sizes: Array) -> Array:
+    view = memoryview(buffer)
+    places = zip(first.tolist(), (first + lengths).tolist(), counts.tolist(), sizes.tolist(), strict=True)
+    return np.concatenate([np.zeros(0, np.int64), *(decode_indices(view[a:b], k, s) for a, b, k, s in places)])
+
+
+def bytes_per(count: Any, precision: Precision) -> Any:
+    """The bytes that `count` numbers take, or those of every client with an array of counts."""
     return _bytes_for(count * NATURAL_BITS) if precision == "natural" else count * _FLOAT[precision].itemsize
 
 
@@ -115,26 +126,72 @@ def rounded(values: Array, precision: Precision) -> Array:
 
 def encode_values(values: Array, precision: Precision) -> bytes:
     """Code float64 `values`, which must be :func:`rounded` already."""
-    if precision == "natural":
-        return _to_bits(np.ascontiguousarray(values, "<f8").view("<u8") >> np.uint64(64 - NATURAL_BITS), NATURAL_BITS)
-    coded: bytes = np.ascontiguousarray(values, _FLOAT[precision]).tobytes()
+    coded: bytes = encode_many_values(values, np.array([len(values)]), precision)[0].tobytes()
     return coded
 
 
 def decode_values(buffer: memoryview, count: int, precision: Precision) -> Array:
-    """Read `count` numbers as float64.
+    """Read `count` numbers as float64; the errors are those of :func:`decode_many_values`."""
+    whole = np.frombuffer(buffer, np.uint8)
+    first, lengths = np.zeros(1, np.int64), np.array([len(whole)])
+    return decode_many_values(whole, first, lengths, np.array([count]), precision)
+
+
+def encode_many_values(values: Array, counts: Array, precision: Precision) -> tuple[Array, Array]:
+    """Code the float64 `values` of many clients, which must be :func:`rounded` already.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float64, shape (Σ counts,)
+        The clients' numbers end to end.
+    counts : numpy.ndarray of int64, shape (n,)
+    precision : {"float64", "float32", "natural"}
+
+    Returns
+    -------
+    code : numpy.ndarray of uint8
+        The clients' bytes end to end.
+    lengths : numpy.ndarray of int64, shape (n,)
+        How many each has.
+    """
+    lengths = bytes_per(counts, precision)
+    if precision != "natural":
+        return np.ascontiguousarray(values, _FLOAT[precision]).view(np.uint8), lengths
+    top = np.ascontiguousarray(values, "<f8").view("<u8") >> np.uint64(64 - NATURAL_BITS)
+    apart = np.split(top, np.cumsum(counts)[:-1])  # each client's last byte is filled up
+    return np.frombuffer(b"".join(_to_bits(mine, NATURAL_BITS) for mine in apart), np.uint8), lengths
+
+
+def decode_many_values(buffer: Array, first: Array, lengths: Array, counts: Array, precision: Precision) -> Array:
+    """Read numbers of many clients as float64, end to end.
+
+    Parameters
+    ----------
+    buffer : numpy.ndarray of uint8
+        All bytes; nothing in them is trusted.
+    first, lengths : numpy.ndarray of int64, shape (n,)
+        Where each client's bytes stand in them; within the buffer.
+    counts : numpy.ndarray of int64, shape (n,)
+        How many numbers each client's bytes must be.
+    precision : {"float64", "float32", "natural"}
 
     Raises
     ------
     WireError
-        If the buffer has another length, or a number is not finite.
+        If a client's bytes are of another length, before anything is allocated; NotFinite if a number is not finite.
     """
-    if len(buffer) != bytes_per(count, precision):
-        raise WireError(f"{len(buffer)} bytes where {count} numbers take {bytes_per(count, precision)}")
+    # A number takes a bit at least: with counts beyond that the second product could pass the end of int64.
+    wrong = np.flatnonzero((counts > 8 * lengths) | (bytes_per(counts, precision) != lengths))
+    if len(wrong):
+        length, count = int(lengths[wrong[0]]), int(counts[wrong[0]])
+        raise WireError(f"{length} bytes where {count} numbers take {bytes_per(count, precision)}")
+    apart = [buffer[a:b] for a, b in zip(first.tolist(), (first + lengths).tolist(), strict=True)]
     if precision == "natural":
-        values = (_from_bits(buffer, count, NATURAL_BITS) << np.uint64(64 - NATURAL_BITS)).view(np.float64)
+        top = [_from_bits(memoryview(a), count, NATURAL_BITS) for a, count in zip(apart, counts.tolist(), strict=True)]
+        values = (np.concatenate([np.zeros(0, np.uint64), *top]) << np.uint64(64 - NATURAL_BITS)).view(np.float64)
     else:
-        values = np.frombuffer(buffer, _FLOAT[precision]).astype(np.float64)
+        together = apart[0] if len(apart) == 1 else np.concatenate([buffer[:0], *apart])
+        values = together.view(_FLOAT[precision]).astype(np.float64)
     if not np.isfinite(values).all():
         raise NotFinite("a number that is not finite")
     return values

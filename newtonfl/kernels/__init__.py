@@ -4,8 +4,8 @@ Each has one entry that looks at the array that it is given, a form for NumPy, a
 another. Beside core/backend this is the only district that may name CuPy. A kernel knows arrays, and neither clients
 nor methods.
 
-add_at
-    Adding into chosen positions.
+add_at, add_in_order, add_rows
+    Adding into chosen positions: of one vector, of many clients one after the other; and rows one after the other.
 cholesky, cholesky_solve
     Symmetric positive definite systems.
 checksums
@@ -23,26 +23,19 @@ sums
 weighted_gram
     Bᵀ diag(w) B as a packed triangle.
 
-May be imported by: mfac, objectives, compressors, bases, components, methods, solver.
+May be imported by: comm, mfac, objectives, compressors, bases, components, methods, solver.
 """
 
 from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_gram
 from newtonfl.kernels.pairs import pairs
-from newtonfl.kernels.scatter import add_at
+from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
 from newtonfl.kernels.sums import sums
 
 __all__ = [
-    "add_at",
-    "checksums",
-    "cholesky",
-    "cholesky_solve",
-    "csr_product",
-    "largest",
-    "pairs",
-    "sums",
-    "weighted_gram",
-]
+    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest", "pairs",
+    "sums", "weighted_gram",
+]  # fmt: skip

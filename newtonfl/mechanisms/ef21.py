@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeAlias
 
@@ -89,7 +90,7 @@ class EF21(Mechanism):
         plain = replace(self, alpha="auto")
         return {**Mechanism.preset_settings(plain), "alpha": self.alpha}
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         return encoder.compress(self.compressor, points.error)
 
     def for_dimension(self, dim: int) -> Self:

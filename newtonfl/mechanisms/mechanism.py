@@ -76,7 +76,7 @@ class Encoder:
     clients: Array
     key: Key
 
-    def compress(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> list[Message]:
+    def compress(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> Sequence[Message]:
         """Every client's message about its vector; draws for different purposes are independent."""
         key = self.key.to(purpose) if purpose else self.key
         return self.space.compress(compressor, blocks, self.clients, key)
@@ -106,7 +106,7 @@ class SendResult:
         X_i minus the estimate that the receiver now uses.
     """
 
-    messages: list[Message]
+    messages: Sequence[Message]
     memory: Memory
     residual: Blocks
 
@@ -169,7 +169,7 @@ class Mechanism(Part, ABC):
         """
 
     @abstractmethod
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         """What turns h into C_{h,y}(x).
 
         Parameters
