@@ -8,24 +8,34 @@ add_at, add_in_order, add_rows
     Adding into chosen positions: of one vector, of many clients one after the other; and rows one after the other.
 cholesky, cholesky_solve
     Symmetric positive definite systems.
+checksums
+    CRC-32 of many pieces.
 csr_product
     A sparse matrix times a vector, each row summed from left to right.
 largest
     Which k entries of each client's vector are the largest.
+pairs
+    The pairs of features that meet in a row, and their places.
 rice
     Rice's code of increasing lists of positions.
+sums
+    Each client's sum.
 weighted_gram
     Bᵀ diag(w) B as a packed triangle.
 
 May be imported by: comm, mfac, objectives, compressors, bases, components, methods, solver.
 """
 
+from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_gram
+from newtonfl.kernels.pairs import pairs
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
+from newtonfl.kernels.sums import sums
 
 __all__ = [
-    "add_at", "add_in_order", "add_rows", "cholesky", "cholesky_solve", "csr_product", "largest", "weighted_gram",
+    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest", "pairs",
+    "sums", "weighted_gram",
 ]  # fmt: skip

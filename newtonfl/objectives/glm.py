@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import add_at
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
@@ -55,7 +56,15 @@ class GLM(RowProblem):
     def support(self, diagonal: bool) -> Blocks:
         if not isinstance(self.rows, SparseRows):
             return super().support(diagonal)
-        return self.rows.support(diagonal)[0]
+        return self.rows.on_supports(diagonal).supports
+
+    def diagonal_on_support(self, diagonal: bool) -> tuple[Array, Array]:
+        """Where the diagonal stands in all clients' supports laid end to end, and which columns are there."""
+        assert isinstance(self.rows, SparseRows)
+        on_supports = self.rows.on_supports(diagonal)
+        own = on_supports.diagonal
+        places = own.values + np.repeat(on_supports.supports.offsets[:-1], own.sizes)
+        return places, np.searchsorted(triangle(self.dim).diagonal, on_supports.supports.values[places])
 
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         return [self.rows.project(i, v) for i, v in enumerate(vectors)]
@@ -113,11 +122,9 @@ class _GLMPoint(Point):
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         rows = self.problem.rows
         assert isinstance(rows, SparseRows)  # Problem.support has refused the others
-        ridge = self.problem.local_ridge
         on_support = rows.grams_on_support(self.curvatures, diagonal)
-        if ridge is None:
+        if self.problem.local_ridge is None:
             return on_support
-        at_diagonal = np.zeros(triangle(self.problem.dim).size)
-        at_diagonal[triangle(self.problem.dim).diagonal] = to_host(ridge)
-        spread = to_device(at_diagonal[self.problem.support(diagonal).values], on_support.values)
-        return on_support.replaced(on_support.values + spread)
+        places, columns = self.problem.diagonal_on_support(diagonal)
+        ridge = to_host(self.problem.local_ridge)[columns]
+        return on_support.replaced(add_at(on_support.values, places, ridge))

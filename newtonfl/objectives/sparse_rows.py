@@ -1,7 +1,8 @@
-"""Sparse rows of one process's clients: CSR products, and Hessians on their supports."""
+"""Sparse rows of one process's clients: sparse products, and Hessians on their supports."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,8 +10,8 @@ import scipy
 
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
-from newtonfl.core.symmetric import position, triangle
-from newtonfl.kernels import add_at
+from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import add_at, pairs
 from newtonfl.objectives.block_diagonal import BlockDiagonal
 from newtonfl.objectives.rows import Rows
 
@@ -20,7 +21,7 @@ class SparseRows(Rows):
 
     def __init__(self, spread: BlockDiagonal, dim: int, like: Array) -> None:
         self.spread, self.offsets, self.dim, self.like = spread, spread.rows, dim, like
-        self._with_diagonal: dict[bool, tuple[Blocks, BlockDiagonal]] = {}
+        self._on_supports: dict[bool, OnSupports] = {}
 
     @classmethod
     def of(cls, csr: scipy.sparse.csr_array, offsets: Array, like: Array) -> SparseRows:
@@ -28,67 +29,57 @@ class SparseRows(Rows):
         csr = scipy.sparse.csr_array(csr, dtype=np.float64, copy=True)
         csr.sum_duplicates()  # sorts too: each entry once, in the order that the products below rely on
         n, dim = len(offsets) - 1, csr.shape[1]
-        client = np.repeat(np.arange(n), np.diff(offsets))
-        columns = csr.indices + np.repeat(client, np.diff(csr.indptr)) * dim
-        spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr), shape=(csr.shape[0], n * dim))
+        index = np.int64 if max(csr.nnz, n * dim) >= 2**31 else np.int32
+        columns = csr.indices.astype(index, copy=False)
+        columns += np.repeat(dim * np.arange(n, dtype=index), np.diff(csr.indptr[offsets]))
+        shape = (csr.shape[0], n * dim)
+        spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr.astype(index, copy=False)), shape=shape)
         return cls(BlockDiagonal(spread, offsets, np.arange(n + 1) * dim, like), dim, like)
 
     def select(self, chosen: Array) -> SparseRows:
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
-
-    @cached_property
-    def transposed(self) -> BlockDiagonal:
-        """Each client's rows as columns."""
-        csr = scipy.sparse.csr_array(self.spread.matrix.T)
-        return BlockDiagonal(csr, self.spread.columns, self.spread.rows, self.like)
 
     def margins(self, x: Array) -> Array:
         xp = namespace(x)
         return self.spread @ (xp.tile(x, (self.n_clients,)) if x.ndim == 1 else xp.reshape(x, (-1,)))
 
     def combine(self, weights: Array) -> Array:
-        return namespace(weights).reshape(self.transposed @ weights, (self.n_clients, self.dim))
+        return namespace(weights).reshape(self.spread.transposed @ weights, (self.n_clients, self.dim))
 
-    def support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
-        """Where each client's Hessian can differ from zero, and the map from weights to its entries there.
+    def on_supports(self, diagonal: bool) -> OnSupports:
+        """Where each client's Hessian can differ from zero, and its entries there; `diagonal` adds the whole diagonal.
 
         For a sparse GLM the Hessian is a fixed sparse linear map of the weights: vec(Σ w_j a_j a_jᵀ) = P w over the
         pairs of features that meet in a row.
-
-        Parameters
-        ----------
-        diagonal : bool
-            Include the whole diagonal, met or not.
-
-        Returns
-        -------
-        supports : Blocks
-            Packed upper-triangle positions, increasing, on the host.
-        P : BlockDiagonal, shape (total support, N)
         """
-        if diagonal not in self._with_diagonal:
-            self._with_diagonal[diagonal] = self._support(diagonal)
-        return self._with_diagonal[diagonal]
+        if diagonal not in self._on_supports:
+            other = self._on_supports.get(not diagonal)
+            self._on_supports[diagonal] = self._paired(diagonal) if other is None else other.toggled(diagonal)
+        return self._on_supports[diagonal]
 
-    def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
-        pieces = [_cooccurrence(self.spread.block(i), diagonal) for i in range(self.n_clients)]
-        supports = Blocks.of([support for support, _ in pieces])
-        blocks = [product for _, product in pieces] or [scipy.sparse.csr_array((0, 0))]
-        products = scipy.sparse.csr_array(scipy.sparse.block_diag(blocks, format="csr"))
-        return supports, BlockDiagonal(products, supports.offsets, self.offsets, self.like)
+    def _paired(self, diagonal: bool) -> OnSupports:
+        matrix, dim = self.spread.matrix, self.dim
+        columns = matrix.indices - np.repeat(self.spread.columns[:-1], np.diff(matrix.indptr[self.offsets]))
+        found = pairs(matrix.indptr, columns, matrix.data, self.offsets, dim, diagonal)
+        shape = (len(found.positions), matrix.shape[0])
+        products = scipy.sparse.csc_array((found.products, found.places, found.rows), shape=shape)
+        supports = Blocks(found.positions, found.offsets)
+        return OnSupports(supports, BlockDiagonal(products, found.offsets, self.offsets, self.like), dim)
 
     def grams_on_support(self, weights: Array, diagonal: bool) -> Blocks:
-        """Σ_j w_j a_j a_jᵀ of each client, on :meth:`support` alone."""
-        supports, products = self.support(diagonal)
-        return Blocks(products @ weights, supports.offsets)
+        """Σ_j w_j a_j a_jᵀ of each client, on its support alone."""
+        return self.on_supports(diagonal).grams(weights)
 
     def grams(self, weights: Array) -> Blocks:
-        supports, products = self.support(False)
-        size = triangle(self.dim).size
+        on_supports = self.on_supports(self._has_diagonal_only())  # zeros that nobody met stay zeros
+        supports, size = on_supports.supports, triangle(self.dim).size
         first = np.repeat(np.arange(self.n_clients) * size, supports.sizes)
         full = zeros(self.n_clients * size, like=weights)
-        full = add_at(full, first + supports.values, products @ weights)
+        full = add_at(full, first + supports.values, on_supports.grams(weights).values)
         return Blocks(full, offsets_of([size] * self.n_clients))
+
+    def _has_diagonal_only(self) -> bool:
+        return list(self._on_supports) == [True]
 
     def lengths(self) -> Array:
         squared = scipy.sparse.csr_array(self.spread.matrix.multiply(self.spread.matrix))
@@ -108,31 +99,71 @@ class _SomeSparseRows(SparseRows):
         super().__init__(whole.spread.select(chosen), whole.dim, whole.like)
         self._whole, self._chosen = whole, chosen
 
+    def _paired(self, diagonal: bool) -> OnSupports:
+        return self._whole.on_supports(diagonal).select(self._chosen)
+
+    def _has_diagonal_only(self) -> bool:
+        return super()._has_diagonal_only() or (not self._on_supports and self._whole._has_diagonal_only())
+
+
+@dataclass(frozen=True)
+class OnSupports:
+    """Each client's support, and the map from its rows' weights to the entries of Σ_j w_j a_j a_jᵀ there.
+
+    Parameters
+    ----------
+    supports : Blocks
+        Packed upper-triangle positions, increasing, on the host.
+    products : BlockDiagonal, shape (total support, N)
+        P.
+    dim : int
+        d.
+    """
+
+    supports: Blocks
+    products: BlockDiagonal
+    dim: int
+
+    def grams(self, weights: Array) -> Blocks:
+        """The entries for `weights` of shape (N,)."""
+        return self.supports.replaced(self.products @ weights)
+
+    def select(self, chosen: Array) -> OnSupports:
+        """Those of some clients, `chosen` by position."""
+        return replace(self, supports=self.supports.select(chosen), products=self.products.select(chosen))
+
     @cached_property
-    def transposed(self) -> BlockDiagonal:
-        return self._whole.transposed.select(self._chosen)
+    def diagonal(self) -> Blocks:
+        """Where in its support each client has entries of the diagonal, increasing."""
+        keys, whole = self._keys()
+        at: Array = np.searchsorted(keys, whole)
+        at = at[np.append(keys, -1)[at] == whole]
+        counts = np.diff(np.searchsorted(at, self.supports.offsets))
+        return Blocks(at - np.repeat(self.supports.offsets[:-1], counts), offsets_of(counts))
 
-    def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
-        supports, products = self._whole.support(diagonal)
-        return supports.select(self._chosen), products.select(self._chosen)
+    def _keys(self) -> tuple[Array, Array]:
+        """The supports, and the clients' diagonals, as positions in their triangles laid end to end."""
+        first = triangle(self.dim).size * np.arange(len(self.supports))
+        return (
+            self.supports.values + np.repeat(first, self.supports.sizes),
+            (first[:, None] + triangle(self.dim).diagonal).reshape(-1),
+        )
 
-
-def _cooccurrence(rows: scipy.sparse.csr_array, diagonal: bool) -> tuple[Array, scipy.sparse.csr_array]:
-    """One client's support (packed positions) and its map P (support, rows), by whole-array calls."""
-    dim = rows.shape[1]
-    columns = rows.indices.astype(np.int64)
-    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    # Entry p of a row meets entries p, p + 1, … up to that row's end.
-    reach = rows.indptr[row + 1] - np.arange(rows.nnz)
-    first = np.repeat(np.arange(rows.nnz), reach)
-    second = first + np.arange(len(first)) - np.repeat(np.cumsum(reach) - reach, reach)
-    packed = position(columns[first], columns[second], dim)
-    met = np.zeros(triangle(dim).size, dtype=bool)
-    met[packed] = True
-    if diagonal:
-        met[triangle(dim).diagonal] = True
-    support = np.flatnonzero(met)
-    place = np.cumsum(met) - 1
-    products = rows.data[first] * rows.data[second]
-    shape = (len(support), rows.shape[0])
-    return support, scipy.sparse.coo_array((products, (place[packed], row[first])), shape=shape).tocsr()
+    def toggled(self, diagonal: bool) -> OnSupports:
+        """The same pairs' products on supports with the whole diagonal, or without what nobody met of it."""
+        matrix, n, size = self.products.matrix, len(self.supports), triangle(self.dim).size
+        keys, whole = self._keys()
+        if diagonal:
+            others = np.union1d(keys, whole)
+        else:
+            met = np.zeros(len(keys), bool)
+            met[matrix.indices] = True
+            others = keys[met]
+        if len(others) == len(keys):
+            return self
+        renumbered = np.searchsorted(others, keys).astype(matrix.indices.dtype)
+        offsets = np.searchsorted(others, size * np.arange(n + 1))
+        supports = Blocks(others - np.repeat(size * np.arange(n), np.diff(offsets)), offsets)
+        arrays = (matrix.data, renumbered[matrix.indices], matrix.indptr)
+        products = scipy.sparse.csc_array(arrays, shape=(len(others), matrix.shape[1]))
+        return replace(self, supports=supports, products=replace(self.products, matrix=products, rows=offsets))

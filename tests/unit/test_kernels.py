@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import zlib
+from itertools import pairwise
+
 import array_api_strict
 import numpy as np
 import pytest
+import scipy
+from decoding import peak_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newtonfl.core.backend import to_host
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import add_at, cholesky, cholesky_solve, largest
+from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, largest, pairs, sums
 
 LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])
 FEW = st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, 2.0, 5e-324])  # many ties and zeros
@@ -136,3 +142,75 @@ def test_cholesky_and_its_solution(xp, dim):
 def test_no_cholesky_factor_of_what_is_not_positive_definite(xp, matrix):
     """None, without a raise or a warning."""
     assert cholesky(xp.asarray(matrix)) is None
+
+
+def met(rows: np.ndarray, diagonal: bool) -> list[tuple[int, int]]:
+    """One client's pairs of columns that meet in a row, in the order of the packed triangle."""
+    d = rows.shape[1]
+    return [(p, q) for p in range(d) for q in range(p, d) if (rows[:, p] * rows[:, q]).any() or (diagonal and p == q)]
+
+
+@pytest.mark.parametrize("diagonal", [False, True])
+@pytest.mark.parametrize("dim, sizes", [(1, [3]), (7, [4, 0, 1, 9, 2]), (40, [3, 2, 0]), (0, [2, 1]), (3, [])])
+@pytest.mark.parametrize("table", [4, -(2**40)], ids=["table", "sorting"])
+def test_pairs_of_each_client(dim, sizes, diagonal, table, monkeypatch):
+    """Found by a table or by sorting: the pairs that meet, each row's places among them, and the products."""
+    monkeypatch.setattr(importlib.import_module("newtonfl.kernels.pairs"), "_TABLE", table)
+    draw, offsets = np.random.default_rng(dim), offsets_of(sizes)
+    dense = draw.standard_normal((offsets[-1], dim)) * (draw.random((offsets[-1], dim)) < 0.4)
+    csr = scipy.sparse.csr_array(dense)
+    found = pairs(csr.indptr, csr.indices, csr.data, offsets, dim, diagonal)
+    clients = [dense[a:b] for a, b in pairwise(offsets)]
+    expected = [met(rows, diagonal) for rows in clients]
+    upper = np.zeros((dim, dim), int)
+    upper[np.triu_indices(dim)] = np.arange(dim * (dim + 1) // 2)
+    assert found.positions.tolist() == [upper[pair] for each in expected for pair in each]
+    assert found.offsets.tolist() == offsets_of([len(each) for each in expected]).tolist()
+    assert found.places.dtype == found.rows.dtype == np.int32
+    terms = [
+        (found.offsets[i] + each.index((p, q)), row[p] * row[q])
+        for i, (rows, each) in enumerate(zip(clients, expected, strict=True))
+        for row in rows
+        for p in np.flatnonzero(row)
+        for q in np.flatnonzero(row)
+        if p <= q
+    ]
+    assert list(zip(found.places.tolist(), found.products.tolist(), strict=True)) == terms
+    assert found.rows.tolist() == offsets_of([m * (m + 1) // 2 for m in np.count_nonzero(dense, axis=1)]).tolist()
+
+
+def test_pairs_take_memory_by_what_meets():
+    """A hundred thousand columns, whose triangle would take 5 GB as bytes."""
+    dim, draw = 100_000, np.random.default_rng(0)
+    columns = np.sort(draw.choice(dim, (40, 10), replace=False), axis=1)
+    indptr = 10 * np.arange(41)
+    found = []
+    peak = peak_of(
+        lambda: found.append(pairs(indptr, columns.ravel(), np.ones(400), np.array([0, 15, 40]), dim, False))
+    )
+    assert found[0].offsets.tolist() == [0, 15 * 55, 40 * 55] and peak < 2**20
+    assert found[0].positions.max() > 2**31
+
+
+def test_sums_are_numpys_of_each_client():
+    """In every bit: of one size, of few, of many, with signs of zero; whoever else is there."""
+    draw = np.random.default_rng(0)
+    for sizes in (
+        *(np.full(n, m) for m in [*range(20), 127, 128, 129, 1000, 20_000] for n in (1, 2, 9)),
+        *(draw.integers(0, most, 40) for most in (2, 5, 100, 3000)),
+        [5000, 3, 5000, 0, 3],
+    ):
+        offsets = offsets_of(sizes)
+        values = draw.standard_normal(offsets[-1]) * 10.0 ** draw.integers(-9, 9, offsets[-1])
+        for numbers in (values, -0.0 * np.abs(values)):
+            alone = np.array([np.sum(part) for part in np.split(numbers, offsets[1:-1])])
+            assert sums(numbers, offsets).tobytes() == alone.tobytes()
+
+
+def test_checksums_are_zlibs_of_each_piece():
+    draw = np.random.default_rng(0)
+    buffer = draw.integers(0, 256, 5000, dtype=np.uint8)
+    for edges in ([0, 0, 1, 2, 17, 33, 40, 5000], np.arange(0, 5001, 20), [3, 3], [7]):
+        found = checksums(buffer, np.array(edges))
+        assert found.dtype == np.uint32
+        assert found.tolist() == [zlib.crc32(buffer[a:b].tobytes()) for a, b in pairwise(edges)]

@@ -1,0 +1,28 @@
+"""Checksums of many pieces of one buffer."""
+
+from __future__ import annotations
+
+import zlib
+from itertools import pairwise
+
+import numpy as np
+
+from newtonfl.core.backend import Array
+
+
+def checksums(buffer: Array, edges: Array) -> Array:
+    """zlib's CRC-32 of each piece.
+
+    Parameters
+    ----------
+    buffer : numpy.ndarray of uint8, shape (bytes,)
+        Contiguous.
+    edges : numpy.ndarray of int64, shape (n + 1,)
+        Piece i is ``buffer[edges[i]:edges[i + 1]]``.
+
+    Returns
+    -------
+    numpy.ndarray of uint32, shape (n,)
+    """
+    view, crc32 = memoryview(buffer), zlib.crc32
+    return np.fromiter((crc32(view[a:b]) for a, b in pairwise(edges.tolist())), np.uint32, len(edges) - 1)
