@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import re
 import struct
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -30,6 +29,7 @@ from newtonfl.comm.messages import FORMS, Batch, Message
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels import checksums
 
 VERSION = 1
 EVERYONE = 0xFFFFFFFF
@@ -43,6 +43,7 @@ _HEADER = np.dtype(
 )  # fmt: skip
 _SECTION = np.dtype([("part", "u1"), ("form", "u1"), ("precision", "u1"), ("letters", "u1"), ("length", "<u8")])
 _MAGIC = b"NF"
+_CHECKSUM = np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)  # where it stands in a packet
 _KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
 
 _NAMED = 255
@@ -181,8 +182,8 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     header["length"] = lengths - _HEADER.itemsize
     buffer = _interleaved(pieces)
     edges = offsets_of(lengths)
-    sums = _checksums(buffer, edges[:-1], edges[1:])  # the checksum's own place is still 0
-    buffer[edges[:-1, None] + np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)] = sums[:, None].view(np.uint8)
+    sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
+    buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
     return buffer, lengths
 
 
@@ -202,13 +203,6 @@ def _interleaved(pieces: Sequence[tuple[Array, Array]]) -> Array:
         for (whole, _), cut in zip(pieces, cuts, strict=True)
     ]
     return np.concatenate([np.zeros(0, np.uint8), *(part for row in zip(*parts, strict=True) for part in row)])
-
-
-def _checksums(buffer: Array, first: Array, stop: Array, seeds: Array | None = None) -> Array:
-    """zlib's CRC-32 of each piece of the buffer, going on from its seed."""
-    view, before = memoryview(buffer), [0] * len(first) if seeds is None else seeds.tolist()
-    places = zip(first.tolist(), stop.tolist(), before, strict=True)
-    return np.array([zlib.crc32(view[a:b], seed) for a, b, seed in places], "<u4")
 
 
 def _own_name(name: str) -> bytes:
@@ -286,10 +280,9 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     body = first + _HEADER.itemsize
     end = body + header["length"].astype(np.int64)
     refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {lengths[i]} were announced")
-    blank = header.copy()
-    blank["checksum"] = 0
-    at = np.arange(n + 1) * _HEADER.itemsize
-    sums = _checksums(buffer, body, end, _checksums(blank.view(np.uint8), at[:-1], at[1:]))
+    blank = buffer[: edges[-1]].copy()
+    blank[first[:, None] + _CHECKSUM] = 0
+    sums = checksums(blank, edges)
     refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
     kinds, sections = header["kind"].astype(np.int64), header["sections"].astype(np.int64)
     refuse(

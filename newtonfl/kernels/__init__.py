@@ -20,15 +20,15 @@ rice
     Rice's code of increasing lists of positions.
 sums
     Each client's sum.
-weighted_gram
-    Bᵀ diag(w) B as a packed triangle.
+weighted_grams
+    Bᵀ diag(w) B of many matrices, as packed triangles.
 
 May be imported by: comm, mfac, objectives, compressors, bases, components, methods, solver.
 """
 
 from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
-from newtonfl.kernels.gram import weighted_gram
+from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pairs
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
@@ -37,5 +37,5 @@ from newtonfl.kernels.sums import sums
 
 __all__ = [
     "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest", "pairs",
-    "sums", "weighted_gram",
+    "sums", "weighted_grams",
 ]  # fmt: skip

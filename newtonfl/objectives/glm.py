@@ -11,11 +11,10 @@ import numpy as np
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at
+from newtonfl.kernels import add_at, weighted_grams
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
-from newtonfl.objectives.rows import weighted_grams
 from newtonfl.objectives.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
@@ -117,7 +116,9 @@ class _GLMPoint(Point):
         return self.problem.rows.grams(self.curvatures)
 
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
-        return weighted_grams(rows, Blocks(self.curvatures, self.problem.rows.offsets))
+        weights = Blocks(self.curvatures, self.problem.rows.offsets)
+        packed = [weighted_grams(block[None, :, :], w) for block, w in zip(rows, weights, strict=True)]
+        return Blocks.of(packed, weights.values)
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         rows = self.problem.rows

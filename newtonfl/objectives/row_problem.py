@@ -72,7 +72,7 @@ class RowProblem(Problem):
         self.rows: Rows = (
             SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
-            else DenseRows.of(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
+            else DenseRows(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
         )
 
     @property
