@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.coding import PRECISIONS, WireError
-from newtonfl.comm.messages import FORMS, Batch, Message
+from newtonfl.comm.coding import PRECISIONS, NotFinite, WireError
+from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
@@ -185,6 +185,36 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
     buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
     return buffer, lengths
+
+
+def measured(parts: Sequence[Parts]) -> Array | None:
+    """The lengths that packets of nothing but whole vectors and index sets have, shape (n,), without their bytes.
+
+    Such bytes are the numbers themselves: there is nothing to find out by writing and reading them. None for others.
+    """
+    if not isinstance(parts, ManyParts):
+        return None
+    lengths = np.full(parts.n, _HEADER.itemsize + _SECTION.itemsize * len(parts.columns))
+    for name, messages in parts.columns.items():
+        if name not in PARTS or not isinstance(messages, Batch) or messages.form not in (Dense, Indices):
+            return None
+        lengths += sum(length for _, length in messages.pieces())
+    return lengths
+
+
+def check_finite(parts: Sequence[Parts], round: int, clients: Array) -> None:
+    """Refuse numbers that are not finite, as :func:`decode_many` does.
+
+    Raises
+    ------
+    NotFinite
+        With the round, the client and the part.
+    """
+    for name, messages in parts.columns.items() if isinstance(parts, ManyParts) else ():
+        if isinstance(messages, Batch) and messages.values is not None and not np.isfinite(messages.values).all():
+            place = int(np.argmin(np.isfinite(messages.values)))
+            client = clients[int(np.searchsorted(messages.offsets, place, side="right")) - 1]
+            raise NotFinite(f"round {round}, client {client}, {name}: a number that is not finite")
 
 
 def _payloads(messages: Sequence[Message]) -> list[tuple[Array, Array]]:

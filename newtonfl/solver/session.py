@@ -16,7 +16,7 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, measured, pack, unpack
 from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
@@ -50,6 +50,7 @@ class Session:
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
         self.clients: Any = None
+        self._measured: Sequence[Parts] = []  # replies that were not laid out
         self.failure: BaseException | None = None
         self.open = self.transport.rank == 0
         self.problem.forget()
@@ -117,15 +118,20 @@ class Session:
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
         for answer in self._call(pack(arrays, call=call)):
-            sent = unpack(answer)[0]
-            replies = decode_many(sent["packets"], sent["lengths"].tolist(), sizes, participants)
-            others = np.flatnonzero(replies.rounds != announcement.round)
-            if len(others):
-                raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
-            self.ledger.up.count(replies.clients, sent["lengths"], sent["formula_bits"], setup)
-            self.ledger.count_levels("up", replies.parts)
-            groups.append(replies.parts)
-            clients.append(replies.clients)
+            sent, values = unpack(answer)
+            if "measured" in values:
+                who, said = sent["clients"], self._measured
+                check_finite(said, announcement.round, who)
+            else:
+                replies = decode_many(sent["packets"], sent["lengths"].tolist(), sizes, participants)
+                others = np.flatnonzero(replies.rounds != announcement.round)
+                if len(others):
+                    raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
+                who, said = replies.clients, replies.parts
+            self.ledger.up.count(who, sent["lengths"], sent["formula_bits"], setup)
+            self.ledger.count_levels("up", said)
+            groups.append(said)
+            clients.append(who)
         order = np.concatenate(clients)
         parts = end_to_end(groups)
         if (order[1:] <= order[:-1]).any():
@@ -193,8 +199,13 @@ class Session:
             replying = self.problem.clients[np.isin(self.problem.clients, arrays["participants"])]
             if len(replies) != len(replying):
                 raise ValueError(f"given {len(replies)} replies of {len(replying)} clients")
+            bits = formula_bits(replies)
+            known = None if self.transport.lays_out_all else measured(replies)
+            if known is not None:
+                self._measured = replies
+                return pack({"clients": replying, "lengths": known, "formula_bits": bits}, measured=True)
             packets, lengths = encode_many(kind, announcement.round, replying, replies)
-            return pack({"packets": packets, "lengths": lengths, "formula_bits": formula_bits(replies)})
+            return pack({"packets": packets, "lengths": lengths, "formula_bits": bits})
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
