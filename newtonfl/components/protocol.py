@@ -151,6 +151,10 @@ class Method(ABC):
         """What a user should know of these settings; a solve's result carries it."""
         return []
 
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""
+        return problem.dim
+
     def theory(self, server: Any) -> list[str]:
         """What theory says to this run's step size, from the server's state: a solve's result carries it."""
         return []

@@ -262,6 +262,11 @@ class Problem(ABC):
         """Whether the clients' Hessians have a :meth:`support`."""
         return False
 
+    @property
+    def hessian_entries(self) -> float:
+        """How many entries of a client's Hessian can differ from zero at most, on the average."""
+        return triangle(self.dim).size
+
     def support(self, diagonal: bool) -> Blocks:
         """Where the clients' Hessians can differ from zero (packed positions); with `diagonal`, on all of it too.
 

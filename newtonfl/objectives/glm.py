@@ -65,6 +65,11 @@ class GLM(RowProblem):
         places = own.values + np.repeat(on_supports.supports.offsets[:-1], own.sizes)
         return places, np.searchsorted(triangle(self.dim).diagonal, on_supports.supports.values[places])
 
+    @property
+    def hessian_entries(self) -> float:
+        whole = super().hessian_entries
+        return min(whole, self.rows.pairs_per_client) if isinstance(self.rows, SparseRows) else whole
+
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         return [self.rows.project(i, v) for i, v in enumerate(vectors)]
 

@@ -23,6 +23,7 @@ from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Method, Replies
 from newtonfl.objectives.base import Problem
+from newtonfl.solver.client_groups import client_groups
 from newtonfl.solver.questions import QUESTIONS
 
 
@@ -49,11 +50,13 @@ class Session:
             for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
-        self.clients: Any = None
+        self.groups = client_groups(self.problem, self.method.numbers_per_client(self.problem))
+        self.clients: list[Any] = [None for _ in self.groups]
         self._measured: Sequence[Parts] = []  # replies that were not laid out
         self.failure: BaseException | None = None
         self.open = self.transport.rank == 0
-        self.problem.forget()
+        for group in (self.problem, *self.groups):
+            group.forget()
 
     # -- rank 0
 
@@ -119,7 +122,7 @@ class Session:
         groups, clients = [], []
         for answer in self._call(pack(arrays, call=call)):
             sent, values = unpack(answer)
-            if "measured" in values:
+            if values["measured"]:
                 who, said = sent["clients"], self._measured
                 check_finite(said, announcement.round, who)
             else:
@@ -181,34 +184,54 @@ class Session:
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
                 numbers = dict.fromkeys(("lengths", "formula_bits", "clients"), nobody)
-                return pack({"packets": nobody.astype(np.uint8), **numbers})
+                return pack({"packets": nobody.astype(np.uint8), **numbers}, measured=False)
             if call == "ask":
                 phase = f"answering {values['question']}"
-                answer = QUESTIONS[values["question"]](self.problem, to_device(arrays["x"], self.problem.like))
-                return pack({"clients": self.problem.clients, "answer": answer})
+                question, x = QUESTIONS[values["question"]], to_device(arrays["x"], self.problem.like)
+                answers = [question(group, x) for group in self.groups]
+                return pack({"clients": self.problem.clients, "answer": np.concatenate(answers)})
             announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
-            key = Key(self.seed, -1 if call == "setup" else announcement.round)
-            if call == "setup":
-                x0 = self._initial_point(announcement.to_all["model"])
-                replies, self.clients = self.method.init_clients(self.problem, x0, key)
-                kind = Kind.SETUP
-            else:
-                replies, self.clients = self.method.respond(self.clients, announcement, self.problem, key)
-                kind = Kind.REPLY
-            replying = self.problem.clients[np.isin(self.problem.clients, arrays["participants"])]
-            if len(replies) != len(replying):
-                raise ValueError(f"given {len(replies)} replies of {len(replying)} clients")
-            bits = formula_bits(replies)
-            known = None if self.transport.lays_out_all else measured(replies)
-            if known is not None:
-                self._measured = replies
-                return pack({"clients": replying, "lengths": known, "formula_bits": bits}, measured=True)
-            packets, lengths = encode_many(kind, announcement.round, replying, replies)
-            return pack({"packets": packets, "lengths": lengths, "formula_bits": bits})
+            return self._answer(announcement, call == "setup")
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
+
+    def _answer(self, announcement: Announcement, setup: bool) -> bytes:
+        """The packets of this rank's clients, or their lengths, a group after the other."""
+        key, kind = Key(self.seed, -1 if setup else announcement.round), Kind.SETUP if setup else Kind.REPLY
+        x0 = self._initial_point(announcement.to_all["model"]) if setup else None
+        said: list[tuple[Array, Sequence[Parts]]] = []
+        answers: list[tuple[Array, Array]] = []
+        whole = not self.transport.lays_out_all
+        for g, group in enumerate(self.groups):
+            if setup:
+                parts, self.clients[g] = self.method.init_clients(group, x0, key)
+            else:
+                parts, self.clients[g] = self.method.respond(self.clients[g], announcement, group, key)
+            clients = group.clients
+            if announcement.participants is not None:
+                clients = clients[np.isin(clients, announcement.participants)]
+            if len(parts) != len(clients):
+                raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
+            lengths = measured(parts) if whole else None
+            if lengths is None and whole:  # one group's are to be laid out, so all are
+                whole = False
+                answers = [encode_many(kind, announcement.round, *earlier) for earlier in said]
+            said.append((clients, parts))
+            nothing = np.zeros(0, np.uint8)
+            answers.append(
+                encode_many(kind, announcement.round, clients, parts) if lengths is None else (nothing, lengths)
+            )
+        if whole:
+            self._measured = end_to_end([parts for _, parts in said])
+        arrays = {
+            "clients": np.concatenate([clients for clients, _ in said]),
+            "packets": np.concatenate([packets for packets, _ in answers]),
+            "lengths": np.concatenate([lengths for _, lengths in answers]),
+            "formula_bits": np.concatenate([formula_bits(parts) for _, parts in said]),
+        }
+        return pack(arrays, measured=whole)
 
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
         sizes = self.method.announcement_sizes(self.problem.dim)

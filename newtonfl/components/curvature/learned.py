@@ -17,6 +17,7 @@ from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 from newtonfl.mechanisms import Mechanism, Memory
 from newtonfl.objectives.base import Problem
 
@@ -126,6 +127,9 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         point = {} if self.optimum is None else {"optimum": f"({', '.join(map(repr, self.optimum))},)"}
         own = {"basis": str(self.basis or "auto"), "init": self.init, **point}
         return {**self.mechanism.preset_settings(), **own}
+
+    def numbers_per_client(self, problem: Problem) -> float:
+        return problem.hessian_entries if isinstance(self._basis, Support) else triangle(problem.dim).size
 
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
