@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -26,7 +27,7 @@ import numpy as np
 
 from newtonfl.comm.coding import PRECISIONS, NotFinite, WireError
 from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message
-from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes
+from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
 from newtonfl.kernels import checksums
@@ -45,6 +46,9 @@ _SECTION = np.dtype([("part", "u1"), ("form", "u1"), ("precision", "u1"), ("lett
 _MAGIC = b"NF"
 _CHECKSUM = np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)  # where it stands in a packet
 _KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
+
+_RUN = 1 << 20
+"""Bytes of packets that are read at a time."""
 
 _NAMED = 255
 _NAME = re.compile(rb"[a-z][a-z0-9_-]{0,62}")
@@ -286,8 +290,22 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     WireError
         As :func:`decode` does, of the first packet that cannot be one.
     """
-    edges = np.array(list(accumulate(lengths, initial=0)))
-    first, n = edges[:-1].astype(np.int64), len(lengths)
+    edges = list(accumulate(lengths, initial=0))
+    runs: list[Packets] = []
+    first = 0
+    while first < len(lengths) or not runs:  # some at a time: what is made on the way then stays in cache
+        stop = max(bisect_right(edges, edges[first] + _RUN) - 1, min(first + 1, len(lengths)))
+        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders))
+        first = stop
+    kinds, rounds, clients, flags = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("kinds", "rounds", "clients", "flags")
+    )
+    return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]))
+
+
+def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -> Packets:
+    """Read the packets that lie between the `edges` of `buffer`."""
+    first, n = edges[:-1].astype(np.int64), len(edges) - 1
     if n and int(first[-1]) + _HEADER.itemsize > len(buffer):
         raise WireError(f"{len(buffer)} bytes are not the {n} packets that they are announced as")
     header = buffer[first[:, None] + np.arange(_HEADER.itemsize)].view(_HEADER)[:, 0]
@@ -309,10 +327,10 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     refuse(header["length"] > there, lambda i: f"{header['length'][i]} bytes announced, {there[i]} there")
     body = first + _HEADER.itemsize
     end = body + header["length"].astype(np.int64)
-    refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {lengths[i]} were announced")
-    blank = buffer[: edges[-1]].copy()
-    blank[first[:, None] + _CHECKSUM] = 0
-    sums = checksums(blank, edges)
+    refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {edges[i + 1] - edges[i]} were announced")
+    blank = buffer[edges[0] : edges[-1]].copy()
+    blank[first[:, None] - edges[0] + _CHECKSUM] = 0
+    sums = checksums(blank, edges - edges[0])
     refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
     kinds, sections = header["kind"].astype(np.int64), header["sections"].astype(np.int64)
     refuse(

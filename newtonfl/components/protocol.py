@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from newtonfl.comm.messages import Batch, Message
+from newtonfl.comm.messages import Batch, Message, batched
 from newtonfl.comm.parts import Parts, Sizes, column
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
@@ -58,7 +58,7 @@ class Replies:
 
     def scalars(self, part: str) -> Array:
         """Every reply's number about `part`, shape (replies,)."""
-        messages = self.messages(part)
+        messages = batched(self.messages(part))
         if isinstance(messages, Batch) and messages.values is not None and (messages.counts == 1).all():
             return messages.values
         return np.array([float(message.coordinates()[1][0]) for message in messages])
@@ -169,7 +169,7 @@ class Method(ABC):
 
     @abstractmethod
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
-        """The clients' set-up messages, which are counted, and their first state."""
+        """The clients' set-up messages, which are counted, and their first state; the two may share arrays."""
 
     @abstractmethod
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:

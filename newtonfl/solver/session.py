@@ -52,7 +52,7 @@ class Session:
         self.exchanges = 0  # round trips so far, without the set-up
         self.groups = client_groups(self.problem, self.method.numbers_per_client(self.problem))
         self.clients: list[Any] = [None for _ in self.groups]
-        self._measured: Sequence[Parts] = []  # replies that were not laid out
+        self._measured: list[tuple[Array, Sequence[Parts]]] = []  # replies that were not laid out, by group
         self.failure: BaseException | None = None
         self.open = self.transport.rank == 0
         for group in (self.problem, *self.groups):
@@ -123,8 +123,10 @@ class Session:
         for answer in self._call(pack(arrays, call=call)):
             sent, values = unpack(answer)
             if values["measured"]:
-                who, said = sent["clients"], self._measured
-                check_finite(said, announcement.round, who)
+                for some, parts in self._measured:
+                    check_finite(parts, announcement.round, some)
+                who, said = sent["clients"], end_to_end([parts for _, parts in self._measured])
+                self._measured = []
             else:
                 replies = decode_many(sent["packets"], sent["lengths"].tolist(), sizes, participants)
                 others = np.flatnonzero(replies.rounds != announcement.round)
@@ -209,6 +211,7 @@ class Session:
                 parts, self.clients[g] = self.method.init_clients(group, x0, key)
             else:
                 parts, self.clients[g] = self.method.respond(self.clients[g], announcement, group, key)
+            group.release_hessians()
             clients = group.clients
             if announcement.participants is not None:
                 clients = clients[np.isin(clients, announcement.participants)]
@@ -224,7 +227,7 @@ class Session:
                 encode_many(kind, announcement.round, clients, parts) if lengths is None else (nothing, lengths)
             )
         if whole:
-            self._measured = end_to_end([parts for _, parts in said])
+            self._measured = said
         arrays = {
             "clients": np.concatenate([clients for clients, _ in said]),
             "packets": np.concatenate([packets for packets, _ in answers]),

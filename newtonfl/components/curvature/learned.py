@@ -129,7 +129,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         return {**self.mechanism.preset_settings(), **own}
 
     def numbers_per_client(self, problem: Problem) -> float:
-        return problem.hessian_entries if isinstance(self._basis, Support) else triangle(problem.dim).size
+        return problem.hessian_entries if isinstance(self.basis, Support) else triangle(problem.dim).size
 
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
@@ -154,7 +154,8 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
             whole = coordinates.counted(Batch(Dense, coordinates.sizes, to_host(first.values)))
             messages = whole.to_precision(first_precision)
             setup_messages = joined_all(setup_messages, ManyParts({"initial": messages}, len(messages)))
-            first = first.replaced(to_device(messages.values + 0.0, first.values))  # a copy: it will move
+            # On the host these are the messages' own numbers: set-up messages are read before anything moves.
+            first = first.replaced(to_device(messages.values, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
         return setup_messages, ClientHessianState(self.mechanism.init_memory(first), np.zeros(len(problem.clients)))
