@@ -55,6 +55,7 @@ def read_libsvm(path: Path, features: int | None, zero_based: bool = False) -> t
     if places.size:
         _check_width(path, content, places, ends, features, zero_based)
     columns = int(places.max(initial=0)) + 1 if features is None else features
+    ends = ends.astype(np.int32) if len(places) < 2**31 else ends  # else the indices too would become longer
     return scipy.sparse.csr_array((values, places, ends), shape=(labels.size, columns)), labels
 
 

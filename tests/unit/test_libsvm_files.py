@@ -119,8 +119,8 @@ def test_pieces_of_any_size_have_the_numbers_of_scikit_learns_reader(tmp_path, m
     theirs, their_labels = load_svmlight_file(io.BytesIO(content.getvalue()), zero_based=False)
     written = content.getvalue().replace(b"\n", b" # 1:1\n", 40).replace(b"# Column", b"\n\n# Column")
     ours, labels = read_libsvm(put(tmp_path, written.rstrip(b"\n")), None)
-    for part in ("data", "indices", "indptr"):
-        np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part), strict=True)
+    for part, dtype in (("data", np.float64), ("indices", np.int32), ("indptr", np.int32)):
+        np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part).astype(dtype), strict=True)
     np.testing.assert_array_equal(labels, their_labels, strict=True)
     path, number = put(tmp_path, written + b"1 1:2 x\n"), len(written.splitlines()) + 1
     with pytest.raises(ValueError, match=f"f, line {number}: 'x' is not INDEX:VALUE"):
