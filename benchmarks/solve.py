@@ -13,6 +13,7 @@ import argparse
 import resource
 import statistics
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -226,7 +227,7 @@ def arrived(case: Case, solve: Callable[[float], Any], exact: bool, limit: float
         except TooLong:
             return None, f"more than {limit:g} s"
         except Exception as error:
-            return None, (str(error) or type(error).__name__).splitlines()[0][:120]
+            return None, textwrap.shorten(str(error) or type(error).__name__, 90, placeholder=" …")
         if best <= GOAL * 1.001:  # the two gradients are rounded in different orders
             return tol, f"{best:.1e}"
     return None, f"ends at {best:.1e}"
