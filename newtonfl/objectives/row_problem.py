@@ -85,7 +85,8 @@ class RowProblem(Problem):
             arrays = (matrix.data, matrix.indices - first, matrix.indptr)
             whole = scipy.sparse.csr_array(arrays, shape=(matrix.shape[0], rows.dim))
         else:
-            whole = np.concatenate([np.zeros((0, rows.dim)), *map(rows.on_host, range(rows.n_clients))])
+            assert isinstance(rows, DenseRows)
+            whole = to_host(rows.array)
         return whole, to_host(self.labels), self._weights
 
     def _select(self, part: Self, chosen: Array) -> None:
