@@ -16,7 +16,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import rice_blocks
+from newtonfl.kernels import compiled, rice_blocks
 
 _LONG = 1500  # positions a list, on the average, from which on lists go one by one
 
@@ -54,6 +54,14 @@ def encode(positions: Array, counts: Array) -> tuple[Array, Array]:
     lengths : numpy.ndarray of int64, shape (n,)
         The bytes that each takes.
     """
+    if (forms := compiled.forms()) is not None:
+        read, counts = np.ascontiguousarray(positions, np.int64), np.ascontiguousarray(counts, np.int64)
+        widths, lengths = np.empty((2, len(counts)), np.int64)
+        total = forms.rice_lengths(read, counts, widths, lengths)
+        if total >= 0 and int(counts.sum()) == len(read):
+            code = np.zeros(total, np.uint8)
+            forms.rice_encode(read, counts, widths, lengths, code)
+            return code, lengths
     if _one_by_one(counts):
         edges = offsets_of(counts).tolist()
         codes = [_encoded(positions[a:b]) for a, b in pairwise(edges)]
@@ -83,7 +91,12 @@ def decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: A
         If a code's length, its unary stream or a position is impossible. Before the streams are known to hold the
         positions, nothing larger than eight times the codes' own length is allocated.
     """
-    if not _one_by_one(counts):
+    if (forms := compiled.forms()) is not None and (counts <= 8 * lengths).all() and (counts >= 0).all():
+        found = np.empty(int(counts.sum()) + 8, np.int64)
+        of_codes = (np.ascontiguousarray(each, np.int64) for each in (begins, lengths, counts, sizes))
+        if forms.rice_decode(buffer, *of_codes, found) < 0:
+            return found[:-8]
+    elif not _one_by_one(counts):
         found = rice_blocks.decode(buffer, begins, lengths, counts, sizes)
         if found is not None:
             return found

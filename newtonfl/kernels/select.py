@@ -14,6 +14,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array, cupy, is_cupy, to_device, to_host
 from newtonfl.core.ragged import offsets_of, ranges
+from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
 
 SELECT = r"""
@@ -143,6 +144,12 @@ def largest(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     if is_cupy(values):
         return _largest_on_gpu(values, offsets, wanted)
     bits = np.ascontiguousarray(to_host(values), np.float64).view(np.int64)
+    if (forms := compiled.forms()) is not None:
+        sizes, counts = np.diff(offsets), np.empty(len(wanted), np.int64)
+        chosen = np.empty(int(np.clip(wanted, 0, sizes).sum()) + 1, np.int64)
+        most = int(sizes.max(initial=0))
+        forms.largest(bits.view(np.uint64), offsets, np.ascontiguousarray(wanted), most, chosen, counts)
+        return chosen[: int(counts.sum())], counts
     n, every = len(wanted), offsets.tolist()
     if n == 1 or every[-1] > _LONG * n:
         ks = wanted.tolist()

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 
 from newtonfl.core.backend import to_host
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, largest, pairs, sums
+from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, compiled, largest, pairs, sums
+
+@pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
+def form(request):
+    """Every test runs on both forms of the kernels, numba's where it is installed."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    with compiled.forced(request.param):
+        yield
+
 
 LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])
 FEW = st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, 2.0, 5e-324])  # many ties and zeros
