@@ -56,17 +56,19 @@ def load(note: Callable[[str], object] | None = None) -> bool:
     """
     global _loaded, _wanted
     if _loaded is None and _wanted:
-        say = _log.info if note is None else note
+        inform = _log.info if note is None else note
         if not available():
             _wanted = False
             return False
         if not _cached():
-            say(f"compiling the kernels with numba, which takes about {_COMPILING:.0f} s and is kept for the next time")
+            inform(
+                f"compiling the kernels with numba, which takes about {_COMPILING:.0f} s and is kept for the next time"
+            )
         try:
             _loaded = _imported()
         except Exception as error:  # numba, LLVM and NumPy have to fit each other: what may go wrong is theirs
             _wanted = False
-            say(f"the kernels stay NumPy's: numba does not work here ({type(error).__name__}: {error})")
+            inform(f"the kernels stay NumPy's: numba does not work here ({type(error).__name__}: {error})")
     return loaded()
 
 
@@ -109,14 +111,14 @@ def forced(form: Literal["numpy", "numba"]) -> Iterator[None]:
 
 
 def _imported() -> ModuleType:
-    import numba
-
-    if numba.config.DISABLE_JIT:
+    module = importlib.import_module("newtonfl.kernels.numba_forms")
+    if not hasattr(module.sums, "signatures"):
         raise ImportError("NUMBA_DISABLE_JIT is set")
-    return importlib.import_module("newtonfl.kernels.numba_forms")
+    return module
 
 
 def _cached() -> bool:
-    """Whether numba has a file for each of the forms beside them, which holds where that folder can be written to."""
-    python = f"py{sys.version_info[0]}{sys.version_info[1]}"
-    return any(Path(__file__).with_name("__pycache__").glob(f"numba_forms.*.{python}.nbi"))
+    """Whether numba has kept the forms as they are now beside them, where it keeps them if it can write there."""
+    source, python = Path(__file__).with_name("numba_forms.py"), f"py{sys.version_info[0]}{sys.version_info[1]}"
+    kept = source.with_name("__pycache__").glob(f"numba_forms.*.{python}.nbi")
+    return any(index.stat().st_mtime > source.stat().st_mtime for index in kept)

@@ -77,11 +77,11 @@ def rice_lengths(positions: Array, counts: Array, widths: Array, lengths: Array)
 @njit(types.void(_INTS, _INTS, _INTS, _INTS, _TO_BYTES), **OPTIONS)
 def rice_encode(positions: Array, counts: Array, widths: Array, lengths: Array, code: Array) -> None:
     """Write the codes into zeros."""
-    first, begin = 0, 0
+    first, head = 0, 0
     for i in range(len(counts)):
         last, b = first + counts[i], widths[i]
-        code[begin] = b
-        at = np.uint64(begin + 1)
+        code[head] = b
+        at = np.uint64(head + 1)
         if b:
             word, filled, before = np.uint64(0), np.uint64(0), np.int64(-1)
             for j in range(first, last):
@@ -108,7 +108,7 @@ def rice_encode(positions: Array, counts: Array, widths: Array, lengths: Array, 
             code[at + (one >> np.uint64(3))] |= np.uint8(np.uint64(1) << (one & np.uint64(7)))
             one += np.uint64(1)
         first = last
-        begin += lengths[i]
+        head += lengths[i]
 
 
 ONES = np.array([byte.bit_count() for byte in range(256)], np.uint8)
@@ -430,11 +430,7 @@ def list_places(
 
 
 @njit(
-    [
-        types.void(own, rows, _FLOATS, _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS)
-        for own in _PLACES
-        for rows in _ROWS
-    ],
+    [types.void(own, rows, _FLOATS, _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS) for own in _PLACES for rows in _ROWS],
     **OPTIONS,
 )
 def pair_sums(

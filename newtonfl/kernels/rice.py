@@ -92,14 +92,14 @@ def decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: A
         positions, nothing larger than eight times the codes' own length is allocated.
     """
     if (forms := compiled.forms()) is not None and (counts <= 8 * lengths).all() and (counts >= 0).all():
-        found = np.empty(int(counts.sum()) + 8, np.int64)
-        of_codes = (np.ascontiguousarray(each, np.int64) for each in (begins, lengths, counts, sizes))
-        if forms.rice_decode(buffer, *of_codes, found) < 0:
-            return found[:-8]
+        positions = np.empty(int(counts.sum()) + 8, np.int64)
+        of_codes = (np.ascontiguousarray(numbers, np.int64) for numbers in (begins, lengths, counts, sizes))
+        if forms.rice_decode(buffer, *of_codes, positions) < 0:
+            return positions[:-8]
     elif not _one_by_one(counts):
-        found = rice_blocks.decode(buffer, begins, lengths, counts, sizes)
-        if found is not None:
-            return found
+        together = rice_blocks.decode(buffer, begins, lengths, counts, sizes)
+        if together is not None:
+            return together
     # One by one, also where one of many is wrong: the first of them shall say what is.
     view, lists = memoryview(buffer), []
     of = (numbers.tolist() for numbers in (begins, lengths, counts, sizes))

@@ -25,6 +25,6 @@ def sums(values: Array, offsets: Array) -> Array:
     """
     if (forms := compiled.forms()) is not None and on_host(values):
         found = np.empty(len(offsets) - 1)
-        forms.sums(np.ascontiguousarray(values, np.float64), offsets, found)
+        forms.sums(np.ascontiguousarray(values, np.float64), np.ascontiguousarray(offsets, np.int64), found)
         return found
     return Blocks(values, offsets).sums()

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from newtonfl.core.backend import to_host
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, compiled, largest, pairs, sums
+from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, compiled, largest, pair_sums, pairs, sums
+
 
 @pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
 def form(request):
@@ -24,7 +25,7 @@ def form(request):
     if request.param == "numba":
         pytest.importorskip("numba")
     with compiled.forced(request.param):
-        yield
+        yield request.param
 
 
 LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])
@@ -186,6 +187,40 @@ def test_pairs_of_each_client(dim, sizes, diagonal, table, monkeypatch):
     ]
     assert list(zip(found.places.tolist(), found.products.tolist(), strict=True)) == terms
     assert found.rows.tolist() == offsets_of([m * (m + 1) // 2 for m in np.count_nonzero(dense, axis=1)]).tolist()
+
+
+@pytest.mark.parametrize("alike", [False, True])
+@pytest.mark.parametrize("dim, sizes", [(7, [4, 0, 1, 9, 2]), (400, [1, 3])])
+def test_sums_of_pairs_are_added_row_by_row(dim, sizes, alike, form):
+    """In every bit; of all clients and of some, of rows with one number each or with several, of wide rows as well."""
+    draw, offsets = np.random.default_rng(dim), offsets_of(sizes)
+    dense = np.where(draw.random((offsets[-1], dim)) < 0.4, draw.standard_normal((offsets[-1], dim)), 0.0)
+    if dim == 400:
+        dense[0] = draw.standard_normal(dim)  # 80200 places, more than 16 bits hold
+    if alike:
+        dense = (dense != 0) * draw.standard_normal((offsets[-1], 1))
+    csr = scipy.sparse.csr_array(dense)
+    found = pairs(csr.indptr, csr.indices, csr.data, offsets, dim, True)
+    row, column = np.triu_indices(dim)
+    clients = np.arange(len(sizes))
+    for chosen in (clients, clients[::2], clients[1:], clients[:0]):
+        rows = np.concatenate([np.arange(0), *(np.arange(offsets[i], offsets[i + 1]) for i in chosen)])
+        weights = draw.standard_normal(len(rows))
+        expected, at = [np.zeros(0)], 0
+        for i in chosen:
+            entries = np.zeros(len(row))
+            for j in range(offsets[i], offsets[i + 1]):
+                entries += dense[j, row] * dense[j, column] * weights[at]
+                at += 1
+            expected.append(entries[found.positions[found.offsets[i] : found.offsets[i + 1]]])
+        if form == "numba":
+            assert pair_sums(found, weights, chosen).tobytes() == np.concatenate(expected).tobytes()
+        else:
+            every = np.zeros(offsets[-1])
+            every[rows] = weights
+            each = np.split(found.matrix @ every, found.offsets[1:-1])
+            ours = np.concatenate([np.zeros(0), *(each[i] for i in chosen)])
+            assert ours.tobytes() == np.concatenate(expected).tobytes()
 
 
 def test_pairs_take_memory_by_what_meets():
