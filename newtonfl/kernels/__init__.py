@@ -20,6 +20,8 @@ pairs, pair_sums
     The pairs of features that meet in a row, and their places; sums of their weighted products.
 rice
     Rice's code of increasing lists of positions.
+send_largest
+    Top-K of a difference, its norm, and the estimate moved by it.
 sums
     Each client's sum.
 weighted_gram
@@ -34,10 +36,11 @@ from newtonfl.kernels.gram import weighted_gram
 from newtonfl.kernels.pairs import pair_sums, pairs
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
+from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
 from newtonfl.kernels.sums import sums
 
 __all__ = [
     "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest",
-    "pair_sums", "pairs", "sums", "weighted_gram",
+    "pair_sums", "pairs", "send_largest", "sums", "weighted_gram",
 ]  # fmt: skip

@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 
 from newtonfl.core.backend import to_host
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, compiled, largest, pair_sums, pairs, sums
+from newtonfl.kernels import (
+    add_at,
+    checksums,
+    cholesky,
+    cholesky_solve,
+    compiled,
+    largest,
+    pair_sums,
+    pairs,
+    send_largest,
+    sums,
+)
 
 
 @pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
@@ -249,6 +260,30 @@ def test_sums_are_numpys_of_each_client():
         for numbers in (values, -0.0 * np.abs(values)):
             alone = np.array([np.sum(part) for part in np.split(numbers, offsets[1:-1])])
             assert sums(numbers, offsets).tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("sizes", [[3, 0, 1, 40, 7], [900, 5000, 1, 2000], [6] * 50, []], ids=str)
+def test_sending_the_largest_of_a_difference(sizes, symmetric):
+    """As its steps are written out for each client alone, in every bit; some rounds, with ties and zeros."""
+    draw, offsets = np.random.default_rng(0), offsets_of(sizes)
+    k, rates = draw.integers(0, 30, len(sizes)), draw.choice([1.0, 0.3], len(sizes))
+    on_diagonal = [np.flatnonzero(draw.random(size) < 0.1) for size in sizes]
+    diagonal = (np.concatenate([np.arange(0), *on_diagonal]), offsets_of([len(d) for d in on_diagonal]))
+    estimate = np.zeros(offsets[-1])
+    for digits in (1, 0, 15):
+        target, expected = np.round(draw.standard_normal(offsets[-1]), digits), estimate.copy()
+        found = send_largest(target, offsets, estimate, k, rates, diagonal if symmetric else None)
+        positions, values = (np.split(x, np.cumsum(found.counts)[:-1]) for x in (found.positions, found.values))
+        for i, (a, b) in enumerate(pairwise(offsets)):
+            factors = np.full(b - a, np.sqrt(2.0) if symmetric else 1.0)
+            factors[on_diagonal[i]] = 1.0
+            difference = target[a:b] * factors - expected[a:b]
+            best = head(difference.tolist(), k[i])
+            assert positions[i].tolist() == best and values[i].tobytes() == difference[best].tobytes()
+            assert found.norms[i] == np.sqrt(np.sum(difference * difference))
+            expected[a:b][best] += rates[i] * difference[best]
+        assert len(found.norms) == len(sizes) and estimate.tobytes() == expected.tobytes()
 
 
 def test_checksums_are_zlibs_of_each_piece():
