@@ -47,11 +47,10 @@ def rice_lengths(positions: Array, counts: Array, widths: Array, lengths: Array)
             before = positions[j]
         if smallest < 0:
             return -1
-        mean, guess = (before + 1 - count) // max(count, 1), 0
-        while mean > 1:
+        mean, b = (before + 1 - count) // max(count, 1), 0
+        while mean > 3:
             mean >>= 1
-            guess += 1
-        b = max(guess - 1, 0)
+            b += 1
         high0 = high1 = high2 = np.int64(0)
         before = np.int64(-1)
         for j in range(first, first + count):
@@ -60,13 +59,12 @@ def rice_lengths(positions: Array, counts: Array, widths: Array, lengths: Array)
             high0 += gap
             high1 += gap >> 1
             high2 += gap >> 2
-        high = high0
+        more, high = 0, high0
         if count + high1 < high:
-            b, high = b + 1, high1
-        if guess > 0 and (guess + 1 - b) * count + high2 < high:
-            b, high = guess + 1, high2
-        if count == 0:
-            b = 0
+            more, high = 1, high1
+        if 2 * count + high2 < more * count + high:
+            more, high = 2, high2
+        b = b + more if count else 0
         widths[i] = b
         lengths[i] = 1 + (count * b + 7) // 8 + (high + count + 7) // 8
         first += count

@@ -53,15 +53,21 @@ def encode(positions: Array, counts: Array) -> tuple[Array, Array]:
         The codes end to end.
     lengths : numpy.ndarray of int64, shape (n,)
         The bytes that each takes.
+
+    Raises
+    ------
+    ValueError
+        If a list does not increase from 0 on.
     """
     if (forms := compiled.forms()) is not None:
         read, counts = np.ascontiguousarray(positions, np.int64), np.ascontiguousarray(counts, np.int64)
         widths, lengths = np.empty((2, len(counts)), np.int64)
-        total = forms.rice_lengths(read, counts, widths, lengths)
-        if total >= 0 and int(counts.sum()) == len(read):
-            code = np.zeros(total, np.uint8)
-            forms.rice_encode(read, counts, widths, lengths, code)
-            return code, lengths
+        total = forms.rice_lengths(read, counts, widths, lengths) if int(counts.sum()) == len(read) else -1
+        if total < 0:
+            raise ValueError(rice_blocks.NOT_INCREASING)
+        code = np.zeros(total, np.uint8)
+        forms.rice_encode(read, counts, widths, lengths, code)
+        return code, lengths
     if _one_by_one(counts):
         edges = offsets_of(counts).tolist()
         codes = [_encoded(positions[a:b]) for a, b in pairwise(edges)]
@@ -123,8 +129,10 @@ def _encoded(positions: Array) -> bytes:
     count, gaps = len(positions), _gaps(positions)
     if not count:
         return b"\0"
-    guess = max((int(gaps.sum()) // count).bit_length() - 1, 0)  # ⌊log2⌋ of the mean
-    cost = {b: count * b + int((gaps >> b).sum()) for b in range(max(guess - 1, 0), guess + 2)}
+    if gaps.min() < 0:
+        raise ValueError(rice_blocks.NOT_INCREASING)
+    least = max((int(gaps.sum()) // count).bit_length() - 2, 0)  # one less than ⌊log2⌋ of the mean
+    cost = {b: count * b + int((gaps >> b).sum()) for b in range(least, least + 3)}
     b = min(cost, key=lambda width: cost[width])
     ones = np.cumsum((gaps >> b) + 1) - 1
     unary = np.zeros(int(ones[-1]) + 1, np.uint8)
