@@ -14,10 +14,14 @@ csr_product
     A sparse matrix times a vector, each row summed from left to right.
 largest
     Which k entries of each client's vector are the largest.
-pairs
-    The pairs of features that meet in a row, and their places.
+compiled
+    When the forms for numba are used.
+pairs, pair_sums
+    The pairs of features that meet in a row, and their places; sums of their weighted products.
 rice
     Rice's code of increasing lists of positions.
+send_largest
+    Top-K of a difference, its norm, and the estimate moved by it.
 sums
     Each client's sum.
 weighted_grams
@@ -29,13 +33,14 @@ May be imported by: comm, mfac, objectives, compressors, bases, components, meth
 from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_grams
-from newtonfl.kernels.pairs import pairs
+from newtonfl.kernels.pairs import pair_sums, pairs
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
+from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
 from newtonfl.kernels.sums import sums
 
 __all__ = [
-    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest", "pairs",
-    "sums", "weighted_grams",
+    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest",
+    "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
 ]  # fmt: skip

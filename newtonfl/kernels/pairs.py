@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import scipy
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of, ranges
 from newtonfl.core.symmetric import position, triangle
+from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
 
 _CLIENTS, _CHUNK = (
@@ -19,7 +22,8 @@ _CLIENTS, _CHUNK = (
 _TABLE = 4  # places of a table for each pair, at most
 
 
-class Pairs(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Pairs:
     """What the rows of n clients make of (p, q), entries p ≤ q of one row.
 
     Parameters
@@ -36,6 +40,8 @@ class Pairs(NamedTuple):
         Where each row's pairs begin.
     products : numpy.ndarray, shape (pairs,)
         The product of the pair's two numbers.
+    row_offsets : numpy.ndarray of int64, shape (n + 1,)
+        Where each client's rows begin.
     """
 
     positions: Array
@@ -43,6 +49,27 @@ class Pairs(NamedTuple):
     places: Array
     rows: Array
     products: Array
+    row_offsets: Array
+
+    @cached_property
+    def matrix(self) -> scipy.sparse.csc_array:
+        """The map from a weight for each row to each place's sum of weighted products, on these very arrays."""
+        shape = (len(self.positions), len(self.rows) - 1)
+        return scipy.sparse.csc_array((self.products, self.places, self.rows), shape=shape)
+
+    @cached_property
+    def listed(self) -> tuple[Array, Array, Array | None]:
+        """What numba's form of the product reads: places within a client's own support, and the products.
+
+        Where no row has two products that differ, as where its entries are all equal, a factor for each row is enough.
+        """
+        forms = compiled.forms()
+        assert forms is not None
+        short = np.diff(self.offsets).max(initial=0) <= 2**16
+        own, factors = np.empty(len(self.places), np.uint16 if short else np.uint32), np.empty(len(self.rows) - 1)
+        edges = self.offsets, self.row_offsets
+        alike = forms.list_places(self.places, self.rows, self.products, *edges, own, factors)
+        return (own, np.zeros(0), factors) if alike else (own, self.products, None)
 
 
 def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, diagonal: bool) -> Pairs:
@@ -86,7 +113,37 @@ def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, 
         positions.append(support - np.repeat(first[:-1], counts[-1]))
         found += len(support)
     ends = offsets_of(np.concatenate(counts))
-    return Pairs(np.concatenate(positions), ends, places, rows.astype(places.dtype), products)
+    return Pairs(np.concatenate(positions), ends, places, rows.astype(places.dtype), products, offsets)
+
+
+def pair_sums(found: Pairs, weights: Array, chosen: Array) -> Array:
+    """Σ_j w_j a_j a_jᵀ of some clients on their supports, without a copy of what belongs to them: numba's form.
+
+    The form for NumPy is a product with :attr:`Pairs.matrix`, or with its columns of these clients; to the same bits.
+
+    Parameters
+    ----------
+    found : Pairs
+        Those of all clients.
+    weights : numpy.ndarray, shape (the chosen clients' rows,)
+    chosen : numpy.ndarray of int64
+        The clients, by position.
+
+    Returns
+    -------
+    numpy.ndarray, shape (the chosen clients' positions,)
+    """
+    forms = compiled.forms()
+    assert forms is not None
+    own, products, factors = found.listed
+    if factors is not None:
+        edges = found.row_offsets
+        rows = factors if len(chosen) == len(edges) - 1 else factors[ranges(edges[chosen], np.diff(edges)[chosen])]
+        weights = rows * weights
+    sums = np.empty(int(np.diff(found.offsets)[chosen].sum()))
+    weights, chosen = np.ascontiguousarray(weights), np.ascontiguousarray(chosen)
+    forms.pair_sums(own, found.rows, products, weights, chosen, found.row_offsets, found.offsets, sums)
+    return sums
 
 
 class _Keys:

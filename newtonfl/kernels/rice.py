@@ -16,7 +16,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import rice_blocks
+from newtonfl.kernels import compiled, rice_blocks
 
 _LONG = 1500  # positions a list, on the average, from which on lists go one by one
 
@@ -53,7 +53,21 @@ def encode(positions: Array, counts: Array) -> tuple[Array, Array]:
         The codes end to end.
     lengths : numpy.ndarray of int64, shape (n,)
         The bytes that each takes.
+
+    Raises
+    ------
+    ValueError
+        If a list does not increase from 0 on.
     """
+    if (forms := compiled.forms()) is not None:
+        read, counts = np.ascontiguousarray(positions, np.int64), np.ascontiguousarray(counts, np.int64)
+        widths, lengths = np.empty((2, len(counts)), np.int64)
+        total = forms.rice_lengths(read, counts, widths, lengths) if int(counts.sum()) == len(read) else -1
+        if total < 0:
+            raise ValueError(rice_blocks.NOT_INCREASING)
+        code = np.zeros(total, np.uint8)
+        forms.rice_encode(read, counts, widths, lengths, code)
+        return code, lengths
     if _one_by_one(counts):
         edges = offsets_of(counts).tolist()
         codes = [_encoded(positions[a:b]) for a, b in pairwise(edges)]
@@ -83,10 +97,15 @@ def decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: A
         If a code's length, its unary stream or a position is impossible. Before the streams are known to hold the
         positions, nothing larger than eight times the codes' own length is allocated.
     """
-    if not _one_by_one(counts):
-        found = rice_blocks.decode(buffer, begins, lengths, counts, sizes)
-        if found is not None:
-            return found
+    if (forms := compiled.forms()) is not None and (counts <= 8 * lengths).all() and (counts >= 0).all():
+        positions = np.empty(int(counts.sum()) + 8, np.int64)
+        of_codes = (np.ascontiguousarray(numbers, np.int64) for numbers in (begins, lengths, counts, sizes))
+        if forms.rice_decode(buffer, *of_codes, positions) < 0:
+            return positions[:-8]
+    elif not _one_by_one(counts):
+        together = rice_blocks.decode(buffer, begins, lengths, counts, sizes)
+        if together is not None:
+            return together
     # One by one, also where one of many is wrong: the first of them shall say what is.
     view, lists = memoryview(buffer), []
     of = (numbers.tolist() for numbers in (begins, lengths, counts, sizes))
@@ -110,8 +129,10 @@ def _encoded(positions: Array) -> bytes:
     count, gaps = len(positions), _gaps(positions)
     if not count:
         return b"\0"
-    guess = max((int(gaps.sum()) // count).bit_length() - 1, 0)  # ⌊log2⌋ of the mean
-    cost = {b: count * b + int((gaps >> b).sum()) for b in range(max(guess - 1, 0), guess + 2)}
+    if gaps.min() < 0:
+        raise ValueError(rice_blocks.NOT_INCREASING)
+    least = max((int(gaps.sum()) // count).bit_length() - 2, 0)  # one less than ⌊log2⌋ of the mean
+    cost = {b: count * b + int((gaps >> b).sum()) for b in range(least, least + 3)}
     b = min(cost, key=lambda width: cost[width])
     ones = np.cumsum((gaps >> b) + 1) - 1
     unary = np.zeros(int(ones[-1]) + 1, np.uint8)

@@ -8,6 +8,7 @@ from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of, ranges
 from newtonfl.kernels.blocks import blocks
 
+NOT_INCREASING = "positions of a list must increase from 0 on"
 _BLOCK = 1 << 14  # positions, or bytes of code
 
 
@@ -58,19 +59,20 @@ def _widths(gaps: Array, counts: Array) -> Array:
     """The width that makes each code shortest, of the three about log2 of the mean gap; the least of equal ones."""
     mean = _sums(gaps, counts) // np.maximum(counts, 1)
     mean &= ~(mean >> 1)  # the same highest bit, and none below it: nothing to round up to the next power
-    guess = np.maximum(np.frexp(mean.astype(np.float64))[1].astype(np.int64) - 1, 0)
-    widths = np.maximum(guess - 1, 0) + np.arange(3)[:, None]
+    log = np.frexp(mean.astype(np.float64))[1].astype(np.int64) - 1
+    widths = np.maximum(log - 1, 0) + np.arange(3)[:, None]
     high = gaps >> np.repeat(widths[0], counts)
     costs = [counts * widths[0] + _sums(high, counts)]
     for width in widths[1:]:
         high >>= 1
         costs.append(counts * width + _sums(high, counts))
-    costs[2] = np.where(widths[2] < guess + 2, costs[2], costs[0])  # where the mean is near 1 there are two
     return widths[np.argmin(costs, axis=0), np.arange(len(counts))]
 
 
 def _encoded(positions: Array, counts: Array) -> tuple[Array, Array]:
     gaps = _gaps(positions, counts)
+    if gaps.min(initial=0) < 0:
+        raise ValueError(NOT_INCREASING)
     b = _widths(gaps, counts)
     b_of = np.repeat(b, counts)
     ends = np.cumsum((gaps >> b_of) + 1)  # of the unary streams, laid end to end

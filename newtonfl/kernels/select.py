@@ -14,6 +14,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array, cupy, is_cupy, to_device, to_host
 from newtonfl.core.ragged import offsets_of, ranges
+from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
 
 SELECT = r"""
@@ -138,22 +139,28 @@ def largest(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     counts : numpy.ndarray of int64, shape (n,)
         How many are whose.
     """
-    offsets = np.asarray(offsets, np.int64)
+    offsets = np.ascontiguousarray(offsets, np.int64)
     wanted = np.broadcast_to(np.asarray(k, np.int64), len(offsets) - 1)
     if is_cupy(values):
         return _largest_on_gpu(values, offsets, wanted)
     bits = np.ascontiguousarray(to_host(values), np.float64).view(np.int64)
+    if (forms := compiled.forms()) is not None:
+        sizes, counts = np.diff(offsets), np.empty(len(wanted), np.int64)
+        chosen = np.empty(int(np.clip(wanted, 0, sizes).sum()) + 1, np.int64)
+        most = int(sizes.max(initial=0))
+        forms.largest(bits.view(np.uint64), offsets, np.ascontiguousarray(wanted), most, chosen, counts)
+        return chosen[: int(counts.sum())], counts
     n, every = len(wanted), offsets.tolist()
     if n == 1 or every[-1] > _LONG * n:
         ks = wanted.tolist()
-        found = [_of_one(bits[a:b], many) for a, b, many in zip(every[:-1], every[1:], ks, strict=True)]
-        return found[0] if n == 1 else np.concatenate(found), np.array([len(chosen) for chosen in found])
-    found, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        lists = [_of_one(bits[a:b], many) for a, b, many in zip(every[:-1], every[1:], ks, strict=True)]
+        return lists[0] if n == 1 else np.concatenate(lists), np.array([len(chosen) for chosen in lists])
+    found, counts_of = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for a, b in blocks(offsets, _BLOCK):
         chosen, many = _of_some(bits[every[a] : every[b]], offsets[a : b + 1] - every[a], wanted[a:b])
         found.append(chosen)
-        counts.append(many)
-    return np.concatenate(found), np.concatenate(counts)
+        counts_of.append(many)
+    return np.concatenate(found), np.concatenate(counts_of)
 
 
 def _of_one(bits: Array, k: int) -> Array:

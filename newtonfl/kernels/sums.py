@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from newtonfl.core.backend import Array
+import numpy as np
+
+from newtonfl.core.backend import Array, on_host
 from newtonfl.core.ragged import Blocks
+from newtonfl.kernels import compiled
 
 
 def sums(values: Array, offsets: Array) -> Array:
@@ -20,4 +23,8 @@ def sums(values: Array, offsets: Array) -> Array:
     -------
     array, shape (n,)
     """
+    if (forms := compiled.forms()) is not None and on_host(values):
+        found = np.empty(len(offsets) - 1)
+        forms.sums(np.ascontiguousarray(values, np.float64), np.ascontiguousarray(offsets, np.int64), found)
+        return found
     return Blocks(values, offsets).sums()

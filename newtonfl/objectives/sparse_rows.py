@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array, namespace, to_device, zeros
+from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at, pairs
+from newtonfl.kernels import add_at, compiled, pair_sums, pairs
+from newtonfl.kernels.pairs import Pairs
 from newtonfl.objectives.block_diagonal import BlockDiagonal
 from newtonfl.objectives.rows import Rows
 
@@ -59,18 +60,16 @@ class SparseRows(Rows):
         pairs of features that meet in a row.
         """
         if diagonal not in self._on_supports:
-            other = self._on_supports.get(not diagonal)
-            self._on_supports[diagonal] = self._paired(diagonal) if other is None else other.toggled(diagonal)
+            self._on_supports[diagonal] = self._make_on_supports(diagonal)
         return self._on_supports[diagonal]
 
-    def _paired(self, diagonal: bool) -> OnSupports:
+    def _make_on_supports(self, diagonal: bool) -> OnSupports:
+        if (not diagonal) in self._on_supports:
+            return self._on_supports[not diagonal].toggled(diagonal)
         matrix, dim = self.spread.matrix, self.dim
         columns = matrix.indices - np.repeat(self.spread.columns[:-1], np.diff(matrix.indptr[self.offsets]))
         found = pairs(matrix.indptr, columns, matrix.data, self.offsets, dim, diagonal)
-        shape = (len(found.positions), matrix.shape[0])
-        products = scipy.sparse.csc_array((found.products, found.places, found.rows), shape=shape)
-        supports = Blocks(found.positions, found.offsets)
-        return OnSupports(supports, BlockDiagonal(products, found.offsets, self.offsets, self.like), dim)
+        return OnSupports(found, np.arange(self.n_clients), dim, self.like)
 
     def grams_on_support(self, weights: Array, diagonal: bool) -> Blocks:
         """Σ_j w_j a_j a_jᵀ of each client, on its support alone."""
@@ -105,38 +104,58 @@ class _SomeSparseRows(SparseRows):
         super().__init__(whole.spread.select(chosen), whole.dim, whole.like)
         self._whole, self._chosen = whole, chosen
 
-    def _paired(self, diagonal: bool) -> OnSupports:
+    def _make_on_supports(self, diagonal: bool) -> OnSupports:
         return self._whole.on_supports(diagonal).select(self._chosen)
 
     def _has_diagonal_only(self) -> bool:
         return super()._has_diagonal_only() or (not self._on_supports and self._whole._has_diagonal_only())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OnSupports:
-    """Each client's support, and the map from its rows' weights to the entries of Σ_j w_j a_j a_jᵀ there.
+    """Some clients' supports, and the map from their rows' weights to the entries of Σ_j w_j a_j a_jᵀ there.
 
     Parameters
     ----------
-    supports : Blocks
-        Packed upper-triangle positions, increasing, on the host.
-    products : BlockDiagonal, shape (total support, N)
-        P.
+    pairs : Pairs
+        Of all clients.
+    chosen : numpy.ndarray of int64
+        The clients, by position.
     dim : int
         d.
+    like : array
+        Names the library and device of the entries.
     """
 
-    supports: Blocks
-    products: BlockDiagonal
+    pairs: Pairs
+    chosen: Array
     dim: int
+    like: Array
+
+    @property
+    def _is_whole(self) -> bool:
+        return np.array_equal(self.chosen, np.arange(len(self.pairs.offsets) - 1))
+
+    @cached_property
+    def supports(self) -> Blocks:
+        """Packed upper-triangle positions, increasing, on the host."""
+        whole = Blocks(self.pairs.positions, self.pairs.offsets)
+        return whole if self._is_whole else whole.select(self.chosen)
+
+    @cached_property
+    def _products(self) -> BlockDiagonal:
+        whole = BlockDiagonal(self.pairs.matrix, self.pairs.offsets, self.pairs.row_offsets, self.like)
+        return whole if self._is_whole else whole.select(self.chosen)
 
     def grams(self, weights: Array) -> Blocks:
         """The entries for `weights` of shape (N,)."""
-        return self.supports.replaced(self.products @ weights)
+        if compiled.loaded() and on_host(weights):
+            return self.supports.replaced(pair_sums(self.pairs, weights, self.chosen))
+        return self.supports.replaced(self._products @ weights)
 
     def select(self, chosen: Array) -> OnSupports:
-        """Those of some clients, `chosen` by position."""
-        return replace(self, supports=self.supports.select(chosen), products=self.products.select(chosen))
+        """Those of some of these clients, `chosen` by position."""
+        return replace(self, chosen=self.chosen[chosen])
 
     @cached_property
     def diagonal(self) -> Blocks:
@@ -149,7 +168,7 @@ class OnSupports:
 
     def _keys(self) -> tuple[Array, Array]:
         """The supports, and the clients' diagonals, as positions in their triangles laid end to end."""
-        first = triangle(self.dim).size * np.arange(len(self.supports))
+        first = triangle(self.dim).size * np.arange(len(self.chosen))
         return (
             self.supports.values + np.repeat(first, self.supports.sizes),
             (first[:, None] + triangle(self.dim).diagonal).reshape(-1),
@@ -157,19 +176,17 @@ class OnSupports:
 
     def toggled(self, diagonal: bool) -> OnSupports:
         """The same pairs' products on supports with the whole diagonal, or without what nobody met of it."""
-        matrix, n, size = self.products.matrix, len(self.supports), triangle(self.dim).size
+        found, first = self.pairs, triangle(self.dim).size * np.arange(len(self.chosen) + 1)
         keys, whole = self._keys()
         if diagonal:
             others = np.union1d(keys, whole)
         else:
             met = np.zeros(len(keys), bool)
-            met[matrix.indices] = True
+            met[found.places] = True
             others = keys[met]
         if len(others) == len(keys):
             return self
-        renumbered = np.searchsorted(others, keys).astype(matrix.indices.dtype)
-        offsets = np.searchsorted(others, size * np.arange(n + 1))
-        supports = Blocks(others - np.repeat(size * np.arange(n), np.diff(offsets)), offsets)
-        arrays = (matrix.data, renumbered[matrix.indices], matrix.indptr)
-        products = scipy.sparse.csc_array(arrays, shape=(len(others), matrix.shape[1]))
-        return replace(self, supports=supports, products=replace(self.products, matrix=products, rows=offsets))
+        offsets: Array = np.searchsorted(others, first)
+        positions = others - np.repeat(first[:-1], np.diff(offsets))
+        places = np.searchsorted(others, keys).astype(found.places.dtype)[found.places]
+        return replace(self, pairs=replace(found, positions=positions, offsets=offsets, places=places))

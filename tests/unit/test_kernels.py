@@ -16,7 +16,28 @@ from hypothesis import strategies as st
 
 from newtonfl.core.backend import to_host
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import add_at, checksums, cholesky, cholesky_solve, largest, pairs, sums
+from newtonfl.kernels import (
+    add_at,
+    checksums,
+    cholesky,
+    cholesky_solve,
+    compiled,
+    largest,
+    pair_sums,
+    pairs,
+    send_largest,
+    sums,
+)
+
+
+@pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
+def form(request):
+    """Every test runs on both forms of the kernels, numba's where it is installed."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    with compiled.forced(request.param):
+        yield request.param
+
 
 LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])
 FEW = st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, 2.0, 5e-324])  # many ties and zeros
@@ -179,6 +200,40 @@ def test_pairs_of_each_client(dim, sizes, diagonal, table, monkeypatch):
     assert found.rows.tolist() == offsets_of([m * (m + 1) // 2 for m in np.count_nonzero(dense, axis=1)]).tolist()
 
 
+@pytest.mark.parametrize("alike", [False, True])
+@pytest.mark.parametrize("dim, sizes", [(7, [4, 0, 1, 9, 2]), (400, [1, 3])])
+def test_sums_of_pairs_are_added_row_by_row(dim, sizes, alike, form):
+    """In every bit; of all clients and of some, of rows with one number each or with several, of wide rows as well."""
+    draw, offsets = np.random.default_rng(dim), offsets_of(sizes)
+    dense = np.where(draw.random((offsets[-1], dim)) < 0.4, draw.standard_normal((offsets[-1], dim)), 0.0)
+    if dim == 400:
+        dense[0] = draw.standard_normal(dim)  # 80200 places, more than 16 bits hold
+    if alike:
+        dense = (dense != 0) * draw.standard_normal((offsets[-1], 1))
+    csr = scipy.sparse.csr_array(dense)
+    found = pairs(csr.indptr, csr.indices, csr.data, offsets, dim, True)
+    row, column = np.triu_indices(dim)
+    clients = np.arange(len(sizes))
+    for chosen in (clients, clients[::2], clients[1:], clients[:0]):
+        rows = np.concatenate([np.arange(0), *(np.arange(offsets[i], offsets[i + 1]) for i in chosen)])
+        weights = draw.standard_normal(len(rows))
+        expected, at = [np.zeros(0)], 0
+        for i in chosen:
+            entries = np.zeros(len(row))
+            for j in range(offsets[i], offsets[i + 1]):
+                entries += dense[j, row] * dense[j, column] * weights[at]
+                at += 1
+            expected.append(entries[found.positions[found.offsets[i] : found.offsets[i + 1]]])
+        if form == "numba":
+            assert pair_sums(found, weights, chosen).tobytes() == np.concatenate(expected).tobytes()
+        else:
+            every = np.zeros(offsets[-1])
+            every[rows] = weights
+            each = np.split(found.matrix @ every, found.offsets[1:-1])
+            ours = np.concatenate([np.zeros(0), *(each[i] for i in chosen)])
+            assert ours.tobytes() == np.concatenate(expected).tobytes()
+
+
 def test_pairs_take_memory_by_what_meets():
     """A hundred thousand columns, whose triangle would take 5 GB as bytes."""
     dim, draw = 100_000, np.random.default_rng(0)
@@ -205,6 +260,30 @@ def test_sums_are_numpys_of_each_client():
         for numbers in (values, -0.0 * np.abs(values)):
             alone = np.array([np.sum(part) for part in np.split(numbers, offsets[1:-1])])
             assert sums(numbers, offsets).tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("sizes", [[3, 0, 1, 40, 7], [900, 5000, 1, 2000], [6] * 50, []], ids=str)
+def test_sending_the_largest_of_a_difference(sizes, symmetric):
+    """As its steps are written out for each client alone, in every bit; some rounds, with ties and zeros."""
+    draw, offsets = np.random.default_rng(0), offsets_of(sizes)
+    k, rates = draw.integers(0, 30, len(sizes)), draw.choice([1.0, 0.3], len(sizes))
+    on_diagonal = [np.flatnonzero(draw.random(size) < 0.1) for size in sizes]
+    diagonal = (np.concatenate([np.arange(0), *on_diagonal]), offsets_of([len(d) for d in on_diagonal]))
+    estimate = np.zeros(offsets[-1])
+    for digits in (1, 0, 15):
+        target, expected = np.round(draw.standard_normal(offsets[-1]), digits), estimate.copy()
+        found = send_largest(target, offsets, estimate, k, rates, diagonal if symmetric else None)
+        positions, values = (np.split(x, np.cumsum(found.counts)[:-1]) for x in (found.positions, found.values))
+        for i, (a, b) in enumerate(pairwise(offsets)):
+            factors = np.full(b - a, np.sqrt(2.0) if symmetric else 1.0)
+            factors[on_diagonal[i]] = 1.0
+            difference = target[a:b] * factors - expected[a:b]
+            best = head(difference.tolist(), k[i])
+            assert positions[i].tolist() == best and values[i].tobytes() == difference[best].tobytes()
+            assert found.norms[i] == np.sqrt(np.sum(difference * difference))
+            expected[a:b][best] += rates[i] * difference[best]
+        assert len(found.norms) == len(sizes) and estimate.tobytes() == expected.tobytes()
 
 
 def test_checksums_are_zlibs_of_each_piece():

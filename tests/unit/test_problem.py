@@ -12,6 +12,7 @@ from cases import DIM, as_dense, dense_glm, functions_problem, glm, points, spar
 from problem_cases import EACH, EACH_LOSS, NAMES, direct, on_clients
 
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import compiled
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.functions import FromFunctions
 from newtonfl.objectives.glm import GLM
@@ -99,9 +100,17 @@ def test_the_support_is_where_features_meet():
     assert problem.support(False)[0].tolist() == [0, 2, 3, 5]
 
 
+@pytest.mark.parametrize("form", ["numpy", "numba"])
 @pytest.mark.parametrize("first", [False, True])
-def test_entries_on_the_support_are_sums_row_by_row(first):
+def test_entries_on_the_support_are_sums_row_by_row(first, form):
     """In every bit, whichever of the two supports was asked for first; a client's own part as well."""
+    if form == "numba":
+        pytest.importorskip("numba")
+    with compiled.forced(form):
+        entries_on_the_support(first)
+
+
+def entries_on_the_support(first):
     problem = sparse_glm(n=4)
     x, table = points(problem, 1)[0], triangle(problem.dim)
     dense, offsets = problem.host[0].toarray(), problem.rows.offsets

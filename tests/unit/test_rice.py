@@ -9,7 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import rice
+from newtonfl.kernels import compiled, rice
+
+
+@pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
+def form(request):
+    """Every test runs on both forms of the kernels, numba's where it is installed."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    with compiled.forced(request.param):
+        yield
 
 
 def to_bytes(bits: str) -> bytes:
@@ -68,6 +77,7 @@ def some_lists(draw):
 @given(some_lists())
 @example(([0], [[]]))
 @example(([5, 5, 0, 5], [[], [0, 1, 2, 3, 4], [], [4]]))
+@example(([2**62, 5, 2**62], [[3**37, 2**60 - 1, 2**60, 5**26, 2**61 + 1, 2**62 - 1], [], [2**62 - 1]]))
 @example(([2**60, 1, 2**60], [[2**60 - 1], [0], [0, 2**59]]))
 def test_lists_have_the_bytes_that_each_has_alone(case):
     """And come back from among other bytes."""
@@ -101,6 +111,13 @@ def test_many_lists(mean):
             with pytest.raises(rice.BadCode, match=f"{less[wrong]}") as refused:
                 rice.decode(*laid(alone), counts, less)
             assert refused.value.which == wrong
+
+
+@pytest.mark.parametrize("wrong", [[-1], [3, 3], [5, 2, 9]], ids=str)
+@pytest.mark.parametrize("others", [[], [[1, 2]], [list(range(4000))]], ids=["alone", "short", "long"])
+def test_lists_that_do_not_increase_are_refused(wrong, others):
+    with pytest.raises(ValueError, match="must increase from 0 on"):
+        rice.encode(*together([*others, wrong]))
 
 
 def test_no_lists():
