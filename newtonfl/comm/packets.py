@@ -405,7 +405,9 @@ def _read_name(letters: bytes, where: str) -> str:
 def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
     """Named host arrays and JSON `values` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
     host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
+    body: list[Any] = []
+    for array in host.values():
+        body += [array.reshape(-1).view(np.uint8), b"\0" * (-array.nbytes % 8)]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
     head = json.dumps({"arrays": shapes, "values": values}).encode()
     head += b" " * (-(len(head) + 8) % 8)

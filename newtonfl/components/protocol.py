@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from newtonfl.comm.messages import Batch, Message, batched
-from newtonfl.comm.parts import Parts, Sizes, column
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Problem
@@ -50,6 +50,8 @@ class Replies:
 
     def have(self, part: str) -> bool:
         """Whether there are replies, and they say something about `part`: all do, or none."""
+        if isinstance(self.parts, ManyParts):
+            return part in self.parts.columns and len(self.parts) > 0
         return len(self.parts) > 0 and part in self.parts[0]
 
     def messages(self, part: str) -> Sequence[Message]:

@@ -6,6 +6,7 @@ anywhere finds its way into it: a client's travels with its rank's answer, the s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,14 +17,14 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, measured, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, pack, unpack
 from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
-from newtonfl.core.random import Key
+from newtonfl.kernels import compiled
 from newtonfl.methods import Announcement, Method, Replies
 from newtonfl.objectives.base import Problem
-from newtonfl.solver.client_groups import client_groups
+from newtonfl.solver.local_clients import Answer, LocalClients
 from newtonfl.solver.questions import QUESTIONS
 
 
@@ -50,13 +51,12 @@ class Session:
             for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
-        self.groups = client_groups(self.problem, self.method.numbers_per_client(self.problem))
-        self.clients: list[Any] = [None for _ in self.groups]
-        self._measured: list[tuple[Array, Sequence[Parts]]] = []  # replies that were not laid out, by group
+        self.problem.forget()
+        self.local = LocalClients(self.problem, self.method, self.seed)
+        self._answers: list[Answer] = []  # this rank's, where it is the only one
         self.failure: BaseException | None = None
+        self._clock = time.process_time()
         self.open = self.transport.rank == 0
-        for group in (self.problem, *self.groups):
-            group.forget()
 
     # -- rank 0
 
@@ -120,20 +120,19 @@ class Session:
         packets, lengths = self._packets(announcement, recipients, setup)
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
-        for answer in self._call(pack(arrays, call=call)):
-            sent, values = unpack(answer)
-            if values["measured"]:
-                for some, parts in self._measured:
-                    check_finite(parts, announcement.round, some)
-                who, said = sent["clients"], end_to_end([parts for _, parts in self._measured])
-                self._measured = []
-            else:
-                replies = decode_many(sent["packets"], sent["lengths"].tolist(), sizes, participants)
+        answers = [unpack(buffer) for buffer in self._call(pack(arrays, call=call))]
+        kept, self._answers = self._answers, []
+        for answer in kept or [Answer(**sent) for sent, _ in answers]:
+            who, said = answer.clients, answer.parts
+            if said is None:
+                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
                 others = np.flatnonzero(replies.rounds != announcement.round)
                 if len(others):
                     raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
                 who, said = replies.clients, replies.parts
-            self.ledger.up.count(who, sent["lengths"], sent["formula_bits"], setup)
+            else:
+                check_finite(said, announcement.round, who)
+            self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
             self.ledger.count_levels("up", said)
             groups.append(said)
             clients.append(who)
@@ -179,62 +178,38 @@ class Session:
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""
         phase = "reading the call"
+        compiled.spent(time.process_time() - self._clock)
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
             call = values["call"]
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
-                numbers = dict.fromkeys(("lengths", "formula_bits", "clients"), nobody)
-                return pack({"packets": nobody.astype(np.uint8), **numbers}, measured=False)
+                return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
             if call == "ask":
                 phase = f"answering {values['question']}"
-                question, x = QUESTIONS[values["question"]], to_device(arrays["x"], self.problem.like)
-                answers = [question(group, x) for group in self.groups]
-                return pack({"clients": self.problem.clients, "answer": np.concatenate(answers)})
-            announcement = self._announcement(arrays)
+                x = to_device(arrays["x"], self.problem.like)
+                answer = self.local.ask(QUESTIONS[values["question"]], x)
+                return pack({"clients": self.problem.clients, "answer": answer})
+            announcement, lay_out = self._announcement(arrays), self.transport.lays_out_all
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
-            return self._answer(announcement, call == "setup")
+            if call == "setup":
+                answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
+            else:
+                answers = self.local.respond(announcement, arrays["participants"], lay_out)
+            if lay_out:
+                return self._packed(answers)
+            self._answers = answers  # nobody else waits for them
+            return pack({})
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
 
-    def _answer(self, announcement: Announcement, setup: bool) -> bytes:
-        """The packets of this rank's clients, or their lengths, a group after the other."""
-        key, kind = Key(self.seed, -1 if setup else announcement.round), Kind.SETUP if setup else Kind.REPLY
-        x0 = self._initial_point(announcement.to_all["model"]) if setup else None
-        said: list[tuple[Array, Sequence[Parts]]] = []
-        answers: list[tuple[Array, Array]] = []
-        whole = not self.transport.lays_out_all
-        for g, group in enumerate(self.groups):
-            if setup:
-                parts, self.clients[g] = self.method.init_clients(group, x0, key)
-            else:
-                parts, self.clients[g] = self.method.respond(self.clients[g], announcement, group, key)
-            group.release_hessians()
-            clients = group.clients
-            if announcement.participants is not None:
-                clients = clients[np.isin(clients, announcement.participants)]
-            if len(parts) != len(clients):
-                raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
-            lengths = measured(parts) if whole else None
-            if lengths is None and whole:  # one group's are to be laid out, so all are
-                whole = False
-                answers = [encode_many(kind, announcement.round, *earlier) for earlier in said]
-            said.append((clients, parts))
-            nothing = np.zeros(0, np.uint8)
-            answers.append(
-                encode_many(kind, announcement.round, clients, parts) if lengths is None else (nothing, lengths)
-            )
-        if whole:
-            self._measured = said
-        arrays = {
-            "clients": np.concatenate([clients for clients, _ in said]),
-            "packets": np.concatenate([packets for packets, _ in answers]),
-            "lengths": np.concatenate([lengths for _, lengths in answers]),
-            "formula_bits": np.concatenate([formula_bits(parts) for _, parts in said]),
-        }
-        return pack(arrays, measured=whole)
+    @staticmethod
+    def _packed(answers: list[Answer]) -> bytes:
+        """The `answers`, all laid out, as one for the server."""
+        names = ("clients", "lengths", "formula_bits", "packets")
+        return pack({name: np.concatenate([getattr(answer, name) for answer in answers]) for name in names})
 
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
         sizes = self.method.announcement_sizes(self.problem.dim)
