@@ -52,6 +52,11 @@ class Coordinates:
 
     sizes: Array
 
+    @property
+    def norms_are_plain(self) -> bool:
+        """Whether :meth:`norms` are the coordinates' 2-norms, as vectors' always are."""
+        return True
+
     def select(self, chosen: Array) -> Self:
         """The coordinates of some clients: `chosen` are distinct positions in these, on the host, perhaps none."""
         chosen = np.asarray(chosen, dtype=np.int64)

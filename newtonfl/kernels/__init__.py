@@ -27,7 +27,7 @@ sums
 weighted_grams
     Bᵀ diag(w) B of many matrices, as packed triangles.
 
-May be imported by: comm, mfac, objectives, compressors, bases, components, methods, solver.
+May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, components, methods, solver.
 """
 
 from newtonfl.kernels.checksums import checksums

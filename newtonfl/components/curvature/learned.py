@@ -195,17 +195,21 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         if silent and not measured and not (first and mechanism.needs_previous):
             return nothing_from(clients), state
         target = coordinates.coefficients(context.point)
+        measure = coordinates.spectral_norms if request.norm == "spectral" else coordinates.norms
         if silent:
-            parts = nothing_from(clients)
-            residual = target - state.memory.estimate
+            parts, norms = nothing_from(clients), measure(target - state.memory.estimate)
             memory = replace(state.memory, target=target if mechanism.needs_previous else None)
+        elif measured and request.norm == "frobenius":
+            messages, memory, norms = mechanism.send_and_measure(
+                state.memory, target, coordinates, clients, context.key, coin
+            )
+            parts = ManyParts({"curvature": messages}, len(clients))
         else:
             sent = mechanism.send(state.memory, target, coordinates, clients, context.key, coin)
             parts = ManyParts({"curvature": sent.messages}, len(clients))
-            memory, residual = sent.memory, sent.residual
+            memory, norms = sent.memory, measure(sent.residual) if measured else None
         if not measured:
             return parts, ClientHessianState(memory, state.errors)
-        norms = coordinates.spectral_norms(residual) if request.norm == "spectral" else coordinates.norms(residual)
         errors = to_host(norms)
         ones = np.ones(len(clients), np.int64)
         l = Batch(Dense, ones, errors, formula_bits=0 * ones)  # noqa: E741 - the papers' letter; they do not count it
