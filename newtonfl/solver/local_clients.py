@@ -20,7 +20,7 @@ from newtonfl.methods import Announcement, Method
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.questions import Question
 
-_NUMBERS = 1 << 20
+_NUMBERS = 1 << 22
 """How many numbers a group of clients works on at a time, about."""
 
 
