@@ -7,7 +7,7 @@ CSR product, whose rows are summed one by one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
@@ -39,12 +39,20 @@ class Rows(ABC):
         """Σ_j w_j a_j over each client's rows, shape (n, d), for `weights` of shape (N,)."""
 
     @abstractmethod
+    def combine_squares(self, weights: Array) -> Array:
+        """Σ_j w_j a_j² over each client's rows, entry by entry, shape (n, d)."""
+
+    @abstractmethod
     def grams(self, weights: Array) -> Blocks:
         """Σ_j w_j a_j a_jᵀ over each client's rows as packed upper triangles, for weights w ≥ 0 of shape (N,)."""
 
     @abstractmethod
     def lengths(self) -> Array:
         """‖a_j‖, shape (N,)."""
+
+    @abstractmethod
+    def dense(self, i: int, first: int, stop: int) -> Array:
+        """Client i's rows from `first` to before `stop` of its own as a dense array, on the device."""
 
     @abstractmethod
     def on_host(self, i: int) -> Array:
@@ -75,8 +83,14 @@ class DenseRows(Rows):
         return Blocks.of([block @ point for block, point in zip(self.blocks, points, strict=True)], self.like).values
 
     def combine(self, weights: Array) -> Array:
+        return self._combined(self.blocks, weights)
+
+    def combine_squares(self, weights: Array) -> Array:
+        return self._combined((block * block for block in self.blocks), weights)
+
+    def _combined(self, blocks: Iterable[Array], weights: Array) -> Array:
         per_client = Blocks(weights, self.offsets)
-        sums = [block.T @ w for block, w in zip(self.blocks, per_client, strict=True)]
+        sums = [block.T @ w for block, w in zip(blocks, per_client, strict=True)]
         return namespace(weights).stack(sums) if sums else zeros((0, self.dim), weights)
 
     def grams(self, weights: Array) -> Blocks:
@@ -85,6 +99,9 @@ class DenseRows(Rows):
     def lengths(self) -> Array:
         xp = namespace(self.like)
         return Blocks.of([xp.sqrt(xp.sum(block * block, axis=1)) for block in self.blocks], self.like).values
+
+    def dense(self, i: int, first: int, stop: int) -> Array:
+        return self.blocks[i][first:stop, :]
 
     def on_host(self, i: int) -> Array:
         return to_host(self.blocks[i])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.symmetric import position, triangle
-from newtonfl.kernels import add_at
+from newtonfl.kernels import add_at, csr_product
 from newtonfl.objectives.block_diagonal import BlockDiagonal
 from newtonfl.objectives.rows import Rows
 
@@ -37,17 +38,41 @@ class SparseRows(Rows):
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
     @cached_property
+    def occupied(self) -> Array:
+        """The columns of :attr:`spread` that hold an entry, increasing, on the host."""
+        return np.unique(self.spread.matrix.indices).astype(np.int64)
+
+    @cached_property
     def transposed(self) -> BlockDiagonal:
-        """Each client's rows as columns."""
-        csr = scipy.sparse.csr_array(self.spread.matrix.T)
-        return BlockDiagonal(csr, self.spread.columns, self.spread.rows, self.like)
+        """Each client's rows as columns, those that hold an entry alone."""
+        matrix, edges = self.spread.matrix, np.searchsorted(self.occupied, self.spread.columns)
+        shape = (matrix.shape[0], len(self.occupied))
+        narrow = scipy.sparse.csr_array(
+            (matrix.data, np.searchsorted(self.occupied, matrix.indices), matrix.indptr), shape=shape
+        )
+        return BlockDiagonal(scipy.sparse.csr_array(narrow.T), edges, self.spread.rows, self.like)
+
+    @cached_property
+    def squared(self) -> BlockDiagonal:
+        """:attr:`transposed` with every entry squared."""
+        csr, transposed = self.transposed.matrix, self.transposed
+        return replace(transposed, matrix=scipy.sparse.csr_array((csr.data**2, csr.indices, csr.indptr), csr.shape))
 
     def margins(self, x: Array) -> Array:
-        xp = namespace(x)
-        return self.spread @ (xp.tile(x, (self.n_clients,)) if x.ndim == 1 else xp.reshape(x, (-1,)))
+        if x.ndim == 1:
+            return csr_product(self.spread.stacked, x) if self.n_clients else zeros(0, self.like)
+        return self.spread @ namespace(x).reshape(x, (-1,))
 
     def combine(self, weights: Array) -> Array:
-        return namespace(weights).reshape(self.transposed @ weights, (self.n_clients, self.dim))
+        return self._placed(self.transposed @ weights)
+
+    def combine_squares(self, weights: Array) -> Array:
+        return self._placed(self.squared @ weights)
+
+    def _placed(self, sums: Array) -> Array:
+        """`sums` of the occupied columns where they stand among all, and zeros elsewhere, shape (n, d)."""
+        full = add_at(zeros(self.n_clients * self.dim, like=sums), self.occupied, sums)
+        return namespace(sums).reshape(full, (self.n_clients, self.dim))
 
     def support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
         """Where each client's Hessian can differ from zero, and the map from weights to its entries there.
@@ -93,6 +118,9 @@ class SparseRows(Rows):
     def lengths(self) -> Array:
         squared = scipy.sparse.csr_array(self.spread.matrix.multiply(self.spread.matrix))
         return to_device(np.sqrt(squared @ np.ones(squared.shape[1])), self.like)
+
+    def dense(self, i: int, first: int, stop: int) -> Array:
+        return to_device(self.spread.block(i)[first:stop].toarray(), self.like)
 
     def on_host(self, i: int) -> Array:
         return self.spread.block(i).toarray()
