@@ -60,7 +60,8 @@ __all__ = [
     "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana",
     "artemis", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
     "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
-    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs", "lag", "m_fac", "marina", "method",
+    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs", "lag", "m_fac", "marina",
+    "method",
     "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg",
     "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
@@ -70,7 +71,8 @@ arrange(
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2",
-        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "newton-cg", "l-bfgs", "accelerated-gd", "ef21",
+        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "newton-cg", "l-bfgs",
+        "accelerated-gd", "ef21",
         "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback",
         "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina",
         "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",

@@ -80,7 +80,8 @@ class Multinomial(RowProblem):
     @cached_property
     def pairs(self) -> Array:
         """q_k q_kᵀ as a column of (K - 1)² entries for every class k, on the host."""
-        return np.ascontiguousarray((self.contrasts[:, :, None] * self.contrasts[:, None, :]).reshape(self.classes, -1).T)
+        q = self.contrasts
+        return np.ascontiguousarray((q[:, :, None] * q[:, None, :]).reshape(self.classes, -1).T)
 
 
 def contrasts(classes: int) -> Array:

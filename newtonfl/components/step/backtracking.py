@@ -39,10 +39,7 @@ class Backtracking:
     def __post_init__(self) -> None:
         if not is_number(self.c) or not 0 < self.c <= 0.5:
             raise ValueError(f"armijo: given {self.c}, must be in (0, 0.5]")
-        if not is_number(self.gamma) or not 0 < self.gamma < 1:
-            raise ValueError(f"backtrack: given {self.gamma}, must lie between 0 and 1")
-        if isinstance(self.trials, bool) or self.trials != int(self.trials) or not 1 <= self.trials <= MOST_TRIALS:
-            raise ValueError(f"line_search: given {self.trials!r}, must be a whole number from 1 to {MOST_TRIALS}")
+        check_trials(self.gamma, self.trials)
 
     def steps(self, first: int) -> Array:
         """0, then the trial steps from the exponent `first` on."""
@@ -71,3 +68,11 @@ class Backtracking:
                 return float(steps[1 + good[0]])
             first += self.trials
         raise NoStep("no trial step along the direction is good enough")
+
+
+def check_trials(gamma: float, trials: int) -> None:
+    """Refuse trial steps that are none; ValueError."""
+    if not is_number(gamma) or not 0 < gamma < 1:
+        raise ValueError(f"backtrack: given {gamma}, must lie between 0 and 1")
+    if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or not 1 <= trials <= MOST_TRIALS:
+        raise ValueError(f"line_search: given {trials!r}, must be a whole number from 1 to {MOST_TRIALS}")

@@ -10,8 +10,8 @@ import numpy as np
 from newtonfl.components.curvature.base import StepMatrix
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
-from newtonfl.components.step.backtracking import Backtracking
 from newtonfl.components.step.base import NoStep, Probe, Step
+from newtonfl.components.step.interpolation import Interpolation
 from newtonfl.components.step.stepsizes import StepContext
 from newtonfl.core.backend import Array, to_host
 
@@ -54,23 +54,24 @@ class LimitedMemoryState:
 
 @dataclass(frozen=True)
 class LimitedMemory(Step[LimitedMemoryState]):
-    """x⁺ = w - γˢB∇f(w), B the inverse Hessian of the last pairs s = w⁺ - w, y = ∇f(w⁺) - ∇f(w), by L-BFGS.
+    """x⁺ = w - tB∇f(w), B the inverse Hessian of the last pairs s = w⁺ - w, y = ∇f(w⁺) - ∇f(w), by L-BFGS.
 
     B∇f is the two-loop recursion, which begins with ⟨s, y⟩/‖y‖² of the newest pair times the identity (Nocedal and
-    Wright, Numerical Optimization, 2nd edition, Algorithm 7.4); γˢ is found by backtracking. A pair without curvature,
-    ⟨s, y⟩ ≤ eps·‖y‖², is left out, so that B stays positive definite. Without any pair the step has length 1, or where
-    f has been straight along the last step twice that one's length.
+    Wright, Numerical Optimization, 2nd edition, Algorithm 7.4); t is nearly the best: with t = 1 wherever that makes f
+    fall, it takes twice as many rounds. A pair without curvature, ⟨s, y⟩ ≤ eps·‖y‖², is left out, so that B stays
+    positive definite. Without any pair the step tried has length 1, or where f has been straight along the last step
+    twice that one's length.
 
     Parameters
     ----------
     memory : int
         How many pairs are kept, at least 1.
-    search : Backtracking
+    search : Interpolation
         The line search: one more exchange a round, as in :class:`newtonfl.components.step.line_search.LineSearch`.
     """
 
     memory: int = 10
-    search: Backtracking = field(default_factory=lambda: Backtracking(1e-4, 0.5, 3))
+    search: Interpolation = field(default_factory=lambda: Interpolation(0.5, 3))
     needs_hessian: ClassVar[bool] = False
     searches: ClassVar[bool] = True
 
@@ -79,8 +80,7 @@ class LimitedMemory(Step[LimitedMemoryState]):
             raise ValueError(f"memory: given {self.memory!r}, must be a whole number of at least 1")
 
     def parameters(self) -> dict[str, str | float]:
-        rule = self.search
-        return {"memory": self.memory, "line_search": rule.trials, "armijo": rule.c, "backtrack": rule.gamma}
+        return {"memory": self.memory, "line_search": self.search.trials, "backtrack": self.search.gamma}
 
     def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> LimitedMemoryState:
         return LimitedMemoryState()

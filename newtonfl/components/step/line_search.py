@@ -20,8 +20,8 @@ class LineSearch(NewtonStep):
 
     FedNL-LS (arXiv 2106.02969, Algorithm 3), Newton-3PC-LS (arXiv 2206.03588). One more exchange a round: the direction
     goes down, f_i(w) and f_i at all trial points come up at once. Where none of them will do, the next as many smaller
-    steps are asked for. Where the step's matrix is singular it gets a hair on its diagonal: any descent direction can be
-    searched.
+    steps are asked for. Where the step's matrix is singular it gets a hair on its diagonal: any descent direction can
+    be searched.
 
     Parameters
     ----------

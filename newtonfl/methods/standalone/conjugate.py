@@ -12,9 +12,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _FAR = 1e10
 
 
-def truncated_cg(
-    product: Callable[[Array], Array], b: Array, diagonal: Array, relative: float, most: int
-) -> Array:
+def truncated_cg(product: Callable[[Array], Array], b: Array, diagonal: Array, relative: float, most: int) -> Array:
     """p with ‖Hp - b‖ ≤ relative·‖b‖ by preconditioned conjugate gradients from 0, or what they have found till then.
 
     Where H has no curvature along a direction beside what it has along the others, that direction itself: a model
