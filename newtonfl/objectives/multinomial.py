@@ -156,14 +156,14 @@ class _MultinomialPoint(Point):
         along = expanded([p.rows.margins(column) for column in p.columns(v)])
         mean = _sum(p_k * t for p_k, t in zip(self.probabilities, along, strict=True))
         turned = contracted([p_k * (t - mean) for p_k, t in zip(self.probabilities, along, strict=True)])
-        return p.combined([p.row_weights * each for each in turned], p.rows.combine)
+        return p.combined([p.row_weights * factor for factor in turned], p.rows.combine)
 
     def _hessian_diagonal(self) -> Array:
         p = self.problem
         variances = [
             second - mean * mean for second, mean in zip(_squares(self.probabilities), self.means, strict=True)
         ]
-        return p.combined([p.row_weights * each for each in variances], p.rows.combine_squares)
+        return p.combined([p.row_weights * variance for variance in variances], p.rows.combine_squares)
 
     def _hessians(self) -> Blocks:
         """Σ_k q_k q_kᵀ ⊗ Σ_j w_j p_jk a_j a_jᵀ less Σ_j w_j (m_j ⊗ a_j)(m_j ⊗ a_j)ᵀ, with m_j = Qᵀp_j."""

@@ -59,9 +59,9 @@ class Interpolation:
         """
         steps, values, first = np.zeros(1), np.zeros(1), 0
         while self.gamma**first > np.finfo(float).tiny:
-            asked, found = self.steps(first), ask(first)
+            block, found = self.steps(first), ask(first)
             # In rising order, 0 first: the steps of a later exchange are smaller.
-            steps = np.concatenate([asked[:1], asked[:0:-1], steps[1:]])
+            steps = np.concatenate([block[:1], block[:0:-1], steps[1:]])
             values = np.concatenate([found[:1], found[:0:-1], values[1:]])
             if -slope < _TELLING * slack(float(values[0])):
                 return 1.0

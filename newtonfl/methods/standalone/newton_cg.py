@@ -128,22 +128,22 @@ class NewtonCG(Method):
 
     def round(self, server: NewtonCGServer, exchange: Exchange, key: Key) -> NewtonCGServer:
         x, ridge = server.x, server.ridge
-        length = {"value": 1, "values": 1 + self.search.trials}
+        length = {"value": 1, "trials": 1 + self.search.trials}
 
-        def ask(reply: str, **vectors: Array) -> dict[str, Array]:
+        def ask(**vectors: Array) -> dict[str, Array]:
             announcement = Announcement(key.round, {part: Dense(vector) for part, vector in vectors.items()})
             replies = exchange(announcement, lambda part, client, decoded: length.get(part, len(x)))
             return {part: mean(replies, part) for part in replies.parts[0]}
 
         def product(v: Array) -> Array:
-            return ask("product", vector=v)["product"] + ridge * v
+            return ask(direction=v)["product"] + ridge * v
 
         def values(first: int) -> Array:
             trials = x + self.search.steps(first)[:, None] * p
-            found = ask("values", direction=p, trials=np.array([float(first)]))["values"]
+            found = ask(direction=p, trials=np.array([float(first)]))["trials"]
             return found + 0.5 * np.sum(ridge * trials**2, axis=1)
 
-        at_x = ask("gradient", model=x)
+        at_x = ask(model=x)
         g = at_x["gradient"] + ridge * x
         norm = float(np.linalg.norm(g))
         if norm == 0.0:
@@ -172,19 +172,19 @@ class NewtonCG(Method):
                 columns["diagonal"] = point.hessian_diagonal()
             return _replies(columns), replace(clients, model=for_each(x, problem))
         point = problem.at(clients.model[0, :])
-        if "vector" in parts:
-            return _replies({"product": point.hessian_product(received(parts["vector"], problem))}), clients
-        steps = self.search.steps(int(parts["trials"].coordinates()[1][0]))
         direction = received(parts["direction"], problem)
-        return _replies({"values": finite(point.value_along(direction, steps.tolist()))}), clients
+        if "trials" not in parts:
+            return _replies({"product": point.hessian_product(direction)}), clients
+        steps = self.search.steps(int(parts["trials"].coordinates()[1][0]))
+        return _replies({"trials": finite(point.value_along(direction, steps.tolist()))}), clients
 
 
 def forcing(norm: float, before: float, eta: float) -> float:
     """η of a round from ‖∇f‖ of this and the last, and the last η."""
     if math.isnan(before):
         return _ETA
-    least = _GAMMA * eta**_ALPHA
-    return min(_ETA, max(_GAMMA * (norm / before) ** _ALPHA, least if least > 0.1 else 0.0))
+    fresh, least = _GAMMA * math.pow(norm / before, _ALPHA), _GAMMA * math.pow(eta, _ALPHA)
+    return min(_ETA, max(fresh, least if least > 0.1 else 0.0))
 
 
 def _replies(columns: dict[str, Array]) -> list[Parts]:
