@@ -99,7 +99,8 @@ class RowProblem(Problem):
 
     def combined(self, weights: Sequence[Array], combine: Callable[[Array], Array]) -> Array:
         """`combine` of the rows for each of the vectors of :meth:`columns`, shape (n, d)."""
-        return namespace(self.labels).concat([combine(w) for w in weights], axis=1)
+        parts = [combine(w) for w in weights]
+        return parts[0] if len(parts) == 1 else namespace(self.labels).concat(parts, axis=1)
 
     def _curvature_product(self, v: Array) -> Array:
         if not np.isfinite(self.curvature_bound):

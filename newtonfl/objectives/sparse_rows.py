@@ -38,25 +38,14 @@ class SparseRows(Rows):
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
     @cached_property
-    def occupied(self) -> Array:
-        """The columns of :attr:`spread` that hold an entry, increasing, on the host."""
-        return np.unique(self.spread.matrix.indices).astype(np.int64)
-
-    @cached_property
-    def transposed(self) -> BlockDiagonal:
-        """Each client's rows as columns, those that hold an entry alone."""
-        matrix, edges = self.spread.matrix, np.searchsorted(self.occupied, self.spread.columns)
-        shape = (matrix.shape[0], len(self.occupied))
-        narrow = scipy.sparse.csr_array(
-            (matrix.data, np.searchsorted(self.occupied, matrix.indices), matrix.indptr), shape=shape
-        )
-        return BlockDiagonal(scipy.sparse.csr_array(narrow.T), edges, self.spread.rows, self.like)
-
-    @cached_property
-    def squared(self) -> BlockDiagonal:
-        """:attr:`transposed` with every entry squared."""
-        csr, transposed = self.transposed.matrix, self.transposed
-        return replace(transposed, matrix=scipy.sparse.csr_array((csr.data**2, csr.indices, csr.indptr), csr.shape))
+    def by_column(self) -> tuple[Blocks, BlockDiagonal]:
+        """Which columns hold an entry of each client, increasing, on the host; and its rows as columns, those alone."""
+        csr = scipy.sparse.csr_array(self.spread.matrix.T)
+        held = np.flatnonzero(np.diff(csr.indptr))
+        edges, starts = np.searchsorted(held, self.spread.columns), np.append(csr.indptr[held], csr.indptr[-1])
+        narrow = scipy.sparse.csr_array((csr.data, csr.indices, starts), shape=(len(held), csr.shape[1]))
+        own = Blocks(held - np.repeat(self.spread.columns[:-1], np.diff(edges)), edges)
+        return own, BlockDiagonal(narrow, edges, self.spread.rows, self.like)
 
     def margins(self, x: Array) -> Array:
         if x.ndim == 1:
@@ -64,14 +53,21 @@ class SparseRows(Rows):
         return self.spread @ namespace(x).reshape(x, (-1,))
 
     def combine(self, weights: Array) -> Array:
-        return self._placed(self.transposed @ weights)
+        return self._placed(self.by_column[1] @ weights)
 
     def combine_squares(self, weights: Array) -> Array:
-        return self._placed(self.squared @ weights)
+        return self._placed(self._squares @ weights)
+
+    @cached_property
+    def _squares(self) -> BlockDiagonal:
+        rows = self.by_column[1]
+        return replace(rows, matrix=rows.matrix.power(2))
 
     def _placed(self, sums: Array) -> Array:
-        """`sums` of the occupied columns where they stand among all, and zeros elsewhere, shape (n, d)."""
-        full = add_at(zeros(self.n_clients * self.dim, like=sums), self.occupied, sums)
+        """`sums` of the columns that hold an entry where they stand among all, and zeros elsewhere, shape (n, d)."""
+        own = self.by_column[0]
+        places = own.values + np.repeat(np.arange(self.n_clients) * self.dim, own.sizes)
+        full = add_at(zeros(self.n_clients * self.dim, like=sums), places, sums)
         return namespace(sums).reshape(full, (self.n_clients, self.dim))
 
     def support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
@@ -137,8 +133,9 @@ class _SomeSparseRows(SparseRows):
         self._whole, self._chosen = whole, chosen
 
     @cached_property
-    def transposed(self) -> BlockDiagonal:
-        return self._whole.transposed.select(self._chosen)
+    def by_column(self) -> tuple[Blocks, BlockDiagonal]:
+        own, rows = self._whole.by_column
+        return own.select(self._chosen), rows.select(self._chosen)
 
     def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
         supports, products = self._whole.support(diagonal)
