@@ -41,10 +41,10 @@ class SparseRows(Rows):
     def by_column(self) -> tuple[Blocks, BlockDiagonal]:
         """Which columns hold an entry of each client, increasing, on the host; and its rows as columns, those alone."""
         csr = scipy.sparse.csr_array(self.spread.matrix.T)
-        held = np.flatnonzero(np.diff(csr.indptr))
-        edges, starts = np.searchsorted(held, self.spread.columns), np.append(csr.indptr[held], csr.indptr[-1])
-        narrow = scipy.sparse.csr_array((csr.data, csr.indices, starts), shape=(len(held), csr.shape[1]))
-        own = Blocks(held - np.repeat(self.spread.columns[:-1], np.diff(edges)), edges)
+        occupied = np.flatnonzero(np.diff(csr.indptr))
+        edges, starts = np.searchsorted(occupied, self.spread.columns), np.append(csr.indptr[occupied], csr.indptr[-1])
+        narrow = scipy.sparse.csr_array((csr.data, csr.indices, starts), shape=(len(occupied), csr.shape[1]))
+        own = Blocks(occupied - np.repeat(self.spread.columns[:-1], np.diff(edges)), edges)
         return own, BlockDiagonal(narrow, edges, self.spread.rows, self.like)
 
     def margins(self, x: Array) -> Array:
