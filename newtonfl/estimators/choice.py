@@ -29,6 +29,9 @@ _LATENCY, _NUMBER_SENT = 0.1, 6.4e-6  # an exchange, and a number of a client, o
 # Rounds to ‖∇f‖ ≤ 1e-9, and products a round, as they mostly are.
 _NEWTON, _LEARNED, _LBFGS, _PRODUCTS = 8, 40, 150, 15
 
+_CAUTION = 3.0
+"""What the rounds of newton-cg and l-bfgs are multiplied by, for they grow with the columns' scales and correlations."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -97,8 +100,9 @@ def choose(size: Size) -> Choice:
 
     A round of newton and newton-3pc sums every client's Hessian from pairs of entries and sends it whole, or 4d numbers
     of it, and factors a (d, d) matrix; newton-cg takes a product with the rows and d numbers an exchange, some fifteen
-    a round; l-bfgs the same twice a round, in many rounds. Rounds are taken as they mostly are, 8, 40, 8 and 150: the
-    rule does not know how the columns are scaled.
+    a round; l-bfgs the same twice a round, in many rounds. Rounds are taken as they mostly are, 8, 40, 8 and 150, and
+    those of the last two three times as many: the rule does not know how the columns are scaled, and a Hessian that
+    fits does not mind.
 
     Parameters
     ----------
@@ -122,8 +126,8 @@ def choose(size: Size) -> Choice:
     d, cg = size.dim, _NEWTON * (_PRODUCTS + 2)
     seconds = {
         "newton": _NEWTON * (hessian + factor) + taken(2 * _NEWTON, _NEWTON * size.hessian, 3 * _NEWTON),
-        "newton-cg": taken(cg, cg * d, 2 * cg),
-        "l-bfgs": taken(2 * _LBFGS, _LBFGS * d, 3 * _LBFGS),
+        "newton-cg": _CAUTION * taken(cg, cg * d, 2 * cg),
+        "l-bfgs": _CAUTION * taken(2 * _LBFGS, _LBFGS * d, 3 * _LBFGS),
         "newton-3pc": _LEARNED * (2.0 * hessian + factor)
         + taken(2 * _LEARNED, size.hessian + 1.5 * _LEARNED * min(4 * d, size.hessian), 3 * _LEARNED),
     }
