@@ -30,7 +30,7 @@ _LATENCY, _NUMBER_SENT = 0.1, 6.4e-6  # an exchange, and a number of a client, o
 _NEWTON, _LEARNED, _LBFGS, _PRODUCTS = 8, 40, 150, 15
 
 _CAUTION = 3.0
-"""What the rounds of newton-cg and l-bfgs are multiplied by, for they grow with the columns' scales and correlations."""
+"""What newton-cg's and l-bfgs's rounds are multiplied by: they grow with the columns' scales and correlations."""
 
 
 @dataclass(frozen=True)
