@@ -24,9 +24,16 @@ from newtonfl.registry import Part
 
 
 class Basis(Part, ABC):
-    """Names coordinates for the clients' Hessians. Subclasses are frozen dataclasses of settings."""
+    """Names coordinates for the clients' Hessians. Subclasses are frozen dataclasses of settings.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether a client has d(d + 1)/2 coordinates, whatever its rows hold: then memory is looked at beforehand.
+    """
 
     kind = "basis"
+    whole: bool = True
 
     @abstractmethod
     def of(self, problem: Problem) -> TriangleCoordinates:

@@ -52,6 +52,10 @@ class DataSubspace(Basis):
     name = "data"
     words = MappingProxyType({"rotation": {"complete": True}})
 
+    @property
+    def whole(self) -> bool:  # type: ignore[override]
+        return self.complete
+
     def with_diagonal(self) -> Self:
         if not self.complete:
             raise ValueError(

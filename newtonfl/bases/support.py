@@ -37,6 +37,7 @@ class Support(Basis):
 
     diagonal: bool = False
     name = "support"
+    whole = False
 
     def unwrapped(self) -> Support:
         return Support()  # where the diagonal is wanted, a solve sees to it

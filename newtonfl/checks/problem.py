@@ -109,6 +109,9 @@ def _check_derivatives(problem: Problem, x: Array, directions: Array) -> None:
     """Along x + t·direction at t = 0: what a gradient and a Hessian say, and differences."""
     convex = problem.regulariser is None
     matrices = hessians(problem, x) if convex else None
+    if matrices is not None:
+        diagonal = to_host(at(problem, x).hessian_diagonal())
+        close(diagonal, np.diagonal(matrices, axis1=1, axis2=2), "hessian_diagonal must be the Hessian's", 1e-11)
     gradient = gradients(problem, x)
     for direction in directions:
         u = direction / np.linalg.norm(direction)
@@ -117,6 +120,8 @@ def _check_derivatives(problem: Problem, x: Array, directions: Array) -> None:
         if matrices is not None:
             slope, error = _along(problem, gradients, x, u)
             _near(problem, matrices @ u, slope, error, "Hessian must be the derivative of the gradient", x)
+            product = to_host(at(problem, x).hessian_product(to_device(u, problem.like)))
+            close(product, matrices @ u, "hessian_product must be the Hessian times the vector", 1e-11)
         steps = [0.0, 0.25, -1.5]
         along = to_host(at(problem, x).value_along(to_device(u, problem.like), steps))
         expected = np.stack([values(problem, x + step * u) for step in steps], axis=1)

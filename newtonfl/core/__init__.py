@@ -1,10 +1,12 @@
-"""Core: arrays of any library, ragged arrays, packed triangles, random streams, where errors arose.
+"""Core: arrays of any library, ragged arrays, packed triangles, free memory, random streams, where errors arose.
 
 backend
     Which array library holds the data (NumPy, CuPy, any of the Array API), and the only places where host and device
     meet: ``to_host``, ``to_device``, ``resident``.
 ragged
     ``Blocks``: one vector a client, of the client's own length, end to end in one flat array.
+memory
+    How much of it is free: on the machine, and in a control group.
 symmetric
     ``Triangle``: the upper triangle of a symmetric matrix as a vector, and the index tables between the two.
 random

@@ -10,6 +10,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from newtonfl.core.backend import Array, Unavailable
+from newtonfl.core.memory import available
+
+_COPIES = 2
+"""Of a client's packed entries: what has been learned of its Hessian, and the Hessian at a new point."""
 
 
 class TooLarge(Unavailable, MemoryError):
@@ -69,31 +73,46 @@ class Triangle:
             factors[self.diagonal] = 1.0
             return factors
 
-    def check_memory(self) -> None:
+    def check_memory(self, clients: int = 0) -> None:
         """Refuse a Newton step that cannot fit, before anything is computed for it.
+
+        Parameters
+        ----------
+        clients : int
+            So many clients in this process keep packed entries of their own.
 
         Raises
         ------
         TooLarge
-            Where the packed entries, the matrix and its factor do not fit.
+            Where the packed entries, the matrix and its factor do not fit beside those of the clients.
         """
+        free = available()
+        if free is not None and self._least_bytes(clients) > free:
+            raise self._too_large(clients, f", and {_gib(free)} are free")
         with self._fitting():
-            np.empty(self._least_bytes, np.uint8)  # asks and gives back: memory that nobody writes takes none
+            np.empty(self._least_bytes(0), np.uint8)  # asks and gives back: memory that nobody writes takes none
 
-    @property
-    def _least_bytes(self) -> int:
-        return 8 * (self.size + 2 * self.dim**2)
+    def _least_bytes(self, clients: int) -> int:
+        return 8 * ((1 + _COPIES * clients) * self.size + 2 * self.dim**2)
 
     @contextmanager
     def _fitting(self) -> Iterator[None]:
         try:
             yield
         except MemoryError as error:
-            raise TooLarge(
-                f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
-                f"with its factor it takes {self._least_bytes / 2**30:.3g} GiB at least; take a first-order method "
-                "such as ef21, or fewer columns"
-            ) from error
+            raise self._too_large() from error
+
+    def _too_large(self, clients: int = 0, known: str = "") -> TooLarge:
+        those = f" and those of {clients} clients" if clients else ""
+        return TooLarge(
+            f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
+            f"with its factor{those} it takes {_gib(self._least_bytes(clients))} at least{known}; take newton-cg or "
+            "l-bfgs, which send vectors alone, or fewer columns"
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.3g} GiB"
 
 
 def position(row: Array, column: Array, dim: int) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -26,8 +27,9 @@ from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of, native, rows_of
 from newtonfl.datasets.values import client_ids, refuse_missing
 from newtonfl.estimators.alarms import alarm
+from newtonfl.estimators.choice import AUTO, Size, choose
 from newtonfl.estimators.columns import working_columns
-from newtonfl.estimators.parameters import METHOD, hint
+from newtonfl.estimators.parameters import hint
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
@@ -49,7 +51,7 @@ class Federated(BaseEstimator, ABC):
     alpha: float = 1e-3
     _: KW_ONLY
     fit_intercept: bool = True
-    method: str | Method = METHOD
+    method: str | Method = AUTO
     clients: int | str | None = None
     ranks: str | None = None
     tol: float = 1e-10
@@ -132,7 +134,7 @@ class Federated(BaseEstimator, ABC):
             return self._fit(self._columns.counted(federation), method, seed)
 
     @abstractmethod
-    def _fit(self, federation: Federation, method: Method, seed: int) -> Self:
+    def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         """Solve, and set the attributes. Collective."""
 
     def _transport(self) -> Transport:
@@ -144,7 +146,8 @@ class Federated(BaseEstimator, ABC):
 
         return connect()
 
-    def _method(self) -> Method:
+    def _method(self) -> Method | None:
+        """The method that was named, and None for the one to be chosen; sound parameters."""
         for key, least in (("alpha", 0.0), ("tol", 0.0), ("rtol", 0.0)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
@@ -152,14 +155,14 @@ class Federated(BaseEstimator, ABC):
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
-        return as_method(self.method)
+        return None if isinstance(self.method, str) and self.method == AUTO else as_method(self.method)
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _arguments(self, method: Method, weighted: bool) -> dict[str, str]:
+    def _arguments(self, method: Method | None, weighted: bool) -> dict[str, str]:
         """What every rank must pass alike, by name."""
         values: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
         for key, value in self.get_params(deep=False).items():
@@ -216,10 +219,13 @@ class Federated(BaseEstimator, ABC):
         weights: Array | None,
         loss: Loss | int,
         x0: Array | None,
-        method: Method,
+        method: Method | None,
         seed: int,
     ) -> Result:
         """One solve. Collective."""
+        made = self._taken(federation, loss) if method is None else method
+        if method is not None:
+            self.method_, self.method_why_ = str(self.method), "it was named"
         problem = federation.problem(
             labels, weights, loss, device=self.device, l2=float(self.alpha), intercept=bool(self.fit_intercept)
         )
@@ -228,7 +234,7 @@ class Federated(BaseEstimator, ABC):
         rtol = max(float(self.rtol), np.finfo(float).tiny)  # at least what rounding leaves: no alarm there
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
-                problem, method, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
+                problem, made, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
                 callback=progress,
             )  # fmt: skip
         if result.reason in _FAILED:
@@ -237,6 +243,20 @@ class Federated(BaseEstimator, ABC):
                 "or take a method with a line search, as the default has"
             )
         return result
+
+    def _taken(self, federation: Federation, loss: Loss | int) -> Method:
+        """The method that the rule chooses, the same on every rank. Collective."""
+        rows, transport = federation.rows, federation.transport
+        stored = np.diff(rows.indptr) if scipy.sparse.issparse(rows) else np.full(*rows.shape)
+        counts = np.sum(federation.sums(np.column_stack([np.ones(len(stored)), stored + bool(self.fit_intercept)])), 0)
+        choice = choose(
+            Size(
+                federation.n_clients, int(counts[0]), self._width(federation), int(counts[1]),
+                loss if isinstance(loss, int) else 2, transport.size, self.ranks == "own" and transport.size > 1,
+            )
+        )  # fmt: skip
+        self.method_, self.method_why_ = choice.method, choice.why
+        return as_method(choice.method)
 
     def _initial(self, *shape: int) -> Array | None:
         """The last fit's coefficients, each row with its intercept; None without `warm_start` or in another shape."""

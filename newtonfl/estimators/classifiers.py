@@ -59,7 +59,7 @@ class _Classifier(ClassifierMixin, Federated):
         if len(y):
             check_classification_targets(y)
 
-    def _fit(self, federation: Federation, method: Method, seed: int) -> Self:
+    def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         classes, label_dtype = list(federation.agreement.labels), federation.agreement.label_dtype
         with federation.transport.agreed("looking at the classes"):
             joint = self._joint()

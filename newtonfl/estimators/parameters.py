@@ -9,15 +9,14 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 
-METHOD = "newton-3pc,compressor=topk:4d,line_search=5,armijo=0.1"
-"""The default: from anywhere, for every loss here."""
-
 PARAMETERS = """alpha : float
         The penalty's weight, at least 0.
     fit_intercept : bool
         Whether to add an intercept. It is not penalised.
     method : str or Method
         "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30" (``newtonfl methods`` lists them), or an instance.
+        "auto" is newton, newton-cg, l-bfgs or newton-3pc, whichever is likely to take the least time
+        (:func:`newtonfl.estimators.choice.choose`): ``method_`` and ``method_why_`` say which, and why.
     clients : int, str or None
         How rows are shared out where `fit` gets no `groups`: that many near-equal blocks of consecutive rows, at most
         one a row, or "SPLIT:COUNT" with SPLIT of blocks, shuffled, by-label, dirichlet:BETA. None is 8. With
@@ -44,6 +43,8 @@ PARAMETERS = """alpha : float
 
 ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         Rounds.
+    method_, method_why_ : str
+        The method that was taken, and why.
     n_features_in_ : int
     feature_names_in_ : numpy.ndarray of str
         Where X has names.

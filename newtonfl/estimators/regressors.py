@@ -31,7 +31,7 @@ class _Regressor(RegressorMixin, Federated):
     def _loss(self) -> Loss:
         """What is minimised of one margin a row."""
 
-    def _fit(self, federation: Federation, method: Method, seed: int) -> Self:
+    def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         with federation.transport.agreed("checking the loss"):
             loss = self._loss()
         initial = self._initial(1, self._width(federation))

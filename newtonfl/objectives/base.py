@@ -230,8 +230,15 @@ class Problem(ABC):
                 f"ρ = {self.nonconvex:g}: use a first-order method such as ef21, or leave it out"
             )
 
-    def check_hessians(self, who: str) -> None:
+    def check_hessians(self, who: str, of_clients: bool = False) -> None:
         """Refuse `who` where a Newton step cannot be, before a solve begins.
+
+        Parameters
+        ----------
+        who : str
+            Which method.
+        of_clients : bool
+            Whether every client keeps all d(d + 1)/2 entries of its own.
 
         Raises
         ------
@@ -241,7 +248,7 @@ class Problem(ABC):
             Where Hessians of this dimension do not fit.
         """
         self.check_convex(who)
-        triangle(self.dim).check_memory()
+        triangle(self.dim).check_memory(len(self.clients) if of_clients else 0)
 
     def check_rows(self) -> None:
         """Refuse minibatches where there are no rows to draw from, before a solve begins.

@@ -39,6 +39,17 @@ class BlockDiagonal:
     def on_device(self) -> Any:
         return sparse_to_device(self.matrix if on_host(self.like) else self.matrix.tocsr(), self.like)
 
+    @cached_property
+    def stacked(self) -> Any:
+        """The blocks one below the other, all in the same columns: for a vector that all clients share."""
+        width = int(np.diff(self.columns).max(initial=0))
+        shape = (self.matrix.shape[0], width)
+        first = np.repeat(self.columns[:-1], np.diff(self.matrix.indptr[self.rows]))
+        indices = (self.matrix.indices - first).astype(self.matrix.indices.dtype, copy=False)
+        return sparse_to_device(
+            scipy.sparse.csr_array((self.matrix.data, indices, self.matrix.indptr), shape=shape), self.like
+        )
+
     def __matmul__(self, vector: Array) -> Array:
         return csr_product(self.on_device, vector) if self.matrix.shape[0] else zeros(0, self.like)
 

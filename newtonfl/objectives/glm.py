@@ -120,6 +120,13 @@ class _GLMPoint(Point):
     def _hessians(self) -> Blocks:
         return self.problem.rows.grams(self.curvatures)
 
+    def _hessian_product(self, v: Array) -> Array:
+        rows = self.problem.rows
+        return rows.combine(self.curvatures * rows.margins(v))
+
+    def _hessian_diagonal(self) -> Array:
+        return self.problem.rows.combine_squares(self.curvatures)
+
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
         weights = Blocks(self.curvatures, self.problem.rows.offsets)
         packed = [weighted_grams(block[None, :, :], w) for block, w in zip(rows, weights, strict=True)]

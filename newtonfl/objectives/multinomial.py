@@ -5,21 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property, reduce
-from itertools import combinations_with_replacement
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array, namespace, to_device
-from newtonfl.core.ragged import Blocks, offsets_of
-from newtonfl.core.symmetric import position, triangle
+from newtonfl.core.backend import Array, namespace, resident, to_device
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.row_problem import RowProblem
 
 if TYPE_CHECKING:
     from newtonfl.core.random import Key
+
+
+_ROWS = 1024
+"""So many rows at a time are spread over all contrasts, counted from each client's first."""
 
 
 class Multinomial(RowProblem):
@@ -75,14 +78,10 @@ class Multinomial(RowProblem):
         return _MultinomialPoint(self, x)
 
     @cached_property
-    def hessian_entries(self) -> Array:
-        """Where each entry of a packed Hessian stands among the packed (c, c) blocks of all pairs of contrasts."""
-        c = self.rows.dim
-        row, column = np.triu_indices(self.dim)
-        (above, i), (right, j) = np.divmod(row, c), np.divmod(column, c)
-        pair = position(above, right, self.classes - 1)
-        entries = pair * triangle(c).size + position(np.minimum(i, j), np.maximum(i, j), c)
-        return to_device(entries, self.like)
+    def pairs(self) -> Array:
+        """q_k q_kᵀ as a column of (K - 1)² entries for every class k, on the host."""
+        q = self.contrasts
+        return np.ascontiguousarray((q[:, :, None] * q[:, None, :]).reshape(self.classes, -1).T)
 
 
 def contrasts(classes: int) -> Array:
@@ -103,7 +102,7 @@ class _MultinomialPoint(Point):
     def scores(self, margins: Sequence[Array]) -> list[Array]:
         """t_j less its largest entry, K vectors of shape (N,)."""
         xp = namespace(margins[0])
-        scores = [_mix(row, margins) for row in self.problem.contrasts]
+        scores = expanded(margins)
         top = reduce(xp.maximum, scores)
         return [t - top for t in scores]
 
@@ -122,9 +121,13 @@ class _MultinomialPoint(Point):
     @cached_property
     def slopes(self) -> list[Array]:
         """w_j (Qᵀ(p_j - e_{y_j})), K - 1 vectors of shape (N,)."""
-        p = self.problem
         residuals = [p_k - self._is(k) for k, p_k in enumerate(self.probabilities)]
-        return [p.row_weights * _mix(column, residuals) for column in p.contrasts.T]
+        return [self.problem.row_weights * mixed for mixed in contracted(residuals)]
+
+    @cached_property
+    def means(self) -> list[Array]:
+        """Qᵀp_j, K - 1 vectors of shape (N,)."""
+        return contracted(self.probabilities)
 
     def _value(self) -> Array:
         return self._value_of(self.margins)
@@ -142,34 +145,79 @@ class _MultinomialPoint(Point):
         return [self._value_of(margins) for margins in trials]
 
     def _gradient(self) -> Array:
-        return self.problem.combined(self.slopes)
+        return self.problem.combined(self.slopes, self.problem.rows.combine)
 
     def _sampled_gradient(self, batch: int, key: Key) -> Array:
         factors = self.problem.drawn(batch, key)
-        return self.problem.combined([factors * slope for slope in self.slopes])
+        return self.problem.combined([factors * slope for slope in self.slopes], self.problem.rows.combine)
+
+    def _hessian_product(self, v: Array) -> Array:
+        p = self.problem
+        along = expanded([p.rows.margins(column) for column in p.columns(v)])
+        mean = _sum(p_k * t for p_k, t in zip(self.probabilities, along, strict=True))
+        turned = contracted([p_k * (t - mean) for p_k, t in zip(self.probabilities, along, strict=True)])
+        return p.combined([p.row_weights * factor for factor in turned], p.rows.combine)
+
+    def _hessian_diagonal(self) -> Array:
+        p = self.problem
+        variances = [
+            second - mean * mean for second, mean in zip(_squares(self.probabilities), self.means, strict=True)
+        ]
+        return p.combined([p.row_weights * variance for variance in variances], p.rows.combine_squares)
 
     def _hessians(self) -> Blocks:
-        p, xp = self.problem, namespace(self.problem.labels)
+        """Σ_k q_k q_kᵀ ⊗ Σ_j w_j p_jk a_j a_jᵀ less Σ_j w_j (m_j ⊗ a_j)(m_j ⊗ a_j)ᵀ, with m_j = Qᵀp_j."""
+        p = self.problem
         p.check_convex("a Hessian")
-        means = [_mix(column, self.probabilities) for column in p.contrasts.T]
-        pairs = combinations_with_replacement(range(p.classes - 1), 2)
-        shape = (len(p.clients), triangle(p.rows.dim).size)
-        blocks = []
-        for l, m in pairs:  # noqa: E741 - contrasts
-            second = _mix(p.contrasts[:, l] * p.contrasts[:, m], self.probabilities)
-            blocks.append(xp.reshape(self._gram(p.row_weights * (second - means[l] * means[m])), shape))
-        whole = xp.take(xp.concat(blocks, axis=1), p.hessian_entries, axis=1)
-        return Blocks(xp.reshape(whole, (-1,)), offsets_of([triangle(p.dim).size] * len(p.clients)))
+        grams = [p.rows.grams(p.row_weights * p_k) for p_k in self.probabilities]
+        blocks = [self._hessian(i, [gram[i] for gram in grams]) for i in range(len(p.clients))]
+        return Blocks.of(blocks, p.like)
 
-    def _gram(self, weights: Array) -> Array:
-        """Σ_j w_j a_j a_jᵀ over each client's rows, packed, end to end, for weights of either sign."""
-        rows, xp = self.problem.rows, namespace(weights)
-        zero = xp.zeros_like(weights)
-        return rows.grams(xp.maximum(weights, zero)).values - rows.grams(xp.maximum(-weights, zero)).values
+    def _hessian(self, i: int, grams: Sequence[Array]) -> Array:
+        p, flat, xp = self.problem, triangle(self.problem.rows.dim), namespace(self.problem.labels)
+        c, k, pairs = p.rows.dim, p.classes - 1, to_device(p.pairs, p.like)
+        square = resident(flat.square, p.like)
+        first = xp.take(pairs @ xp.stack(list(grams)), square, axis=1)  # (k², c²): a c × c block for each l and m
+        whole = xp.reshape(xp.permute_dims(xp.reshape(first, (k, k, c, c)), (0, 2, 1, 3)), (k * c, k * c))
+        edges = p.rows.offsets
+        for a in range(int(edges[i]), int(edges[i + 1]), _ROWS):
+            b = min(a + _ROWS, int(edges[i + 1]))
+            scales = xp.stack([mean[a:b] for mean in self.means], axis=1) * xp.sqrt(p.row_weights[a:b])[:, None]
+            rows = p.rows.dense(i, a - int(edges[i]), b - int(edges[i]))
+            tilted = xp.reshape(scales[:, :, None] * rows[:, None, :], (b - a, k * c))
+            whole = whole - tilted.T @ tilted
+        return xp.take(xp.reshape(whole, (-1,)), resident(triangle(p.dim).upper, p.like))
 
 
-def _mix(factors: Array, vectors: Sequence[Array]) -> Array:
-    return _sum(float(factor) * vector for factor, vector in zip(factors, vectors, strict=True))
+def expanded(vectors: Sequence[Array]) -> list[Array]:
+    """Qv, from K - 1 vectors to K, in 4K vector operations: column j of Q is (1, …, 1, -j, 0, …)/√(j(j + 1)).
+
+    Every row's terms are added in one order, so its bits do not depend on how many rows there are.
+    """
+    mixed, tail = [], 0.0 * vectors[0]
+    for j in range(len(vectors), 0, -1):
+        scaled = vectors[j - 1] / math.sqrt(j * (j + 1))
+        mixed.append(tail - float(j) * scaled)
+        tail = tail + scaled
+    return [tail, *reversed(mixed)]
+
+
+def contracted(vectors: Sequence[Array]) -> list[Array]:
+    """Qᵀu, from K vectors to K - 1."""
+    mixed, head = [], vectors[0]
+    for j, vector in enumerate(vectors[1:], 1):
+        mixed.append((head - float(j) * vector) / math.sqrt(j * (j + 1)))
+        head = head + vector
+    return mixed
+
+
+def _squares(vectors: Sequence[Array]) -> list[Array]:
+    """The same with every entry of Q squared."""
+    mixed, head = [], vectors[0]
+    for j, vector in enumerate(vectors[1:], 1):
+        mixed.append((head + float(j * j) * vector) / float(j * (j + 1)))
+        head = head + vector
+    return mixed
 
 
 def _sum(vectors: Iterable[Array]) -> Array:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
+from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
@@ -27,6 +27,9 @@ class Owner(Protocol):
 
     def check_rows(self) -> None:
         """Refuse minibatches where there are no rows to draw from."""
+
+    def check_convex(self, who: str) -> None:
+        """Refuse `who` where the problem need not be convex."""
 
     def count_hessians(self) -> None:
         """Every client held here computes one."""
@@ -111,9 +114,7 @@ class Point(ABC):
     @cached_property
     def hessians(self) -> Blocks:
         """∇²f_i(x) as packed upper triangles (plain entries), n blocks of d(d + 1)/2."""
-        ridge = self.problem.local_ridge
-        self._count("whole")
-        packed = self._hessians()
+        ridge, packed = self.problem.local_ridge, self._own_hessians
         if ridge is None:
             return packed
         flat = triangle(self.problem.dim)
@@ -122,12 +123,34 @@ class Point(ABC):
         xp = namespace(packed.values)
         return packed.replaced(packed.values + xp.tile(to_device(full, packed.values), (len(packed),)))
 
+    @cached_property
+    def _own_hessians(self) -> Blocks:
+        """The same less a local ridge."""
+        self._count("whole")
+        return self._hessians()
+
     def hessian(self, i: int) -> Array:
         """∇²f_i(x) of the i-th client held here, shape (d, d)."""
-        dim = self.problem.dim
-        packed = self.hessians[i]
-        xp = namespace(packed)
+        return self._square(self.hessians[i])
+
+    def _square(self, packed: Array) -> Array:
+        dim, xp = self.problem.dim, namespace(packed)
         return xp.reshape(xp.take(packed, resident(triangle(dim).square, packed)), (dim, dim))
+
+    def hessian_product(self, v: Array) -> Array:
+        """∇²f_i(x)v, shape (n, d), for `v` of shape (d,).
+
+        Two products with the rows, where a problem has rows: no matrix is formed.
+        """
+        self.problem.check_convex("a Hessian")
+        ridge, product = self.problem.local_ridge, self._hessian_product(v)
+        return product if ridge is None else product + ridge * v
+
+    def hessian_diagonal(self) -> Array:
+        """The diagonal of every ∇²f_i(x), shape (n, d), at the cost of one such product."""
+        self.problem.check_convex("a Hessian")
+        ridge, diagonal = self.problem.local_ridge, self._hessian_diagonal()
+        return diagonal if ridge is None else diagonal + ridge
 
     def hessians_on_support(self, diagonal: bool) -> Blocks:
         """∇²f_i(x) on :meth:`Problem.support` alone."""
@@ -145,6 +168,7 @@ class Point(ABC):
     def release_hessians(self) -> None:
         """Forget the Hessians, which are large, but not that they were counted."""
         vars(self).pop("hessians", None)
+        vars(self).pop("_own_hessians", None)
         self._on_support.clear()
         self._in = None
 
@@ -163,6 +187,15 @@ class Point(ABC):
 
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
         raise NotImplementedError  # a problem without rows never gets here: Problem.client_rows refuses first
+
+    def _hessian_product(self, v: Array) -> Array:
+        products = [self._square(packed) @ v for packed in self._own_hessians]
+        return namespace(v).stack(products) if products else zeros((0, self.problem.dim), v)
+
+    def _hessian_diagonal(self) -> Array:
+        xp, flat = namespace(self.x), triangle(self.problem.dim)
+        entries = [xp.take(packed, to_device(flat.diagonal, packed)) for packed in self._own_hessians]
+        return xp.stack(entries) if entries else zeros((0, self.problem.dim), self.x)
 
     def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
         # Points of their own, so that the problem forgets none that it remembers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
@@ -105,15 +105,16 @@ class RowProblem(Problem):
         c = self.rows.dim
         return [x[..., first : first + c] for first in range(0, self.dim, c)]
 
-    def combined(self, weights: Sequence[Array]) -> Array:
-        """Σ_j w_j a_j over each client's rows for each of the vectors of :meth:`columns`, shape (n, d)."""
-        return namespace(self.labels).concat([self.rows.combine(w) for w in weights], axis=1)
+    def combined(self, weights: Sequence[Array], combine: Callable[[Array], Array]) -> Array:
+        """`combine` of the rows for each of the vectors of :meth:`columns`, shape (n, d)."""
+        parts = [combine(w) for w in weights]
+        return parts[0] if len(parts) == 1 else namespace(self.labels).concat(parts, axis=1)
 
     def _curvature_product(self, v: Array) -> Array:
         if not np.isfinite(self.curvature_bound):
             return super()._curvature_product(v)
         scale = self.curvature_bound * self.row_weights
-        return self.combined([scale * self.rows.margins(column) for column in self.columns(v)])
+        return self.combined([scale * self.rows.margins(column) for column in self.columns(v)], self.rows.combine)
 
     def _client_smoothness(self) -> Array:
         if not np.isfinite(self.curvature_bound):

@@ -7,7 +7,7 @@ product, whose rows are summed one by one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import pairwise
 
@@ -43,12 +43,20 @@ class Rows(ABC):
         """Σ_j w_j a_j over each client's rows, shape (n, d), for `weights` of shape (N,)."""
 
     @abstractmethod
+    def combine_squares(self, weights: Array) -> Array:
+        """Σ_j w_j a_j² over each client's rows, entry by entry, shape (n, d)."""
+
+    @abstractmethod
     def grams(self, weights: Array) -> Blocks:
         """Σ_j w_j a_j a_jᵀ over each client's rows as packed upper triangles, for weights w ≥ 0 of shape (N,)."""
 
     @abstractmethod
     def lengths(self) -> Array:
         """‖a_j‖, shape (N,)."""
+
+    @abstractmethod
+    def dense(self, i: int, first: int, stop: int) -> Array:
+        """Client i's rows from `first` to before `stop` of its own as a dense array, on the device."""
 
     @abstractmethod
     def on_host(self, i: int) -> Array:
@@ -100,10 +108,14 @@ class DenseRows(Rows):
         return xp.concat([zeros(0, self.like), *(xp.reshape(product, (-1,)) for product in products)])
 
     def combine(self, weights: Array) -> Array:
-        xp = namespace(weights)
-        per_client = Blocks(weights, self.offsets)
-        sums = []
-        for of, stack in self._stacks:
+        return self._combined(self._stacks, weights)
+
+    def combine_squares(self, weights: Array) -> Array:
+        return self._combined(((of, stack * stack) for of, stack in self._stacks), weights)
+
+    def _combined(self, stacks: Iterable[tuple[slice, Array]], weights: Array) -> Array:
+        xp, per_client, sums = namespace(weights), Blocks(weights, self.offsets), []
+        for of, stack in stacks:
             w = xp.reshape(per_client.run(of), stack.shape[:2])
             sums.append(_products(xp.permute_dims(stack, (0, 2, 1)), w))
         return xp.concat([zeros((0, self.dim), weights), *sums])
@@ -120,6 +132,9 @@ class DenseRows(Rows):
 
     def _blocks(self) -> Iterator[Array]:
         return (self.block(i) for i in range(self.n_clients))
+
+    def dense(self, i: int, first: int, stop: int) -> Array:
+        return self.block(i)[first:stop, :]
 
     def on_host(self, i: int) -> Array:
         return to_host(self.block(i))

@@ -11,7 +11,7 @@ import scipy
 from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at, compiled, pair_sums, pairs
+from newtonfl.kernels import add_at, compiled, csr_product, pair_sums, pairs
 from newtonfl.kernels.pairs import Pairs
 from newtonfl.objectives.block_diagonal import BlockDiagonal
 from newtonfl.objectives.rows import Rows
@@ -41,11 +41,22 @@ class SparseRows(Rows):
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
     def margins(self, x: Array) -> Array:
-        xp = namespace(x)
-        return self.spread @ (xp.tile(x, (self.n_clients,)) if x.ndim == 1 else xp.reshape(x, (-1,)))
+        if x.ndim == 1:
+            return csr_product(self.spread.stacked, x) if self.n_clients else zeros(0, self.like)
+        return self.spread @ namespace(x).reshape(x, (-1,))
 
     def combine(self, weights: Array) -> Array:
-        return namespace(weights).reshape(self.spread.transposed @ weights, (self.n_clients, self.dim))
+        return self._table(self.spread.transposed @ weights)
+
+    def combine_squares(self, weights: Array) -> Array:
+        return self._table(self._squares.transposed @ weights)
+
+    @cached_property
+    def _squares(self) -> BlockDiagonal:
+        return replace(self.spread, matrix=self.spread.matrix.power(2))
+
+    def _table(self, sums: Array) -> Array:
+        return namespace(sums).reshape(sums, (self.n_clients, self.dim))
 
     @cached_property
     def pairs_per_client(self) -> float:
@@ -89,6 +100,9 @@ class SparseRows(Rows):
     def lengths(self) -> Array:
         squared = scipy.sparse.csr_array(self.spread.matrix.multiply(self.spread.matrix))
         return to_device(np.sqrt(squared @ np.ones(squared.shape[1])), self.like)
+
+    def dense(self, i: int, first: int, stop: int) -> Array:
+        return to_device(self.spread.block(i)[first:stop].toarray(), self.like)
 
     def on_host(self, i: int) -> Array:
         return self.spread.block(i).toarray()

@@ -70,7 +70,13 @@ def multinomial(like):
     return Multinomial(rows, labels, [13, 20, 7, 20], 4, 60, **more)
 
 
-@pytest.mark.parametrize("make", [nf.newton, lambda: nf.newton_3pc(line_search=3), lambda: nf.ef21(batch=5)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        nf.newton, lambda: nf.newton_3pc(line_search=3), lambda: nf.ef21(batch=5),
+        lambda: nf.newton_cg(preconditioner="jacobi"),
+    ],
+)  # fmt: skip
 def test_multinomial_problems_run_on_a_device(make, monkeypatch):
     host = nf.solve(multinomial(np.zeros(0)), make(), rounds=5, tol=0.0)
     strict_device.install(monkeypatch)

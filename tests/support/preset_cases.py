@@ -45,12 +45,14 @@ from newtonfl.methods import (
     fednl_pp,
     fib_ios,
     giant,
+    l_bfgs,
     newton,
     newton_3pc,
     newton_3pc_bc,
     newton_3pc_bc_pp,
     newton_3pc_cr,
     newton_3pc_ls,
+    newton_cg,
     newton_star,
     newton_zero,
 )
@@ -305,6 +307,16 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "giant": (50, 0.1, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
     "giant, farther": (50, 1.0, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
+    "newton-cg": (50, 1.0, lambda s: newton_cg(), lambda s, x: T.newton_cg(s.p, x, ROUNDS)),
+    "newton-cg, jacobi, farther": (
+        15, 3.0, lambda s: newton_cg(preconditioner="jacobi", line_search=1, backtrack=0.3),
+        lambda s, x: T.newton_cg(s.p, x, ROUNDS, jacobi=True, gamma=0.3),
+    ),
+    "l-bfgs": (50, 1.0, lambda s: l_bfgs(), lambda s, x: T.l_bfgs(s.p, x, ROUNDS)),
+    "l-bfgs, three pairs": (
+        15, 0.1, lambda s: l_bfgs(memory=3, line_search=1, backtrack=0.4),
+        lambda s, x: T.l_bfgs(s.p, x, ROUNDS, 3, 0.4, 1),
+    ),
     "fib-ios": (50, 0.1, lambda s: fib_ios(), lambda s, x: T.fib_ios(s.p, x, ROUNDS)),
     "fib-ios, four pairs": (
         50, 1.0, lambda s: fib_ios(eigenvectors=4), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 4)

@@ -694,3 +694,60 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
         x = x + backtrack(p, x, direction, c, gamma) * direction
         out.append(x)
     return out
+
+
+# ---- only vectors: Newton-CG, L-BFGS ---------------------------------------------------------------------------------
+
+
+def newton_cg(p, x, rounds, jacobi=False, c=1e-4, gamma=0.5):
+    """Line search Newton-CG (Nocedal and Wright, algorithm 7.1) with the second forcing of Eisenstat and Walker."""
+    out, before, eta = [], None, 0.5
+    for _ in range(rounds):
+        g, H = p.total_gradient(x), p.total_hessian(x)
+        norm = np.linalg.norm(g)
+        if before:
+            least = 0.9 * eta ** ((1 + np.sqrt(5)) / 2)
+            eta = min(0.5, max(0.9 * (norm / before) ** ((1 + np.sqrt(5)) / 2), least if least > 0.1 else 0.0))
+        M = np.diag(np.diag(H)) if jacobi else np.eye(p.d)
+        direction, r = np.zeros(p.d), -g
+        z = q = np.linalg.solve(M, r)
+        for _ in range(200):
+            alpha = (r @ z) / (q @ H @ q)
+            direction, new = direction + alpha * q, r - alpha * H @ q
+            if np.linalg.norm(new) <= eta * norm:
+                break
+            y = np.linalg.solve(M, new)
+            q, r, z = y + (new @ y) / (r @ z) * q, new, y
+        x, before = x + backtrack(p, x, direction, c, gamma) * direction, norm
+        out.append(x)
+    return out
+
+
+def l_bfgs(p, x, rounds, memory=10, gamma=0.5, trials=3):
+    """L-BFGS: the inverse Hessian of the last pairs, each of them put in by BFGS's formula; the step by a parabola."""
+    out, pairs, last = [], [], None
+    for _ in range(rounds):
+        g = p.total_gradient(x)
+        if last is not None:
+            pairs = [*pairs, (x - last[0], g - last[1])][-memory:]
+        s, y = pairs[-1] if pairs else (g, np.linalg.norm(g) * g)
+        B = (s @ y) / (y @ y) * np.eye(p.d)
+        for s, y in pairs:
+            V = np.eye(p.d) - np.outer(y, s) / (s @ y)
+            B = V.T @ B @ V + np.outer(s, s) / (s @ y)
+        direction, first = -B @ g, -1
+        steps, values = [0.0], [p.total_value(x)]
+        while np.argmin(values) == 0:
+            steps = [0.0, *sorted(gamma ** np.arange(first, first + trials)), *steps[1:]]
+            values = [p.total_value(x + t * direction) for t in steps]
+            first += trials
+        best = int(np.argmin(values))
+        around = slice(best - 1, best + 2)
+        if best == len(steps) - 1:
+            t = steps[best]
+        else:
+            a, b, _ = np.polyfit(np.array(steps[around]) - steps[best], np.array(values[around]) - values[best], 2)
+            t = steps[best] - b / (2 * a)
+        last, x = (x, g), x + t * direction
+        out.append(x)
+    return out

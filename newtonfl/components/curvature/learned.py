@@ -108,6 +108,8 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         whole = problem.local_ridge is not None or self.init == "zero-total"
         basis = self.basis or (Support() if problem.is_sparse and self.mechanism.acts_on == "vector" else Symmetric())
         basis = basis.with_diagonal() if whole else basis
+        if basis.whole:
+            problem.check_hessians("a learned Hessian", of_clients=True)
         mechanism = self.mechanism.for_dimension(problem.dim)
         mechanism.check(problem.prepare(basis))
         if self.init == "optimum" and len(self.optimum or ()) != problem.dim:

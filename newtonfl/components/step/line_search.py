@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from newtonfl.components.curvature.base import ErrorNorm, HessianEstimate
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
-from newtonfl.components.step.base import NewtonStep, NoStep, Probe, SingularStep
-from newtonfl.components.step.trials import slack
+from newtonfl.components.step.backtracking import Backtracking
+from newtonfl.components.step.base import NewtonStep, Probe, SingularStep
 from newtonfl.core.backend import Array, to_host
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 
@@ -23,8 +20,8 @@ class LineSearch(NewtonStep):
 
     FedNL-LS (arXiv 2106.02969, Algorithm 3), Newton-3PC-LS (arXiv 2206.03588). One more exchange a round: the direction
     goes down, f_i(w) and f_i at all trial points come up at once. Where none of them will do, the next as many smaller
-    steps are asked for. A few ulps of f are forgiven, for near the solution rounding alone decides. Where the step's
-    matrix is singular it gets a hair on its diagonal: any descent direction can be searched.
+    steps are asked for. Where the step's matrix is singular it gets a hair on its diagonal: any descent direction can
+    be searched.
 
     Parameters
     ----------
@@ -45,10 +42,11 @@ class LineSearch(NewtonStep):
     searches: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not is_number(self.c) or not 0 < self.c <= 0.5:
-            raise ValueError(f"armijo: given {self.c}, must be in (0, 0.5]")
-        if not is_number(self.gamma) or not 0 < self.gamma < 1:
-            raise ValueError(f"backtrack: given {self.gamma}, must lie between 0 and 1")
+        _ = self._backtracking
+
+    @property
+    def _backtracking(self) -> Backtracking:
+        return Backtracking(self.c, self.gamma, self.trials)
 
     @property
     def needs_lipschitz(self) -> bool:  # type: ignore[override]
@@ -80,16 +78,9 @@ class LineSearch(NewtonStep):
             return self.inner.fallback_direction(g, hessian, constants)
 
     def trial_steps(self, first: int) -> Array:
-        return np.concatenate(([0.0], self.gamma ** np.arange(first, first + self.trials, dtype=float)))
+        return self._backtracking.steps(first)
 
     def next(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
         direction = self._aim(g, hessian, constants, probe) - g.point
         slope = float(to_host(g.gradient) @ to_host(direction))
-        first = 0
-        while self.gamma**first > np.finfo(float).tiny:
-            steps, values = self.trial_steps(first), probe(direction, first)
-            good = np.flatnonzero(values[1:] <= values[0] + self.c * steps[1:] * slope + slack(float(values[0])))
-            if len(good):
-                return g.point + float(steps[1 + good[0]]) * direction
-            first += self.trials
-        raise NoStep("no trial step along the direction is good enough")
+        return g.point + self._backtracking.search(slope, lambda first: probe(direction, first)) * direction

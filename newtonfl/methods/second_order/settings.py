@@ -17,6 +17,7 @@ from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.gradient.invariant import InvariantGradient
 from newtonfl.components.model.base import Model
 from newtonfl.components.participation import All, Participation
+from newtonfl.components.step.backtracking import MOST_TRIALS
 from newtonfl.components.step.base import Step
 from newtonfl.components.step.cubic import Cubic
 from newtonfl.components.step.line_search import LineSearch
@@ -27,9 +28,6 @@ from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import Freshness, HessianInit, Ridge, StepName, TheoryOr
 from newtonfl.methods.typed import defaults_of
 from newtonfl.methods.wire import model_on_wire, on_wire, vector_mechanism
-
-MOST_TRIALS = 1000
-"""γˢ has long vanished by then."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class BL3(Method):
     name: str = "bl3"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_hessians(self.name)
+        problem.check_hessians(self.name, of_clients=True)
         self.participation.check(problem.n_clients)
         curvature, model = self.curvature.resolved(problem), self.model.for_dimension(problem.dim)
         return replace(self, curvature=curvature, model=model)

@@ -91,7 +91,7 @@ class Dingo(Method):
     name: str = "dingo"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_hessians(self.name)
+        problem.check_hessians(self.name, of_clients=True)
         return self
 
     def parameters(self) -> dict[str, str | float]:

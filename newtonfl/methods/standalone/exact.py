@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from newtonfl.comm.messages import Dense, Message
+from newtonfl.comm.messages import Batch, Dense, Message, batched
 from newtonfl.components.protocol import Replies
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.objectives.base import Problem
@@ -15,14 +15,19 @@ from newtonfl.objectives.base import Problem
 
 def mean(replies: Replies, part: str) -> Array:
     """(1/n) Σ of what the clients sent as `part`, added in client order, on the host."""
-    vectors = np.stack([message.coordinates()[1] for message in replies.messages(part)])
+    found = batched(replies.messages(part))
+    if isinstance(found, Batch):
+        vectors = found.values.reshape(len(found), -1)
+    else:
+        vectors = np.stack([message.coordinates()[1] for message in found])
     average: Array = np.sum(vectors, axis=0) / len(vectors)
     return average
 
 
 def messages(rows: Array) -> Sequence[Message]:
     """A message for every client's row of `rows` (n, …)."""
-    return [Dense(row) for row in to_host(rows)]
+    host = to_host(rows).reshape(len(rows), -1)
+    return Batch(Dense, np.full(len(host), host.shape[1]), host.ravel())
 
 
 def received(message: Message, problem: Problem) -> Array:

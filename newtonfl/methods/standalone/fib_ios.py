@@ -108,7 +108,7 @@ class FibIOS(Method):
     name: str = "fib-ios"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_hessians(self.name)
+        problem.check_hessians(self.name, of_clients=True)
         return self
 
     def parameters(self) -> dict[str, str | float]:

@@ -70,7 +70,7 @@ class Giant(Method):
     name: str = "giant"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_hessians(self.name)
+        problem.check_hessians(self.name, of_clients=True)
         return self
 
     def parameters(self) -> dict[str, str | float]:
