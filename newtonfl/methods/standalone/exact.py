@@ -26,7 +26,7 @@ def mean(replies: Replies, part: str) -> Array:
 
 def messages(rows: Array) -> Sequence[Message]:
     """A message for every client's row of `rows` (n, …)."""
-    host = to_host(rows).reshape(len(rows), -1)
+    host = to_host(rows).reshape(rows.shape[0], -1)
     return Batch(Dense, np.full(len(host), host.shape[1]), host.ravel())
 
 
