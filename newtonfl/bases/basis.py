@@ -180,6 +180,10 @@ class TriangleCoordinates(Coordinates):
         norms = [_spectral(self.core(i, block)) for i, block in enumerate(blocks)]
         return namespace(blocks.values).stack(norms) if norms else zeros(0, blocks.values)
 
+    @property
+    def norms_are_plain(self) -> bool:
+        return self.isometric
+
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
         return blocks.norms() if self.isometric else self._scaled(blocks).norms()

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.comm.messages import Batch, Choice, Message, Several
+from newtonfl.comm.messages import Batch, Batches, Choice, Message, Several, batched, groups_of
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
 from newtonfl.core.ragged import Blocks, offsets_of
@@ -52,6 +52,11 @@ class Coordinates:
 
     sizes: Array
 
+    @property
+    def norms_are_plain(self) -> bool:
+        """Whether :meth:`norms` are the coordinates' 2-norms, as vectors' always are."""
+        return True
+
     def select(self, chosen: Array) -> Self:
         """The coordinates of some clients: `chosen` are distinct positions in these, on the host, perhaps none."""
         chosen = np.asarray(chosen, dtype=np.int64)
@@ -86,8 +91,9 @@ class Coordinates:
 
     def decode_all(self, messages: Sequence[Message]) -> Decoded:
         """What many clients' `messages` stand for."""
-        if isinstance(messages, Batch):
-            return Decoded(messages.counts, messages.indices, messages.values)
+        whole = batched(messages) if isinstance(messages, Batches) else messages
+        if isinstance(whole, Batch):
+            return Decoded(whole.counts, whole.indices, whole.values)
         pairs = [self.decode(message) for message in messages]
         counts = np.array([len(values) for _, values in pairs], np.int64)
         values = np.concatenate([np.zeros(0), *(values for _, values in pairs)])
@@ -137,18 +143,16 @@ class Coordinates:
 
         Message j is of the client at position ``clients[j]`` of these coordinates; None means all, in order.
         """
-        if not len(messages):
-            return total
-        senders = np.arange(len(messages)) if clients is None else clients
-        first = 0
-        for news in self.place(senders, self.decode_all(messages)):
-            n = len(news.counts)
-            increments = np.repeat(weights[first : first + n], news.counts) * news.values
-            if news.indices is None:
-                total = add_rows(total, increments.reshape(n, -1))
-            else:
-                total = add_in_order(total, news.indices, increments, news.counts)
-            first += n
+        senders, first = np.arange(len(messages)) if clients is None else clients, 0
+        for group in groups_of(messages):
+            for news in self.place(senders[first : first + len(group)], self.decode_all(group)):
+                n = len(news.counts)
+                increments = np.repeat(weights[first : first + n], news.counts) * news.values
+                if news.indices is None:
+                    total = add_rows(total, increments.reshape(n, -1))
+                else:
+                    total = add_in_order(total, news.indices, increments, news.counts)
+                first += n
         return total
 
 

@@ -8,8 +8,8 @@ from typing import Self
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.messages import Batch, Indices, batched
-from newtonfl.comm.parts import ManyParts, Parts, column
+from newtonfl.comm.messages import Batch, Indices
+from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Problem
@@ -50,11 +50,13 @@ class Support(Basis):
         return _SupportCoordinates(supports.sizes, problem.dim, True, supports, diagonal)
 
     def from_setup(self, dim: int, setup_messages: Sequence[Parts]) -> TriangleCoordinates:
+        found = []
         for client, setup_message in enumerate(setup_messages):
-            if not isinstance(setup_message.get("support"), Indices):
+            support = setup_message.get("support")
+            if not isinstance(support, Indices):
                 raise WireError(f"set-up, client {client}, support: the message holds none")
-        sent = batched(column(setup_messages, "support"))
-        supports = Blocks(sent.indices, sent.offsets)
+            found.append(support.indices)
+        supports = Blocks.of(found)
         return _SupportCoordinates(supports.sizes, dim, True, supports, self.diagonal)
 
     def sizes(self, dim: int, part: str, before: Parts) -> int:

@@ -163,6 +163,8 @@ def _check_progress(result: Result, name: str, falls: float) -> None:
 class _Counting(InProcess):
     """In process, with the length of every packet counted for its client, from the buffers alone."""
 
+    lays_out_all = True
+
     def __init__(self, n: int) -> None:
         self.counted = {kind: np.zeros(n, np.int64) for kind in ("up", "down", "setup up", "setup down")}
         self._setup: str | None = None

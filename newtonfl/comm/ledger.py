@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from newtonfl.comm.messages import Batch, Choice
+from newtonfl.comm.messages import Batch, Batches, Choice
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.core.backend import Array
 
@@ -62,7 +62,7 @@ class Ledger:
         """Enter the levels of messages of a ladder."""
         columns = parts.columns.values() if isinstance(parts, ManyParts) else [mine.values() for mine in parts]
         for messages in columns:
-            if not isinstance(messages, Batch):
+            if not isinstance(messages, Batch | Batches):
                 self.levels[way].update(message.level for message in messages if isinstance(message, Choice))
 
     def levels_so_far(self, way: str) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.coding import PRECISIONS, WireError
-from newtonfl.comm.messages import FORMS, Batch, Message
-from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes
+from newtonfl.comm.coding import PRECISIONS, NotFinite, WireError
+from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message
+from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels import checksums
 
 VERSION = 1
 EVERYONE = 0xFFFFFFFF
@@ -43,7 +44,11 @@ _HEADER = np.dtype(
 )  # fmt: skip
 _SECTION = np.dtype([("part", "u1"), ("form", "u1"), ("precision", "u1"), ("letters", "u1"), ("length", "<u8")])
 _MAGIC = b"NF"
+_CHECKSUM = np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)  # where it stands in a packet
 _KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
+
+_RUN = 1 << 20
+"""Bytes of packets that are read at a time."""
 
 _NAMED = 255
 _NAME = re.compile(rb"[a-z][a-z0-9_-]{0,62}")
@@ -181,9 +186,39 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     header["length"] = lengths - _HEADER.itemsize
     buffer = _interleaved(pieces)
     edges = offsets_of(lengths)
-    sums = _checksums(buffer, edges[:-1], edges[1:])  # the checksum's own place is still 0
-    buffer[edges[:-1, None] + np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)] = sums[:, None].view(np.uint8)
+    sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
+    buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
     return buffer, lengths
+
+
+def measured(parts: Sequence[Parts]) -> Array | None:
+    """The lengths that packets of nothing but whole vectors and index sets have, shape (n,), without their bytes.
+
+    Such bytes are the numbers themselves: there is nothing to find out by writing and reading them. None for others.
+    """
+    if not isinstance(parts, ManyParts):
+        return None
+    lengths = np.full(parts.n, _HEADER.itemsize + _SECTION.itemsize * len(parts.columns))
+    for name, messages in parts.columns.items():
+        if name not in PARTS or not isinstance(messages, Batch) or messages.form not in (Dense, Indices):
+            return None
+        lengths += sum(length for _, length in messages.pieces())
+    return lengths
+
+
+def check_finite(parts: Sequence[Parts], round: int, clients: Array) -> None:
+    """Refuse numbers that are not finite, as :func:`decode_many` does.
+
+    Raises
+    ------
+    NotFinite
+        With the round, the client and the part.
+    """
+    for name, messages in parts.columns.items() if isinstance(parts, ManyParts) else ():
+        if isinstance(messages, Batch) and messages.values is not None and not np.isfinite(messages.values).all():
+            place = int(np.argmin(np.isfinite(messages.values)))
+            client = clients[int(np.searchsorted(messages.offsets, place, side="right")) - 1]
+            raise NotFinite(f"round {round}, client {client}, {name}: a number that is not finite")
 
 
 def _payloads(messages: Sequence[Message]) -> list[tuple[Array, Array]]:
@@ -202,13 +237,6 @@ def _interleaved(pieces: Sequence[tuple[Array, Array]]) -> Array:
         for (whole, _), cut in zip(pieces, cuts, strict=True)
     ]
     return np.concatenate([np.zeros(0, np.uint8), *(part for row in zip(*parts, strict=True) for part in row)])
-
-
-def _checksums(buffer: Array, first: Array, stop: Array, seeds: Array | None = None) -> Array:
-    """zlib's CRC-32 of each piece of the buffer, going on from its seed."""
-    view, before = memoryview(buffer), [0] * len(first) if seeds is None else seeds.tolist()
-    places = zip(first.tolist(), stop.tolist(), before, strict=True)
-    return np.array([zlib.crc32(view[a:b], seed) for a, b, seed in places], "<u4")
 
 
 def _own_name(name: str) -> bytes:
@@ -262,8 +290,22 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     WireError
         As :func:`decode` does, of the first packet that cannot be one.
     """
-    edges = np.array(list(accumulate(lengths, initial=0)))
-    first, n = edges[:-1].astype(np.int64), len(lengths)
+    edges = list(accumulate(lengths, initial=0))
+    runs: list[Packets] = []
+    first = 0
+    while first < len(lengths) or not runs:  # some at a time: what is made on the way then stays in cache
+        stop = max(bisect_right(edges, edges[first] + _RUN) - 1, min(first + 1, len(lengths)))
+        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders))
+        first = stop
+    kinds, rounds, clients, flags = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("kinds", "rounds", "clients", "flags")
+    )
+    return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]))
+
+
+def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -> Packets:
+    """Read the packets that lie between the `edges` of `buffer`."""
+    first, n = edges[:-1].astype(np.int64), len(edges) - 1
     if n and int(first[-1]) + _HEADER.itemsize > len(buffer):
         raise WireError(f"{len(buffer)} bytes are not the {n} packets that they are announced as")
     header = buffer[first[:, None] + np.arange(_HEADER.itemsize)].view(_HEADER)[:, 0]
@@ -285,11 +327,10 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     refuse(header["length"] > there, lambda i: f"{header['length'][i]} bytes announced, {there[i]} there")
     body = first + _HEADER.itemsize
     end = body + header["length"].astype(np.int64)
-    refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {lengths[i]} were announced")
-    blank = header.copy()
-    blank["checksum"] = 0
-    at = np.arange(n + 1) * _HEADER.itemsize
-    sums = _checksums(buffer, body, end, _checksums(blank.view(np.uint8), at[:-1], at[1:]))
+    refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {edges[i + 1] - edges[i]} were announced")
+    blank = buffer[edges[0] : edges[-1]].copy()
+    blank[first[:, None] - edges[0] + _CHECKSUM] = 0
+    sums = checksums(blank, edges - edges[0])
     refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
     kinds, sections = header["kind"].astype(np.int64), header["sections"].astype(np.int64)
     refuse(
@@ -364,7 +405,9 @@ def _read_name(letters: bytes, where: str) -> str:
 def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
     """Named host arrays and JSON `values` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
     host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
+    body: list[Any] = []
+    for array in host.values():
+        body += [array.reshape(-1).view(np.uint8), b"\0" * (-array.nbytes % 8)]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
     head = json.dumps({"arrays": shapes, "values": values}).encode()
     head += b" " * (-(len(head) + 8) % 8)

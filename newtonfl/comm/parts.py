@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from newtonfl.comm.messages import Batch, Message, concatenated
+from newtonfl.comm.messages import Batch, Message, batched, concatenated
 from newtonfl.core.backend import Array
 
 M = TypeVar("M")
@@ -61,10 +61,13 @@ class ManyParts(Sequence[Parts]):
 
     def select(self, chosen: Array) -> Self:
         """The parts of some clients, at the positions `chosen`."""
-        columns: dict[str, Sequence[Message]] = {
-            name: messages.select(chosen) if isinstance(messages, Batch) else [messages[int(i)] for i in chosen]
-            for name, messages in self.columns.items()
-        }
+        columns: dict[str, Sequence[Message]] = {}
+        for name, messages in self.columns.items():
+            whole = batched(messages)
+            if isinstance(whole, Batch):
+                columns[name] = whole.select(chosen)
+            else:
+                columns[name] = [whole[int(i)] for i in chosen]
         return type(self)(columns, len(chosen))
 
     @classmethod
@@ -93,10 +96,11 @@ def formula_bits(parts: Sequence[Parts]) -> Array:
         return np.array([sum(message.formula_bits for message in mine.values()) for mine in parts], np.int64)
     bits = np.zeros(parts.n, np.int64)
     for messages in parts.columns.values():
-        if isinstance(messages, Batch):
-            bits += messages.formula_bits
+        whole = batched(messages)
+        if isinstance(whole, Batch):
+            bits += whole.formula_bits
         else:
-            bits += np.array([message.formula_bits for message in messages], np.int64)
+            bits += np.array([message.formula_bits for message in whole], np.int64)
     return bits
 
 

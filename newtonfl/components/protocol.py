@@ -9,8 +9,8 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from newtonfl.comm.messages import Batch, Message
-from newtonfl.comm.parts import Parts, Sizes, column
+from newtonfl.comm.messages import Batch, Message, batched
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Problem
@@ -50,6 +50,8 @@ class Replies:
 
     def have(self, part: str) -> bool:
         """Whether there are replies, and they say something about `part`: all do, or none."""
+        if isinstance(self.parts, ManyParts):
+            return part in self.parts.columns and len(self.parts) > 0
         return len(self.parts) > 0 and part in self.parts[0]
 
     def messages(self, part: str) -> Sequence[Message]:
@@ -58,7 +60,7 @@ class Replies:
 
     def scalars(self, part: str) -> Array:
         """Every reply's number about `part`, shape (replies,)."""
-        messages = self.messages(part)
+        messages = batched(self.messages(part))
         if isinstance(messages, Batch) and messages.values is not None and (messages.counts == 1).all():
             return messages.values
         return np.array([float(message.coordinates()[1][0]) for message in messages])
@@ -151,6 +153,10 @@ class Method(ABC):
         """What a user should know of these settings; a solve's result carries it."""
         return []
 
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""
+        return problem.dim
+
     def theory(self, server: Any) -> list[str]:
         """What theory says to this run's step size, from the server's state: a solve's result carries it."""
         return []
@@ -165,7 +171,7 @@ class Method(ABC):
 
     @abstractmethod
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
-        """The clients' set-up messages, which are counted, and their first state."""
+        """The clients' set-up messages, which are counted, and their first state; the two may share arrays."""
 
     @abstractmethod
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:

@@ -60,6 +60,10 @@ class Blocks:
     def __iter__(self) -> Iterator[Array]:
         return (self[i] for i in range(len(self)))
 
+    def run(self, clients: slice) -> Array:
+        """The vectors of clients that follow each other, end to end, as a view."""
+        return self.values[int(self.offsets[clients.start]) : int(self.offsets[clients.stop])]
+
     def replaced(self, values: Array) -> Blocks:
         """Other `values` on the same offsets."""
         return Blocks(values, self.offsets)

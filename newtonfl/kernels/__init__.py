@@ -24,15 +24,15 @@ send_largest
     Top-K of a difference, its norm, and the estimate moved by it.
 sums
     Each client's sum.
-weighted_gram
-    Bᵀ diag(w) B as a packed triangle.
+weighted_grams
+    Bᵀ diag(w) B of many matrices, as packed triangles.
 
-May be imported by: comm, mfac, objectives, compressors, bases, components, methods, solver.
+May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, components, methods, solver.
 """
 
 from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
-from newtonfl.kernels.gram import weighted_gram
+from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pair_sums, pairs
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
@@ -42,5 +42,5 @@ from newtonfl.kernels.sums import sums
 
 __all__ = [
     "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest",
-    "pair_sums", "pairs", "send_largest", "sums", "weighted_gram",
+    "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
 ]  # fmt: skip

@@ -462,24 +462,12 @@ def pair_sums(
 # -- what a client sends of a difference
 
 
-@njit(
-    _FLOAT(_TO_FLOATS, _INT, _INTS, _INT, _INT, _TO_FLOATS, _INT, _TO_WORDS, _TO_FLOATS, _TO_INTS, _TO_FLOATS),
-    **OPTIONS,
-)
+@njit(types.void(_TO_FLOATS, _INT, _INTS, _INT, _INT, _TO_FLOATS, _INT, _TO_WORDS, _TO_FLOATS), **OPTIONS)
 def subtract(
-    entries: Array,
-    n: int,
-    diagonal: Array,
-    first_diagonal: int,
-    stop_diagonal: int,
-    estimate: Array,
-    first: int,
-    bits: Array,
-    square: Array,
-    stack: Array,
-    halves: Array,
-) -> float:
-    """Turn a client's entries into what they are in isometric coordinates beyond its estimate; returns its square sum.
+    entries: Array, n: int, diagonal: Array, first_diagonal: int, stop_diagonal: int, estimate: Array, first: int,
+    bits: Array, spare: Array,
+) -> None:  # fmt: skip
+    """Turn a client's entries into what they are in isometric coordinates beyond its estimate.
 
     Nothing is scaled where `stop_diagonal` is negative. `bits` are filled with the magnitudes.
     """
@@ -489,39 +477,27 @@ def subtract(
             entries[j] -= estimate[at + j]
     else:
         for t in range(first_diagonal, stop_diagonal):
-            square[t - first_diagonal] = entries[diagonal[t]]
+            spare[t - first_diagonal] = entries[diagonal[t]]
         for j in range(np.uint64(n)):
             entries[j] = entries[j] * ROOT - estimate[at + j]
         for t in range(first_diagonal, stop_diagonal):
-            entries[diagonal[t]] = square[t - first_diagonal] - estimate[first + diagonal[t]]
-    for j in range(np.uint64(n)):
-        square[j] = entries[j] * entries[j]
+            entries[diagonal[t]] = spare[t - first_diagonal] - estimate[first + diagonal[t]]
     words = entries.view(np.uint64)
     for j in range(np.uint64(n)):
         bits[j] = words[j] & MAGNITUDE
-    return 0.0 + pairwise_sum(square, 0, n, stack, halves)
 
 
 @njit(
     types.void(
-        _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS, _INTS, _FLOATS, _INT, _TO_INTS, _TO_INTS, _TO_FLOATS, _TO_FLOATS
+        _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS, _INTS, _FLOATS, _FLOATS, _INT, _TO_INTS, _TO_INTS, _TO_FLOATS,
+        _TO_FLOATS,
     ),
     **OPTIONS,
-)
+)  # fmt: skip
 def send_largest(
-    entries: Array,
-    offsets: Array,
-    diagonal: Array,
-    diagonal_offsets: Array,
-    estimate: Array,
-    k: Array,
-    memory_rates: Array,
-    most: int,
-    chosen: Array,
-    counts: Array,
-    values: Array,
-    norms: Array,
-) -> None:
+    entries: Array, offsets: Array, diagonal: Array, diagonal_offsets: Array, estimate: Array, k: Array,
+    memory_rates: Array, estimate_rates: Array, most: int, chosen: Array, counts: Array, values: Array, norms: Array,
+) -> None:  # fmt: skip
     """Fill `chosen` and `values`, with one place to spare, `counts` and `norms`, and move the estimate."""
     bits, spare, other = np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64)
     count, own, square = np.empty(4096, np.int64), np.empty(most), np.empty(most)
@@ -530,10 +506,16 @@ def send_largest(
         n, first = offsets[i + 1] - offsets[i], offsets[i]
         own[:n] = entries[first : first + n]
         a, b = (diagonal_offsets[i], diagonal_offsets[i + 1]) if len(diagonal_offsets) else (0, -1)
-        norms[i] = np.sqrt(subtract(own, n, diagonal, a, b, estimate, first, bits, square, stack, halves))
+        subtract(own, n, diagonal, a, b, estimate, first, bits, square)
         counts[i] = choose(bits, n, k[i], count, spare, other, chosen, at)
+        by, less = memory_rates[i], -estimate_rates[i]
         for t in range(np.uint64(at), np.uint64(at + counts[i])):
             place = np.uint64(chosen[t])
             values[t] = own[place]
-            estimate[np.uint64(first) + place] += memory_rates[i] * own[place]
+            estimate[np.uint64(first) + place] += by * own[place]
+            if less != 0.0:
+                own[place] += less * own[place]
+        for j in range(np.uint64(n)):
+            square[j] = own[j] * own[j]
+        norms[i] = np.sqrt(0.0 + pairwise_sum(square, 0, n, stack, halves))
         at += counts[i]

@@ -25,7 +25,7 @@ class LargestSent(NamedTuple):
     counts : numpy.ndarray of int64, shape (n,)
     values : numpy.ndarray, shape (Σ counts,)
     norms : numpy.ndarray, shape (n,)
-        The 2-norm of each client's whole difference.
+        The 2-norm of what each client's estimate in use leaves out.
     """
 
     positions: Array
@@ -40,9 +40,10 @@ def send_largest(
     estimate: Array,
     k: Array,
     memory_rates: Array,
+    estimate_rates: Array,
     diagonal: tuple[Array, Array] | None = None,
 ) -> LargestSent:
-    """Top-K of target - estimate, and estimate + rate · Top-K in its place.
+    """Top-K of target - estimate, and estimate + memory_rate · Top-K in its place.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ def send_largest(
         Changed in place.
     k : int, or numpy.ndarray of int, shape (n,)
         As :func:`newtonfl.kernels.largest` takes it.
-    memory_rates : numpy.ndarray, shape (n,)
+    memory_rates, estimate_rates : numpy.ndarray, shape (n,)
+        By how much of Top-K the estimate moves, and by how much the one in use; 0 where that is the one before.
     diagonal : (positions, offsets) or None
         Where the diagonal stands in each client's own vector, end to end, if the target holds entries of symmetric
         matrices and the estimate isometric coordinates: those off the diagonal times √2.
@@ -72,7 +74,7 @@ def send_largest(
         places, edges = (np.zeros(0, np.int64),) * 2 if diagonal is None else diagonal
         forms.send_largest(
             np.ascontiguousarray(target), offsets, places, edges, estimate, wanted, np.ascontiguousarray(memory_rates),
-            int(sizes.max(initial=0)), positions, counts, values, norms,
+            np.ascontiguousarray(estimate_rates), int(sizes.max(initial=0)), positions, counts, values, norms,
         )  # fmt: skip
         total = int(counts.sum())
         return LargestSent(positions[:total], counts, values[:total], norms)
@@ -92,5 +94,7 @@ def send_largest(
         at = positions + np.repeat(edges[:-1], counts)
         values = difference[at]
         estimate[here][at] += np.repeat(memory_rates[a:b], counts) * values
+        if estimate_rates[a:b].any():
+            difference[at] += np.repeat(-estimate_rates[a:b], counts) * values
         parts.append(LargestSent(positions, counts, values, np.sqrt(sums(difference * difference, edges))))
     return LargestSent(*(np.concatenate(column) for column in zip(*parts, strict=True)))

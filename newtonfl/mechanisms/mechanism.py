@@ -367,6 +367,22 @@ class Mechanism(Part, ABC):
             difference = space.add(difference.replaced(difference.values + 0.0), messages, -estimate_rates)
         return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), difference)
 
+    def send_and_measure(
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
+    ) -> tuple[Sequence[Message], Memory, Array]:
+        """:meth:`send`, of whose residual the norms alone are wanted.
+
+        Returns
+        -------
+        messages : sequence of Message
+        memory : Memory
+            After the messages.
+        norms : array, shape (n held here,)
+            Of X_i minus the estimate that the receiver now uses.
+        """
+        sent = self.send(memory, target, space, clients, key, coin)
+        return sent.messages, sent.memory, space.norms(sent.residual)
+
     def receive(
         self,
         mean: Array,

@@ -147,6 +147,9 @@ class RoundSettings(Method):
 
         return size
 
+    def numbers_per_client(self, problem: Problem) -> float:
+        return max(self.curvature.numbers_per_client(problem), problem.dim)
+
     def _view(self, problem: Problem) -> Problem:
         """The problem with the ridge where the method has it."""
         return problem.with_local_ridge() if self.ridge == "clients" else problem

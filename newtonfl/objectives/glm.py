@@ -11,11 +11,10 @@ import numpy as np
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at
+from newtonfl.kernels import add_at, weighted_grams
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
-from newtonfl.objectives.rows import weighted_grams
 from newtonfl.objectives.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
@@ -65,6 +64,11 @@ class GLM(RowProblem):
         own = on_supports.diagonal
         places = own.values + np.repeat(on_supports.supports.offsets[:-1], own.sizes)
         return places, np.searchsorted(triangle(self.dim).diagonal, on_supports.supports.values[places])
+
+    @property
+    def hessian_entries(self) -> float:
+        whole = super().hessian_entries
+        return min(whole, self.rows.pairs_per_client) if isinstance(self.rows, SparseRows) else whole
 
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         return [self.rows.project(i, v) for i, v in enumerate(vectors)]
@@ -117,7 +121,9 @@ class _GLMPoint(Point):
         return self.problem.rows.grams(self.curvatures)
 
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
-        return weighted_grams(rows, Blocks(self.curvatures, self.problem.rows.offsets))
+        weights = Blocks(self.curvatures, self.problem.rows.offsets)
+        packed = [weighted_grams(block[None, :, :], w) for block, w in zip(rows, weights, strict=True)]
+        return Blocks.of(packed, weights.values)
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         rows = self.problem.rows

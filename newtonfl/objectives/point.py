@@ -47,6 +47,7 @@ class Point(ABC):
     def __init__(self, problem: Owner, x: Array) -> None:
         self.problem, self.x = problem, x
         self._on_support: dict[bool, Blocks] = {}
+        self._counted: set[object] = set()
         self._in: tuple[Sequence[Array], Blocks] | None = None
 
     @cached_property
@@ -111,7 +112,7 @@ class Point(ABC):
     def hessians(self) -> Blocks:
         """∇²f_i(x) as packed upper triangles (plain entries), n blocks of d(d + 1)/2."""
         ridge = self.problem.local_ridge
-        self.problem.count_hessians()
+        self._count("whole")
         packed = self._hessians()
         if ridge is None:
             return packed
@@ -131,9 +132,21 @@ class Point(ABC):
     def hessians_on_support(self, diagonal: bool) -> Blocks:
         """∇²f_i(x) on :meth:`Problem.support` alone."""
         if diagonal not in self._on_support:
-            self.problem.count_hessians()
+            self._count(diagonal)
             self._on_support[diagonal] = self._hessians_on_support(diagonal)
         return self._on_support[diagonal]
+
+    def _count(self, which: object) -> None:
+        """Every client computes a Hessian, of which nobody has counted `which` before."""
+        if which not in self._counted:
+            self.problem.count_hessians()
+            self._counted.add(which)
+
+    def release_hessians(self) -> None:
+        """Forget the Hessians, which are large, but not that they were counted."""
+        vars(self).pop("hessians", None)
+        self._on_support.clear()
+        self._in = None
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         raise NotImplementedError  # a problem without a support never gets here: Problem.support refuses first
@@ -144,7 +157,7 @@ class Point(ABC):
         Never forms a (d, d) matrix. The last `rows` are remembered.
         """
         if self._in is None or self._in[0] is not rows:
-            self.problem.count_hessians()
+            self._count(id(rows))
             self._in = rows, self._hessians_in(rows)
         return self._in[1]
 

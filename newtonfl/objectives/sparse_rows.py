@@ -47,6 +47,12 @@ class SparseRows(Rows):
     def combine(self, weights: Array) -> Array:
         return namespace(weights).reshape(self.spread.transposed @ weights, (self.n_clients, self.dim))
 
+    @cached_property
+    def pairs_per_client(self) -> float:
+        """How many pairs of entries meet in a client's rows, on the average."""
+        many = np.diff(self.spread.matrix.indptr).astype(np.float64)
+        return float(many @ (many + 1)) / 2 / max(self.n_clients, 1)
+
     def on_supports(self, diagonal: bool) -> OnSupports:
         """Where each client's Hessian can differ from zero, and its entries there; `diagonal` adds the whole diagonal.
 

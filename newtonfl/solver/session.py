@@ -6,6 +6,7 @@ anywhere finds its way into it: a client's travels with its rank's answer, the s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,13 +17,14 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, pack, unpack
 from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
-from newtonfl.core.random import Key
+from newtonfl.kernels import compiled
 from newtonfl.methods import Announcement, Method, Replies
 from newtonfl.objectives.base import Problem
+from newtonfl.solver.local_clients import Answer, LocalClients
 from newtonfl.solver.questions import QUESTIONS
 
 
@@ -49,10 +51,12 @@ class Session:
             for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
-        self.clients: Any = None
-        self.failure: BaseException | None = None
-        self.open = self.transport.rank == 0
         self.problem.forget()
+        self.local = LocalClients(self.problem, self.method, self.seed)
+        self._answers: list[Answer] = []  # this rank's, where it is the only one
+        self.failure: BaseException | None = None
+        self._clock = time.process_time()
+        self.open = self.transport.rank == 0
 
     # -- rank 0
 
@@ -116,16 +120,22 @@ class Session:
         packets, lengths = self._packets(announcement, recipients, setup)
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
-        for answer in self._call(pack(arrays, call=call)):
-            sent = unpack(answer)[0]
-            replies = decode_many(sent["packets"], sent["lengths"].tolist(), sizes, participants)
-            others = np.flatnonzero(replies.rounds != announcement.round)
-            if len(others):
-                raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
-            self.ledger.up.count(replies.clients, sent["lengths"], sent["formula_bits"], setup)
-            self.ledger.count_levels("up", replies.parts)
-            groups.append(replies.parts)
-            clients.append(replies.clients)
+        answers = [unpack(buffer) for buffer in self._call(pack(arrays, call=call))]
+        kept, self._answers = self._answers, []
+        for answer in kept or [Answer(**sent) for sent, _ in answers]:
+            who, said = answer.clients, answer.parts
+            if said is None:
+                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
+                others = np.flatnonzero(replies.rounds != announcement.round)
+                if len(others):
+                    raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
+                who, said = replies.clients, replies.parts
+            else:
+                check_finite(said, announcement.round, who)
+            self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
+            self.ledger.count_levels("up", said)
+            groups.append(said)
+            clients.append(who)
         order = np.concatenate(clients)
         parts = end_to_end(groups)
         if (order[1:] <= order[:-1]).any():
@@ -168,36 +178,38 @@ class Session:
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""
         phase = "reading the call"
+        compiled.spent(time.process_time() - self._clock)
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
             call = values["call"]
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
-                numbers = dict.fromkeys(("lengths", "formula_bits", "clients"), nobody)
-                return pack({"packets": nobody.astype(np.uint8), **numbers})
+                return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
             if call == "ask":
                 phase = f"answering {values['question']}"
-                answer = QUESTIONS[values["question"]](self.problem, to_device(arrays["x"], self.problem.like))
+                x = to_device(arrays["x"], self.problem.like)
+                answer = self.local.ask(QUESTIONS[values["question"]], x)
                 return pack({"clients": self.problem.clients, "answer": answer})
-            announcement = self._announcement(arrays)
+            announcement, lay_out = self._announcement(arrays), self.transport.lays_out_all
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
-            key = Key(self.seed, -1 if call == "setup" else announcement.round)
             if call == "setup":
-                x0 = self._initial_point(announcement.to_all["model"])
-                replies, self.clients = self.method.init_clients(self.problem, x0, key)
-                kind = Kind.SETUP
+                answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
             else:
-                replies, self.clients = self.method.respond(self.clients, announcement, self.problem, key)
-                kind = Kind.REPLY
-            replying = self.problem.clients[np.isin(self.problem.clients, arrays["participants"])]
-            if len(replies) != len(replying):
-                raise ValueError(f"given {len(replies)} replies of {len(replying)} clients")
-            packets, lengths = encode_many(kind, announcement.round, replying, replies)
-            return pack({"packets": packets, "lengths": lengths, "formula_bits": formula_bits(replies)})
+                answers = self.local.respond(announcement, arrays["participants"], lay_out)
+            if lay_out:
+                return self._packed(answers)
+            self._answers = answers  # nobody else waits for them
+            return pack({})
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
+
+    @staticmethod
+    def _packed(answers: list[Answer]) -> bytes:
+        """The `answers`, all laid out, as one for the server."""
+        names = ("clients", "lengths", "formula_bits", "packets")
+        return pack({name: np.concatenate([getattr(answer, name) for answer in answers]) for name in names})
 
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
         sizes = self.method.announcement_sizes(self.problem.dim)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self, overload
 
 import numpy as np
@@ -175,25 +176,57 @@ class Batch(Sequence[Message]):
         return cls(form, counts, values, indices, None, precision)
 
 
-def batched(messages: Sequence[Message]) -> Batch:
-    """The `messages`, which have one form and precision that can be, as a batch."""
-    return messages if isinstance(messages, Batch) else _end_to_end([Batch.of_one(message) for message in messages])
+@dataclass(frozen=True, eq=False)
+class Batches(Sequence[Message]):
+    """Batches of one form and precision, one group of clients after the other, that are not copied into one.
+
+    Attributes
+    ----------
+    groups : tuple of Batch
+    """
+
+    groups: tuple[Batch, ...]
+
+    @cached_property
+    def whole(self) -> Batch:
+        """One batch of them all, as a copy."""
+
+        def together(name: str) -> Any:
+            arrays = [getattr(batch, name) for batch in self.groups]
+            return None if arrays[0] is None else np.concatenate(arrays)
+
+        counts, values, indices, bits = map(together, ("counts", "values", "indices", "formula_bits"))
+        return Batch(self.groups[0].form, counts, values, indices, bits, self.groups[0].precision)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups))
+
+    @overload
+    def __getitem__(self, i: int) -> Message: ...
+    @overload
+    def __getitem__(self, i: slice) -> Batch: ...
+    def __getitem__(self, i: int | slice) -> Message | Batch:
+        return self.whole[i]
+
+    def __iter__(self) -> Iterator[Message]:
+        return chain.from_iterable(self.groups)
 
 
-def concatenated(batches: Sequence[Sequence[Message]]) -> Sequence[Message]:
+def batched(messages: Sequence[Message]) -> Sequence[Message]:
+    """The `messages`, as one batch where they are several of them."""
+    return messages.whole if isinstance(messages, Batches) else messages
+
+
+def groups_of(messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+    """The `messages` in the groups that they stand in."""
+    return messages.groups if isinstance(messages, Batches) else [messages]
+
+
+def concatenated(groups: Sequence[Sequence[Message]]) -> Sequence[Message]:
     """The messages of several groups of clients, one group after the other."""
-    if len(batches) == 1:
-        return batches[0]
-    alike = [batch for batch in batches if isinstance(batch, Batch)]
-    if len(alike) < len(batches) or len({(batch.form, batch.precision) for batch in alike}) != 1:
-        return [message for batch in batches for message in batch]
-    return _end_to_end(alike)
-
-
-def _end_to_end(batches: Sequence[Batch]) -> Batch:
-    def together(name: str) -> Any:
-        arrays = [getattr(batch, name) for batch in batches]
-        return None if arrays[0] is None else np.concatenate(arrays)
-
-    counts, values, indices, bits = map(together, ("counts", "values", "indices", "formula_bits"))
-    return Batch(batches[0].form, counts, values, indices, bits, batches[0].precision)
+    if len(groups) == 1:
+        return groups[0]
+    batches = [batch for group in groups for batch in groups_of(group) if isinstance(batch, Batch)]
+    if sum(map(len, batches)) < sum(map(len, groups)) or len({(batch.form, batch.precision) for batch in batches}) != 1:
+        return [message for group in groups for message in group]
+    return Batches(tuple(batches))

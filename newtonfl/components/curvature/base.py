@@ -15,6 +15,7 @@ from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point, Problem
 
 ErrorNorm: TypeAlias = Literal["frobenius", "spectral"]
@@ -157,6 +158,10 @@ class Curvature(ABC, Generic[Server, Client]):
     @abstractmethod
     def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
+
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many numbers a client's curvature is, while it works on it."""
+        return triangle(problem.dim).size if self.sends_hessians else 0.0
 
     @abstractmethod
     def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> Array | int:

@@ -17,6 +17,7 @@ from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 from newtonfl.mechanisms import Mechanism, Memory
 from newtonfl.objectives.base import Problem
 
@@ -127,6 +128,9 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         own = {"basis": str(self.basis or "auto"), "init": self.init, **point}
         return {**self.mechanism.preset_settings(), **own}
 
+    def numbers_per_client(self, problem: Problem) -> float:
+        return problem.hessian_entries if isinstance(self.basis, Support) else triangle(problem.dim).size
+
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
         return coordinates.gradients()
@@ -150,7 +154,8 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
             whole = coordinates.counted(Batch(Dense, coordinates.sizes, to_host(first.values)))
             messages = whole.to_precision(first_precision)
             setup_messages = joined_all(setup_messages, ManyParts({"initial": messages}, len(messages)))
-            first = first.replaced(to_device(messages.values + 0.0, first.values))  # a copy: it will move
+            # On the host these are the messages' own numbers: set-up messages are read before anything moves.
+            first = first.replaced(to_device(messages.values, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
         return setup_messages, ClientHessianState(self.mechanism.init_memory(first), np.zeros(len(problem.clients)))
@@ -190,17 +195,21 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         if silent and not measured and not (first and mechanism.needs_previous):
             return nothing_from(clients), state
         target = coordinates.coefficients(context.point)
+        measure = coordinates.spectral_norms if request.norm == "spectral" else coordinates.norms
         if silent:
-            parts = nothing_from(clients)
-            residual = target - state.memory.estimate
+            parts, norms = nothing_from(clients), measure(target - state.memory.estimate)
             memory = replace(state.memory, target=target if mechanism.needs_previous else None)
+        elif measured and request.norm == "frobenius":
+            messages, memory, norms = mechanism.send_and_measure(
+                state.memory, target, coordinates, clients, context.key, coin
+            )
+            parts = ManyParts({"curvature": messages}, len(clients))
         else:
             sent = mechanism.send(state.memory, target, coordinates, clients, context.key, coin)
             parts = ManyParts({"curvature": sent.messages}, len(clients))
-            memory, residual = sent.memory, sent.residual
+            memory, norms = sent.memory, measure(sent.residual) if measured else None
         if not measured:
             return parts, ClientHessianState(memory, state.errors)
-        norms = coordinates.spectral_norms(residual) if request.norm == "spectral" else coordinates.norms(residual)
         errors = to_host(norms)
         ones = np.ones(len(clients), np.int64)
         l = Batch(Dense, ones, errors, formula_bits=0 * ones)  # noqa: E741 - the papers' letter; they do not count it

@@ -225,5 +225,5 @@ def _host_rows(problem: GLM, i: int, chosen: Array) -> Array:
     if isinstance(rows, SparseRows):
         return rows.spread.block(i)[chosen].toarray()
     assert isinstance(rows, DenseRows)
-    block = rows.blocks[i]
+    block = rows.block(i)
     return to_host(namespace(block).take(block, to_device(chosen, block), axis=0))
