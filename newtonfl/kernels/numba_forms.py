@@ -117,25 +117,38 @@ for _byte in range(256):
 
 
 @njit(_INT(_BYTES, _INTS, _INTS, _INTS, _INTS, _TO_INTS), **OPTIONS)
-def rice_decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, positions: Array) -> int:
-    """Fill `positions`, of which there are eight to spare; returns -1, or the first code that is wrong."""
-    first = np.uint64(0)
+def rice_begins(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, unary: Array) -> int:
+    """Fill where each code's unary stream begins, of as many ones as announced; -1, or the first that has others."""
     for i in range(len(counts)):
         count, size = counts[i], sizes[i]
         if count < 0 or count > size or lengths[i] < 1 or begins[i] < 0 or lengths[i] > len(buffer) - begins[i]:
             return i
-        b = np.int64(buffer[begins[i]])
+        b, end = np.int64(buffer[begins[i]]), begins[i] + lengths[i]
         if b > 63 or (b > 0 and size >> (b - 1) == 0) or count > 8 * lengths[i]:
             return i
-        low, end = begins[i] + 1, begins[i] + lengths[i]
-        unary = low + (count * b + 7) // 8
-        if end - unary < (count + 7) // 8:
+        unary[i] = begins[i] + 1 + (count * b + 7) // 8
+        if end - unary[i] < (count + 7) // 8:
             return i
         ones = 0
-        for byte in range(unary, end):
+        for byte in range(unary[i], end):
             ones += ONES[buffer[byte]]
         if ones != count:
             return i
+    return -1
+
+
+@njit(_INT(_BYTES, _INTS, _INTS, _INTS, _INTS, _INTS, _TO_INTS), **OPTIONS)
+def rice_decode(
+    buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, unaries: Array, positions: Array
+) -> int:
+    """Fill `positions`, of which there are eight to spare; returns -1, or the first code that is wrong.
+
+    What :func:`rice_begins` has found to hold is not looked at again.
+    """
+    first = np.uint64(0)
+    for i in range(len(counts)):
+        count, size, b = counts[i], sizes[i], np.int64(buffer[begins[i]])
+        low, unary, end = begins[i] + 1, unaries[i], begins[i] + lengths[i]
         # Where the ones stand, a byte at a time: eight places are written, and as many kept as there are ones.
         at, base = first, 0
         for byte in range(unary, end):
