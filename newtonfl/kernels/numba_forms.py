@@ -117,25 +117,38 @@ for _byte in range(256):
 
 
 @njit(_INT(_BYTES, _INTS, _INTS, _INTS, _INTS, _TO_INTS), **OPTIONS)
-def rice_decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, positions: Array) -> int:
-    """Fill `positions`, of which there are eight to spare; returns -1, or the first code that is wrong."""
-    first = np.uint64(0)
+def rice_begins(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, unary: Array) -> int:
+    """Fill where each code's unary stream begins, of as many ones as announced; -1, or the first that has others."""
     for i in range(len(counts)):
         count, size = counts[i], sizes[i]
         if count < 0 or count > size or lengths[i] < 1 or begins[i] < 0 or lengths[i] > len(buffer) - begins[i]:
             return i
-        b = np.int64(buffer[begins[i]])
+        b, end = np.int64(buffer[begins[i]]), begins[i] + lengths[i]
         if b > 63 or (b > 0 and size >> (b - 1) == 0) or count > 8 * lengths[i]:
             return i
-        low, end = begins[i] + 1, begins[i] + lengths[i]
-        unary = low + (count * b + 7) // 8
-        if end - unary < (count + 7) // 8:
+        unary[i] = begins[i] + 1 + (count * b + 7) // 8
+        if end - unary[i] < (count + 7) // 8:
             return i
         ones = 0
-        for byte in range(unary, end):
+        for byte in range(unary[i], end):
             ones += ONES[buffer[byte]]
         if ones != count:
             return i
+    return -1
+
+
+@njit(_INT(_BYTES, _INTS, _INTS, _INTS, _INTS, _INTS, _TO_INTS), **OPTIONS)
+def rice_decode(
+    buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, unaries: Array, positions: Array
+) -> int:
+    """Fill `positions`, of which there are eight to spare; returns -1, or the first code that is wrong.
+
+    What :func:`rice_begins` has found to hold is not looked at again.
+    """
+    first = np.uint64(0)
+    for i in range(len(counts)):
+        count, size, b = counts[i], sizes[i], np.int64(buffer[begins[i]])
+        low, unary, end = begins[i] + 1, unaries[i], begins[i] + lengths[i]
         # Where the ones stand, a byte at a time: eight places are written, and as many kept as there are ones.
         at, base = first, 0
         for byte in range(unary, end):
@@ -179,88 +192,91 @@ def rice_decode(buffer: Array, begins: Array, lengths: Array, counts: Array, siz
 # -- the largest entries
 
 
-@njit(_WORD(_TO_WORDS, _INT, _INT, _WORD, _TO_INTS, _TO_WORDS, _TO_WORDS), **OPTIONS)
-def kth_largest(bits: Array, n: int, k: int, top: int, count: Array, spare: Array, other: Array) -> int:
-    """The k-th largest of n magnitudes given as their bits, 1 ≤ k ≤ n, none above `top`.
+@njit(_WORD(_TO_WORDS, _INT, _INT, _TO_INTS, _TO_WORDS, _TO_WORDS), **OPTIONS)
+def kth_largest(bits: Array, n: int, k: int, count: Array, spare: Array, other: Array) -> int:
+    """The k-th largest of n magnitudes given as their bits, of which k at least are not zero.
 
-    By counting exponents, then what shares one by eight bits at a time: eight passes at most, whatever ties there are.
-    `count` (4096,), `spare` and `other` (n + 1,) are scratch.
+    The range of what is not zero is cut into 256 bins at most; those that share the k-th largest's bin are moved
+    together, and again: eight times at most, whatever ties there are. `count` (1024,), `spare` and `other` (n + 1,) are
+    scratch.
     """
-    exponent = np.uint64(52)
-    high = np.int64(top >> exponent)
-    for c in range(high + 1):
-        count[c] = 0
-        count[2048 + c] = 0
-    pairs = np.uint64(n // 2 * 2)
-    for j in range(np.uint64(0), pairs, np.uint64(2)):  # two tables: neighbours do not wait for each other
-        count[bits[j] >> exponent] += 1
-        count[np.uint64(2048) + (bits[j + np.uint64(1)] >> exponent)] += 1
-    if n % 2:
-        count[bits[pairs] >> exponent] += 1
-    left, digit = k, high
-    while count[digit] + count[2048 + digit] < left:
-        left -= count[digit] + count[2048 + digit]
-        digit -= 1
-    place, wanted = np.uint64(0), np.uint64(digit)
-    for j in range(np.uint64(n)):  # no branch: an element is written, and kept or overwritten
-        spare[place] = bits[j]
-        place += np.uint64((bits[j] >> exponent) == wanted)
-    kept, shift, mask = np.int64(place), np.uint64(44), np.uint64(255)
-    while kept > 16:
-        for c in range(256):
-            count[c] = 0
+    few, last, one = 16, np.uint64(255), np.uint64(1)
+    if n <= few:
+        spare[:n] = bits[:n]
+        bits = spare
+    kept, left = n, k
+    while kept > few:
+        low, high = np.uint64(2**64 - 1), np.uint64(0)
         for j in range(np.uint64(kept)):
-            count[(spare[j] >> shift) & mask] += 1
-        digit = 255
-        while count[digit] < left:
-            left -= count[digit]
-            digit -= 1
-        place, wanted = np.uint64(0), np.uint64(digit)
-        for j in range(np.uint64(kept)):
-            other[place] = spare[j]
-            place += np.uint64(((spare[j] >> shift) & mask) == wanted)
-        kept, spare, other = np.int64(place), other, spare
-        if shift == 0:
-            return spare[0]
-        shift = shift - np.uint64(8) if shift > 8 else np.uint64(0)
+            low, high = min(low, bits[j] - one), max(high, bits[j])  # 0 - 1 is the largest: zeros do not count
+        low += one
+        if low == high:
+            return low
+        shift = np.uint64(0)
+        while (high - low) >> shift > last:
+            shift += one
+        count[:] = 0
+        whole = np.uint64(kept // 4 * 4)
+        for j in range(np.uint64(0), whole, np.uint64(4)):  # four tables: equal neighbours do not wait for each other
+            count[(max(bits[j], low) - low) >> shift] += 1
+            count[np.uint64(256) + ((max(bits[j + one], low) - low) >> shift)] += 1
+            count[np.uint64(512) + ((max(bits[j + np.uint64(2)], low) - low) >> shift)] += 1
+            count[np.uint64(768) + ((max(bits[j + np.uint64(3)], low) - low) >> shift)] += 1
+        for j in range(whole, np.uint64(kept)):
+            count[(max(bits[j], low) - low) >> shift] += 1
+        digit = (high - low) >> shift
+        while True:
+            here = count[digit] + count[np.uint64(256) + digit] + count[np.uint64(512) + digit]
+            here += count[np.uint64(768) + digit]
+            if here >= left:
+                break
+            left -= here
+            digit -= one
+        place = np.uint64(0)
+        for j in range(np.uint64(kept)):  # no branch: an element is written, and kept or overwritten
+            spare[place] = bits[j]
+            place += np.uint64(((max(bits[j], low) - low) >> shift) == digit)
+        kept, bits, spare, other = np.int64(place), spare, other, spare
     for i in range(1, kept):  # a few: sorted, the largest first
-        here, j = spare[i], i - 1
-        while j >= 0 and spare[j] < here:
-            spare[j + 1] = spare[j]
+        above, j = bits[i], i - 1
+        while j >= 0 and bits[j] < above:
+            bits[j + 1] = bits[j]
             j -= 1
-        spare[j + 1] = here
-    return spare[left - 1]
+        bits[j + 1] = above
+    return bits[left - 1]
 
 
 @njit(_INT(_TO_WORDS, _INT, _INT, _TO_INTS, _TO_WORDS, _TO_WORDS, _TO_INTS, _INT), **OPTIONS)
 def choose(bits: Array, n: int, k: int, count: Array, spare: Array, other: Array, chosen: Array, first: int) -> int:
     """Write the places of the k largest from ``chosen[first]`` on, with one more to spare; returns how many."""
-    top, many, place = np.uint64(0), np.int64(0), np.uint64(first)
+    many, place, one = np.int64(0), np.uint64(first), np.uint64(1)
     for j in range(np.uint64(n)):
-        top = max(top, bits[j])
         many += bits[j] != 0
     if k <= 0:
         return 0
-    least, room = np.uint64(1), many
+    least = one
     if many > k:
-        least = kth_largest(bits, n, k, top, count, spare, other)
+        least = kth_largest(bits, n, k, count, spare, other)
         many = 0
         for j in range(np.uint64(n)):
             many += bits[j] >= least
-    if many <= k:
+    ties = np.int64(0)  # of those that equal the threshold, how many are taken where not all are
+    if many > k:
+        ties = np.int64(k)
         for j in range(np.uint64(n)):
+            ties -= bits[j] > least
+    j = np.uint64(0)
+    if many > k:
+        while ties:  # the first of them
             chosen[place] = j
             place += np.uint64(bits[j] >= least)
-        return many
-    room = np.int64(k)
-    for j in range(np.uint64(n)):
-        room -= bits[j] > least
-    for j in range(np.uint64(n)):  # of those that equal the threshold, the first go in
-        chosen[place] = j
-        tie = (bits[j] == least) & (room > 0)
-        room -= tie
-        place += np.uint64(tie | (bits[j] > least))
-    return k
+            ties -= bits[j] == least
+            j += one
+        least += one
+    for i in range(j, np.uint64(n)):
+        chosen[place] = i
+        place += np.uint64(bits[i] >= least)
+    return np.int64(place) - first
 
 
 MAGNITUDE, ROOT = np.uint64(2**63 - 1), np.sqrt(2.0)
@@ -270,7 +286,7 @@ MAGNITUDE, ROOT = np.uint64(2**63 - 1), np.sqrt(2.0)
 def largest(values: Array, offsets: Array, k: Array, most: int, chosen: Array, counts: Array) -> None:
     """Fill `chosen`, with one place to spare, and `counts`; values as bits, no client with more than `most`."""
     bits, spare, other = np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64)
-    count, at = np.empty(4096, np.int64), 0
+    count, at = np.empty(1024, np.int64), 0
     for i in range(len(k)):
         n, first = offsets[i + 1] - offsets[i], np.uint64(offsets[i])
         for j in range(np.uint64(n)):
@@ -500,7 +516,7 @@ def send_largest(
 ) -> None:  # fmt: skip
     """Fill `chosen` and `values`, with one place to spare, `counts` and `norms`, and move the estimate."""
     bits, spare, other = np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64)
-    count, own, square = np.empty(4096, np.int64), np.empty(most), np.empty(most)
+    count, own, square = np.empty(1024, np.int64), np.empty(most), np.empty(most)
     stack, halves, at = np.empty(192, np.int64), np.empty(64), 0
     for i in range(len(k)):
         n, first = offsets[i + 1] - offsets[i], offsets[i]

@@ -97,11 +97,13 @@ def decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: A
         If a code's length, its unary stream or a position is impossible. Before the streams are known to hold the
         positions, nothing larger than eight times the codes' own length is allocated.
     """
-    if (forms := compiled.forms()) is not None and (counts <= 8 * lengths).all() and (counts >= 0).all():
-        positions = np.empty(int(counts.sum()) + 8, np.int64)
-        of_codes = (np.ascontiguousarray(numbers, np.int64) for numbers in (begins, lengths, counts, sizes))
-        if forms.rice_decode(buffer, *of_codes, positions) < 0:
-            return positions[:-8]
+    if (forms := compiled.forms()) is not None:
+        of_codes = [np.ascontiguousarray(numbers, np.int64) for numbers in (begins, lengths, counts, sizes)]
+        unary = np.empty(len(counts), np.int64)
+        if forms.rice_begins(buffer, *of_codes, unary) < 0:
+            positions = np.empty(int(counts.sum()) + 8, np.int64)
+            if forms.rice_decode(buffer, *of_codes, unary, positions) < 0:
+                return positions[:-8]
     elif not _one_by_one(counts):
         together = rice_blocks.decode(buffer, begins, lengths, counts, sizes)
         if together is not None:

@@ -254,6 +254,7 @@ def test_sums_are_numpys_of_each_client():
         *(np.full(n, m) for m in [*range(20), 127, 128, 129, 1000, 20_000] for n in (1, 2, 9)),
         *(draw.integers(0, most, 40) for most in (2, 5, 100, 3000)),
         [5000, 3, 5000, 0, 3],
+        [3, 2, 4],  # as many in all as if each had three
     ):
         offsets = offsets_of(sizes)
         values = draw.standard_normal(offsets[-1]) * 10.0 ** draw.integers(-9, 9, offsets[-1])
