@@ -12,7 +12,7 @@ May be imported by: mechanisms, components, methods, checks.
 """
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
-from newtonfl.bases.coordinates import Coordinates, equal_blocks
+from newtonfl.bases.coordinates import Coordinates, Decoded, equal_blocks
 from newtonfl.bases.data import DataSubspace
 from newtonfl.bases.psd import PSD
 from newtonfl.bases.support import Support
@@ -22,6 +22,7 @@ __all__ = [
     "PSD",
     "Basis",
     "Coordinates",
+    "Decoded",
     "DataSubspace",
     "Support",
     "Symmetric",

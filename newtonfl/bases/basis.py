@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from newtonfl.bases.coordinates import Coordinates
-from newtonfl.comm.messages import FLOAT_BITS, Dense, MatrixMessage, Message, Nothing
-from newtonfl.comm.packets import Parts
+from newtonfl.bases.coordinates import Coordinates, Decoded
+from newtonfl.comm.messages import FLOAT_BITS, Batch, Dense, MatrixMessage, Message, Nothing
+from newtonfl.comm.parts import Parts, nothing_from
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
-from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at
@@ -59,7 +59,7 @@ class Basis(Part, ABC):
         dim : int
             d.
         setup_messages : sequence of Parts
-            What each client's :meth:`TriangleCoordinates.setup_message` holds, in client order.
+            What :meth:`TriangleCoordinates.setup_messages` has of each client, in client order.
 
         Returns
         -------
@@ -133,9 +133,13 @@ class TriangleCoordinates(Coordinates):
 
     # -- clients
 
+    def setup_messages(self) -> Sequence[Parts]:
+        """What each client sends once, so that the server understands its coordinates."""
+        return nothing_from(self.sizes)
+
     def setup_message(self, i: int) -> Parts:
-        """What client i sends once, so that the server understands its coordinates."""
-        return {}
+        """What client i sends of these."""
+        return self.setup_messages()[i]
 
     def coefficients(self, point: Point) -> Blocks:
         """The clients' Hessians at `point` in these coordinates; `point` is of a problem of these very clients."""
@@ -150,9 +154,10 @@ class TriangleCoordinates(Coordinates):
         values = np.tile(full, len(self.sizes)) if self.supports is None else full[self.supports.values]
         return Blocks(to_device(values, like), offsets_of(self.sizes))
 
-    def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
+    def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> Sequence[Message]:
         if compressor.acts_on == "vector":
-            return [self.counted(message) for message in super().compress(compressor, blocks, clients, key)]
+            messages = super().compress(compressor, blocks, clients, key)
+            return self.counted(messages) if isinstance(messages, Batch) else [*map(self.counted_one, messages)]
         host = Blocks(to_host(blocks.values), blocks.offsets)
         return [
             compressor.checked(compressor.compress(self.core(i, host[i]), key.of(client)), int(size))
@@ -161,13 +166,15 @@ class TriangleCoordinates(Coordinates):
             for i, (client, size) in enumerate(zip(clients, self.sizes, strict=True))
         ]
 
-    def counted(self, message: Message) -> Message:
-        """The `message`, with the papers' count: they count a whole triangle for a matrix that is not compressed."""
-        return (
-            replace(message, formula_bits=FLOAT_BITS * triangle(self.dim).size)
-            if isinstance(message, Dense)
-            else message
-        )
+    def counted(self, messages: Batch) -> Batch:
+        """The `messages` with the papers' count: a whole triangle for a matrix that is not compressed."""
+        if messages.form is not Dense:
+            return messages
+        return replace(messages, formula_bits=np.full(len(messages), FLOAT_BITS * triangle(self.dim).size))
+
+    def counted_one(self, message: Message) -> Message:
+        """The `message` as :meth:`counted` has it."""
+        return self.counted(Batch.of_one(message))[0] if isinstance(message, Dense) else message
 
     def decode(self, message: Message) -> tuple[Array | None, Array]:
         if not isinstance(message, MatrixMessage):
@@ -179,6 +186,10 @@ class TriangleCoordinates(Coordinates):
         """Each client's largest eigenvalue in magnitude, shape (n,)."""
         norms = [_spectral(self.core(i, block)) for i, block in enumerate(blocks)]
         return namespace(blocks.values).stack(norms) if norms else zeros(0, blocks.values)
+
+    @property
+    def norms_are_plain(self) -> bool:
+        return self.isometric
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
@@ -204,10 +215,13 @@ class TriangleCoordinates(Coordinates):
     def total_size(self) -> int:
         return triangle(self.dim).size
 
-    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
+    def place(self, clients: Array, news: Decoded) -> Iterator[Decoded]:
         if self.supports is None:
-            return indices, values
-        return self.supports[i] if indices is None else self.supports[i][indices], values
+            yield news
+            return
+        first = self.supports.offsets[clients]
+        indices = ranges(first, news.counts) if news.indices is None else np.repeat(first, news.counts) + news.indices
+        yield replace(news, indices=self.supports.values[indices])
 
     def square(self, total: Array) -> Array:
         """The server's sum as a (d, d) matrix."""

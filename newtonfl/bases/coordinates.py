@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
-from newtonfl.comm.messages import Choice, Message, Several
+from newtonfl.comm.messages import Batch, Batches, Choice, Message, Several, batched, groups_of
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
-from newtonfl.core.ragged import Blocks
-from newtonfl.core.random import Key
-from newtonfl.kernels import add_at
+from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.core.random import Key, Keys
+from newtonfl.kernels import add_at, add_in_order, add_rows
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What many messages stand for, end to end.
+
+    Attributes
+    ----------
+    counts : numpy.ndarray of int64, shape (n,)
+        How many coordinates each message has.
+    indices : numpy.ndarray of int64, shape (Σ counts,), or None
+        Which; each message's own are distinct. None means that each has all of them, in order.
+    values : numpy.ndarray of float64, shape (Σ counts,)
+    """
+
+    counts: Array
+    indices: Array | None
+    values: Array
+
+    def __iter__(self) -> Iterator[tuple[Array | None, Array]]:
+        """(indices, values) of one message after the other."""
+        cuts = offsets_of(self.counts).tolist()
+        return ((None if self.indices is None else self.indices[a:b], self.values[a:b]) for a, b in pairwise(cuts))
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,11 @@ class Coordinates:
     """
 
     sizes: Array
+
+    @property
+    def norms_are_plain(self) -> bool:
+        """Whether :meth:`norms` are the coordinates' 2-norms, as vectors' always are."""
+        return True
 
     def select(self, chosen: Array) -> Self:
         """The coordinates of some clients: `chosen` are distinct positions in these, on the host, perhaps none."""
@@ -45,9 +74,9 @@ class Coordinates:
         if isinstance(k, int) and k > most > 0:
             raise ValueError(f"{compressor}: given K = {k}, must be at most {most}: the coordinates of a vector")
 
-    def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> list[Message]:
+    def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> Sequence[Message]:
         """Every client's message about its vector in `blocks`."""
-        return compressor.compress_all(blocks, [key.of(client) for client in clients]) if len(blocks) else []
+        return compressor.compress_all(blocks, Keys(key, clients)) if len(blocks) else []
 
     def decode(self, message: Message) -> tuple[Array | None, Array]:
         """(indices, values) of the vector that a `message` stands for; indices None means everywhere.
@@ -60,6 +89,19 @@ class Coordinates:
             return _sum([self.decode(part) for part in message.parts])
         return message.coordinates()
 
+    def decode_all(self, messages: Sequence[Message]) -> Decoded:
+        """What many clients' `messages` stand for."""
+        whole = batched(messages) if isinstance(messages, Batches) else messages
+        if isinstance(whole, Batch):
+            return Decoded(whole.counts, whole.indices, whole.values)
+        pairs = [self.decode(message) for message in messages]
+        counts = np.array([len(values) for _, values in pairs], np.int64)
+        values = np.concatenate([np.zeros(0), *(values for _, values in pairs)])
+        if all(indices is None for indices, _ in pairs):
+            return Decoded(counts, None, values)
+        places = (np.arange(len(values)) if indices is None else indices for indices, values in pairs)
+        return Decoded(counts, np.concatenate([np.zeros(0, np.int64), *places]), values)
+
     def of_gradients(self, gradients: Array) -> Blocks:
         """The clients' `gradients` (n, d) in these coordinates."""
         return equal_blocks(gradients)
@@ -69,16 +111,14 @@ class Coordinates:
 
         This is the one rule of receiving: sender and receiver both move by the decoded message.
         """
-        if not messages:
+        if not len(messages):
             return blocks
-        positions, increments = [], []
-        for first, size, message, memory_rate in zip(
-            blocks.offsets[:-1], self.sizes, messages, memory_rates, strict=True
-        ):
-            indices, values = self.decode(message)
-            positions.append(first + (np.arange(size) if indices is None else indices))
-            increments.append(memory_rate * values)
-        return blocks.replaced(add_at(blocks.values, np.concatenate(positions), np.concatenate(increments)))
+        news = self.decode_all(messages)
+        increments = np.repeat(memory_rates, news.counts) * news.values
+        if news.indices is None:
+            return blocks.replaced(blocks.values + to_device(increments, blocks.values))
+        positions = np.repeat(blocks.offsets[:-1], news.counts) + news.indices
+        return blocks.replaced(add_at(blocks.values, positions, increments))
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's norm, shape (n,): the 2-norm of the coordinates."""
@@ -89,17 +129,12 @@ class Coordinates:
         """How many coordinates the server's mean has."""
         return int(self.sizes[0])
 
-    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
-        """Client i's coordinates `indices` (None: all of them) with these `values`, in the server's mean.
+    def place(self, clients: Array, news: Decoded) -> Iterator[Decoded]:
+        """What the `clients` have sent, in the coordinates of the server's mean: all at once, or some after the other.
 
-        Returns
-        -------
-        positions : array of int64, or None
-            Where in the mean; None means everywhere, in order.
-        values : array
-            What stands there.
+        What is large there is made for one client at a time.
         """
-        return indices, values
+        yield news
 
     def accumulate(
         self, total: Array, messages: Sequence[Message], weights: Array, clients: Array | None = None
@@ -108,14 +143,16 @@ class Coordinates:
 
         Message j is of the client at position ``clients[j]`` of these coordinates; None means all, in order.
         """
-        senders = range(len(messages)) if clients is None else clients
-        for i, message, weight in zip(senders, messages, weights, strict=True):
-            indices, values = self.decode(message)
-            positions, values = self.place(i, indices, values)
-            if positions is None:
-                total = total + to_device(weight * values, total)
-            else:
-                total = add_at(total, positions, weight * values)
+        senders, first = np.arange(len(messages)) if clients is None else clients, 0
+        for group in groups_of(messages):
+            for news in self.place(senders[first : first + len(group)], self.decode_all(group)):
+                n = len(news.counts)
+                increments = np.repeat(weights[first : first + n], news.counts) * news.values
+                if news.indices is None:
+                    total = add_rows(total, increments.reshape(n, -1))
+                else:
+                    total = add_in_order(total, news.indices, increments, news.counts)
+                first += n
         return total
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -12,10 +12,10 @@ import numpy as np
 import scipy
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates, unpacked
-from newtonfl.bases.coordinates import Coordinates
+from newtonfl.bases.coordinates import Coordinates, Decoded
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.messages import Dense, Message, Run
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.messages import Batch, Dense, Run
+from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.symmetric import position, triangle
@@ -126,10 +126,11 @@ class SubspaceCoordinates(TriangleCoordinates):
             return super().gradients()
         return SubspaceVectors(np.array([len(v) for v in self.vectors], dtype=np.int64), self.dim, self.vectors)
 
-    def setup_message(self, i: int) -> Parts:
+    def setup_messages(self) -> Sequence[Parts]:
         """V_iᵀ row by row: the first r_i·d of the d² numbers of a whole orthogonal matrix."""
-        numbers = self.vectors[i].ravel()
-        return {"subspace": Dense(numbers) if self.diagonal else Run(0, numbers, self.dim**2)}
+        rows = [v.ravel() for v in self.vectors]
+        sent = [Dense(numbers) if self.diagonal else Run(0, numbers, self.dim**2) for numbers in rows]
+        return ManyParts({"subspace": sent}, len(sent))
 
     def coefficients(self, point: Point) -> Blocks:
         packed = point.hessians_in(self.rows)
@@ -155,9 +156,9 @@ class SubspaceCoordinates(TriangleCoordinates):
         values = [_symmetric((v * diagonal) @ v.T).ravel()[table.upper] * table.isometry for v in self.vectors]
         return Blocks(to_device(np.concatenate([np.zeros(0), *values]), like), offsets)
 
-    def counted(self, message: Message) -> Message:
-        """As it is: a whole matrix counts its r_i(r_i + 1)/2 numbers."""
-        return message
+    def counted(self, messages: Batch) -> Batch:
+        """As they are: a whole matrix counts its r_i(r_i + 1)/2 numbers."""
+        return messages
 
     def core(self, i: int, vector: Array) -> Array:
         """The matrix Λ_i, shape (r_i, r_i)."""
@@ -172,11 +173,14 @@ class SubspaceCoordinates(TriangleCoordinates):
         v = resident(self.vectors[i], vector)
         return v.T @ (self.core(i, vector) @ (v @ x))
 
-    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
-        if indices is not None:
-            entries, values = values, np.zeros(int(self.sizes[i]))
-            values[indices] = entries
-        return None, self.of_entries(self.matrix(i, values).ravel()[triangle(self.dim).upper], self.dim)
+    def place(self, clients: Array, news: Decoded) -> Iterator[Decoded]:
+        table = triangle(self.dim)
+        for i, (indices, values) in zip(clients, news, strict=True):
+            vector = values if indices is None else np.zeros(int(self.sizes[i]))
+            if indices is not None:
+                vector[indices] = values
+            entries = self.matrix(i, vector).ravel()[table.upper]
+            yield Decoded(np.array([table.size]), None, self.of_entries(entries, self.dim))
 
     @cached_property
     def isometry(self) -> Array:
@@ -223,9 +227,10 @@ class SubspaceVectors(Coordinates):
     def total_size(self) -> int:
         return self.dim
 
-    def place(self, i: int, indices: Array | None, values: Array) -> tuple[Array | None, Array]:
-        v = self.vectors[i]
-        return None, (v.T if indices is None else v[indices].T) @ values
+    def place(self, clients: Array, news: Decoded) -> Iterator[Decoded]:
+        for i, (indices, values) in zip(clients, news, strict=True):
+            v = self.vectors[i]
+            yield Decoded(np.array([self.dim]), None, (v.T if indices is None else v[indices].T) @ values)
 
 
 def _triangular(order: int) -> int:

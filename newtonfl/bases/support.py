@@ -8,8 +8,8 @@ from typing import Self
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.messages import Indices
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.messages import Batch, Indices
+from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Problem
@@ -66,6 +66,7 @@ class Support(Basis):
 
 
 class _SupportCoordinates(TriangleCoordinates):
-    def setup_message(self, i: int) -> Parts:
+    def setup_messages(self) -> Sequence[Parts]:
         assert self.supports is not None
-        return {"support": Indices(self.supports[i])}
+        sent = Batch(Indices, self.supports.sizes, indices=self.supports.values)
+        return ManyParts({"support": sent}, len(sent))

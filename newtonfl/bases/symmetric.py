@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Problem
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from newtonfl.bases import Basis, Coordinates, TriangleCoordinates
@@ -94,7 +96,7 @@ def _at_the_server(basis: Basis, ours: TriangleCoordinates, problem: Problem) ->
         setup_messages = [
             carried(
                 ours.setup_message(i),
-                lambda part, client, known: basis.sizes(dim, part, known),
+                lambda part, clients, known: basis.sizes(dim, part, known[0]),
                 Kind.SETUP,
                 int(client),
             )
@@ -148,7 +150,7 @@ def _check_diagonal(basis: Basis, problem: Problem, draw: np.random.Generator, n
         close(to_host(whole.matrix(i, block)), np.diag(diagonal), words)
 
 
-def _messages(vectors: Blocks, sparse: bool) -> list[Message]:
+def _messages(vectors: Blocks, sparse: bool) -> Sequence[Message]:
     if not sparse:
         return [Dense(vector) for vector in vectors]
     return [Sparse(np.arange(len(vector))[::3], vector[::3]) for vector in vectors]
@@ -198,7 +200,7 @@ def _check_problem(
         np.array_equal(gradients.sizes, sender.sizes) and np.array_equal(sender.sizes, receiver.sizes),
         f"{name}.gradients: clients send {gradients.sizes} numbers, and the server expects {receiver.sizes}",
     )
-    messages: list[Message] = [Dense(to_host(gradient)) for gradient in gradients]
+    messages: Sequence[Message] = [Dense(to_host(gradient)) for gradient in gradients]
     total = receiver.accumulate(np.zeros(problem.dim), messages, weights)
     close(total, weights @ to_host(point.gradient), f"{name}.gradients must send Σ weight_i ∇f_i without loss")
 

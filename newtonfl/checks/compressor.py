@@ -125,7 +125,7 @@ def _check_message(compressor: Compressor, v: Array, size: int, key: Key, where:
         f"{where}: the message's formula_bits are {bits!r}, must be a whole number of at least 0",
     )
     with no_error(f"{where}: the message must survive the wire"):
-        arrived = carried({"curvature": message}, lambda part, client, known: size)["curvature"]
+        arrived = carried({"curvature": message}, lambda part, clients, known: size)["curvature"]
     sent = decoded(message, v.shape)
     promise(np.isfinite(sent).all(), f"{where}: every number sent must be finite")
     promise(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from newtonfl.bases import TriangleCoordinates
@@ -100,7 +102,7 @@ def _check_ends(made: Mechanism, space: TriangleCoordinates, draw: np.random.Gen
             continue
         target, before = _drawn(space, draw), _copy(memory.estimate)
         sent = made.send(memory, target, space, clients, key.at(k), coin)
-        arrived = [carried({"curvature": m}, lambda part, client, known: size)["curvature"] for m in sent.messages]
+        arrived = [carried({"curvature": m}, lambda part, clients, known: size)["curvature"] for m in sent.messages]
         promise(all_same(sent.messages, arrived), f"{made.to_spec()}, round {k}: a message changed on the wire")
         used = sent.memory.estimate if estimate_rates.any() else before
         for i in range(n):
@@ -130,7 +132,7 @@ def _check_memory(made: Mechanism, space: TriangleCoordinates, draw: np.random.G
         if made.skips(coin):
             continue
 
-        def send(previous: Blocks | None, chosen: Array, coin: bool = coin) -> tuple[list[Message], Memory]:
+        def send(previous: Blocks | None, chosen: Array, coin: bool = coin) -> tuple[Sequence[Message], Memory]:
             memory = made.init_memory(estimate.select(chosen), None if previous is None else previous.select(chosen))
             goal = target.select(chosen)
             sent = made.send(memory, goal, space.select(chosen), clients[chosen], key, coin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 from newtonfl import registry
 from newtonfl.checks.small_problems import dense_problem
 from newtonfl.checks.trials import clients_first, holds_nameless, no_error, promise
-from newtonfl.comm.packets import EVERYONE, Parts, Sizes, unpack
+from newtonfl.comm.packets import EVERYONE, unpack
+from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature
 from newtonfl.core.backend import Array, to_host
@@ -162,6 +163,8 @@ def _check_progress(result: Result, name: str, falls: float) -> None:
 class _Counting(InProcess):
     """In process, with the length of every packet counted for its client, from the buffers alone."""
 
+    lays_out_all = True
+
     def __init__(self, n: int) -> None:
         self.counted = {kind: np.zeros(n, np.int64) for kind in ("up", "down", "setup up", "setup down")}
         self._setup: str | None = None
@@ -216,10 +219,10 @@ class _Watched(Method):
     def announcement_sizes(self, dim: int) -> Sizes:
         return self.inner.announcement_sizes(dim)
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
         return self._each(problem, None, lambda part, state: self.inner.init_clients(part, x0, key), "join", None)
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:
         server = self.inner.init_server(constants, x0, setup_messages)
         promise(hasattr(server, "x"), f"{self.name}.start: the server's state must have a field x")
         promise(np.array_equal(to_host(server.x), to_host(x0)), f"{self.name}.start: x must be the start x0")
@@ -228,8 +231,10 @@ class _Watched(Method):
     def round(self, server: Any, exchange: Exchange, key: Key) -> Any:
         return self.inner.round(server, exchange, key)
 
-    def respond(self, clients: Any, announcement: Announcement, problem: Problem, key: Key) -> tuple[list[Parts], Any]:
-        def answer(part: Problem, state: Any) -> tuple[list[Parts], Any]:
+    def respond(
+        self, clients: Any, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[Sequence[Parts], Any]:
+        def answer(part: Problem, state: Any) -> tuple[Sequence[Parts], Any]:
             return self.inner.respond(state, announcement, part, key)
 
         return self._each(problem, clients, answer, f"round {announcement.round}", announcement.participants)
@@ -238,10 +243,10 @@ class _Watched(Method):
         self,
         problem: Problem,
         states: list[Any] | None,
-        act: Callable[[Problem, Any], tuple[list[Parts], Any]],
+        act: Callable[[Problem, Any], tuple[Sequence[Parts], Any]],
         when: str,
         participants: Array | None,
-    ) -> tuple[list[Parts], list[Any]]:
+    ) -> tuple[Sequence[Parts], list[Any]]:
         """What each group says and becomes; the replies of all in client order."""
         replies: dict[int, Parts] = {}
         after = []

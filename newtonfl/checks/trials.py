@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from itertools import zip_longest
@@ -12,7 +12,8 @@ import numpy as np
 
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import MatrixMessage, Message, Several
-from newtonfl.comm.packets import Kind, Packet, Parts, Sizes, decode, encode
+from newtonfl.comm.packets import Kind, Packet, decode, encode
+from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.registry import Part, from_spec
@@ -197,6 +198,6 @@ def same(a: Message, b: Message) -> bool:
     return type(a) is type(b) and a.precision == b.precision and a.payload() == b.payload()
 
 
-def all_same(one: list[Message], other: list[Message]) -> bool:
+def all_same(one: Sequence[Message], other: Sequence[Message]) -> bool:
     """Whether two lists of messages put the same bits on the wire."""
     return len(one) == len(other) and all(map(same, one, other))

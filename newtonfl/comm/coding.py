@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.kernels import rice
 
 Precision: TypeAlias = Literal["float64", "float32", "natural"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -34,70 +35,66 @@ def _from_bits(buffer: memoryview, count: int, width: int) -> Array:
     return bits.reshape(count, width).astype(np.uint64) @ (np.uint64(1) << np.arange(width, dtype=np.uint64))
 
 
-def _gaps(increasing: Array) -> Array:
-    """How many numbers are left out before each one, from 0 on."""
-    gaps = increasing.copy()
-    gaps[1:] -= increasing[:-1] + 1
-    return gaps
-
-
-def _bytes_for(bits: int) -> int:
+def _bytes_for(bits: Any) -> Any:
     return (bits + 7) // 8
 
 
 def encode_indices(indices: Array) -> bytes:
-    """Code strictly increasing `indices` by Rice's code of their gaps, with split streams.
-
-    The low b bits of all gaps stand first at fixed width, then their high parts in unary (R. F. Rice, 1979).
-    Two streams, so that both are written and read by whole-array calls; together within 5 % of log2 C(N, k)
-    where N is large. The parameter b stands in the first byte.
-    """
-    gaps = _gaps(indices.astype(np.int64))
-    mean = float(gaps.sum()) / len(gaps) if len(gaps) else 0.0
-    guess = int(np.log2(max(mean, 1.0)))
-    cost = {b: len(gaps) * b + int((gaps >> b).sum()) for b in range(max(guess - 1, 0), guess + 2)}
-    b = min(cost, key=lambda width: cost[width])
-    ones = np.cumsum((gaps >> b) + 1) - 1
-    unary = np.zeros(int(ones[-1]) + 1 if len(ones) else 0, dtype=np.uint8)
-    unary[ones] = 1
-    low = _to_bits(gaps & ((1 << b) - 1), b) if b else b""
-    return bytes([b]) + low + np.packbits(unary, bitorder="little").tobytes()
+    """Code strictly increasing `indices` by :mod:`newtonfl.kernels.rice`."""
+    coded: bytes = encode_many_indices(np.asarray(indices, np.int64), np.array([len(indices)]))[0].tobytes()
+    return coded
 
 
 def decode_indices(buffer: memoryview, count: int, size: int) -> Array:
-    """Read `count` strictly increasing indices below `size`.
+    """Read `count` strictly increasing indices below `size`; the errors are those of :func:`decode_many_indices`."""
+    whole, first = np.frombuffer(buffer, np.uint8), np.zeros(1, np.int64)
+    return decode_many_indices(whole, first, np.array([len(whole)]), np.array([count]), np.array([size]))
+
+
+def encode_many_indices(indices: Array, counts: Array) -> tuple[Array, Array]:
+    """Code the strictly increasing indices of many clients, which stand end to end.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of int64, shape (Σ counts,)
+    counts : numpy.ndarray of int64, shape (n,)
+
+    Returns
+    -------
+    code : numpy.ndarray of uint8
+        The clients' bytes end to end.
+    lengths : numpy.ndarray of int64, shape (n,)
+        How many each has.
+    """
+    return rice.encode(indices, counts)
+
+
+def decode_many_indices(buffer: Array, first: Array, lengths: Array, counts: Array, sizes: Array) -> Array:
+    """Read the indices of many clients, end to end.
+
+    Parameters
+    ----------
+    buffer : numpy.ndarray of uint8
+        All bytes; nothing in them is trusted.
+    first, lengths : numpy.ndarray of int64, shape (n,)
+        Where each client's bytes stand in them; within the buffer.
+    counts, sizes : numpy.ndarray of int64, shape (n,)
+        How many indices each client's bytes must be, and below what.
 
     Raises
     ------
     WireError
-        If the buffer's length, its unary stream or an index is impossible. Before the stream is known to hold `count`
-        indices, nothing larger than eight times the buffer's own length is allocated.
+        If a length, a unary stream or an index is impossible. Before the streams are known to hold the indices, nothing
+        larger than eight times the codes' own length is allocated.
     """
-    if count > size or len(buffer) < 1 or buffer[0] > int(size).bit_length():
-        raise WireError(f"{count} indices below {size} in {len(buffer)} bytes")
-    b = buffer[0]
-    cut = 1 + _bytes_for(count * b)
-    if len(buffer) < cut + _bytes_for(count):
-        raise WireError(f"{count} indices do not fit into {len(buffer)} bytes")
-    unary = np.unpackbits(np.frombuffer(buffer[cut:], np.uint8), bitorder="little")
-    if np.count_nonzero(unary) != count:
-        raise WireError(f"{np.count_nonzero(unary)} indices where {count} were announced")
-    ones = np.flatnonzero(unary)
-    if len(buffer) - cut != (_bytes_for(int(ones[-1]) + 1) if count else 0):
-        raise WireError(f"{len(buffer)} bytes for {count} indices that end before")
-    high = _gaps(ones)
-    if count and int(ones[-1]) - count + 1 > size >> b:  # the sum of all gaps would pass the end
-        raise WireError(f"an index at or above {size}")
-    low = _from_bits(buffer[1:cut], count, b) if b else np.zeros(count, np.uint64)
-    indices = np.cumsum((high << b) + low.astype(np.int64) + 1) - 1
-    # Sums of false gaps may pass the end of int64 and come back from below.
-    if count and (indices[-1] >= size or indices[0] < 0 or (indices[1:] <= indices[:-1]).any()):
-        raise WireError(f"an index at or above {size}")
-    return indices
+    try:
+        return rice.decode(buffer, first, lengths, counts, sizes)
+    except rice.BadCode as error:
+        raise WireError(str(error)) from None
 
 
-def bytes_per(count: int, precision: Precision) -> int:
-    """The bytes that `count` numbers take."""
+def bytes_per(count: Any, precision: Precision) -> Any:
+    """The bytes that `count` numbers take, or those of every client with an array of counts."""
     return _bytes_for(count * NATURAL_BITS) if precision == "natural" else count * _FLOAT[precision].itemsize
 
 
@@ -115,26 +112,72 @@ def rounded(values: Array, precision: Precision) -> Array:
 
 def encode_values(values: Array, precision: Precision) -> bytes:
     """Code float64 `values`, which must be :func:`rounded` already."""
-    if precision == "natural":
-        return _to_bits(np.ascontiguousarray(values, "<f8").view("<u8") >> np.uint64(64 - NATURAL_BITS), NATURAL_BITS)
-    coded: bytes = np.ascontiguousarray(values, _FLOAT[precision]).tobytes()
+    coded: bytes = encode_many_values(values, np.array([len(values)]), precision)[0].tobytes()
     return coded
 
 
 def decode_values(buffer: memoryview, count: int, precision: Precision) -> Array:
-    """Read `count` numbers as float64.
+    """Read `count` numbers as float64; the errors are those of :func:`decode_many_values`."""
+    whole = np.frombuffer(buffer, np.uint8)
+    first, lengths = np.zeros(1, np.int64), np.array([len(whole)])
+    return decode_many_values(whole, first, lengths, np.array([count]), precision)
+
+
+def encode_many_values(values: Array, counts: Array, precision: Precision) -> tuple[Array, Array]:
+    """Code the float64 `values` of many clients, which must be :func:`rounded` already.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float64, shape (Σ counts,)
+        The clients' numbers end to end.
+    counts : numpy.ndarray of int64, shape (n,)
+    precision : {"float64", "float32", "natural"}
+
+    Returns
+    -------
+    code : numpy.ndarray of uint8
+        The clients' bytes end to end.
+    lengths : numpy.ndarray of int64, shape (n,)
+        How many each has.
+    """
+    lengths = bytes_per(counts, precision)
+    if precision != "natural":
+        return np.ascontiguousarray(values, _FLOAT[precision]).view(np.uint8), lengths
+    top = np.ascontiguousarray(values, "<f8").view("<u8") >> np.uint64(64 - NATURAL_BITS)
+    apart = np.split(top, np.cumsum(counts)[:-1])  # each client's last byte is filled up
+    return np.frombuffer(b"".join(_to_bits(mine, NATURAL_BITS) for mine in apart), np.uint8), lengths
+
+
+def decode_many_values(buffer: Array, first: Array, lengths: Array, counts: Array, precision: Precision) -> Array:
+    """Read numbers of many clients as float64, end to end.
+
+    Parameters
+    ----------
+    buffer : numpy.ndarray of uint8
+        All bytes; nothing in them is trusted.
+    first, lengths : numpy.ndarray of int64, shape (n,)
+        Where each client's bytes stand in them; within the buffer.
+    counts : numpy.ndarray of int64, shape (n,)
+        How many numbers each client's bytes must be.
+    precision : {"float64", "float32", "natural"}
 
     Raises
     ------
     WireError
-        If the buffer has another length, or a number is not finite.
+        If a client's bytes are of another length, before anything is allocated; NotFinite if a number is not finite.
     """
-    if len(buffer) != bytes_per(count, precision):
-        raise WireError(f"{len(buffer)} bytes where {count} numbers take {bytes_per(count, precision)}")
+    # A number takes a bit at least: with counts beyond that the second product could pass the end of int64.
+    wrong = np.flatnonzero((counts > 8 * lengths) | (bytes_per(counts, precision) != lengths))
+    if len(wrong):
+        length, count = int(lengths[wrong[0]]), int(counts[wrong[0]])
+        raise WireError(f"{length} bytes where {count} numbers take {bytes_per(count, precision)}")
+    apart = [buffer[a:b] for a, b in zip(first.tolist(), (first + lengths).tolist(), strict=True)]
     if precision == "natural":
-        values = (_from_bits(buffer, count, NATURAL_BITS) << np.uint64(64 - NATURAL_BITS)).view(np.float64)
+        top = [_from_bits(memoryview(a), count, NATURAL_BITS) for a, count in zip(apart, counts.tolist(), strict=True)]
+        values = (np.concatenate([np.zeros(0, np.uint64), *top]) << np.uint64(64 - NATURAL_BITS)).view(np.float64)
     else:
-        values = np.frombuffer(buffer, _FLOAT[precision]).astype(np.float64)
+        together = apart[0] if len(apart) == 1 else np.concatenate([buffer[:0], *apart])
+        values = together.view(_FLOAT[precision]).astype(np.float64)
     if not np.isfinite(values).all():
         raise NotFinite("a number that is not finite")
     return values

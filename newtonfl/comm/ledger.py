@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from newtonfl.comm.messages import Choice
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.messages import Batch, Batches, Choice
+from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.core.backend import Array
 
 
@@ -57,9 +58,12 @@ class Ledger:
     def __post_init__(self) -> None:
         self.up, self.down = Tally.of(self.n_clients), Tally.of(self.n_clients)
 
-    def count_levels(self, way: str, parts: Parts) -> None:
+    def count_levels(self, way: str, parts: Sequence[Parts]) -> None:
         """Enter the levels of messages of a ladder."""
-        self.levels[way].update(message.level for message in parts.values() if isinstance(message, Choice))
+        columns = parts.columns.values() if isinstance(parts, ManyParts) else [mine.values() for mine in parts]
+        for messages in columns:
+            if not isinstance(messages, Batch | Batches):
+                self.levels[way].update(message.level for message in messages if isinstance(message, Choice))
 
     def levels_so_far(self, way: str) -> tuple[int, ...] | None:
         """How many messages were of level 0, 1, …; None where none was of any."""

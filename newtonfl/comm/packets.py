@@ -16,50 +16,42 @@ from __future__ import annotations
 import json
 import re
 import struct
-import zlib
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, TypeAlias
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.coding import PRECISIONS, WireError
-from newtonfl.comm.messages import FORMS, Message
+from newtonfl.comm.coding import PRECISIONS, NotFinite, WireError
+from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message
+from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
+from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels import checksums
 
 VERSION = 1
 EVERYONE = 0xFFFFFFFF
 """The client number in a packet that goes to all."""
 
-_HEADER = struct.Struct("<2sBBIIHHQI")
-_SECTION = struct.Struct("<BBBBQ")
+_HEADER = np.dtype(
+    [
+        ("magic", "S2"), ("version", "u1"), ("kind", "u1"), ("round", "<u4"), ("client", "<u4"), ("sections", "<u2"),
+        ("flags", "<u2"), ("length", "<u8"), ("checksum", "<u4"),
+    ]
+)  # fmt: skip
+_SECTION = np.dtype([("part", "u1"), ("form", "u1"), ("precision", "u1"), ("letters", "u1"), ("length", "<u8")])
 _MAGIC = b"NF"
+_CHECKSUM = np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)  # where it stands in a packet
 _KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
 
-PARTS = (
-    "model", "gradient", "curvature", "error", "support", "initial",
-    "subspace", "value", "direction", "trials", "constant",
-    "product", "damped", "eigenpairs",
-    "gram", "bound", "scale",
-    "anew", "change", "missed", "stepsize", "anchor",
-    "diagonal",
-)  # fmt: skip
-"""The names of the library's parts; a section carries the position in this list. Only ever longer, at the end."""
+_RUN = 1 << 20
+"""Bytes of packets that are read at a time."""
 
 _NAMED = 255
 _NAME = re.compile(rb"[a-z][a-z0-9_-]{0,62}")
-
-Parts: TypeAlias = dict[str, Message]
-Sizes: TypeAlias = Callable[[str, int, Parts], int]
-"""(part, client, parts read so far) → how many coordinates that part's vector has."""
-
-
-def joined(one: Parts, other: Parts) -> Parts:
-    """The parts of two components as one packet carries them; ValueError where both have named a part the same."""
-    if shared := one.keys() & other.keys():
-        raise ValueError(f"part: given {sorted(shared)} by two components of the round, must be a name of one of them")
-    return {**one, **other}
 
 
 class Kind(IntEnum):
@@ -110,6 +102,26 @@ class Packet:
         return sum(message.formula_bits for message in self.parts.values())
 
 
+@dataclass(frozen=True)
+class Packets:
+    """Packets of many clients, read.
+
+    Attributes
+    ----------
+    rounds, clients, flags : numpy.ndarray of int64, shape (n,)
+    kinds : numpy.ndarray of int64, shape (n,)
+        As :class:`Kind` has them.
+    parts : sequence of Parts
+        One entry a packet.
+    """
+
+    kinds: Array
+    rounds: Array
+    clients: Array
+    flags: Array
+    parts: Sequence[Parts]
+
+
 def encode(packet: Packet) -> bytes:
     """The bytes of `packet`.
 
@@ -118,17 +130,113 @@ def encode(packet: Packet) -> bytes:
     ValueError
         If a part's name is none that the wire can carry.
     """
-    table, body = [], []
-    for name, message in packet.parts.items():
+    clients = np.array([packet.client])
+    buffer, _ = encode_many(packet.kind, packet.round, clients, [packet.parts], packet.flags)
+    coded: bytes = buffer.tobytes()
+    return coded
+
+
+def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], flags: int = 0) -> tuple[Array, Array]:
+    """The packets of many clients, one after the other.
+
+    Parameters
+    ----------
+    kind : Kind
+    round : int
+    clients : numpy.ndarray of int64, shape (n,)
+    parts : sequence of Parts
+        One entry a client.
+    flags : int
+
+    Returns
+    -------
+    buffer : numpy.ndarray of uint8
+    lengths : numpy.ndarray of int64, shape (n,)
+        Each packet's length in bytes.
+
+    Raises
+    ------
+    ValueError
+        If a part's name is none that the wire can carry.
+    """
+    alike = ManyParts.of(parts)
+    if not isinstance(alike, ManyParts):  # clients that name other parts: a group each
+        apart = [encode_many(kind, round, clients[i : i + 1], parts[i : i + 1], flags) for i in range(len(parts))]
+        return np.concatenate([buffer for buffer, _ in apart]), np.concatenate([length for _, length in apart])
+    n, names = len(clients), list(alike.columns)
+    heads = np.zeros(n, np.dtype([("header", _HEADER), ("sections", _SECTION, (len(names),))]))
+    header, table = heads["header"], heads["sections"]
+    pieces = [(heads.view(np.uint8) if n else np.zeros(0, np.uint8), np.full(n, heads.dtype.itemsize))]
+    for s, (name, messages) in enumerate(alike.columns.items()):
         own = b"" if name in PARTS else _own_name(name)
-        payload = own + message.payload()
-        part = _NAMED if own else PARTS.index(name)
-        table.append(_SECTION.pack(part, message.form, PRECISIONS.index(message.precision), len(own), len(payload)))
-        body.append(payload)
-    rest = b"".join(table + body)
-    header = (_MAGIC, VERSION, packet.kind, packet.round, packet.client, len(table), packet.flags, len(rest))
-    checksum = zlib.crc32(rest, zlib.crc32(_HEADER.pack(*header, 0)))
-    return _HEADER.pack(*header, checksum) + rest
+        payload = _payloads(messages)
+        table["part"][:, s], table["letters"][:, s] = _NAMED if own else PARTS.index(name), len(own)
+        if isinstance(messages, Batch):
+            table["form"][:, s], table["precision"][:, s] = messages.form.form, PRECISIONS.index(messages.precision)
+        else:
+            table["form"][:, s] = [message.form for message in messages]
+            table["precision"][:, s] = [PRECISIONS.index(message.precision) for message in messages]
+        if own:
+            payload.insert(0, (np.tile(np.frombuffer(own, np.uint8), n), np.full(n, len(own))))
+        table["length"][:, s] = sum(lengths for _, lengths in payload)
+        pieces += payload
+    lengths = np.sum([lengths for _, lengths in pieces], axis=0, dtype=np.int64)
+    header["magic"], header["version"], header["kind"], header["round"] = _MAGIC, VERSION, kind, round
+    header["client"], header["sections"], header["flags"] = clients, len(names), flags
+    header["length"] = lengths - _HEADER.itemsize
+    buffer = _interleaved(pieces)
+    edges = offsets_of(lengths)
+    sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
+    buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
+    return buffer, lengths
+
+
+def measured(parts: Sequence[Parts]) -> Array | None:
+    """The lengths that packets of nothing but whole vectors and index sets have, shape (n,), without their bytes.
+
+    Such bytes are the numbers themselves: there is nothing to find out by writing and reading them. None for others.
+    """
+    if not isinstance(parts, ManyParts):
+        return None
+    lengths = np.full(parts.n, _HEADER.itemsize + _SECTION.itemsize * len(parts.columns))
+    for name, messages in parts.columns.items():
+        if name not in PARTS or not isinstance(messages, Batch) or messages.form not in (Dense, Indices):
+            return None
+        lengths += sum(length for _, length in messages.pieces())
+    return lengths
+
+
+def check_finite(parts: Sequence[Parts], round: int, clients: Array) -> None:
+    """Refuse numbers that are not finite, as :func:`decode_many` does.
+
+    Raises
+    ------
+    NotFinite
+        With the round, the client and the part.
+    """
+    for name, messages in parts.columns.items() if isinstance(parts, ManyParts) else ():
+        if isinstance(messages, Batch) and messages.values is not None and not np.isfinite(messages.values).all():
+            place = int(np.argmin(np.isfinite(messages.values)))
+            client = clients[int(np.searchsorted(messages.offsets, place, side="right")) - 1]
+            raise NotFinite(f"round {round}, client {client}, {name}: a number that is not finite")
+
+
+def _payloads(messages: Sequence[Message]) -> list[tuple[Array, Array]]:
+    """What the payloads are put together of: bytes of all clients end to end, and each client's length."""
+    if isinstance(messages, Batch):
+        return messages.pieces()
+    payloads = [message.payload() for message in messages]
+    return [(np.frombuffer(b"".join(payloads), np.uint8), np.array([len(payload) for payload in payloads], np.int64))]
+
+
+def _interleaved(pieces: Sequence[tuple[Array, Array]]) -> Array:
+    """One buffer with the first client's part of every piece, then the second's, and so on."""
+    cuts = [offsets_of(lengths).tolist() for _, lengths in pieces]
+    parts = [
+        [whole[a:b] for a, b in zip(cut, cut[1:], strict=False)]  # noqa: RUF007 - lists, so slices are cheaper
+        for (whole, _), cut in zip(pieces, cuts, strict=True)
+    ]
+    return np.concatenate([np.zeros(0, np.uint8), *(part for row in zip(*parts, strict=True) for part in row)])
 
 
 def _own_name(name: str) -> bytes:
@@ -151,42 +259,140 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
         If the bytes cannot be a packet, naming client, round and part as far as they can be read. No part
         allocates more than its own bytes allow before it has been checked.
     """
-    if len(buffer) < _HEADER.size:
-        raise WireError(f"{len(buffer)} bytes are no packet: a header has {_HEADER.size}")
-    *fields, checksum = _HEADER.unpack(buffer[: _HEADER.size])
-    magic, version, kind, round, client, sections, flags, length = fields
-    if magic != _MAGIC or version != VERSION:
-        raise WireError(f"no packet of version {VERSION}: it begins with {bytes(buffer[:3])!r}")
-    where = f"round {round}, {'to all' if client == EVERYONE else f'client {client}'}"
-    end = _HEADER.size + length
-    if len(buffer) < end:
-        raise WireError(f"{where}: {length} bytes announced, {len(buffer) - _HEADER.size} there")
-    if checksum != zlib.crc32(buffer[_HEADER.size : end], zlib.crc32(_HEADER.pack(*fields, 0))):
-        raise WireError(f"{where}: the checksum does not match")
-    if kind not in Kind.__members__.values() or sections * _SECTION.size > length:
-        raise WireError(f"{where}: kind {kind} with {sections} sections in {length} bytes")
-    parts: Parts = {}
-    at = _HEADER.size + sections * _SECTION.size
-    for s in range(sections):
-        part, form, precision, letters, size = _SECTION.unpack_from(buffer, _HEADER.size + s * _SECTION.size)
-        known = part < len(PARTS) or (part == _NAMED and 0 < letters <= size)
-        if not known or form not in FORMS or precision >= len(PRECISIONS) or at + size > end:
-            raise WireError(f"{where}: section {s} is part {part}, form {form}, precision {precision}, {size} bytes")
+    if len(buffer) < _HEADER.itemsize:
+        raise WireError(f"{len(buffer)} bytes are no packet: a header has {_HEADER.itemsize}")
+    stop = _HEADER.itemsize + int.from_bytes(buffer[16:24], "little")
+    found = decode_many(np.frombuffer(buffer, np.uint8), [stop], sizes)
+    kind, round, client, flags = (int(a[0]) for a in (found.kinds, found.rounds, found.clients, found.flags))
+    return Packet(Kind(kind), round, client, flags, found.parts[0]), stop
+
+
+def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Array | None = None) -> Packets:
+    """Read the packets that follow one another in `buffer`.
+
+    Parameters
+    ----------
+    buffer : numpy.ndarray of uint8
+        Nothing in it is trusted.
+    lengths : sequence of int
+        How long its packets say they are, which is not trusted either.
+    sizes : Sizes
+        How many coordinates the parts have.
+    senders : numpy.ndarray of int64, or None
+        The clients that were asked, increasing; a packet of another one is refused.
+
+    Returns
+    -------
+    Packets
+
+    Raises
+    ------
+    WireError
+        As :func:`decode` does, of the first packet that cannot be one.
+    """
+    edges = list(accumulate(lengths, initial=0))
+    runs: list[Packets] = []
+    first = 0
+    while first < len(lengths) or not runs:  # some at a time: what is made on the way then stays in cache
+        stop = max(bisect_right(edges, edges[first] + _RUN) - 1, min(first + 1, len(lengths)))
+        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders))
+        first = stop
+    kinds, rounds, clients, flags = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("kinds", "rounds", "clients", "flags")
+    )
+    return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]))
+
+
+def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -> Packets:
+    """Read the packets that lie between the `edges` of `buffer`."""
+    first, n = edges[:-1].astype(np.int64), len(edges) - 1
+    if n and int(first[-1]) + _HEADER.itemsize > len(buffer):
+        raise WireError(f"{len(buffer)} bytes are not the {n} packets that they are announced as")
+    header = buffer[first[:, None] + np.arange(_HEADER.itemsize)].view(_HEADER)[:, 0]
+    rounds, clients = header["round"].astype(np.int64), header["client"].astype(np.int64)
+
+    def refuse(wrong: Array, reason: Callable[[int], str]) -> None:
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise WireError(f"{where(i)}: {reason(i)}")
+
+    def where(i: int) -> str:
+        return f"round {rounds[i]}, {'to all' if clients[i] == EVERYONE else f'client {clients[i]}'}"
+
+    other = (header["magic"] != _MAGIC) | (header["version"] != VERSION)
+    if other.any():
+        magic = bytes(buffer[first[np.argmax(other)] :][:3])
+        raise WireError(f"no packet of version {VERSION}: it begins with {magic!r}")
+    there = len(buffer) - first - _HEADER.itemsize
+    refuse(header["length"] > there, lambda i: f"{header['length'][i]} bytes announced, {there[i]} there")
+    body = first + _HEADER.itemsize
+    end = body + header["length"].astype(np.int64)
+    refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {edges[i + 1] - edges[i]} were announced")
+    blank = buffer[edges[0] : edges[-1]].copy()
+    blank[first[:, None] - edges[0] + _CHECKSUM] = 0
+    sums = checksums(blank, edges - edges[0])
+    refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
+    kinds, sections = header["kind"].astype(np.int64), header["sections"].astype(np.int64)
+    refuse(
+        (kinds > max(Kind)) | (sections * _SECTION.itemsize > end - body),
+        lambda i: f"kind {kinds[i]} with {sections[i]} sections in {end[i] - body[i]} bytes",
+    )
+    if senders is not None:
+        refuse(~np.isin(clients, senders), lambda i: "this packet was not asked for")
+    parts: Sequence[Parts] | None = None
+    if (sections == sections[:1]).all():
+        try:
+            parts = _sections(buffer, body, end, int(sections[0]) if n else 0, clients, where, sizes)
+        except WireError:
+            if n == 1:
+                raise
+    if parts is None:  # they are not alike, or one of them cannot be: one after the other
+        apart = zip(first.tolist(), end.tolist(), strict=True)
+        parts = [decode_many(buffer[a:b], [b - a], sizes).parts[0] for a, b in apart]
+    return Packets(kinds, rounds, clients, header["flags"].astype(np.int64), parts)
+
+
+def _sections(
+    buffer: Array, body: Array, end: Array, count: int, clients: Array, where: Callable[[int], str], sizes: Sizes
+) -> ManyParts | None:
+    """The `count` sections of packets between `body` and `end`; None where the packets' tables are not alike."""
+    n, columns = len(clients), dict[str, Sequence[Message]]()
+    table = buffer[body[:, None] + np.arange(count * _SECTION.itemsize)].view(_SECTION).reshape(n, count)
+    at = body + count * _SECTION.itemsize
+    for s in range(count):
+        kinds = table[["part", "form", "precision", "letters"]][:, s]
+        if (kinds != kinds[0]).any():
+            return None
+        part, form, precision, letters = kinds[0].tolist()
+        length = table["length"][:, s]
+        known = part < len(PARTS) or (part == _NAMED and letters > 0 and bool((length >= letters).all()))
+        possible = known and form in FORMS and precision < len(PRECISIONS)
+        wrong = np.flatnonzero(length > (end - at)) if possible else np.zeros(1, np.int64)
+        if len(wrong):
+            i = int(wrong[0])
+            kind = f"part {part}, form {form}, precision {precision}, {length[i]} bytes"
+            raise WireError(f"{where(i)}: section {s} is {kind}")
+        length = length.astype(np.int64)
         if part == _NAMED:
-            name = _read_name(bytes(buffer[at : at + letters]), f"{where}: section {s}")
-            at, size = at + letters, size - letters
+            names = buffer[at[:, None] + np.arange(letters)]
+            if (names != names[0]).any():
+                return None
+            name = _read_name(names[0].tobytes(), f"{where(0)}: section {s}")
+            at, length = at + letters, length - letters
         else:
             name = PARTS[part]
-        if name in parts:
-            raise WireError(f"{where}: two sections are named {name}")
+        if name in columns:
+            raise WireError(f"{where(0)}: two sections are named {name}")
+        size = np.broadcast_to(np.asarray(sizes(name, clients, ManyParts(columns, n)), np.int64), n)
         try:
-            parts[name] = FORMS[form].read(buffer[at : at + size], sizes(name, client, parts), PRECISIONS[precision])
+            columns[name] = FORMS[form].read_many(buffer, at, length, size, PRECISIONS[precision])
         except WireError as error:
-            raise type(error)(f"{where}, {name}: {error}") from None
-        at += size
-    if at != end:
-        raise WireError(f"{where}: {end - at} bytes belong to no section")
-    return Packet(Kind(kind), round, client, flags, parts), end
+            raise type(error)(f"{where(0)}, {name}: {error}") from None
+        at = at + length
+    if (at != end).any():
+        i = int(np.argmax(at != end))
+        raise WireError(f"{where(i)}: {end[i] - at[i]} bytes belong to no section")
+    return ManyParts(columns, n)
 
 
 def _read_name(letters: bytes, where: str) -> str:
@@ -199,7 +405,9 @@ def _read_name(letters: bytes, where: str) -> str:
 def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
     """Named host arrays and JSON `values` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
     host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    body = [array.tobytes() + b"\0" * (-array.nbytes % 8) for array in host.values()]  # numbers stand aligned
+    body: list[Any] = []
+    for array in host.values():
+        body += [array.reshape(-1).view(np.uint8), b"\0" * (-array.nbytes % 8)]  # numbers stand aligned
     shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
     head = json.dumps({"arrays": shapes, "values": values}).encode()
     head += b" " * (-(len(head) + 8) % 8)

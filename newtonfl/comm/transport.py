@@ -48,6 +48,9 @@ class Transport(ABC):
 
     rank: int
     size: int
+    lays_out_all: bool = True
+    """Every packet is laid out in bytes; else those that hold nothing but whole vectors are only measured."""
+
     busy: bool = False
     """A session is under way: its calls and another's would cross."""
 
@@ -164,6 +167,7 @@ class InProcess(Transport):
     """All clients in this process."""
 
     rank, size = 0, 1
+    lays_out_all = False
 
     def broadcast(self, buffer: bytes | None) -> bytes:
         assert buffer is not None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from newtonfl.comm.messages import Message
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.messages import Batch, Message, batched
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Problem
@@ -46,15 +46,24 @@ class Replies:
     """The clients' replies, in client order."""
 
     clients: Array
-    parts: list[Parts]
+    parts: Sequence[Parts]
 
-    def messages(self, part: str) -> list[Message]:
+    def have(self, part: str) -> bool:
+        """Whether there are replies, and they say something about `part`: all do, or none."""
+        if isinstance(self.parts, ManyParts):
+            return part in self.parts.columns and len(self.parts) > 0
+        return len(self.parts) > 0 and part in self.parts[0]
+
+    def messages(self, part: str) -> Sequence[Message]:
         """Every reply's message about `part`."""
-        return [parts[part] for parts in self.parts]
+        return column(self.parts, part)
 
     def scalars(self, part: str) -> Array:
         """Every reply's number about `part`, shape (replies,)."""
-        return np.array([float(message.coordinates()[1][0]) for message in self.messages(part)])
+        messages = batched(self.messages(part))
+        if isinstance(messages, Batch) and messages.values is not None and (messages.counts == 1).all():
+            return messages.values
+        return np.array([float(message.coordinates()[1][0]) for message in messages])
 
 
 Exchange: TypeAlias = Callable[[Announcement, Sizes], Replies]
@@ -144,6 +153,10 @@ class Method(ABC):
         """What a user should know of these settings; a solve's result carries it."""
         return []
 
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""
+        return problem.dim
+
     def theory(self, server: Any) -> list[str]:
         """What theory says to this run's step size, from the server's state: a solve's result carries it."""
         return []
@@ -154,14 +167,14 @@ class Method(ABC):
 
     def announcement_sizes(self, dim: int) -> Sizes:
         """How many coordinates the parts of an announcement have."""
-        return lambda part, client, decoded: dim
+        return lambda part, clients, decoded: dim
 
     @abstractmethod
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Any]:
-        """The clients' set-up messages, which are counted, and their first state."""
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
+        """The clients' set-up messages, which are counted, and their first state; the two may share arrays."""
 
     @abstractmethod
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Any:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:
         """The server's first state; it has a field ``x``."""
 
     @abstractmethod
@@ -169,5 +182,7 @@ class Method(ABC):
         """One round: from the server's state to its next."""
 
     @abstractmethod
-    def respond(self, clients: Any, announcement: Announcement, problem: Problem, key: Key) -> tuple[list[Parts], Any]:
+    def respond(
+        self, clients: Any, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[Sequence[Parts], Any]:
         """The replies of the clients held here, and their next state."""

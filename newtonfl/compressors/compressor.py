@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
+import numpy as np
+
 from newtonfl.comm.messages import FLOAT_BITS, Levels, MatrixMessage, Message, Several, Sparse
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
@@ -106,7 +108,7 @@ class Compressor(Part, ABC):
             Such as ``Sparse(indices, values)`` or ``Dense(values)``.
         """
 
-    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
         """The messages of all clients held here, each about its block of `vectors` with its own of the `keys`.
 
         A built-in may do it at once, on the device that holds `vectors`.
@@ -177,6 +179,11 @@ class KeepsK(Compressor):
         if isinstance(self.k, str) and self.k.endswith("r"):
             return max(int(float(self.k.removesuffix("r")) * dimension(size)), 1)
         return int(self.k)
+
+    def counts(self, sizes: Array) -> Array:
+        """:meth:`counted` of every client with the given `sizes`, shape (n,)."""
+        different, which = np.unique(sizes, return_inverse=True)
+        return np.array([self.counted(int(size)) for size in different], np.int64)[which]
 
     def formula_bits(self, size: int) -> int:
         """The papers' count of one message of `size` coordinates: 32 K."""

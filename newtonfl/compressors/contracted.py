@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from newtonfl.comm.messages import Message
+import numpy as np
+
+from newtonfl.comm.messages import Batch, Message
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
@@ -56,9 +58,11 @@ class Contracted(Compressor):
     def compress(self, v: Array, key: Key) -> Message:
         return self.compressor.compress(v, key).scaled(self.factor(len(v)))
 
-    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
-        messages = self.compressor.compress_all(vectors, keys)
-        return [message.scaled(self.factor(int(size))) for message, size in zip(messages, vectors.sizes, strict=True)]
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
+        messages, factors = self.compressor.compress_all(vectors, keys), [self.factor(int(s)) for s in vectors.sizes]
+        if isinstance(messages, Batch):
+            return messages.scaled(np.array(factors))
+        return [message.scaled(factor) for message, factor in zip(messages, factors, strict=True)]
 
     def for_dimension(self, dim: int) -> Self:
         made = replace(self, compressor=self.compressor.for_dimension(dim))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from newtonfl.comm.messages import Dense, Message
+from newtonfl.comm.messages import Batch, Dense, Message
 from newtonfl.compressors.compressor import Compressor, Contractive
-from newtonfl.core.backend import Array
+from newtonfl.core.backend import Array, to_host
+from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 
 
@@ -28,3 +30,6 @@ class Identity(Compressor):
 
     def compress(self, v: Array, key: Key) -> Message:
         return Dense(v)
+
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
+        return Batch(Dense, vectors.sizes, to_host(vectors.values))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from newtonfl.comm.coding import Precision
-from newtonfl.comm.messages import Message
+from newtonfl.comm.messages import Batch, Message
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased, dimension
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
@@ -56,8 +56,11 @@ class Rounded(Compressor):
     def compress(self, v: Array, key: Key) -> Message:
         return self.compressor.compress(v, key).to_precision(self.precision)
 
-    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
-        return [message.to_precision(self.precision) for message in self.compressor.compress_all(vectors, keys)]
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
+        messages = self.compressor.compress_all(vectors, keys)
+        if isinstance(messages, Batch):
+            return messages.to_precision(self.precision)
+        return [message.to_precision(self.precision) for message in messages]
 
     def for_dimension(self, dim: int) -> Self:
         compressor = self.compressor.for_dimension(dim)

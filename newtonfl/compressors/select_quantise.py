@@ -55,7 +55,7 @@ class SelectThenQuantise(Compressor):
     def compress(self, v: Array, key: Key) -> Message:
         return self.compress_all(Blocks.of([v]), [key])[0]
 
-    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
         chosen = [message.coordinates() for message in self.select.compress_all(vectors, keys)]
         return [
             self._quantised(indices, values, int(size), key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.comm.messages import FLOAT_BITS, Message, Sparse
+from newtonfl.comm.messages import FLOAT_BITS, Batch, Message, Sparse
 from newtonfl.compressors.compressor import Contractive, KeepsK
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.ragged import Blocks
@@ -45,13 +45,9 @@ class TopK(KeepsK):
     def compress(self, v: Array, key: Key) -> Message:
         return self.compress_all(Blocks.of([v]), [key])[0]
 
-    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> list[Message]:
-        counts = [self.counted(int(size)) for size in vectors.sizes]
-        chosen = largest(vectors.values, vectors.offsets, np.array(counts))
-        everywhere = np.concatenate([first + indices for first, indices in zip(vectors.offsets, chosen, strict=False)])
+    def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
+        k = self.counts(vectors.sizes)
+        chosen, kept = largest(vectors.values, vectors.offsets, k)
+        everywhere = np.repeat(vectors.offsets[:-1], kept) + chosen
         values = to_host(namespace(vectors.values).take(vectors.values, to_device(everywhere, vectors.values)))
-        ends = np.cumsum([len(indices) for indices in chosen])
-        return [
-            Sparse(indices, entries, formula_bits=FLOAT_BITS * k)
-            for indices, entries, k in zip(chosen, np.split(values, ends[:-1]), counts, strict=True)
-        ]
+        return Batch(Sparse, kept, values, chosen, FLOAT_BITS * k)

@@ -50,7 +50,7 @@ class TopLEK(KeepsK):
 
     def choice(self, v: Array) -> tuple[Array, float]:
         """The j largest entries of `v`, the largest first, and the probability that the last of them stays at home."""
-        largest_k = largest(v, np.array([0, len(v)]), self.kept(len(v)))[0]
+        largest_k, _ = largest(v, np.array([0, len(v)]), self.kept(len(v)))
         order = largest_k[np.argsort(-np.abs(v[largest_k]), kind="stable")]
         peak = np.abs(v).max(initial=0.0)
         if not (len(order) and np.isfinite(peak)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.core.backend import Array, namespace, zeros
+from newtonfl.core.backend import Array, namespace, on_host, zeros
 
 
 def offsets_of(sizes: Array) -> Array:
@@ -60,6 +60,10 @@ class Blocks:
     def __iter__(self) -> Iterator[Array]:
         return (self[i] for i in range(len(self)))
 
+    def run(self, clients: slice) -> Array:
+        """The vectors of clients that follow each other, end to end, as a view."""
+        return self.values[int(self.offsets[clients.start]) : int(self.offsets[clients.stop])]
+
     def replaced(self, values: Array) -> Blocks:
         """Other `values` on the same offsets."""
         return Blocks(values, self.offsets)
@@ -91,13 +95,32 @@ class Blocks:
     def sums(self) -> Array:
         """Each client's sum, shape (n,).
 
-        One reduction a client, never one over the rank: a client's bits must not depend on its neighbours.
+        In the bits of one reduction a client, never one over the rank: they must not depend on its neighbours.
         """
         if not len(self):
             return zeros(0, self.values)
+        if on_host(self.values):
+            return _sums(self.values, self.offsets)
         xp = namespace(self.values)
         return xp.stack([xp.sum(block) for block in self])
 
     def norms(self) -> Array:
         """Each client's 2-norm, shape (n,)."""
         return namespace(self.values).sqrt(self.replaced(self.values * self.values).sums())
+
+
+def _sums(values: Array, offsets: Array) -> Array:
+    """Clients of one size are the rows of a table: NumPy sums each of its rows as it sums that vector alone."""
+    sizes = np.diff(offsets)
+    n, size = len(sizes), int(sizes[0])
+    if (sizes == size).all():
+        return values.reshape(n, size).sum(axis=1)
+    sums = np.empty(n, values.dtype)
+    order = np.argsort(sizes, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+        first, size = offsets[rows], int(sizes[rows[0]])
+        if len(rows) == 1:
+            sums[rows] = values[first[0] : first[0] + size].sum()
+        else:
+            sums[rows] = values[first[:, None] + np.arange(size)].sum(axis=1)
+    return sums

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any, overload
 
 import numpy as np
 
@@ -58,3 +60,31 @@ class Key:
         name = f"{self.seed}:{self.round}:{self.client}:{self.purpose}".encode()
         words = np.frombuffer(blake2b(name, digest_size=16).digest(), dtype="<u8")
         return np.random.Generator(np.random.Philox(key=words))
+
+
+@dataclass(frozen=True, eq=False)
+class Keys(Sequence[Key]):
+    """The streams of many clients, each made when it is asked for: who draws nothing pays nothing.
+
+    Parameters
+    ----------
+    key : Key
+        Theirs, less the client.
+    clients : numpy.ndarray of int64, shape (n,)
+    """
+
+    key: Key
+    clients: Any
+
+    def __len__(self) -> int:
+        return len(self.clients)
+
+    @overload
+    def __getitem__(self, i: int) -> Key: ...
+    @overload
+    def __getitem__(self, i: slice) -> Keys: ...
+    def __getitem__(self, i: int | slice) -> Key | Keys:
+        return Keys(self.key, self.clients[i]) if isinstance(i, slice) else self.key.of(self.clients[i])
+
+    def __iter__(self) -> Iterator[Key]:
+        return (self.key.of(client) for client in self.clients)

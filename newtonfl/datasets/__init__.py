@@ -2,7 +2,7 @@
 
 catalogue, problem_file, problem_reader, python_problem
     The problems that come with the library; a problem file's sections, its text and its mistakes; problems in Python.
-sources, fetch, file_bytes, libsvm_reader, csv_columns, csv_reader, npz_reader, sklearn_reader, table
+sources, fetch, file_bytes, libsvm_reader, libsvm_lines, csv_columns, csv_reader, npz_reader, sklearn_reader, table
     What a source is, where files are, checked downloads, what a text file holds, one reader a format, what was read.
 values, frames, columns, agreement
     Labels and client ids as numbers or strings; tables of pandas, polars and pyarrow as arrays; columns joined over all

@@ -82,7 +82,7 @@ def distribute_arrays(
             y if classes else None,
             column_names=column_names,
             client_ids=ids if own and isinstance(ids, np.ndarray) else None,
-            fingerprint="" if own else _fingerprint(rows, y, ids, column_names, *also),
+            fingerprint="" if own or transport.size == 1 else _fingerprint(rows, y, ids, column_names, *also),
         )
     sources = gather([mine], transport)
     with transport.agreed("sharing out the rows"):

@@ -160,7 +160,7 @@ def distribute(
     n_clients : int or None
         Where each rank passes its own: how many there are over all ranks.
     """
-    if placement == "rank 0":
+    if placement == "rank 0" and transport.size > 1:
         shares = None
         with transport.agreed("sharing out the rows"):
             if transport.rank == 0:
@@ -171,7 +171,7 @@ def distribute(
                 ]
         return _unpacked(transport.scatter(shares), agreement, transport)
     with transport.agreed("sharing out the rows"):
-        if placement == "everywhere":
+        if placement != "own":
             n_clients, clients = len(parts), transport.share(len(parts))
             parts = [parts[client] for client in clients]
         assert clients is not None and n_clients is not None
@@ -179,10 +179,11 @@ def distribute(
 
 
 def _share(rows: Any, per_row: Mapping[str, Array], parts: Sequence[Array]) -> tuple[Array, Array, dict[str, Array]]:
-    """Sizes, rows and what belongs to each row of some clients, end to end."""
+    """Sizes, rows and what belongs to each row of some clients, end to end; `rows` itself where they lie so."""
     order = np.concatenate([np.zeros(0, np.int64), *parts])
     sizes = np.array([len(part) for part in parts], np.int64)
-    return sizes, rows[order], {name: values[order] for name, values in per_row.items()}
+    lie_so = np.array_equal(order, np.arange(rows.shape[0]))
+    return sizes, rows if lie_so else rows[order], {name: values[order] for name, values in per_row.items()}
 
 
 def _packed(sizes: Array, rows: Array, per_row: Mapping[str, Array], clients: Array, n_clients: int) -> bytes:

@@ -71,14 +71,20 @@ class Table:
 
 
 def store(rows: Array, dense: bool | None = None) -> Array:
-    """`rows` as this library keeps them, dense or CSR; by default CSR rows become dense if half or more is non-zero."""
+    """`rows` as this library keeps them, dense or CSR; by default CSR rows become dense if half or more is non-zero.
+
+    What needs no change is no copy.
+    """
     if not scipy.sparse.issparse(rows):
         if dense is not False:
             return np.ascontiguousarray(rows, dtype=np.float64)
         return scipy.sparse.csr_array(np.asarray(rows, dtype=np.float64))
-    rows = scipy.sparse.csr_array(rows, dtype=np.float64, copy=True)  # what follows works in place
-    rows.sum_duplicates()  # also sorts
-    rows.eliminate_zeros()
+    if not isinstance(rows, scipy.sparse.csr_array) or rows.dtype != np.float64:
+        rows = scipy.sparse.csr_array(rows, dtype=np.float64)
+    if not rows.has_canonical_format or np.count_nonzero(rows.data) < len(rows.data) or len(rows.data) > rows.nnz:
+        rows = rows.copy()  # what follows works in place
+        rows.sum_duplicates()  # also sorts
+        rows.eliminate_zeros()
     if dense is None:
         dense = is_filled(rows.nnz, *rows.shape)
     return rows.toarray() if dense else rows

@@ -4,24 +4,43 @@ Each has one entry that looks at the array that it is given, a form for NumPy, a
 another. Beside core/backend this is the only district that may name CuPy. A kernel knows arrays, and neither clients
 nor methods.
 
-add_at
-    Adding into chosen positions.
+add_at, add_in_order, add_rows
+    Adding into chosen positions: of one vector, of many clients one after the other; and rows one after the other.
 cholesky, cholesky_solve
     Symmetric positive definite systems.
+checksums
+    CRC-32 of many pieces.
 csr_product
     A sparse matrix times a vector, each row summed from left to right.
 largest
     Which k entries of each client's vector are the largest.
-weighted_gram
-    Bᵀ diag(w) B as a packed triangle.
+compiled
+    When the forms for numba are used.
+pairs, pair_sums
+    The pairs of features that meet in a row, and their places; sums of their weighted products.
+rice
+    Rice's code of increasing lists of positions.
+send_largest
+    Top-K of a difference, its norm, and the estimate moved by it.
+sums
+    Each client's sum.
+weighted_grams
+    Bᵀ diag(w) B of many matrices, as packed triangles.
 
-May be imported by: mfac, objectives, compressors, bases, components, methods, solver.
+May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, components, methods, solver.
 """
 
+from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
-from newtonfl.kernels.gram import weighted_gram
-from newtonfl.kernels.scatter import add_at
+from newtonfl.kernels.gram import weighted_grams
+from newtonfl.kernels.pairs import pair_sums, pairs
+from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
+from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
+from newtonfl.kernels.sums import sums
 
-__all__ = ["add_at", "cholesky", "cholesky_solve", "csr_product", "largest", "weighted_gram"]
+__all__ = [
+    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest",
+    "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
+]  # fmt: skip

@@ -8,13 +8,14 @@ AVX-512 and AVX2).
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from newtonfl.core.backend import Array, cupy, is_cupy, to_device, to_host
 from newtonfl.core.ragged import offsets_of, ranges
+from newtonfl.kernels import compiled
+from newtonfl.kernels.blocks import blocks
 
 SELECT = r"""
 // Magnitudes order as their IEEE bit patterns do. The k-th largest of a client's is found digit by digit of 8 bits from
@@ -112,12 +113,16 @@ extern "C" __global__ void write_chosen(
 
 _PIECE = 8192
 _THREADS = 256
+_BLOCK = 1 << 14  # entries that are worked on together on the host: arrays from 128 KiB on cost page faults
+_LONG = 500  # entries a client, on the average, from which on clients go one by one
+_MAGNITUDE = np.int64(2**63 - 1)  # all bits but the sign's; magnitudes order as these do
 
 
-def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
+def largest(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     """Each client's `k` entries of largest magnitude.
 
-    Zeros are never chosen, so fewer than `k` come back where fewer are not zero.
+    Zeros are never chosen, so fewer than `k` come back where fewer are not zero. An infinity is above every number, and
+    what is not a number is above that.
 
     Parameters
     ----------
@@ -129,29 +134,98 @@ def largest(values: Array, offsets: Array, k: Array) -> list[Array]:
 
     Returns
     -------
-    list of numpy.ndarray of int64
-        Positions in each client's own vector, increasing, on the host.
+    positions : numpy.ndarray of int64, shape (chosen,)
+        Positions in each client's own vector, increasing, the clients' end to end; on the host.
+    counts : numpy.ndarray of int64, shape (n,)
+        How many are whose.
     """
-    counts = np.broadcast_to(k, len(offsets) - 1)
+    offsets = np.ascontiguousarray(offsets, np.int64)
+    wanted = np.broadcast_to(np.asarray(k, np.int64), len(offsets) - 1)
     if is_cupy(values):
-        return _largest_on_gpu(values, offsets, counts)
-    host = to_host(values)
-    return [_largest(host[a:b], int(count)) for (a, b), count in zip(pairwise(offsets), counts, strict=True)]
+        return _largest_on_gpu(values, offsets, wanted)
+    bits = np.ascontiguousarray(to_host(values), np.float64).view(np.int64)
+    if (forms := compiled.forms()) is not None:
+        sizes, counts = np.diff(offsets), np.empty(len(wanted), np.int64)
+        chosen = np.empty(int(np.clip(wanted, 0, sizes).sum()) + 1, np.int64)
+        most = int(sizes.max(initial=0))
+        forms.largest(bits.view(np.uint64), offsets, np.ascontiguousarray(wanted), most, chosen, counts)
+        return chosen[: int(counts.sum())], counts
+    n, every = len(wanted), offsets.tolist()
+    if n == 1 or every[-1] > _LONG * n:
+        ks = wanted.tolist()
+        lists = [_of_one(bits[a:b], many) for a, b, many in zip(every[:-1], every[1:], ks, strict=True)]
+        return lists[0] if n == 1 else np.concatenate(lists), np.array([len(chosen) for chosen in lists])
+    found, counts_of = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for a, b in blocks(offsets, _BLOCK):
+        chosen, many = _of_some(bits[every[a] : every[b]], offsets[a : b + 1] - every[a], wanted[a:b])
+        found.append(chosen)
+        counts_of.append(many)
+    return np.concatenate(found), np.concatenate(counts_of)
 
 
-def _largest(vector: Array, k: int) -> Array:
-    magnitude = np.abs(vector)
-    positions = np.flatnonzero(magnitude)  # many zeros make a partition slow
-    if len(positions) <= k:
-        return positions
+def _of_one(bits: Array, k: int) -> Array:
+    magnitude = bits & _MAGNITUDE
+    there = magnitude != 0
+    many = np.count_nonzero(there)
+    if many <= k:
+        return np.flatnonzero(there)
     if k == 0:
-        return positions[:0]
-    magnitude = magnitude[positions]
+        return np.zeros(0, np.int64)
+    places = None
+    if 8 * many < 7 * len(bits):  # many zeros make a partition slow
+        places = np.flatnonzero(there)
+        magnitude = magnitude[places]
     threshold = np.partition(magnitude, len(magnitude) - k)[len(magnitude) - k]
-    chosen = magnitude > threshold
-    ties = np.flatnonzero(magnitude == threshold)
-    chosen[ties[: k - int(chosen.sum())]] = True
-    return positions[chosen]
+    chosen = np.flatnonzero(magnitude >= threshold)
+    if len(chosen) > k:  # of those that equal the threshold, the first go in
+        equal = np.flatnonzero(magnitude[chosen] == threshold)
+        chosen = np.delete(chosen, equal[k - len(chosen) :])
+    return chosen if places is None else places[chosen]
+
+
+def _of_some(bits: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
+    magnitude, places = bits & _MAGNITUDE, None
+    there = magnitude != 0
+    if 8 * np.count_nonzero(there) < 7 * len(bits):
+        places = np.flatnonzero(there)
+        magnitude, within = magnitude[places], np.searchsorted(places, offsets)
+    else:
+        within = offsets
+    # At 0 fewer than k are not zero, and all of these are chosen.
+    least = np.repeat(np.maximum(_kth_largest(magnitude, within, k), 1), np.diff(within))
+    chosen = np.flatnonzero(magnitude >= least)
+    many = np.diff(np.searchsorted(chosen, within))
+    if (many > k).any():  # of those that equal the threshold, the first go in
+        equal = magnitude[chosen] == least[chosen]
+        rank = np.cumsum(equal)
+        before = np.concatenate(([0], rank))[offsets_of(many)]
+        room = np.diff(before) - np.maximum(many - k, 0)
+        chosen = chosen[~equal | (rank <= np.repeat(before[:-1] + room, many))]
+        many = np.minimum(many, k)
+    chosen = chosen if places is None else places[chosen]
+    return chosen - np.repeat(offsets[:-1], many), many
+
+
+def _kth_largest(magnitude: Array, offsets: Array, k: Array) -> Array:
+    """Each client's k-th largest magnitude: 0 where it has fewer, the largest integer where k is 0."""
+    sizes = np.diff(offsets)
+    threshold = np.where(k > 0, 0, _MAGNITUDE)
+    cut = np.flatnonzero((k > 0) & (k < sizes))
+    # Those of like size and of one k are the rows of a table. What is left of a row is 0, which is chosen by nobody.
+    step = np.exp2(np.maximum(np.frexp(sizes[cut])[1] - 3, 0)).astype(np.int64)  # a quarter of the power of two below
+    width = -(-sizes[cut] // step) * step if len(set(sizes.tolist())) > 1 else sizes[cut]
+    kind = width * (int(k[cut].max(initial=0)) + 1) + k[cut]
+    for one in set(kind.tolist()):
+        rows = cut[kind == one]
+        wide = int(width[kind == one][0])
+        if len(rows) * wide == len(magnitude):
+            table = magnitude.reshape(len(rows), wide)
+        else:
+            table = np.zeros((len(rows), wide), np.int64)
+            table[np.arange(wide) < sizes[rows, None]] = magnitude[ranges(offsets[rows], sizes[rows])]
+        at = wide - int(k[rows[0]])
+        threshold[rows] = np.partition(table, at, axis=1)[:, at]
+    return threshold
 
 
 @cache
@@ -159,15 +233,14 @@ def _compiled() -> Any:
     return cupy().RawModule(code=SELECT)
 
 
-def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
+def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     cp, n = cupy(), len(offsets) - 1
-    offsets = np.asarray(offsets, np.int64)
     pieces = -(-np.diff(offsets) // _PIECE)
     client = np.repeat(np.arange(n, dtype=np.int32), pieces)
     lower = offsets[client] + _PIECE * ranges(np.zeros(n, np.int64), pieces)
     upper = np.minimum(lower + _PIECE, offsets[client + 1])
     if not len(client):
-        return [np.zeros(0, np.int64) for _ in range(n)]
+        return np.zeros(0, np.int64), np.zeros(n, np.int64)
 
     def call(name: str, blocks: int, *arguments: Any) -> None:
         _compiled().get_function(name)((blocks,), (_THREADS,), arguments)
@@ -192,5 +265,4 @@ def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> list[Array]:
     chosen = cp.empty(int(at[-1]), cp.int64)
     places = (to_device(array, values) for array in (offsets[client], at[:-1], room))
     call("write_chosen", len(client), *table, threshold, *places, chosen)
-    cuts = at[offsets_of(pieces)]
-    return np.split(to_host(chosen), cuts[1:-1])
+    return to_host(chosen), np.diff(at[offsets_of(pieces)])

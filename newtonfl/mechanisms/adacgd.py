@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -66,7 +67,7 @@ class AdaCGD(Mechanism):
         a, b = zip(*(of_contraction(contraction(level, size)) for level in self.levels), strict=True)
         return min(a), max(*b, self.zeta)
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         enough = self.zeta * encoder.squares(points.change)
         chosen: list[Message] = [Choice(0, Nothing()) for _ in encoder.clients]
         undecided = encoder.squares(points.error) > enough

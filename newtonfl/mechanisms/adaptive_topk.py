@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -60,7 +61,7 @@ class AdaptiveTopK(Mechanism):
             return replace(self.compressor, compressor=TopK(k))
         return TopK(k)
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         space: Coordinates = encoder.space
         behind, error = encoder.squares(points.previous - points.estimate), encoder.squares(points.error)
         wishes = np.ceil(space.sizes * np.divide(behind, error, out=np.zeros_like(behind), where=error > 0))

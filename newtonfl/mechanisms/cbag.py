@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from newtonfl.comm.messages import Message
@@ -58,7 +59,7 @@ class CBAG(Mechanism):
     def constants(self, size: int) -> tuple[float, float]:
         return of_contraction(self.p * contraction(self.compressor, size))
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         return encoder.compress(self.compressor, points.error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -54,7 +55,7 @@ class CLAG(Mechanism):
         a, b = of_contraction(contraction(self.compressor, size))
         return a, max(b, self.zeta)
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         participants = encoder.squares(points.error) > self.zeta * encoder.squares(points.change)
         if not participants.any():
             return [Nothing() for _ in participants]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
-from newtonfl.comm.messages import Message
-from newtonfl.compressors import Compressor, Unbiased
-from newtonfl.core.backend import Array
+from newtonfl.bases import Coordinates
+from newtonfl.comm.messages import FLOAT_BITS, Batch, Message, Sparse
+from newtonfl.compressors import Compressor, TopK, Unbiased
+from newtonfl.core.backend import Array, on_host
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
+from newtonfl.kernels import send_largest
 from newtonfl.mechanisms.constants import a_compressor, is_number, of_contraction, per_size
-from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
+from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, ThreePoints
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]
 
@@ -89,8 +94,21 @@ class EF21(Mechanism):
         plain = replace(self, alpha="auto")
         return {**Mechanism.preset_settings(plain), "alpha": self.alpha}
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         return encoder.compress(self.compressor, points.error)
+
+    def send_and_measure(
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
+    ) -> tuple[Sequence[Message], Memory, Array]:
+        if type(self.compressor) is not TopK or not space.norms_are_plain or not on_host(target.values):
+            return super().send_and_measure(memory, target, space, clients, key, coin)
+        # Top-K, the estimate moved by it and the norm of what is left, one client after the other while it is in cache.
+        counted, h, sizes = self.compressor.counts(space.sizes), memory.estimate, space.sizes
+        sent = send_largest(
+            target.values, target.offsets, h.values, counted, self.memory_rates(sizes), self.estimate_rates(sizes)
+        )
+        messages = Batch(Sparse, sent.counts, sent.values, sent.positions, FLOAT_BITS * counted)
+        return messages, Memory(h, own=memory.own), sent.norms
 
     def for_dimension(self, dim: int) -> Self:
         # An unbiased compressor stays: its rate makes it contractive.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, TypeAlias
 
@@ -86,7 +87,7 @@ class EFBV(Mechanism):
     def constants(self, size: int) -> tuple[float, float]:
         raise ValueError(f"{self} uses another estimate than it remembers: there are no (A, B)")
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         return encoder.compress(self.compressor, points.error)
 
     def for_dimension(self, dim: int) -> Self:

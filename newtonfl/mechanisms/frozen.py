@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,5 +27,5 @@ class Frozen(Mechanism):
     def memory_rates(self, sizes: Array) -> Array:
         return np.zeros(len(sizes))
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         raise AssertionError("a mechanism that always skips has no messages")

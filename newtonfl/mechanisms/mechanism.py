@@ -76,7 +76,7 @@ class Encoder:
     clients: Array
     key: Key
 
-    def compress(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> list[Message]:
+    def compress(self, compressor: Compressor, blocks: Blocks, purpose: str = "") -> Sequence[Message]:
         """Every client's message about its vector; draws for different purposes are independent."""
         key = self.key.to(purpose) if purpose else self.key
         return self.space.compress(compressor, blocks, self.clients, key)
@@ -106,7 +106,7 @@ class SendResult:
         X_i minus the estimate that the receiver now uses.
     """
 
-    messages: list[Message]
+    messages: Sequence[Message]
     memory: Memory
     residual: Blocks
 
@@ -169,7 +169,7 @@ class Mechanism(Part, ABC):
         """
 
     @abstractmethod
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         """What turns h into C_{h,y}(x).
 
         Parameters
@@ -366,6 +366,22 @@ class Mechanism(Part, ABC):
             # On a copy: a message may hold a view of the difference.
             difference = space.add(difference.replaced(difference.values + 0.0), messages, -estimate_rates)
         return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), difference)
+
+    def send_and_measure(
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
+    ) -> tuple[Sequence[Message], Memory, Array]:
+        """:meth:`send`, of whose residual the norms alone are wanted.
+
+        Returns
+        -------
+        messages : sequence of Message
+        memory : Memory
+            After the messages.
+        norms : array, shape (n held here,)
+            Of X_i minus the estimate that the receiver now uses.
+        """
+        sent = self.send(memory, target, space, clients, key, coin)
+        return sent.messages, sent.memory, space.norms(sent.residual)
 
     def receive(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -52,6 +53,6 @@ class ThreePCv1(Mechanism):
     def constants(self, size: int) -> tuple[float, float]:
         return 1.0, 1.0 - contraction(self.compressor, size)
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         lost = encoder.less(points.change, encoder.compress(self.compressor, points.change))
         return encoder.compress(self.whole, points.error - lost)  # y + C(x - y) - h = (x - h) - (x - y - C(x - y))

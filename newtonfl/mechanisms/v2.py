@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -51,7 +52,7 @@ class ThreePCv2(Mechanism):
             raise ValueError(f"{self.first} is not unbiased, and {self.name} needs a compressor that is")
         return delta, (1.0 - delta) * contract.omega
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         steps = encoder.compress(self.first, points.change, "first")
         corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
         return [Several(pair) for pair in zip(steps, corrections, strict=True)]

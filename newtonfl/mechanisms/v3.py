@@ -65,7 +65,7 @@ class ThreePCv3(Mechanism):
                 "and alpha = 1"
             )
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         if self.inner.skips(coin):
             return encoder.compress(self.compressor, points.error)
         steps = self.inner.messages(points, replace(encoder, key=encoder.key.to("inner")), coin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from newtonfl.comm.messages import Message, Several
@@ -49,7 +50,7 @@ class ThreePCv4(Mechanism):
         left = (1.0 - contraction(self.compressor, size)) * (1.0 - contraction(self.first, size))
         return of_contraction(1.0 - left)
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         steps = encoder.compress(self.first, points.error, "first")
         corrections = encoder.compress(self.compressor, encoder.less(points.error, steps))
         return [Several(pair) for pair in zip(steps, corrections, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -63,7 +64,7 @@ class ThreePCv5(Mechanism):
         root = float(np.sqrt(1.0 - self.p))
         return 1.0 - root, (1.0 - self.p) * (1.0 - contraction(self.compressor, size)) / (1.0 - root)
 
-    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> list[Message]:
+    def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         return encoder.compress(self.whole, points.error) if coin else encoder.compress(self.compressor, points.change)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, joined
+from newtonfl.comm.messages import Batch, Dense
+from newtonfl.comm.parts import ManyParts, Parts, joined_all, select_parts
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.context import ClientRound
 from newtonfl.components.curvature.base import CurvatureRound
@@ -26,18 +27,19 @@ from newtonfl.objectives.base import Problem
 class ClientSide(RoundSettings):
     """What clients do in the round of :class:`newtonfl.methods.round.Descent`."""
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], ClientState[Any, Any, Any]]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], ClientState[Any, Any, Any]]:
         problem = self._view(problem)
         setup_messages, curvature = self.curvature.init_clients(problem, x0, key)
         if self.step.needs_lipschitz:
-            lipschitz = np.asarray(problem.hessian_lipschitz)[:, None]
-            setup_messages = [joined(m, {"constant": Dense(c)}) for m, c in zip(setup_messages, lipschitz, strict=True)]
+            lipschitz = np.asarray(problem.hessian_lipschitz, np.float64)
+            constants = Batch(Dense, np.ones(len(lipschitz), np.int64), lipschitz)
+            setup_messages = joined_all(setup_messages, ManyParts({"constant": constants}, len(lipschitz)))
         gradient = self.gradient.init_clients(x0, self.curvature.gradients(problem))
         return setup_messages, ClientState(self.model.init_clients(x0, len(problem.clients)), gradient, curvature)
 
     def respond(
         self, clients: ClientState[Any, Any, Any], announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], ClientState[Any, Any, Any]]:
+    ) -> tuple[Sequence[Parts], ClientState[Any, Any, Any]]:
         """The replies of the clients held here, and their next state: those that receive the announcement act on it."""
         whole = self._view(problem)
         if announcement.to_all.keys() == {"direction", "trials"}:  # the step's, and no component's announcement
@@ -54,7 +56,7 @@ class ClientSide(RoundSettings):
     def _reply(
         self, clients: ClientState[Any, Any, Any], announcement: Announcement, problem: Problem, whole: Problem,
         chosen: Array | None, key: Key,
-    ) -> tuple[list[Parts], ClientState[Any, Any, Any]]:  # fmt: skip
+    ) -> tuple[Sequence[Parts], ClientState[Any, Any, Any]]:  # fmt: skip
         """z_i, then C(∇²f_i(z_i) - H_i) and l_i, then ∇f_i(z_i): `problem` holds those `chosen` of the `whole`."""
         model, z = self.model.receive(clients.model, announcement, problem.clients)
         # Who takes part computes anew, whoever else is in the process.
@@ -75,16 +77,20 @@ class ClientSide(RoundSettings):
             ),
         )  # fmt: skip
         gradient_parts, gradient = self.gradient.encode(clients.gradient, point, context)
-        replies = [joined(g, parts) for g, parts in zip(gradient_parts, curvature_parts, strict=True)]
+        replies = joined_all(gradient_parts, curvature_parts)
         after = ClientState(model, gradient, curvature)
         if announcement.participants is None:
             return replies, after
         participates = np.isin(problem.clients, announcement.participants)
-        return [reply for reply, asked_to in zip(replies, participates, strict=True) if asked_to], after
+        return replies if participates.all() else select_parts(replies, np.flatnonzero(participates)), after
 
-    def _values(self, clients: ClientState[Any, Any, Any], announcement: Announcement, problem: Problem) -> list[Parts]:
+    def _values(
+        self, clients: ClientState[Any, Any, Any], announcement: Announcement, problem: Problem
+    ) -> Sequence[Parts]:
         """f_i at the trial points; the papers count a number each."""
         direction = to_device(announcement.to_all["direction"].coordinates()[1], problem.like)
         steps = self.step.trial_steps(int(announcement.to_all["trials"].coordinates()[1][0]))
         z = self.model.client_points(clients.model)[0, :]
-        return [{"value": Dense(f)} for f in to_host(finite(problem.at(z).value_along(direction, steps.tolist())))]
+        values = to_host(finite(problem.at(z).value_along(direction, steps.tolist())))
+        counts = np.full(len(problem.clients), len(steps))
+        return ManyParts({"value": Batch(Dense, counts, values.ravel())}, len(counts))

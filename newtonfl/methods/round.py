@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, Sizes, joined
+from newtonfl.comm.parts import Parts, Sizes, joined
 from newtonfl.components.context import ServerRound
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants, Replies
 from newtonfl.components.step.base import Probe
@@ -68,10 +69,10 @@ class Descent(ClientSide):
         x, step = self.step.update(server.step, g, H, server.constants, probe)  # x^{k+1} = w - P⁻¹∇f(w)
         return ServerState(x, model, gradient, curvature, step, server.constants)
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> Server:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Server:
         constants = replace(constants, ridge_inside=self.ridge == "clients")
         if self.step.needs_lipschitz:
-            lipschitz = [float(parts["constant"].coordinates()[1][0]) for parts in setup_messages]
+            lipschitz = Replies(np.arange(constants.n_clients), setup_messages).scalars("constant")
             constants = replace(constants, hessian_lipschitz=float(np.mean(lipschitz)))
         weights = np.full(constants.n_clients, 1.0 / constants.n_clients)
         curvature = self.curvature.init_server(constants, setup_messages, weights)
@@ -126,7 +127,7 @@ class Descent(ClientSide):
         def probe(direction: Array, first: int) -> Array:
             steps = self.step.trial_steps(first)
             parts: Parts = {"direction": Dense(to_host(direction)), "trials": Dense(np.array([float(first)]))}
-            replies = exchange(Announcement(key.round, parts), lambda part, client, decoded: len(steps))
+            replies = exchange(Announcement(key.round, parts), lambda part, clients, decoded: len(steps))
             values = np.mean(np.stack([m.coordinates()[1] for m in replies.messages("value")]), axis=0)
             if constants.ridge_inside:
                 return values
@@ -138,12 +139,12 @@ class Descent(ClientSide):
     def _reply_sizes(self, server: Server) -> Sizes:
         gradients = self.curvature.server_gradients(server.curvature, server.constants).sizes
 
-        def size(part: str, client: int, decoded: Parts) -> int:
-            own = self.gradient.reply_size(server.gradient, part, client)
+        def size(part: str, clients: Array, decoded: Sequence[Parts]) -> Array | int:
+            own = self.gradient.reply_sizes(server.gradient, part, clients)
             if own is not None:
                 return own
             if part in ("gradient", "anew"):
-                return server.constants.dim if self.gradient.invariant else int(gradients[client])
-            return self.curvature.reply_size(server.curvature, part, client)
+                return server.constants.dim if self.gradient.invariant else gradients[clients]
+            return self.curvature.reply_sizes(server.curvature, part, clients)
 
         return size

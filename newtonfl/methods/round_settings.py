@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from newtonfl.comm.coding import PRECISIONS, Precision
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.curvature.base import Curvature, ErrorRequest, NoCurvature
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
@@ -17,6 +17,7 @@ from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All, Participation
 from newtonfl.components.protocol import Method
 from newtonfl.components.step.base import Step
+from newtonfl.core.backend import Array
 from newtonfl.methods.combinations import COINS, check_components, check_model, check_problem
 from newtonfl.objectives.base import Problem
 
@@ -132,10 +133,12 @@ class RoundSettings(Method):
         return ErrorRequest(self.step.error_norm, self.step.fresh_error)
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: 1 if part == "constant" else self.curvature.setup_sizes(dim, part, decoded)
+        return lambda part, clients, decoded: (
+            1 if part == "constant" else self.curvature.setup_sizes(dim, part, decoded)
+        )
 
     def announcement_sizes(self, dim: int) -> Sizes:
-        def size(part: str, client: int, decoded: Parts) -> int:
+        def size(part: str, clients: Array, decoded: Sequence[Parts]) -> int:
             for component in (self.model, self.gradient):
                 own = component.announcement_size(part, dim)
                 if own is not None:
@@ -143,6 +146,9 @@ class RoundSettings(Method):
             return 1 if part == "trials" else dim
 
         return size
+
+    def numbers_per_client(self, problem: Problem) -> float:
+        return max(self.curvature.numbers_per_client(problem), problem.dim)
 
     def _view(self, problem: Problem) -> Problem:
         """The problem with the ridge where the method has it."""

@@ -186,6 +186,13 @@ class Problem(ABC):
         if "local ridge" in self._prepared:
             self._prepared["local ridge"]._points.clear()
 
+    def release_hessians(self) -> None:
+        """Forget the Hessians of the points that are remembered: a round is over."""
+        for point in self._points.values():
+            point.release_hessians()
+        if "local ridge" in self._prepared:
+            self._prepared["local ridge"].release_hessians()
+
     def prepare(self, part: Any) -> Any:
         """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""
         if part not in self._prepared:
@@ -268,6 +275,11 @@ class Problem(ABC):
     def is_sparse(self) -> bool:
         """Whether the clients' Hessians have a :meth:`support`."""
         return False
+
+    @property
+    def hessian_entries(self) -> float:
+        """How many entries of a client's Hessian can differ from zero at most, on the average."""
+        return triangle(self.dim).size
 
     def support(self, diagonal: bool) -> Blocks:
         """Where the clients' Hessians can differ from zero (packed positions); with `diagonal`, on all of it too.

@@ -9,33 +9,35 @@ from typing import Any
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array, sparse_to_device, zeros
-from newtonfl.core.ragged import offsets_of
+from newtonfl.core.backend import Array, on_host, sparse_to_device, zeros
+from newtonfl.core.ragged import offsets_of, ranges
 from newtonfl.kernels import csr_product
 
 
 @dataclass(frozen=True)
 class BlockDiagonal:
-    """One CSR matrix a client, as the diagonal blocks of one: a product of all clients is then one call.
+    """One sparse matrix a client, as the diagonal blocks of one: a product of all clients is then one call.
+
+    Each entry of a product is added up in the order of the columns, whichever way the matrix is laid out.
 
     Parameters
     ----------
-    matrix : scipy.sparse.csr_array
-        On the host.
+    matrix : scipy.sparse.csr_array or scipy.sparse.csc_array
+        On the host; its indices should take 32 bits where they can, for products are bound by memory.
     rows, columns : numpy.ndarray of int64, shape (n + 1,)
         Where each client's rows and columns begin.
     like : array
         Names the library and device of the products.
     """
 
-    matrix: scipy.sparse.csr_array
+    matrix: scipy.sparse.csr_array | scipy.sparse.csc_array
     rows: Array
     columns: Array
     like: Array
 
     @cached_property
     def on_device(self) -> Any:
-        return sparse_to_device(self.matrix, self.like)
+        return sparse_to_device(self.matrix if on_host(self.like) else self.matrix.tocsr(), self.like)
 
     @cached_property
     def stacked(self) -> Any:
@@ -51,6 +53,13 @@ class BlockDiagonal:
     def __matmul__(self, vector: Array) -> Array:
         return csr_product(self.on_device, vector) if self.matrix.shape[0] else zeros(0, self.like)
 
+    @cached_property
+    def transposed(self) -> BlockDiagonal:
+        """The blocks transposed, on the same numbers."""
+        kind = scipy.sparse.csc_array if self.matrix.format == "csr" else scipy.sparse.csr_array
+        matrix = kind((self.matrix.data, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape[::-1])
+        return BlockDiagonal(matrix, self.columns, self.rows, self.like)
+
     def block(self, i: int) -> scipy.sparse.csr_array:
         """Client i's own matrix."""
         a, b = self.rows[i], self.rows[i + 1]
@@ -62,19 +71,21 @@ class BlockDiagonal:
         )
 
     def select(self, chosen: Array) -> BlockDiagonal:
-        """The blocks of some clients: slices of the arrays laid end to end, with columns and starts moved along."""
-        data, indices, starts = self.matrix.data, self.matrix.indices, self.matrix.indptr
-        rows, columns = (offsets_of(np.diff(edges)[chosen]) for edges in (self.rows, self.columns))
-        lines = [slice(a, b) for a, b in zip(self.rows[chosen], self.rows[chosen + 1], strict=True)]
-        entries = [slice(starts[line.start], starts[line.stop]) for line in lines]
-        to_column = (columns[:-1] - self.columns[chosen]).astype(indices.dtype)
-        to_start = offsets_of([entry.stop - entry.start for entry in entries])
-        places = [indices[entry] + by for entry, by in zip(entries, to_column, strict=True)]
-        begins = [starts[line] - starts[line.start] + by for line, by in zip(lines, to_start[:-1], strict=True)]
+        """The blocks of some clients: slices of the arrays laid end to end, their indices moved along."""
+        if self.matrix.format == "csc":
+            return self.transposed.select(chosen).transposed
+        matrix, starts = self.matrix, self.matrix.indptr.astype(np.int64)
+        sizes = np.diff(self.rows)[chosen]
+        rows, columns = offsets_of(sizes), offsets_of(np.diff(self.columns)[chosen])
+        first, stop = starts[self.rows[chosen]], starts[self.rows[chosen + 1]]
+        line = ranges(self.rows[chosen], sizes)
+        to_column = (columns[:-1] - self.columns[chosen]).astype(matrix.indices.dtype).tolist()
+        entries = list(zip(first.tolist(), stop.tolist(), strict=True))
+        places = [matrix.indices[a:b] + by for (a, b), by in zip(entries, to_column, strict=True)]
         arrays = (
-            np.concatenate([data[:0], *(data[entry] for entry in entries)]),
-            np.concatenate([indices[:0], *places]),
-            np.concatenate([*begins, to_start[-1:]]),
+            np.concatenate([matrix.data[:0], *(matrix.data[a:b] for a, b in entries)]),
+            np.concatenate([matrix.indices[:0], *places]).astype(matrix.indices.dtype, copy=False),
+            offsets_of(starts[line + 1] - starts[line]).astype(matrix.indices.dtype),
         )
-        matrix = scipy.sparse.csr_array(arrays, shape=(int(rows[-1]), int(columns[-1])))
-        return BlockDiagonal(matrix, rows, columns, self.like)
+        shape = (int(rows[-1]), int(columns[-1]))
+        return BlockDiagonal(scipy.sparse.csr_array(arrays, shape=shape), rows, columns, self.like)

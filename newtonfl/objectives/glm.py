@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import add_at, weighted_grams
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
-from newtonfl.objectives.rows import weighted_grams
 from newtonfl.objectives.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
@@ -55,7 +55,20 @@ class GLM(RowProblem):
     def support(self, diagonal: bool) -> Blocks:
         if not isinstance(self.rows, SparseRows):
             return super().support(diagonal)
-        return self.rows.support(diagonal)[0]
+        return self.rows.on_supports(diagonal).supports
+
+    def diagonal_on_support(self, diagonal: bool) -> tuple[Array, Array]:
+        """Where the diagonal stands in all clients' supports laid end to end, and which columns are there."""
+        assert isinstance(self.rows, SparseRows)
+        on_supports = self.rows.on_supports(diagonal)
+        own = on_supports.diagonal
+        places = own.values + np.repeat(on_supports.supports.offsets[:-1], own.sizes)
+        return places, np.searchsorted(triangle(self.dim).diagonal, on_supports.supports.values[places])
+
+    @property
+    def hessian_entries(self) -> float:
+        whole = super().hessian_entries
+        return min(whole, self.rows.pairs_per_client) if isinstance(self.rows, SparseRows) else whole
 
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         return [self.rows.project(i, v) for i, v in enumerate(vectors)]
@@ -115,16 +128,16 @@ class _GLMPoint(Point):
         return self.problem.rows.combine_squares(self.curvatures)
 
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
-        return weighted_grams(rows, Blocks(self.curvatures, self.problem.rows.offsets))
+        weights = Blocks(self.curvatures, self.problem.rows.offsets)
+        packed = [weighted_grams(block[None, :, :], w) for block, w in zip(rows, weights, strict=True)]
+        return Blocks.of(packed, weights.values)
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         rows = self.problem.rows
         assert isinstance(rows, SparseRows)  # Problem.support has refused the others
-        ridge = self.problem.local_ridge
         on_support = rows.grams_on_support(self.curvatures, diagonal)
-        if ridge is None:
+        if self.problem.local_ridge is None:
             return on_support
-        at_diagonal = np.zeros(triangle(self.problem.dim).size)
-        at_diagonal[triangle(self.problem.dim).diagonal] = to_host(ridge)
-        spread = to_device(at_diagonal[self.problem.support(diagonal).values], on_support.values)
-        return on_support.replaced(on_support.values + spread)
+        places, columns = self.problem.diagonal_on_support(diagonal)
+        ridge = to_host(self.problem.local_ridge)[columns]
+        return on_support.replaced(add_at(on_support.values, places, ridge))

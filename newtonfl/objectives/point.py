@@ -50,6 +50,7 @@ class Point(ABC):
     def __init__(self, problem: Owner, x: Array) -> None:
         self.problem, self.x = problem, x
         self._on_support: dict[bool, Blocks] = {}
+        self._counted: set[object] = set()
         self._in: tuple[Sequence[Array], Blocks] | None = None
 
     @cached_property
@@ -113,7 +114,9 @@ class Point(ABC):
     @cached_property
     def hessians(self) -> Blocks:
         """∇²f_i(x) as packed upper triangles (plain entries), n blocks of d(d + 1)/2."""
-        ridge, packed = self.problem.local_ridge, self._own_hessians
+        ridge = self.problem.local_ridge
+        self._count("whole")
+        packed = self._hessians()
         if ridge is None:
             return packed
         flat = triangle(self.problem.dim)
@@ -121,12 +124,6 @@ class Point(ABC):
         full[flat.diagonal] = to_host(ridge)
         xp = namespace(packed.values)
         return packed.replaced(packed.values + xp.tile(to_device(full, packed.values), (len(packed),)))
-
-    @cached_property
-    def _own_hessians(self) -> Blocks:
-        """The same less a local ridge."""
-        self.problem.count_hessians()
-        return self._hessians()
 
     def hessian(self, i: int) -> Array:
         """∇²f_i(x) of the i-th client held here, shape (d, d)."""
@@ -154,9 +151,22 @@ class Point(ABC):
     def hessians_on_support(self, diagonal: bool) -> Blocks:
         """∇²f_i(x) on :meth:`Problem.support` alone."""
         if diagonal not in self._on_support:
-            self.problem.count_hessians()
+            self._count(diagonal)
             self._on_support[diagonal] = self._hessians_on_support(diagonal)
         return self._on_support[diagonal]
+
+    def _count(self, which: object) -> None:
+        """Every client computes a Hessian, of which nobody has counted `which` before."""
+        if which not in self._counted:
+            self.problem.count_hessians()
+            self._counted.add(which)
+
+    def release_hessians(self) -> None:
+        """Forget the Hessians, which are large, but not that they were counted."""
+        for kept in ("hessians", "_own_hessians"):
+            vars(self).pop(kept, None)
+        self._on_support.clear()
+        self._in = None
 
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         raise NotImplementedError  # a problem without a support never gets here: Problem.support refuses first
@@ -167,12 +177,18 @@ class Point(ABC):
         Never forms a (d, d) matrix. The last `rows` are remembered.
         """
         if self._in is None or self._in[0] is not rows:
-            self.problem.count_hessians()
+            self._count(id(rows))
             self._in = rows, self._hessians_in(rows)
         return self._in[1]
 
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
         raise NotImplementedError  # a problem without rows never gets here: Problem.client_rows refuses first
+
+    @cached_property
+    def _own_hessians(self) -> Blocks:
+        """Those of a problem that multiplies by its matrices, less a local ridge."""
+        self._count("whole")
+        return self._hessians()
 
     def _hessian_product(self, v: Array) -> Array:
         products = [self._square(packed) @ v for packed in self._own_hessians]

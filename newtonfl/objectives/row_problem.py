@@ -64,7 +64,7 @@ class RowProblem(Problem):
         like = np.zeros(0) if like is None else like
         super().__init__(like=like, **problem)
         offsets = offsets_of(sizes)
-        self._host, self._held = (rows, labels, weights), slice(None)
+        self._weights = weights
         self.total_weight = total_weight
         self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
         per_row = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -72,14 +72,22 @@ class RowProblem(Problem):
         self.rows: Rows = (
             SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
-            else DenseRows.of(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
+            else DenseRows(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
         )
 
     @property
     def host(self) -> tuple[Array, Array, Array | None]:
-        """(rows, labels, weights) of the clients held here, as they were given."""
-        rows, labels, weights = self._host
-        return rows[self._held], labels[self._held], None if weights is None else weights[self._held]
+        """(rows, labels, weights) of the clients held here, end to end, as this problem was made of them."""
+        rows = self.rows
+        if isinstance(rows, SparseRows):  # each client's lie in columns of its own
+            matrix = rows.spread.matrix
+            first = np.repeat(rows.spread.columns[:-1], np.diff(matrix.indptr[rows.offsets]))
+            arrays = (matrix.data, matrix.indices - first, matrix.indptr)
+            whole = scipy.sparse.csr_array(arrays, shape=(matrix.shape[0], rows.dim))
+        else:
+            assert isinstance(rows, DenseRows)
+            whole = to_host(rows.array)
+        return whole, to_host(self.labels), self._weights
 
     def _select(self, part: Self, chosen: Array) -> None:
         edges = self.rows.offsets
@@ -87,7 +95,7 @@ class RowProblem(Problem):
         part.rows = self.rows.select(chosen)
         on_device, xp = to_device(index, self.like), namespace(self.labels)
         part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
-        part._held = index if isinstance(self._held, slice) else self._held[index]
+        part._weights = None if self._weights is None else self._weights[index]
 
     def check_rows(self) -> None:
         """Rows are what this problem is made of."""

@@ -1,18 +1,22 @@
 """Rows: the data rows of one process's clients, and the products that a generalised linear model needs of them.
 
-Bits must not depend on which clients share a process. So a dense product is one call a client, and a sparse one a
-CSR product, whose rows are summed one by one.
+Bits must not depend on which clients share a process. So a dense product is one matrix's, and a sparse one a CSR
+product, whose rows are summed one by one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import pairwise
 
-from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
-from newtonfl.core.ragged import Blocks, offsets_of
-from newtonfl.kernels import weighted_gram
+import numpy as np
+
+from newtonfl.core.backend import Array, namespace, on_host, to_device, to_host, zeros
+from newtonfl.core.ragged import Blocks, offsets_of, ranges
+from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import weighted_grams
 
 
 class Rows(ABC):
@@ -64,56 +68,85 @@ class Rows(ABC):
 
 
 class DenseRows(Rows):
-    """Rows as one (m_i, d) array of any library for each client."""
+    """Rows as one (N, d) array of any library.
 
-    def __init__(self, blocks: Sequence[Array], dim: int, like: Array) -> None:
-        self.blocks, self.dim, self.like = list(blocks), dim, like
-        self.offsets = offsets_of([block.shape[0] for block in blocks])
+    On the host, clients that follow each other and have as many rows are multiplied in one call, which gives the bits
+    of one call each. On a GPU there is one each: there the bits may depend on how many matrices a call has.
+    """
 
-    @classmethod
-    def of(cls, array: Array, offsets: Array) -> DenseRows:
-        """All clients' rows from one (N, d) array."""
-        return cls([array[int(a) : int(b), :] for a, b in pairwise(offsets)], array.shape[1], array)
+    def __init__(self, array: Array, offsets: Array) -> None:
+        self.array, self.offsets, self.dim, self.like = array, offsets, array.shape[1], array
+
+    @cached_property
+    def _stacks(self) -> list[tuple[slice, Array]]:
+        """The clients of each call, and their rows: an array (clients, m, d)."""
+        sizes, n = np.diff(self.offsets), self.n_clients
+        last = np.flatnonzero(np.diff(sizes)) if on_host(self.array) else np.arange(n - 1)
+        cuts = [0, *(last + 1).tolist(), n] if n else []
+        stacks = []
+        for a, b in pairwise(cuts):
+            rows = self.array[int(self.offsets[a]) : int(self.offsets[b]), :]
+            stacks.append((slice(a, b), namespace(rows).reshape(rows, (b - a, int(sizes[a]), self.dim))))
+        return stacks
+
+    def block(self, i: int) -> Array:
+        """Client i's rows (m_i, d)."""
+        return self.array[int(self.offsets[i]) : int(self.offsets[i + 1]), :]
 
     def select(self, chosen: Array) -> DenseRows:
-        return DenseRows([self.blocks[int(i)] for i in chosen], self.dim, self.like)
+        sizes = np.diff(self.offsets)[chosen]
+        index = ranges(self.offsets[chosen], sizes)
+        if len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
+            array = self.array[int(index[0]) : int(index[-1]) + 1, :]  # they follow each other: no copy
+        else:
+            array = namespace(self.array).take(self.array, to_device(index, self.array), axis=0)
+        return DenseRows(array, offsets_of(sizes))
 
     def margins(self, x: Array) -> Array:
-        points = [x] * self.n_clients if x.ndim == 1 else _rows_of(x)
-        return Blocks.of([block @ point for block, point in zip(self.blocks, points, strict=True)], self.like).values
+        xp = namespace(x)
+        products = [_products(stack, x if x.ndim == 1 else x[of, :]) for of, stack in self._stacks]
+        return xp.concat([zeros(0, self.like), *(xp.reshape(product, (-1,)) for product in products)])
 
     def combine(self, weights: Array) -> Array:
-        return self._combined(self.blocks, weights)
+        return self._combined(self._stacks, weights)
 
     def combine_squares(self, weights: Array) -> Array:
-        return self._combined((block * block for block in self.blocks), weights)
+        return self._combined(((of, stack * stack) for of, stack in self._stacks), weights)
 
-    def _combined(self, blocks: Iterable[Array], weights: Array) -> Array:
+    def _combined(self, stacks: Iterable[tuple[slice, Array]], weights: Array) -> Array:
+        xp = namespace(weights)
         per_client = Blocks(weights, self.offsets)
-        sums = [block.T @ w for block, w in zip(blocks, per_client, strict=True)]
-        return namespace(weights).stack(sums) if sums else zeros((0, self.dim), weights)
+        sums = []
+        for of, stack in stacks:
+            w = xp.reshape(per_client.run(of), stack.shape[:2])
+            sums.append(_products(xp.permute_dims(stack, (0, 2, 1)), w))
+        return xp.concat([zeros((0, self.dim), weights), *sums])
 
     def grams(self, weights: Array) -> Blocks:
-        return weighted_grams(self.blocks, Blocks(weights, self.offsets))
+        per_client, size = Blocks(weights, self.offsets), triangle(self.dim).size
+        packed = [weighted_grams(stack, per_client.run(of)) for of, stack in self._stacks]
+        values = namespace(weights).concat([zeros(0, weights), *packed]) if len(packed) != 1 else packed[0]
+        return Blocks(values, size * np.arange(self.n_clients + 1))
 
     def lengths(self) -> Array:
         xp = namespace(self.like)
-        return Blocks.of([xp.sqrt(xp.sum(block * block, axis=1)) for block in self.blocks], self.like).values
+        return xp.concat([zeros(0, self.like), *(xp.sqrt(xp.sum(a * a, axis=1)) for a in self._blocks())])
+
+    def _blocks(self) -> Iterator[Array]:
+        return (self.block(i) for i in range(self.n_clients))
 
     def dense(self, i: int, first: int, stop: int) -> Array:
-        return self.blocks[i][first:stop, :]
+        return self.block(i)[first:stop, :]
 
     def on_host(self, i: int) -> Array:
-        return to_host(self.blocks[i])
+        return to_host(self.block(i))
 
     def project(self, i: int, vectors: Array) -> Array:
-        return self.blocks[i] @ to_device(vectors, self.like).T
+        return self.block(i) @ to_device(vectors, self.like).T
 
 
-def weighted_grams(blocks: Sequence[Array], weights: Blocks) -> Blocks:
-    """Bᵀ diag(w) B as packed upper triangles, for a matrix B (m_i, r_i) and weights w ≥ 0 (m_i,) of each client."""
-    return Blocks.of([weighted_gram(block, w) for block, w in zip(blocks, weights, strict=True)], weights.values)
-
-
-def _rows_of(x: Array) -> list[Array]:
-    return [x[i, :] for i in range(x.shape[0])]
+def _products(stack: Array, vectors: Array) -> Array:
+    """Each matrix of a stack (n, p, q) times the vector (q,), or its own of the vectors (n, q); shape (n, p)."""
+    if stack.shape[0] == 1:  # as the plain product that it is
+        return (stack[0, :, :] @ (vectors if vectors.ndim == 1 else vectors[0, :]))[None, :]
+    return stack @ vectors if vectors.ndim == 1 else (stack @ vectors[:, :, None])[:, :, 0]

@@ -1,17 +1,18 @@
-"""Sparse rows of one process's clients: CSR products, and Hessians on their supports."""
+"""Sparse rows of one process's clients: sparse products, and Hessians on their supports."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array, namespace, to_device, zeros
+from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
-from newtonfl.core.symmetric import position, triangle
-from newtonfl.kernels import add_at, csr_product
+from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import add_at, compiled, csr_product, pair_sums, pairs
+from newtonfl.kernels.pairs import Pairs
 from newtonfl.objectives.block_diagonal import BlockDiagonal
 from newtonfl.objectives.rows import Rows
 
@@ -21,7 +22,7 @@ class SparseRows(Rows):
 
     def __init__(self, spread: BlockDiagonal, dim: int, like: Array) -> None:
         self.spread, self.offsets, self.dim, self.like = spread, spread.rows, dim, like
-        self._with_diagonal: dict[bool, tuple[Blocks, BlockDiagonal]] = {}
+        self._on_supports: dict[bool, OnSupports] = {}
 
     @classmethod
     def of(cls, csr: scipy.sparse.csr_array, offsets: Array, like: Array) -> SparseRows:
@@ -29,23 +30,15 @@ class SparseRows(Rows):
         csr = scipy.sparse.csr_array(csr, dtype=np.float64, copy=True)
         csr.sum_duplicates()  # sorts too: each entry once, in the order that the products below rely on
         n, dim = len(offsets) - 1, csr.shape[1]
-        client = np.repeat(np.arange(n), np.diff(offsets))
-        columns = csr.indices + np.repeat(client, np.diff(csr.indptr)) * dim
-        spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr), shape=(csr.shape[0], n * dim))
+        index = np.int64 if max(csr.nnz, n * dim) >= 2**31 else np.int32
+        columns = csr.indices.astype(index, copy=False)
+        columns += np.repeat(dim * np.arange(n, dtype=index), np.diff(csr.indptr[offsets]))
+        shape = (csr.shape[0], n * dim)
+        spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr.astype(index, copy=False)), shape=shape)
         return cls(BlockDiagonal(spread, offsets, np.arange(n + 1) * dim, like), dim, like)
 
     def select(self, chosen: Array) -> SparseRows:
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
-
-    @cached_property
-    def by_column(self) -> tuple[Blocks, BlockDiagonal]:
-        """Which columns hold an entry of each client, increasing, on the host; and its rows as columns, those alone."""
-        csr = scipy.sparse.csr_array(self.spread.matrix.T)
-        occupied = np.flatnonzero(np.diff(csr.indptr))
-        edges, starts = np.searchsorted(occupied, self.spread.columns), np.append(csr.indptr[occupied], csr.indptr[-1])
-        narrow = scipy.sparse.csr_array((csr.data, csr.indices, starts), shape=(len(occupied), csr.shape[1]))
-        own = Blocks(occupied - np.repeat(self.spread.columns[:-1], np.diff(edges)), edges)
-        return own, BlockDiagonal(narrow, edges, self.spread.rows, self.like)
 
     def margins(self, x: Array) -> Array:
         if x.ndim == 1:
@@ -53,63 +46,53 @@ class SparseRows(Rows):
         return self.spread @ namespace(x).reshape(x, (-1,))
 
     def combine(self, weights: Array) -> Array:
-        return self._placed(self.by_column[1] @ weights)
+        return namespace(weights).reshape(self.spread.transposed @ weights, (self.n_clients, self.dim))
 
     def combine_squares(self, weights: Array) -> Array:
-        return self._placed(self._squares @ weights)
+        return namespace(weights).reshape(self._squared.transposed @ weights, (self.n_clients, self.dim))
 
     @cached_property
-    def _squares(self) -> BlockDiagonal:
-        rows = self.by_column[1]
-        return replace(rows, matrix=rows.matrix.power(2))
+    def _squared(self) -> BlockDiagonal:
+        return replace(self.spread, matrix=self.spread.matrix.power(2))
 
-    def _placed(self, sums: Array) -> Array:
-        """`sums` of the columns that hold an entry where they stand among all, and zeros elsewhere, shape (n, d)."""
-        own = self.by_column[0]
-        places = own.values + np.repeat(np.arange(self.n_clients) * self.dim, own.sizes)
-        full = add_at(zeros(self.n_clients * self.dim, like=sums), places, sums)
-        return namespace(sums).reshape(full, (self.n_clients, self.dim))
+    @cached_property
+    def pairs_per_client(self) -> float:
+        """How many pairs of entries meet in a client's rows, on the average."""
+        many = np.diff(self.spread.matrix.indptr).astype(np.float64)
+        return float(many @ (many + 1)) / 2 / max(self.n_clients, 1)
 
-    def support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
-        """Where each client's Hessian can differ from zero, and the map from weights to its entries there.
+    def on_supports(self, diagonal: bool) -> OnSupports:
+        """Where each client's Hessian can differ from zero, and its entries there; `diagonal` adds the whole diagonal.
 
         For a sparse GLM the Hessian is a fixed sparse linear map of the weights: vec(Σ w_j a_j a_jᵀ) = P w over the
         pairs of features that meet in a row.
-
-        Parameters
-        ----------
-        diagonal : bool
-            Include the whole diagonal, met or not.
-
-        Returns
-        -------
-        supports : Blocks
-            Packed upper-triangle positions, increasing, on the host.
-        P : BlockDiagonal, shape (total support, N)
         """
-        if diagonal not in self._with_diagonal:
-            self._with_diagonal[diagonal] = self._support(diagonal)
-        return self._with_diagonal[diagonal]
+        if diagonal not in self._on_supports:
+            self._on_supports[diagonal] = self._make_on_supports(diagonal)
+        return self._on_supports[diagonal]
 
-    def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
-        pieces = [_cooccurrence(self.spread.block(i), diagonal) for i in range(self.n_clients)]
-        supports = Blocks.of([support for support, _ in pieces])
-        blocks = [product for _, product in pieces] or [scipy.sparse.csr_array((0, 0))]
-        products = scipy.sparse.csr_array(scipy.sparse.block_diag(blocks, format="csr"))
-        return supports, BlockDiagonal(products, supports.offsets, self.offsets, self.like)
+    def _make_on_supports(self, diagonal: bool) -> OnSupports:
+        if (not diagonal) in self._on_supports:
+            return self._on_supports[not diagonal].toggled(diagonal)
+        matrix, dim = self.spread.matrix, self.dim
+        columns = matrix.indices - np.repeat(self.spread.columns[:-1], np.diff(matrix.indptr[self.offsets]))
+        found = pairs(matrix.indptr, columns, matrix.data, self.offsets, dim, diagonal)
+        return OnSupports(found, np.arange(self.n_clients), dim, self.like)
 
     def grams_on_support(self, weights: Array, diagonal: bool) -> Blocks:
-        """Σ_j w_j a_j a_jᵀ of each client, on :meth:`support` alone."""
-        supports, products = self.support(diagonal)
-        return Blocks(products @ weights, supports.offsets)
+        """Σ_j w_j a_j a_jᵀ of each client, on its support alone."""
+        return self.on_supports(diagonal).grams(weights)
 
     def grams(self, weights: Array) -> Blocks:
-        supports, products = self.support(False)
-        size = triangle(self.dim).size
+        on_supports = self.on_supports(self._has_diagonal_only())  # zeros that nobody met stay zeros
+        supports, size = on_supports.supports, triangle(self.dim).size
         first = np.repeat(np.arange(self.n_clients) * size, supports.sizes)
         full = zeros(self.n_clients * size, like=weights)
-        full = add_at(full, first + supports.values, products @ weights)
+        full = add_at(full, first + supports.values, on_supports.grams(weights).values)
         return Blocks(full, offsets_of([size] * self.n_clients))
+
+    def _has_diagonal_only(self) -> bool:
+        return list(self._on_supports) == [True]
 
     def lengths(self) -> Array:
         squared = scipy.sparse.csr_array(self.spread.matrix.multiply(self.spread.matrix))
@@ -132,32 +115,89 @@ class _SomeSparseRows(SparseRows):
         super().__init__(whole.spread.select(chosen), whole.dim, whole.like)
         self._whole, self._chosen = whole, chosen
 
+    def _make_on_supports(self, diagonal: bool) -> OnSupports:
+        return self._whole.on_supports(diagonal).select(self._chosen)
+
+    def _has_diagonal_only(self) -> bool:
+        return super()._has_diagonal_only() or (not self._on_supports and self._whole._has_diagonal_only())
+
+
+@dataclass(frozen=True, eq=False)
+class OnSupports:
+    """Some clients' supports, and the map from their rows' weights to the entries of Σ_j w_j a_j a_jᵀ there.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Of all clients.
+    chosen : numpy.ndarray of int64
+        The clients, by position.
+    dim : int
+        d.
+    like : array
+        Names the library and device of the entries.
+    """
+
+    pairs: Pairs
+    chosen: Array
+    dim: int
+    like: Array
+
+    @property
+    def _is_whole(self) -> bool:
+        return np.array_equal(self.chosen, np.arange(len(self.pairs.offsets) - 1))
+
     @cached_property
-    def by_column(self) -> tuple[Blocks, BlockDiagonal]:
-        own, rows = self._whole.by_column
-        return own.select(self._chosen), rows.select(self._chosen)
+    def supports(self) -> Blocks:
+        """Packed upper-triangle positions, increasing, on the host."""
+        whole = Blocks(self.pairs.positions, self.pairs.offsets)
+        return whole if self._is_whole else whole.select(self.chosen)
 
-    def _support(self, diagonal: bool) -> tuple[Blocks, BlockDiagonal]:
-        supports, products = self._whole.support(diagonal)
-        return supports.select(self._chosen), products.select(self._chosen)
+    @cached_property
+    def _products(self) -> BlockDiagonal:
+        whole = BlockDiagonal(self.pairs.matrix, self.pairs.offsets, self.pairs.row_offsets, self.like)
+        return whole if self._is_whole else whole.select(self.chosen)
 
+    def grams(self, weights: Array) -> Blocks:
+        """The entries for `weights` of shape (N,)."""
+        if compiled.loaded() and on_host(weights):
+            return self.supports.replaced(pair_sums(self.pairs, weights, self.chosen))
+        return self.supports.replaced(self._products @ weights)
 
-def _cooccurrence(rows: scipy.sparse.csr_array, diagonal: bool) -> tuple[Array, scipy.sparse.csr_array]:
-    """One client's support (packed positions) and its map P (support, rows), by whole-array calls."""
-    dim = rows.shape[1]
-    columns = rows.indices.astype(np.int64)
-    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    # Entry p of a row meets entries p, p + 1, … up to that row's end.
-    reach = rows.indptr[row + 1] - np.arange(rows.nnz)
-    first = np.repeat(np.arange(rows.nnz), reach)
-    second = first + np.arange(len(first)) - np.repeat(np.cumsum(reach) - reach, reach)
-    packed = position(columns[first], columns[second], dim)
-    met = np.zeros(triangle(dim).size, dtype=bool)
-    met[packed] = True
-    if diagonal:
-        met[triangle(dim).diagonal] = True
-    support = np.flatnonzero(met)
-    place = np.cumsum(met) - 1
-    products = rows.data[first] * rows.data[second]
-    shape = (len(support), rows.shape[0])
-    return support, scipy.sparse.coo_array((products, (place[packed], row[first])), shape=shape).tocsr()
+    def select(self, chosen: Array) -> OnSupports:
+        """Those of some of these clients, `chosen` by position."""
+        return replace(self, chosen=self.chosen[chosen])
+
+    @cached_property
+    def diagonal(self) -> Blocks:
+        """Where in its support each client has entries of the diagonal, increasing."""
+        keys, whole = self._keys()
+        at: Array = np.searchsorted(keys, whole)
+        at = at[np.append(keys, -1)[at] == whole]
+        counts = np.diff(np.searchsorted(at, self.supports.offsets))
+        return Blocks(at - np.repeat(self.supports.offsets[:-1], counts), offsets_of(counts))
+
+    def _keys(self) -> tuple[Array, Array]:
+        """The supports, and the clients' diagonals, as positions in their triangles laid end to end."""
+        first = triangle(self.dim).size * np.arange(len(self.chosen))
+        return (
+            self.supports.values + np.repeat(first, self.supports.sizes),
+            (first[:, None] + triangle(self.dim).diagonal).reshape(-1),
+        )
+
+    def toggled(self, diagonal: bool) -> OnSupports:
+        """The same pairs' products on supports with the whole diagonal, or without what nobody met of it."""
+        found, first = self.pairs, triangle(self.dim).size * np.arange(len(self.chosen) + 1)
+        keys, whole = self._keys()
+        if diagonal:
+            others = np.union1d(keys, whole)
+        else:
+            met = np.zeros(len(keys), bool)
+            met[found.places] = True
+            others = keys[met]
+        if len(others) == len(keys):
+            return self
+        offsets: Array = np.searchsorted(others, first)
+        positions = others - np.repeat(first[:-1], np.diff(offsets))
+        places = np.searchsorted(others, keys).astype(found.places.dtype)[found.places]
+        return replace(self, pairs=replace(found, positions=positions, offsets=offsets, places=places))

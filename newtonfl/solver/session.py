@@ -6,7 +6,9 @@ anywhere finds its way into it: a client's travels with its rank's answer, the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,12 +17,14 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, Packet, Parts, Sizes, decode, encode, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, pack, unpack
+from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
-from newtonfl.core.random import Key
+from newtonfl.kernels import compiled
 from newtonfl.methods import Announcement, Method, Replies
 from newtonfl.objectives.base import Problem
+from newtonfl.solver.local_clients import Answer, LocalClients
 from newtonfl.solver.questions import QUESTIONS
 
 
@@ -47,10 +51,12 @@ class Session:
             for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
-        self.clients: Any = None
-        self.failure: BaseException | None = None
-        self.open = self.transport.rank == 0
         self.problem.forget()
+        self.local = LocalClients(self.problem, self.method, self.seed)
+        self._answers: list[Answer] = []  # this rank's, where it is the only one
+        self.failure: BaseException | None = None
+        self._clock = time.process_time()
+        self.open = self.transport.rank == 0
 
     # -- rank 0
 
@@ -72,7 +78,7 @@ class Session:
             self.transport.broadcast(pack({}, call="fault", fault=fault.hex()))
             self.transport.raise_fault(fault, self.failure or error)
 
-    def init_clients(self, x0: Array) -> list[Parts]:
+    def init_clients(self, x0: Array) -> Sequence[Parts]:
         """Send x⁰ to every client; returns the clients' set-up messages, in client order."""
         model: Message = Dense(to_host(x0), formula_bits=0) if to_host(x0).any() else Nothing()
         announcement = Announcement(0, {"model": model})
@@ -111,36 +117,50 @@ class Session:
         setup, everyone = call == "setup", np.arange(self.problem.n_clients)
         recipients = everyone if announcement.recipients is None else announcement.recipients
         participants = everyone if announcement.participants is None else announcement.participants
-        to_all = Packet(Kind.ANNOUNCEMENT, announcement.round, EVERYONE, announcement.coins, announcement.to_all)
-        packets = [encode(to_all)]
-        self.ledger.down.count(recipients, len(packets[0]), to_all.formula_bits, setup)
-        self.ledger.count_levels("down", announcement.to_all)
-        for client, parts in announcement.to_one.items():
-            self.ledger.count_levels("down", parts)
-            own = replace(to_all, client=client, parts=parts)
-            packets.append(encode(own))
-            self.ledger.down.count(np.array([client]), len(packets[-1]), own.formula_bits, setup)
-        arrays = {
-            "packets": np.frombuffer(b"".join(packets), np.uint8),
-            "recipients": recipients,
-            "participants": participants,
-        }
-        replies: dict[int, Parts] = {}
-        for answer in self._call(pack(arrays, call=call)):
-            sent = unpack(answer)[0]
-            view, formula_bits = memoryview(sent["packets"]), sent["formula_bits"]
-            for bits in formula_bits:
-                packet, length = decode(view, sizes)
-                if packet.round != announcement.round or packet.client in replies or packet.client not in participants:
-                    raise WireError(f"round {packet.round}, client {packet.client}: this packet was not asked for")
-                self.ledger.up.count(np.array([packet.client]), length, int(bits), setup)
-                self.ledger.count_levels("up", packet.parts)
-                replies[packet.client] = packet.parts
-                view = view[length:]
-        missing = set(participants.tolist()) - set(replies)
-        if missing:
-            raise WireError(f"round {announcement.round}, client {min(missing)}: no reply came")
-        return Replies(participants, [replies[int(client)] for client in participants])
+        packets, lengths = self._packets(announcement, recipients, setup)
+        arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
+        groups, clients = [], []
+        answers = [unpack(buffer) for buffer in self._call(pack(arrays, call=call))]
+        kept, self._answers = self._answers, []
+        for answer in kept or [Answer(**sent) for sent, _ in answers]:
+            who, said = answer.clients, answer.parts
+            if said is None:
+                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
+                others = np.flatnonzero(replies.rounds != announcement.round)
+                if len(others):
+                    raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
+                who, said = replies.clients, replies.parts
+            else:
+                check_finite(said, announcement.round, who)
+            self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
+            self.ledger.count_levels("up", said)
+            groups.append(said)
+            clients.append(who)
+        order = np.concatenate(clients)
+        parts = end_to_end(groups)
+        if (order[1:] <= order[:-1]).any():
+            by_client = np.argsort(order, kind="stable")
+            order, parts = order[by_client], select_parts(parts, by_client)
+        twice = order[1:][order[1:] == order[:-1]]
+        if len(twice):
+            raise _not_asked_for(announcement.round, int(twice[0]))
+        if len(order) < len(participants):
+            missing = np.setdiff1d(participants, order)
+            raise WireError(f"round {announcement.round}, client {missing[0]}: no reply came")
+        return Replies(participants, parts)
+
+    def _packets(self, announcement: Announcement, recipients: Array, setup: bool) -> tuple[Array, Array]:
+        """The announcement's packets, one after the other, and their lengths; entered in the ledger."""
+        kind, down = Kind.ANNOUNCEMENT, self.ledger.down
+        to_one, parts = np.array(list(announcement.to_one), np.int64), list(announcement.to_one.values())
+        packet, length = encode_many(
+            kind, announcement.round, np.array([EVERYONE]), [announcement.to_all], announcement.coins
+        )
+        packets, lengths = encode_many(kind, announcement.round, to_one, parts, announcement.coins)
+        down.count(recipients, int(length[0]), int(formula_bits([announcement.to_all])[0]), setup)
+        down.count(to_one, lengths, formula_bits(parts), setup)
+        self.ledger.count_levels("down", [announcement.to_all, *parts])
+        return np.concatenate([packet, packets]), np.concatenate([length, lengths])
 
     # -- every rank
 
@@ -158,47 +178,46 @@ class Session:
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""
         phase = "reading the call"
+        compiled.spent(time.process_time() - self._clock)
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
             call = values["call"]
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
-                return pack({"packets": nobody.astype(np.uint8), "formula_bits": nobody, "clients": nobody})
+                return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
             if call == "ask":
                 phase = f"answering {values['question']}"
-                answer = QUESTIONS[values["question"]](self.problem, to_device(arrays["x"], self.problem.like))
+                x = to_device(arrays["x"], self.problem.like)
+                answer = self.local.ask(QUESTIONS[values["question"]], x)
                 return pack({"clients": self.problem.clients, "answer": answer})
-            announcement = self._announcement(arrays)
+            announcement, lay_out = self._announcement(arrays), self.transport.lays_out_all
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
-            key = Key(self.seed, -1 if call == "setup" else announcement.round)
             if call == "setup":
-                x0 = self._initial_point(announcement.to_all["model"])
-                replies, self.clients = self.method.init_clients(self.problem, x0, key)
-                kind = Kind.SETUP
+                answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
             else:
-                replies, self.clients = self.method.respond(self.clients, announcement, self.problem, key)
-                kind = Kind.REPLY
-            replying = [client for client in self.problem.clients.tolist() if client in arrays["participants"]]
-            packets = [Packet(kind, announcement.round, c, 0, p) for c, p in zip(replying, replies, strict=True)]
-            buffer = b"".join(encode(packet) for packet in packets)
-            formula_bits = np.array([packet.formula_bits for packet in packets], np.int64)
-            return pack({"packets": np.frombuffer(buffer, np.uint8), "formula_bits": formula_bits})
+                answers = self.local.respond(announcement, arrays["participants"], lay_out)
+            if lay_out:
+                return self._packed(answers)
+            self._answers = answers  # nobody else waits for them
+            return pack({})
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
 
+    @staticmethod
+    def _packed(answers: list[Answer]) -> bytes:
+        """The `answers`, all laid out, as one for the server."""
+        names = ("clients", "lengths", "formula_bits", "packets")
+        return pack({name: np.concatenate([getattr(answer, name) for answer in answers]) for name in names})
+
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
-        view, sizes = memoryview(arrays["packets"]), self.method.announcement_sizes(self.problem.dim)
-        packets: dict[int, Packet] = {}
-        while len(view):
-            packet, length = decode(view, sizes)
-            packets[packet.client] = packet
-            view = view[length:]
-        to_all = packets.pop(EVERYONE)
-        to_one = {client: packet.parts for client, packet in packets.items()}
+        sizes = self.method.announcement_sizes(self.problem.dim)
+        found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
+        # The first goes to all.
+        to_one = dict(zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True))
         recipients, participants = arrays["recipients"], arrays["participants"]
-        return Announcement(to_all.round, to_all.parts, to_one, recipients, participants, to_all.flags)
+        return Announcement(int(found.rounds[0]), found.parts[0], to_one, recipients, participants, int(found.flags[0]))
 
     def _initial_point(self, message: Message) -> Array:
         x0 = np.zeros(self.problem.dim) if isinstance(message, Nothing) else message.coordinates()[1]
@@ -207,3 +226,7 @@ class Session:
 
 class _ReportedFailure(Exception):
     """A rank answered with its failure; the argument is the transport's description."""
+
+
+def _not_asked_for(round: int, client: int) -> WireError:
+    return WireError(f"round {round}, client {client}: this packet was not asked for")

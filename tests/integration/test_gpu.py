@@ -197,8 +197,9 @@ def test_the_selection_kernels_on_the_host(k, tmp_path, monkeypatch):
     vectors = vectors_with_ties()
     offsets = np.cumsum([0] + [len(v) for v in vectors])
     each = np.broadcast_to(k, len(vectors))
-    found = select._largest_on_gpu(np.concatenate(vectors), offsets, each)
-    for v, many, positions in zip(vectors, each, found, strict=True):
+    found, counts = select._largest_on_gpu(np.concatenate(vectors), offsets, each)
+    assert counts.dtype == np.int64 and counts.sum() == len(found)
+    for v, many, positions in zip(vectors, each, np.split(found, np.cumsum(counts)[:-1]), strict=True):
         best = np.lexsort((np.arange(len(v)), -np.abs(v)))[:many]
         assert np.array_equal(positions, np.sort(best[v[best] != 0]))
 

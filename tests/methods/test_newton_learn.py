@@ -41,7 +41,7 @@ def states(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUND
         server = method.init_server(facts, x0, session.init_clients(x0))
         for k in range(rounds):
             x, server = server.x, method.round(server, session.exchange, Key(SEED, k))
-            yield x, server, session.clients
+            yield x, server, session.local.states[0]
 
 
 def iterates(problem: Problem, method: Method, x0: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:

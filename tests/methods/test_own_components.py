@@ -105,7 +105,7 @@ class Noting(AnchoredGradient):
         parts, state = super().encode(state, point, context)
         return [{**p, "note": Dense(np.arange(3.0))} for p in parts], state
 
-    def reply_size(self, state, part, client):
+    def reply_sizes(self, state, part, clients):
         return 3 if part == "note" else None
 
 

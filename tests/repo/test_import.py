@@ -40,7 +40,7 @@ def test_importing_takes_a_fifth_of_a_second_at_most():
 
 
 def test_a_solve_imports_nothing_heavy():
-    """On functions; scikit-learn comes with its data sets and with the estimators alone."""
+    """On functions; scikit-learn comes with the estimators and with most of its own data sets alone."""
     use = (
         "p = newtonfl.FromFunctions(2, 2, lambda i, x: x @ x / 2, lambda i, x: x, lambda i, x: numpy.eye(2))\n"
         "assert newtonfl.solve(p, newtonfl.newton_3pc(compressor=newtonfl.TopK(1)), x0=[1.0, 2.0]).converged"
@@ -48,6 +48,24 @@ def test_a_solve_imports_nothing_heavy():
     assert not [name for name in fresh(use)[1] if name.split(".")[0] in HEAVY]
     estimators = {name.split(".")[0] for name in fresh("newtonfl.FederatedRidge")[1]}
     assert "sklearn" in estimators and not estimators & {"mpi4py", "cupy", "numba", "matplotlib"}
+
+
+@pytest.mark.parametrize("problem", ["breast_cancer", "a.toml"])
+def test_a_first_solve_of_a_file_takes_a_second_at_most(tmp_path, monkeypatch, problem):
+    """CPU of the import, the load and the solve beyond importing numpy and scipy, the median of three."""
+    (tmp_path / "a.svm").write_text("1 1:1 3:.5\n0 2:1\n1 2:1 3:-1\n0 1:2 # four rows\n")
+    (tmp_path / "a.toml").write_text(
+        '[data]\nsource = "libsvm:./a.svm"\n[objective]\nloss = "logistic"\nl2 = 0.1\n[clients]\ncount = 2\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    use = (
+        f"assert newtonfl.solve(newtonfl.load({problem!r}), 'newton-3pc').converged\n"
+        "seconds = time.process_time() - begun"
+    )
+    runs = [fresh(use) for _ in range(3)]
+    assert statistics.median(seconds for seconds, _ in runs) <= 1.0
+    unneeded = (*HEAVY, "narwhals", "pooch", "tqdm")
+    assert not [name for name in runs[0][1] if name.split(".")[0] in unneeded]
 
 
 def test_no_name_is_a_modules_too():

@@ -32,7 +32,7 @@ def greeted(name: str, problem) -> TriangleCoordinates:
     heard = []
     for i in range(problem.n_clients):
         sent = encode(Packet(Kind.SETUP, 0, i, 0, ours.setup_message(i)))
-        packet, _ = decode(memoryview(sent), lambda part, client, before: basis.sizes(problem.dim, part, before))
+        packet, _ = decode(memoryview(sent), lambda part, client, before: basis.sizes(problem.dim, part, before[0]))
         heard.append(packet.parts)
     return basis.from_setup(problem.dim, heard)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -9,7 +11,9 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 import newtonfl as nf
 from newtonfl import registry
+from newtonfl.checks.evaluate import values
 from newtonfl.core.symmetric import triangle
+from newtonfl.datasets import arrays
 from newtonfl.objectives.losses import Huber
 
 FILE = """
@@ -75,6 +79,53 @@ def test_any_two_labels_and_any_kind_of_rows():
     weighted = nf.from_arrays(X, y, sample_weight=np.where(np.arange(43) < 20, 2.0, 0.0), clients=1)
     np.testing.assert_allclose(weighted.at(x).gradient, nf.from_arrays(X[:20], y[:20], clients=1).at(x).gradient)
     assert "w_j" in weighted.objective and "(1/40)" in weighted.objective
+
+
+@pytest.mark.parametrize("how", ["dense", "csr", "csr with zeros", "csr unsorted"])
+def test_arrays_stay_the_callers_own(how):
+    draw = np.random.default_rng(3)
+    dense = draw.normal(size=(60, 40)) * (draw.random((60, 40)) < 0.2)
+    y, weights = draw.normal(size=60), draw.random(60) + 0.5
+    X = dense.copy() if how == "dense" else scipy.sparse.csr_array(dense)
+    if how == "csr with zeros":
+        X.data[::5] = 0.0
+        dense = X.toarray()
+    if how == "csr unsorted":
+        ends = X.indptr[:-1]
+        X = scipy.sparse.csr_array((X.data.copy(), X.indices.copy(), X.indptr))
+        for part in (X.data, X.indices):
+            part[ends], part[ends + 1] = part[ends + 1].copy(), part[ends].copy()
+    parts = [X] if how == "dense" else [X.data, X.indices, X.indptr]
+    before = [part.copy() for part in parts]
+    p = nf.from_arrays(X, y, "squared", clients=3, sample_weight=weights)
+    for part, old in zip(parts, before, strict=True):
+        np.testing.assert_array_equal(part, old)
+    x = np.linspace(-1, 1, 40)
+    value = weights @ (dense @ x - y) ** 2 / weights.sum() / 2
+    for array in (*parts[:2], y, weights):
+        array[:] = 0
+    assert values(p, x).mean() == pytest.approx(value, rel=1e-13)
+    rows, labels, kept = p.host
+    assert (rows.toarray() if how.startswith("csr") else rows).tolist() == dense.tolist()
+    assert labels.any() and kept.all()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_one_process_reads_its_rows_once(monkeypatch, dense):
+    monkeypatch.setattr(arrays, "_fingerprint", None)  # there is nobody to compare with
+    draw = np.random.default_rng(4)
+    X = draw.random((40_000, 25))
+    size, y = X.nbytes, np.tile([0.0, 1.0], 20_000)
+    if not dense:
+        X = scipy.sparse.csr_array(X * (X < 0.4))
+        size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    nf.from_arrays(X[:9], y[:9])
+    tracemalloc.start()
+    p = nf.from_arrays(X, y)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert p.n_clients == 8
+    assert kept < 1.7 * size and peak < 2.5 * size  # sparse rows keep longer indices than these
 
 
 def test_a_loss_of_ones_own_and_a_title():

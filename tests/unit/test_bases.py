@@ -7,7 +7,7 @@ import pytest
 from basis_cases import EACH, FULL, PLAIN, RANKS, WHOLE, Projected, greeted, hessians
 from cases import BASES, COMPRESSORS, DIM, as_dense, carried, dense_glm, points, sparse_glm, vectors
 
-from newtonfl.bases import PSD, Coordinates, Support, Symmetric, equal_blocks
+from newtonfl.bases import PSD, Coordinates, Decoded, Support, Symmetric, equal_blocks
 from newtonfl.comm.messages import Dense, LowRank, Nothing, Run, Several, Sparse
 from newtonfl.compressors import Identity, RankR, TopK
 from newtonfl.core.ragged import Blocks
@@ -255,8 +255,10 @@ def test_coordinates_of_some_clients_are_theirs_among_all(name, chosen):
         assert whole.setup_message(i).keys() == some.setup_message(j).keys()
         for indices in (None, np.arange(len(told[j]))[::2]):
             values = told[j] if indices is None else told[j][indices]
-            for a, b in zip(some.place(j, indices, values), whole.place(i, indices, values), strict=True):
-                assert np.array_equal(a, b)
+            news = Decoded(np.array([len(values)]), indices, values)
+            pairs = zip(some.place(np.array([j]), news), whole.place(np.array([i]), news), strict=True)
+            for a, b in pairs:
+                assert np.array_equal(a.indices, b.indices) and np.array_equal(a.values, b.values)
     gradients = whole.gradients().of_gradients(problem.at(x).gradient)
     theirs = some.gradients().of_gradients(part.at(x).gradient)
     np.testing.assert_array_equal(theirs.values, gradients.select(chosen).values)

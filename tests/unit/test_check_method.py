@@ -165,7 +165,7 @@ def test_a_false_ledger_is_found(monkeypatch, way):
     count = Tally.count
 
     def generous(self, clients, length, formula_bits, setup):
-        wanted = setup if way == "setup" else not setup and np.ndim(clients) and (len(clients) == 1) == (way == "up")
+        wanted = setup if way == "setup" else not setup and (np.ndim(length) == 1) == (way == "up")
         count(self, clients, length - 1 if wanted else length, formula_bits, setup)
 
     monkeypatch.setattr(Tally, "count", generous)

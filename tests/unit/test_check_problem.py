@@ -216,7 +216,7 @@ def glm_with(monkeypatch, name, changed, make=sparse_glm):
 
 
 def moved_support(self, diagonal):
-    support = self.rows.support(diagonal)[0]
+    support = self.rows.on_supports(diagonal).supports
     return support.replaced((support.values + 1) % (self.dim * (self.dim + 1) // 2))
 
 

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from scipy import sparse
 
-from newtonfl.datasets import sources
+from newtonfl.datasets import sklearn_reader, sources
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("name", sklearn_reader.SKLEARN)
+def test_sklearn_sets_are_scikit_learns(monkeypatch, name, installed):
+    if not installed:  # where scikit-learn keeps its files elsewhere
+        monkeypatch.setattr(sklearn_reader, "find_spec", lambda name: None)
+    table, theirs = sklearn_reader.read_sklearn(name, "sklearn"), getattr(sklearn.datasets, f"load_{name}")()
+    np.testing.assert_array_equal(table.rows, theirs.data, strict=True)
+    np.testing.assert_array_equal(table.labels, theirs.target.astype(float), strict=True)
+    assert list(table.column_names) == list(theirs.feature_names)
 
 
 def test_sklearn_sets_and_what_a_source_may_be():

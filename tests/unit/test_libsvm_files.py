@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
-from newtonfl.datasets import sources
+from newtonfl.datasets import libsvm_reader, sources
 from newtonfl.datasets.libsvm_reader import read_libsvm
 
 ROWS, LABELS = [[2, 0, -4], [0, 0.5, 0]], [1, -1]
@@ -42,6 +42,7 @@ def read(folder, content, features=None, **options):
         "# one\r1 1:2 3:-4\r-1 2:.5\r",
         "1 qid:3 1:2 3:-4\n-1 qid: 4 2:.5\n",
         "1 +1:2 003:-4\n-1 2:+0.5\n",
+        "1 " + "0" * 200 + "1:2 3:-4.\n-1 2:+0.5\n",
         "1 1:2 3:-4\f\n-1 2:.5\n",
         b"1 1:2 3:-4 # caf\xe9\n-1 2:.5 # \0\n",
     ],
@@ -66,18 +67,26 @@ def test_a_label_alone_is_a_row_of_zeros(tmp_path):
         ("1 1: # 3:4", "'1:' is not INDEX:VALUE"),
         ("1 1: 2:3", "the value '2:3' of index 1"),
         ("1 1 :2", "'1' is not INDEX:VALUE"),
+        ("1 :2 3:4", "the index '' is not a whole number"),
+        ("1 1:1e999", "the value '1e999' of index 1 is not a finite number"),
+        ("-1e999 1:1", "the label '-1e999' is not a finite number"),
         ("1 1_0:2", "the index '1_0' is not a whole number from 1"),
         ("1 -1:2", "the index '-1' is not a whole number from 1"),
         ("1 2.0:2", "the index '2.0' is not"),
         ("1 0:2", r"the index '0' is below 1: zero_based = true under \[data\]"),
         ("1 2147483648:2", "the index '2147483648' is not a whole number from 1 to 2147483647"),
         ("1 " + "0" * 5000 + "2147483648:2", "the index '0+…' is not a whole number"),
+        ("1 " + "0" * 4300 + "1:2", "the index '0+…' is not a whole number"),
+        ("1 3e0:2", "the index '3e0' is not"),
         ("1 3:2 2:2", "index 2 comes after 3; indices must ascend"),
         ("1 qid:x 1:2", "'qid:x' is no query"),
         ("1 qid3:1 1:2", "'qid3:1' is no query"),
         ("1 1:2 qid:3", "the index 'qid' is not"),
         ("1 1:2\f3:4", r"the value '2\\x0c3:4' of index 1"),
         ("1\v1:2", r"the label '1\\x0b1:2' is not"),
+        ("1 1:\f2", r"the value '\\x0c2' of index 1"),
+        ("1 1:1-2 3:e", "the value '1-2' of index 1"),
+        ("1 1:2- 3:4", "the value '2-' of index 1"),
         (b"1 1:\xd9\xa3", "the value '٣' of index 1"),
         (b"1 1:2\xa0", "the value '2\ufffd' of index 1"),
         (b"1 1:2\0", r"the value '2\\x00' of index 1"),
@@ -97,6 +106,31 @@ def test_what_is_refused_by_line_and_word(tmp_path, line, fault):
 def test_no_rows(tmp_path, content):
     with pytest.raises(ValueError, match="f: no rows"):
         read_libsvm(put(tmp_path, content), None)
+
+
+@pytest.mark.parametrize("size", [1, 64, 1000, 1 << 14])
+def test_pieces_of_any_size_have_the_numbers_of_scikit_learns_reader(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(libsvm_reader, "_PIECE", size)
+    draw = np.random.default_rng(8)
+    rows = draw.normal(size=(300, 30)) * 10.0 ** draw.integers(-320, 300, (300, 30)) * (draw.random((300, 30)) < 0.3)
+    rows[7:9] = 0
+    content = io.BytesIO()
+    dump_svmlight_file(rows, draw.normal(size=300), content, zero_based=False, comment="thirty columns")
+    theirs, their_labels = load_svmlight_file(io.BytesIO(content.getvalue()), zero_based=False)
+    written = content.getvalue().replace(b"\n", b" # 1:1\n", 40).replace(b"# Column", b"\n\n# Column")
+    ours, labels = read_libsvm(put(tmp_path, written.rstrip(b"\n")), None)
+    for part, dtype in (("data", np.float64), ("indices", np.int32), ("indptr", np.int32)):
+        np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part).astype(dtype), strict=True)
+    np.testing.assert_array_equal(labels, their_labels, strict=True)
+    path, number = put(tmp_path, written + b"1 1:2 x\n"), len(written.splitlines()) + 1
+    with pytest.raises(ValueError, match=f"f, line {number}: 'x' is not INDEX:VALUE"):
+        read_libsvm(path, None)
+
+
+def test_usual_lines_are_not_walked(tmp_path, monkeypatch):
+    monkeypatch.setattr(libsvm_reader, "walked", None)
+    assert read(tmp_path, "# all\n1\t1:2 3: -4 #\r\n\n-1 qid:3 2:5e-1 \n") == (ROWS, LABELS)
+    assert read(tmp_path, "1 0:2 2:-4\n-1 1:.5\n", zero_based=True) == (ROWS, LABELS)
 
 
 def test_indices_from_zero(tmp_path):

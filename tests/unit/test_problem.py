@@ -12,6 +12,7 @@ from cases import DIM, as_dense, dense_glm, functions_problem, glm, points, spar
 from problem_cases import EACH, EACH_LOSS, NAMES, direct, on_clients
 
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import compiled
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.functions import FromFunctions
 from newtonfl.objectives.glm import GLM
@@ -97,6 +98,46 @@ def test_the_support_is_where_features_meet():
     rows = scipy.sparse.csr_array(np.array([[1.0, 0, 2.0], [0, 3.0, 0]]))
     problem = glm(rows, np.ones(2), [2], Logistic())
     assert problem.support(False)[0].tolist() == [0, 2, 3, 5]
+
+
+@pytest.mark.parametrize("form", ["numpy", "numba"])
+@pytest.mark.parametrize("first", [False, True])
+def test_entries_on_the_support_are_sums_row_by_row(first, form):
+    """In every bit, whichever of the two supports was asked for first; a client's own part as well."""
+    if form == "numba":
+        pytest.importorskip("numba")
+    with compiled.forced(form):
+        entries_on_the_support(first)
+
+
+def entries_on_the_support(first):
+    problem = sparse_glm(n=4)
+    x, table = points(problem, 1)[0], triangle(problem.dim)
+    dense, offsets = problem.host[0].toarray(), problem.rows.offsets
+    weights = problem.at(x).curvatures
+    row, column = np.divmod(table.upper, problem.dim)
+    for diagonal in (first, not first):
+        for part, clients in ((problem, range(4)), (problem.select(np.array([0, 3])), (0, 3))):
+            on_support, support = part.at(x).hessians_on_support(diagonal), part.support(diagonal)
+            for i, client in enumerate(clients):
+                entries = np.zeros(table.size)
+                for j in range(offsets[client], offsets[client + 1]):
+                    entries += dense[j, row] * dense[j, column] * weights[j]
+                assert on_support[i].tobytes() == entries[support[i]].tobytes()
+                wanted = (entries != 0) | (np.isin(np.arange(table.size), table.diagonal) & diagonal)
+                assert support[i].tolist() == np.flatnonzero(wanted).tolist()
+
+
+def test_the_ridge_stands_on_the_diagonal_of_the_support():
+    """Of each client, where the quadratic is inside; whether or not all of the diagonal is there."""
+    problem = sparse_glm(n=4, ridge=np.linspace(0.1, 0.6, DIM))
+    x, table, inside = points(problem, 1)[0], triangle(problem.dim), problem.with_local_ridge()
+    for diagonal in (False, True):
+        ours, plain = (each.at(x).hessians_on_support(diagonal) for each in (inside, problem))
+        for i in range(4):
+            ridge = np.zeros(table.size)
+            ridge[table.diagonal] = problem.ridge
+            assert np.array_equal(ours[i], plain[i] + ridge[problem.support(diagonal)[i]])
 
 
 def test_dense_rows_have_no_support():

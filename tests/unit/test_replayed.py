@@ -54,7 +54,7 @@ def strays(problem: nf.Problem, method: Method, rounds: int) -> int:
             x = server.x + 0.0
             server = method.round(server, exchange, Key(5, k))
             who = np.arange(problem.n_clients) if heard[0] is None else heard[0]
-            rows = method.model.client_points(session.clients.model)[who]
+            rows = method.model.client_points(session.local.states[0].model)[who]
             strayed += not np.array_equal(rows, method.model.points(server.model, who))
             strayed += method.model.replays and not (rows == x).all()
             seen.add(x.tobytes())

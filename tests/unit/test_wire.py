@@ -18,7 +18,8 @@ from cases import MESSAGES, same_message
 
 from newtonfl.comm.coding import PRECISIONS, WireError
 from newtonfl.comm.messages import Dense, Indices, Message, Nothing, Sparse
-from newtonfl.comm.packets import EVERYONE, PARTS, VERSION, Kind, Packet, decode, encode, pack, unpack
+from newtonfl.comm.packets import EVERYONE, VERSION, Kind, Packet, decode, encode, pack, unpack
+from newtonfl.comm.parts import PARTS
 
 GOLDEN = Path(__file__).parents[1] / "support" / "golden"
 HEADER, SECTION = struct.Struct("<2sBBIIHHQI"), struct.Struct("<BBBBQ")
@@ -132,12 +133,12 @@ def test_sizes_are_asked_with_the_client_and_what_was_heard_before():
     packet, sizes = PACKETS["greeting.bin"]
     asked = []
 
-    def size(part, client, heard):
-        asked.append((part, client, list(heard)))
+    def size(part, clients, heard):
+        asked.append((part, clients.tolist(), [list(parts) for parts in heard]))
         return sizes[part]
 
     decode(memoryview(encode(packet)), size)
-    assert asked == [("support", 2, []), ("initial", 2, ["support"])]
+    assert asked == [("support", [2], [[]]), ("initial", [2], [["support"]])]
     with pytest.raises(WireError, match="round 0, client 2, initial: 16 bytes where 3 numbers take 24"):
         read(encode(packet), {"support": 6, "initial": 3})
 

@@ -1,5 +1,6 @@
 """The closed set of message forms: each knows its numbers, its bytes and the papers' formula bits."""
 
+from newtonfl.comm.messages.batch import Batch, Batches, batched, concatenated, groups_of
 from newtonfl.comm.messages.choice import Choice
 from newtonfl.comm.messages.levels import Levels
 from newtonfl.comm.messages.matrices import Factors, LowRank
@@ -10,6 +11,6 @@ from newtonfl.comm.messages.vectors import Dense, Indices, Nothing, Run, Sparse
 FORMS: dict[int, type[Message]] = {form.form: form for form in (Indices, Several, Choice)} | SUMMANDS
 
 __all__ = [
-    "FLOAT_BITS", "FORMS", "Choice", "Dense", "Factors", "Indices", "Levels", "LowRank", "MatrixMessage", "Message",
-    "Nothing", "Run", "Several", "Sparse",
+    "FLOAT_BITS", "FORMS", "Batch", "Batches", "Choice", "Dense", "Factors", "Indices", "Levels", "LowRank",
+    "MatrixMessage", "Message", "Nothing", "Run", "Several", "Sparse", "batched", "concatenated", "groups_of",
 ]  # fmt: skip

@@ -96,6 +96,37 @@ class Message(ABC):
             If the bytes are no such message.
         """
 
+    @classmethod
+    def read_many(
+        cls, buffer: Array, first: Array, lengths: Array, sizes: Array, precision: Precision
+    ) -> Sequence[Message]:
+        """Read many clients' messages of this form.
+
+        Parameters
+        ----------
+        buffer : numpy.ndarray of uint8
+            All bytes; nothing in them is trusted.
+        first, lengths : numpy.ndarray of int64, shape (n,)
+            Where each message stands in them; within the buffer.
+        sizes : numpy.ndarray of int64, shape (n,)
+            How many coordinates each client's vector has.
+        precision : {"float64", "float32", "natural"}
+            Of their numbers.
+
+        Returns
+        -------
+        sequence of Message
+            One a client, the same as were sent.
+
+        Raises
+        ------
+        WireError
+            If the bytes of one are no such message.
+        """
+        view = memoryview(buffer)
+        places = zip(first.tolist(), (first + lengths).tolist(), sizes.tolist(), strict=True)
+        return [cls.read(view[a:b], size, precision) for a, b, size in places]
+
 
 class MatrixMessage(Message):
     """A message about a symmetric matrix as a whole; its size counts the triangle, d(d + 1)/2."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from newtonfl.comm.coding import (
-    Precision,
-    WireError,
-    bytes_per,
-    decode_indices,
-    decode_values,
-    encode_indices,
-    encode_values,
-    rounded,
-)
-from newtonfl.comm.messages.message import FLOAT_BITS, Message, count_in
+from newtonfl.comm.coding import Precision, WireError, decode_values, encode_values, rounded
+from newtonfl.comm.messages.batch import Batch
+from newtonfl.comm.messages.message import FLOAT_BITS, Message
 from newtonfl.core.backend import Array
 
 
@@ -47,6 +41,27 @@ class Nothing(Message):
         return cls()
 
 
+class _Batched(Message):
+    """A form of which many are written and read as whole arrays (:class:`Batch`), and one as a batch of one."""
+
+    numbers: ClassVar[bool] = False
+    positions: ClassVar[bool] = False
+
+    def payload(self) -> bytes:
+        return b"".join(piece.tobytes() for piece, _ in Batch.of_one(self).pieces())
+
+    @classmethod
+    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
+        whole = np.frombuffer(buffer, np.uint8)
+        return cls.read_many(whole, np.zeros(1, np.int64), np.array([len(whole)]), np.array([size]), precision)[0]
+
+    @classmethod
+    def read_many(
+        cls, buffer: Array, first: Array, lengths: Array, sizes: Array, precision: Precision
+    ) -> Sequence[Message]:
+        return Batch.read(cls, cls.numbers, cls.positions, buffer, first, lengths, sizes, precision)
+
+
 @dataclass(frozen=True)
 class _Numbers(Message):
     """A form whose numbers are its field ``values``; the papers count each of them."""
@@ -65,7 +80,7 @@ class _Numbers(Message):
 
 
 @dataclass(frozen=True)
-class Dense(_Numbers):
+class Dense(_Numbers, _Batched):
     """Every coordinate.
 
     Parameters
@@ -75,21 +90,15 @@ class Dense(_Numbers):
     """
 
     form = 1
+    numbers = True
     values: Array
 
     def coordinates(self) -> tuple[Array | None, Array]:
         return None, self.values
 
-    def payload(self) -> bytes:
-        return encode_values(self.values, self.precision)
-
-    @classmethod
-    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
-        return cls(decode_values(buffer, size, precision), precision=precision)
-
 
 @dataclass(frozen=True)
-class Indices(Message):
+class Indices(_Batched):
     """A set of coordinates, without numbers.
 
     Parameters
@@ -99,22 +108,16 @@ class Indices(Message):
     """
 
     form = 2
+    positions = True
     indices: Array
     formula_bits: int = field(default=0, kw_only=True)
 
     def to_precision(self, precision: Precision) -> Message:
         return self
 
-    def payload(self) -> bytes:
-        return struct.pack("<I", len(self.indices)) + encode_indices(self.indices)
-
-    @classmethod
-    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
-        return cls(decode_indices(buffer[4:], count_in(buffer), size))
-
 
 @dataclass(frozen=True)
-class Sparse(_Numbers):
+class Sparse(_Numbers, _Batched):
     """Some coordinates; the others are zero.
 
     Parameters
@@ -126,22 +129,13 @@ class Sparse(_Numbers):
     """
 
     form = 3
+    numbers = True
+    positions = True
     indices: Array
     values: Array
 
     def coordinates(self) -> tuple[Array | None, Array]:
         return self.indices, self.values
-
-    def payload(self) -> bytes:
-        numbers = encode_values(self.values, self.precision)
-        return struct.pack("<I", len(self.values)) + numbers + encode_indices(self.indices)
-
-    @classmethod
-    def read(cls, buffer: memoryview, size: int, precision: Precision) -> Message:
-        count = count_in(buffer)
-        cut = 4 + bytes_per(count, precision)
-        values = decode_values(buffer[4:cut], count, precision)
-        return cls(decode_indices(buffer[cut:], count, size), values, precision=precision)
 
 
 @dataclass(frozen=True)

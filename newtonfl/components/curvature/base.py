@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from newtonfl.bases import Coordinates
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts, nothing_from
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point, Problem
 
 ErrorNorm: TypeAlias = Literal["frobenius", "spectral"]
@@ -158,24 +159,31 @@ class Curvature(ABC, Generic[Server, Client]):
     def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
 
-    @abstractmethod
-    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
-        """How many coordinates the `part` of a set-up message has, after the parts that are `decoded`; `dim` is d."""
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many numbers a client's curvature is, while it works on it."""
+        return triangle(problem.dim).size if self.sends_hessians else 0.0
 
     @abstractmethod
-    def reply_size(self, state: Server, part: str, client: int) -> int:
-        """How many coordinates the `part` of a reply of `client` has."""
+    def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> Array | int:
+        """How many coordinates the `part` of each set-up message has, after its parts that are `decoded`; `dim` is d.
+
+        An array, shape (messages,), or one number for all.
+        """
 
     @abstractmethod
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Client]:
+    def reply_sizes(self, state: Server, part: str, clients: Array) -> Array | int:
+        """How many coordinates the `part` of a reply has, of each of the `clients` or one number for all."""
+
+    @abstractmethod
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Client]:
         """The set-up messages and the first state of the clients that `problem` holds, at `x0` (d,)."""
 
     @abstractmethod
-    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> Server:
+    def init_server(self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array) -> Server:
         """The server's first state, from all set-up messages in client order and the clients' `weights` (n,)."""
 
     @abstractmethod
-    def encode(self, state: Client, context: CurvatureRound) -> tuple[list[Parts], Client]:
+    def encode(self, state: Client, context: CurvatureRound) -> tuple[Sequence[Parts], Client]:
         """The replies' parts of the clients at hand, and their state after them."""
 
     @abstractmethod
@@ -230,20 +238,20 @@ class NoCurvature(Curvature[None, None]):
     def parameters(self) -> dict[str, str | float]:
         return {}
 
-    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> int:
         return 0
 
-    def reply_size(self, state: None, part: str, client: int) -> int:
+    def reply_sizes(self, state: None, part: str, clients: Array) -> int:
         return 0
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], None]:
-        return [{} for _ in problem.clients], None
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], None]:
+        return nothing_from(problem.clients), None
 
-    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> None:
+    def init_server(self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array) -> None:
         return None
 
-    def encode(self, state: None, context: CurvatureRound) -> tuple[list[Parts], None]:
-        return [{} for _ in context.point.problem.clients], None
+    def encode(self, state: None, context: CurvatureRound) -> tuple[Sequence[Parts], None]:
+        return nothing_from(context.point.problem.clients), None
 
     def aggregate(self, state: None, replies: Replies, weights: Array) -> tuple[None, StepMatrix]:
         return None, None

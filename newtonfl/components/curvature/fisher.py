@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts, nothing_from
 from newtonfl.components.curvature.base import Curvature, CurvatureRound, Preconditioner, StepMatrix
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
@@ -66,20 +67,20 @@ class FisherWindow(Curvature[MFAC, None]):
             "window": self.window, "dampening": self.dampening, "over": self.over, "algorithm": self.algorithm,
         }  # fmt: skip
 
-    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> Array | int:
         return 0
 
-    def reply_size(self, state: MFAC, part: str, client: int) -> int:
+    def reply_sizes(self, state: MFAC, part: str, clients: Array) -> Array | int:
         return 0
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], None]:
-        return [{} for _ in problem.clients], None
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], None]:
+        return nothing_from(problem.clients), None
 
-    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> MFAC:
+    def init_server(self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array) -> MFAC:
         return MFAC(constants.dim, int(self.window), float(self.dampening), constants.like)
 
-    def encode(self, state: None, context: CurvatureRound) -> tuple[list[Parts], None]:
-        return [{} for _ in context.point.problem.clients], None
+    def encode(self, state: None, context: CurvatureRound) -> tuple[Sequence[Parts], None]:
+        return nothing_from(context.point.problem.clients), None
 
     def aggregate(self, state: MFAC, replies: Replies, weights: Array) -> tuple[MFAC, StepMatrix]:
         return state, None

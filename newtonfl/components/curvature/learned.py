@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, TypeAlias, get_args
 
@@ -9,13 +10,14 @@ import numpy as np
 
 from newtonfl.bases import Basis, Coordinates, Support, Symmetric, TriangleCoordinates
 from newtonfl.comm.coding import Precision
-from newtonfl.comm.messages import Dense, Message
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.messages import Batch, Dense, Message
+from newtonfl.comm.parts import ManyParts, Parts, column, joined_all, nothing_from
 from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
 from newtonfl.mechanisms import Mechanism, Memory
 from newtonfl.objectives.base import Problem
 
@@ -128,6 +130,9 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         own = {"basis": str(self.basis or "auto"), "init": self.init, **point}
         return {**self.mechanism.preset_settings(), **own}
 
+    def numbers_per_client(self, problem: Problem) -> float:
+        return problem.hessian_entries if isinstance(self.basis, Support) else triangle(problem.dim).size
+
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
         return coordinates.gradients()
@@ -135,24 +140,24 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
     def server_gradients(self, state: ServerHessianState, constants: ProblemConstants) -> Coordinates:
         return state.coordinates.gradients()
 
-    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
-        return self._basis.sizes(dim, part, decoded)
+    def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> Array | int:
+        if not any(decoded[:1]):  # nothing before it, so nothing that clients differ in
+            return self._basis.sizes(dim, part, {})
+        return np.array([self._basis.sizes(dim, part, before) for before in decoded])
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], ClientHessianState]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], ClientHessianState]:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
-        setup_messages = [coordinates.setup_message(i) for i in range(len(problem.clients))]
+        setup_messages = coordinates.setup_messages()
         if self.init in ("hessian", "optimum"):
             point = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
             first = coordinates.coefficients(problem.at(point))
             # Powers of two would be a Hessian of their own; differences from then on bear them.
             first_precision: Precision = "float32" if self.precision == "natural" else self.precision
-            messages = [
-                coordinates.counted(Dense(values)).to_precision(first_precision)
-                for values in Blocks(to_host(first.values), first.offsets)
-            ]
-            setup_messages = [{**parts, "initial": m} for parts, m in zip(setup_messages, messages, strict=True)]
-            arrived = np.concatenate([message.coordinates()[1] for message in messages])
-            first = first.replaced(to_device(arrived, first.values))
+            whole = coordinates.counted(Batch(Dense, coordinates.sizes, to_host(first.values)))
+            messages = whole.to_precision(first_precision)
+            setup_messages = joined_all(setup_messages, ManyParts({"initial": messages}, len(messages)))
+            # On the host these are the messages' own numbers: set-up messages are read before anything moves.
+            first = first.replaced(to_device(messages.values, first.values))
         else:
             first = self._zero(coordinates, problem.ridge, problem.local_ridge is not None, problem.like)
         return setup_messages, ClientHessianState(self.mechanism.init_memory(first), np.zeros(len(problem.clients)))
@@ -165,15 +170,15 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         )
 
     def init_server(
-        self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array
+        self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array
     ) -> ServerHessianState:
         coordinates = self._basis.from_setup(constants.dim, setup_messages)
         mean = zeros(coordinates.total_size, constants.like)
         if self.init in ("hessian", "optimum"):
-            first = [parts["initial"] for parts in setup_messages]
+            first = column(setup_messages, "initial")
         else:
             blocks = self._zero(coordinates, constants.ridge, constants.ridge_inside, np.zeros(0))
-            first = [Dense(values) for values in blocks]
+            first = Batch(Dense, blocks.sizes, blocks.values)
         mean = coordinates.accumulate(mean, first, weights)
         return ServerHessianState(mean, np.zeros(constants.n_clients), coordinates)
 
@@ -182,7 +187,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         prepared: TriangleCoordinates = whole.prepare(self._basis)
         return prepared if chosen is None else prepared.select(chosen)
 
-    def encode(self, state: ClientHessianState, context: CurvatureRound) -> tuple[list[Parts], ClientHessianState]:
+    def encode(self, state: ClientHessianState, context: CurvatureRound) -> tuple[Sequence[Parts], ClientHessianState]:
         coordinates, clients = self.coordinates(context.problem, context.chosen), context.point.problem.clients
         coin, request, mechanism = context.coins.get("curvature", True), context.request, self.mechanism
         # Newton-3PC takes its first step with H⁰ itself (arXiv 2206.03588, Algorithm 1): no message yet.
@@ -190,33 +195,37 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         silent = first or mechanism.skips(coin)
         measured = request.norm is not None and (request.fresh or not silent or context.round == 0)
         if silent and not measured and not (first and mechanism.needs_previous):
-            return [{} for _ in clients], state
+            return nothing_from(clients), state
         target = coordinates.coefficients(context.point)
+        measure = coordinates.spectral_norms if request.norm == "spectral" else coordinates.norms
         if silent:
-            parts: list[Parts] = [{} for _ in clients]
-            residual = target - state.memory.estimate
+            parts, norms = nothing_from(clients), measure(target - state.memory.estimate)
             memory = replace(state.memory, target=target if mechanism.needs_previous else None)
+        elif measured and request.norm == "frobenius":
+            messages, memory, norms = mechanism.send_and_measure(
+                state.memory, target, coordinates, clients, context.key, coin
+            )
+            parts = ManyParts({"curvature": messages}, len(clients))
         else:
             sent = mechanism.send(state.memory, target, coordinates, clients, context.key, coin)
-            parts = [{"curvature": message} for message in sent.messages]
-            memory, residual = sent.memory, sent.residual
+            parts = ManyParts({"curvature": sent.messages}, len(clients))
+            memory, norms = sent.memory, measure(sent.residual) if measured else None
         if not measured:
             return parts, ClientHessianState(memory, state.errors)
-        norms = coordinates.spectral_norms(residual) if request.norm == "spectral" else coordinates.norms(residual)
         errors = to_host(norms)
-        # The papers do not count l_i.
-        l = [Dense(error, formula_bits=0) for error in errors[:, None]]  # noqa: E741 - the papers' letter
-        return [{**p, "error": e} for p, e in zip(parts, l, strict=True)], ClientHessianState(memory, errors)
+        ones = np.ones(len(clients), np.int64)
+        l = Batch(Dense, ones, errors, formula_bits=0 * ones)  # noqa: E741 - the papers' letter; they do not count it
+        return joined_all(parts, ManyParts({"error": l}, len(clients))), ClientHessianState(memory, errors)
 
     def aggregate(
         self, state: ServerHessianState, replies: Replies, weights: Array
     ) -> tuple[ServerHessianState, HessianEstimate]:
         mean = estimate = state.mean
         errors = state.errors
-        if replies.parts and "curvature" in replies.parts[0]:
+        if replies.have("curvature"):
             messages = replies.messages("curvature")
             mean, estimate = self.mechanism.receive(mean, messages, state.coordinates, weights, replies.clients)
-        if replies.parts and "error" in replies.parts[0]:
+        if replies.have("error"):
             errors = errors.copy()
             errors[replies.clients] = replies.scalars("error")
         everyone = np.full(len(errors), 1.0 / len(errors))
@@ -255,5 +264,5 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         whole[slice(None) if indices is None else indices] = memory_rate * values
         return change + coordinates.apply(i, to_device(whole, v), v)
 
-    def reply_size(self, state: ServerHessianState, part: str, client: int) -> int:
-        return 1 if part == "error" else int(state.coordinates.sizes[client])
+    def reply_sizes(self, state: ServerHessianState, part: str, clients: Array) -> Array | int:
+        return 1 if part == "error" else state.coordinates.sizes[clients]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from newtonfl.bases import Coordinates, Symmetric, TriangleCoordinates
 from newtonfl.comm.messages import FLOAT_BITS, Dense, LowRank, Message
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts, column
 from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
@@ -78,12 +79,12 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
 
     # -- clients
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Memory]:
         point = problem.at(x0)
-        setup_messages: list[Parts] = [{"initial": message} for message in _each(point.hessians)]
+        setup_messages: Sequence[Parts] = [{"initial": message} for message in _each(point.hessians)]
         return setup_messages, self.mechanism.init_memory(_curvatures(point))
 
-    def encode(self, state: Memory, context: CurvatureRound) -> tuple[list[Parts], Memory]:
+    def encode(self, state: Memory, context: CurvatureRound) -> tuple[Sequence[Parts], Memory]:
         problem = _rows_and_loss(context.point.problem)
         before, space = state.estimate, Coordinates(state.estimate.sizes)
         copy = Memory(before.replaced(before.values + 0.0), own=state.own)
@@ -99,16 +100,18 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
 
     # -- the server
 
-    def setup_sizes(self, dim: int, part: str, decoded: Parts) -> int:
+    def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> Array | int:
         return triangle(dim).size
 
-    def reply_size(self, state: ServerRowsState, part: str, client: int) -> int:
+    def reply_sizes(self, state: ServerRowsState, part: str, clients: Array) -> Array | int:
         return 1 if part == "bound" else state.coordinates.total_size
 
-    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
+    def init_server(
+        self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array
+    ) -> ServerRowsState:
         coordinates = Symmetric(isometric=False).from_setup(constants.dim, setup_messages)
         nothing = zeros(coordinates.total_size, constants.like)
-        mean = coordinates.accumulate(nothing, [parts["initial"] for parts in setup_messages], weights)
+        mean = coordinates.accumulate(nothing, column(setup_messages, "initial"), weights)
         return ServerRowsState(mean, nothing, coordinates)
 
     def aggregate(
@@ -150,13 +153,13 @@ class Majorised(NewtonLearn):
         most = self.gamma * problem.row_weights
         return namespace(h).clip(h, -most, most)
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], Memory]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Memory]:
         setup_messages, state = super().init_clients(problem, x0, key)
         glm = _rows_and_loss(problem)
         grams = _each(glm.rows.grams(glm.row_weights))
         return [{**message, "gram": gram} for message, gram in zip(setup_messages, grams, strict=True)], state
 
-    def encode(self, state: Memory, context: CurvatureRound) -> tuple[list[Parts], Memory]:
+    def encode(self, state: Memory, context: CurvatureRound) -> tuple[Sequence[Parts], Memory]:
         bounds = [Dense(bound) for bound in to_host(self._bounds(state.estimate, context.point))[:, None]]
         parts, state = super().encode(state, context)
         return [{**part, "bound": bound} for part, bound in zip(parts, bounds, strict=True)], state
@@ -169,9 +172,11 @@ class Majorised(NewtonLearn):
         ratios = xp.where(counts, (_curvatures(point).values + 2.0 * self.gamma * weights) / least, 0.0)
         return xp.stack([xp.max(xp.concat([block, zeros(1, block)])) for block in h.replaced(ratios)])
 
-    def init_server(self, constants: ProblemConstants, setup_messages: list[Parts], weights: Array) -> ServerRowsState:
+    def init_server(
+        self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array
+    ) -> ServerRowsState:
         state = super().init_server(constants, setup_messages, weights)
-        grams = [parts["gram"] for parts in setup_messages]
+        grams = column(setup_messages, "gram")
         return replace(state, gram=state.coordinates.accumulate(state.gram, grams, weights))
 
     def _estimate(self, state: ServerRowsState, replies: Replies) -> Array:
@@ -193,7 +198,7 @@ def _curvatures(point: Point) -> Blocks:
     return Blocks(point.curvatures, _rows_and_loss(point.problem).rows.offsets)  # type: ignore[attr-defined]
 
 
-def _each(packed: Blocks) -> list[Message]:
+def _each(packed: Blocks) -> Sequence[Message]:
     """A message for every client's packed triangle."""
     return [Dense(values) for values in Blocks(to_host(packed.values), packed.offsets)]
 
@@ -220,5 +225,5 @@ def _host_rows(problem: GLM, i: int, chosen: Array) -> Array:
     if isinstance(rows, SparseRows):
         return rows.spread.block(i)[chosen].toarray()
     assert isinstance(rows, DenseRows)
-    block = rows.blocks[i]
+    block = rows.block(i)
     return to_host(namespace(block).take(block, to_device(chosen, block), axis=0))

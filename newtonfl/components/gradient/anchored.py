@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Dense, Message
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import ManyParts, Parts, nothing_from
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
@@ -141,15 +142,15 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
 
     def encode(
         self, state: ClientGradientState, point: Point, context: ClientRound
-    ) -> tuple[list[Parts], ClientGradientState]:
+    ) -> tuple[Sequence[Parts], ClientGradientState]:
         clients, coin = point.problem.clients, context.coins.get("gradient", True)
         first = self._is_first(context.round)
         skips = not first and self.mechanism is not None and self.mechanism.skips(coin)
         if not context.coins.get("anchor", True) or (skips and not self.oracle.remembers):
-            return [{} for _ in clients], state
+            return nothing_from(clients), state
         gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
         if skips:
-            return [{} for _ in clients], replace(state, oracle=oracle)
+            return nothing_from(clients), replace(state, oracle=oracle)
         scale = state.scale
         if scale is not None:
             if context.round == 0:
@@ -173,12 +174,13 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
             sent = self.mechanism.send(state.memory, target, context.space, clients, context.key, coin)
             messages, memory = sent.messages, sent.memory
             errors = state.errors and sent.residual
-        return [{"gradient": message} for message in messages], ClientGradientState(memory, oracle, errors, scale)
+        state = ClientGradientState(memory, oracle, errors, scale)
+        return ManyParts({"gradient": messages}, len(clients)), state
 
     def _is_first(self, round: int) -> bool:
         return round == 0 and self.init == "gradient"
 
-    def _whole(self, context: ClientRound, target: Blocks, clients: Array) -> list[Message]:
+    def _whole(self, context: ClientRound, target: Blocks, clients: Array) -> Sequence[Message]:
         return context.space.compress(self.whole, target, clients, context.key)
 
     def init_server(self, constants: ProblemConstants, x0: Array) -> ServerGradientState:
@@ -204,15 +206,15 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
             return state, state.estimate
         mean = estimate = state.mean
         copies, weights = state.copies, state.weights[replies.clients]
-        messages = [parts["gradient"] for parts in replies.parts if "gradient" in parts]  # all send, or none
+        messages = replies.messages("gradient") if replies.have("gradient") else []  # all send, or none
         first = self.mechanism is None or self._is_first(context.round)
         if first:
             mean = estimate = context.space.accumulate(zeros(constants.dim, constants.like), messages, weights)
-        elif messages:
+        elif len(messages):
             assert self.mechanism is not None
             scale = 1.0 / context.share if self.mechanism.averages_over_sample else 1.0
             mean, estimate = self.mechanism.receive(mean, messages, context.space, weights, replies.clients, scale)
-        if copies is not None and messages:
+        if copies is not None and len(messages):
             copies = self._copied(copies, messages, replies.clients, context.space, first)
         z, by_client = context.point, None
         if copies is not None:
@@ -222,7 +224,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         return ServerGradientState(mean, g, state.weights, copies), g
 
     def _copied(
-        self, copies: Blocks, messages: list[Message], clients: Array, space: Coordinates, first: bool
+        self, copies: Blocks, messages: Sequence[Message], clients: Array, space: Coordinates, first: bool
     ) -> Blocks:
         """Every h_i after the messages of the `clients`."""
         of_these, before = space.select(clients), take_clients(copies, clients)

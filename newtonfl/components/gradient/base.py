@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Self, TypeVar
 
 from newtonfl.bases import Coordinates
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device
@@ -95,10 +96,11 @@ class Gradient(ABC, Generic[Server, Client]):
         return {}
 
     @abstractmethod
-    def encode(self, state: Client, point: Point, context: ClientRound) -> tuple[list[Parts], Client]:
+    def encode(self, state: Client, point: Point, context: ClientRound) -> tuple[Sequence[Parts], Client]:
         """The replies' parts of the clients that know `point`, and their state after them.
 
-        The part "gradient" is a vector in `context.space`; of parts of one's own, :meth:`reply_size` says the length.
+        The part "gradient" is a vector in `context.space`; of parts of one's own, :meth:`reply_sizes` says the
+        length.
         """
 
     @abstractmethod
@@ -107,8 +109,11 @@ class Gradient(ABC, Generic[Server, Client]):
     ) -> tuple[Server, GradientEstimate]:
         """The server's state after the replies, and w with ∇f(w)."""
 
-    def reply_size(self, state: Server, part: str, client: int) -> int | None:
-        """How many coordinates a reply's `part` has; None where it is a gradient, or another's part."""
+    def reply_sizes(self, state: Server, part: str, clients: Array) -> Array | int | None:
+        """How many coordinates a reply's `part` has, of each of the `clients` or one number for all.
+
+        None where it is a gradient, or another's part.
+        """
         return None
 
     def announcement_size(self, part: str, dim: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Message
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.anchored import ClientGradientState, Init, ServerGradientState
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
@@ -65,7 +66,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
 
     def encode(
         self, state: ClientGradientState, point: Point, context: ClientRound
-    ) -> tuple[list[Parts], ClientGradientState]:
+    ) -> tuple[Sequence[Parts], ClientGradientState]:
         clients, space = point.problem.clients, context.space
         gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
         target, encoder = space.of_gradients(gradient), Encoder(space, clients, context.key)
@@ -95,7 +96,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         copies = state.copies
         assert copies is not None
         if len(replies.clients):
-            messages: list[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
+            messages: Sequence[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
             anew = np.array(["anew" in parts for parts in replies.parts])
             before = _forgotten(copies.select(replies.clients), anew)
             after = context.space.select(replies.clients).add(before, messages, np.ones(len(messages)))

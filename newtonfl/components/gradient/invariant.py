@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate
@@ -91,7 +92,7 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
 
     def encode(
         self, state: ClientInvariantState, point: Point, context: ClientRound
-    ) -> tuple[list[Parts], ClientInvariantState]:
+    ) -> tuple[Sequence[Parts], ClientInvariantState]:
         xp, clients = namespace(point.x), point.problem.clients
         heads = [context.round == 0 or own_coin(context.key.of(client), self.p) for client in clients]
         moves = to_device(np.array(heads, dtype=bool)[:, None], point.x)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
 
 from newtonfl.bases import Coordinates
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
 from newtonfl.components.protocol import ProblemConstants, Replies
@@ -75,13 +76,15 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
     def init_clients(self, x0: Array, space: Coordinates) -> ClientMeanState:
         return ClientMeanState(zeros((len(space.sizes), x0.shape[0]), x0))
 
-    def encode(self, state: ClientMeanState, point: Point, context: ClientRound) -> tuple[list[Parts], ClientMeanState]:
+    def encode(
+        self, state: ClientMeanState, point: Point, context: ClientRound
+    ) -> tuple[Sequence[Parts], ClientMeanState]:
         gradient, encoder = point.gradient, Encoder(context.space, point.problem.clients, context.key)
         if context.coins["gradient"]:
             messages = encoder.compress(self.whole, context.space.of_gradients(gradient))
         else:
             messages = encoder.compress(self.compressor, context.space.of_gradients(gradient - state.gradient))
-        return [{"gradient": message} for message in messages], ClientMeanState(gradient)
+        return ManyParts({"gradient": messages}, len(messages)), ClientMeanState(gradient)
 
     def init_server(self, constants: ProblemConstants, x0: Array) -> ServerMeanState:
         return ServerMeanState(zeros(constants.dim, x0))

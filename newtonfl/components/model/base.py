@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Self, TypeVar
 
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import Announcement
 from newtonfl.components.step.step_size import StepSize

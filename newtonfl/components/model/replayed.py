@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.messages import Dense, Message, Nothing, Several
 from newtonfl.comm.messages.message import nest
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.components.client_state import take_clients
 from newtonfl.components.gradient.anchored import Init
 from newtonfl.components.gradient.base import GradientEstimate
@@ -205,7 +206,7 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
     def _space(self, blocks: Blocks) -> Coordinates:
         return Coordinates(blocks.sizes)
 
-    def _after(self, direction: Blocks, messages: list[Message], first: bool) -> tuple[Blocks, Blocks]:
+    def _after(self, direction: Blocks, messages: Sequence[Message], first: bool) -> tuple[Blocks, Blocks]:
         """(h, estimate) after the messages: both ends come here, and so have the same bits."""
         space, copy = self._space(direction), direction.replaced(direction.values + 0.0)
         memory_rates = self.mechanism.memory_rates(space.sizes)
@@ -217,7 +218,7 @@ class ReplayedModel(MechanismModel[ServerReplayState, ClientReplayState]):
             return estimate, estimate
         return space.add(direction.replaced(direction.values + 0.0), messages, memory_rates), estimate
 
-    def _stepped(self, state: ClientReplayState, messages: list[Message], first: bool) -> ClientReplayState:
+    def _stepped(self, state: ClientReplayState, messages: Sequence[Message], first: bool) -> ClientReplayState:
         direction, estimate = self._after(state.direction, messages, first and self.init == "gradient")
         rows = namespace(state.x).reshape(estimate.values, state.x.shape)
         return replace(state, x=state.x - state.stepsize[:, None] * rows, direction=direction)

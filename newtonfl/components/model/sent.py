@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.coding import PRECISIONS
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import Parts
+from newtonfl.comm.parts import Parts
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.model.base import Model
 from newtonfl.components.protocol import Announcement
@@ -139,7 +140,7 @@ class TrackedModel(MechanismModel[ServerModelState, Array], SeenModel):
         target = equal_blocks(namespace(x).broadcast_to(goal, (len(chosen), x.shape[0])) + 0.0)
         clients = np.array([key.client]) if state.common else chosen
         if len(chosen) == 0 or self.mechanism.skips(coin):
-            messages: list[Message] = [Nothing() for _ in chosen]
+            messages: Sequence[Message] = [Nothing() for _ in chosen]
         else:
             sent = self.mechanism.send(memory, target, Coordinates(memory.estimate.sizes), clients, key, coin)
             messages, memory = sent.messages, sent.memory

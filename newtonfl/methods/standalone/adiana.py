@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import with_ridge
 from newtonfl.components.model.sent import ExactModel
@@ -137,13 +138,13 @@ class Adiana(Method):
         return AdianaRule(w, move_chance(w, n) if isinstance(self.p, str) else self.p)
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: dim
+        return lambda part, clients, decoded: dim
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], AdianaClients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], AdianaClients]:
         rows = for_each(x0, problem)
-        return [{} for _ in problem.clients], AdianaClients(rows, equal_blocks(0.0 * rows))
+        return nothing_from(problem.clients), AdianaClients(rows, equal_blocks(0.0 * rows))
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> AdianaServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> AdianaServer:
         constants = replace(constants, ridge_inside=self.ridge == "clients")
         at = StepContext(constants, AnchoredGradient(), ExactModel(), All())
         step_size = StepSizeSetting.of(self.stepsize).init(self._rule(constants.n_clients, constants.dim), at)
@@ -167,7 +168,7 @@ class Adiana(Method):
         parts: Parts = {"model": Dense(to_host(x))}
         if not server.w_is_known:
             parts["anchor"] = Dense(to_host(server.w))
-        replies = exchange(Announcement(key.round, parts), lambda part, client, decoded: constants.dim)
+        replies = exchange(Announcement(key.round, parts), lambda part, clients, decoded: constants.dim)
         weights = np.full(constants.n_clients, 1.0 / constants.n_clients)
         g = with_ridge(space.accumulate(server.mean + 0.0, replies.messages("gradient"), weights), x, constants)
         mean = space.accumulate(server.mean, replies.messages("change"), self._rate(constants.dim) * weights)
@@ -184,7 +185,7 @@ class Adiana(Method):
 
     def respond(
         self, clients: AdianaClients, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], Any]:
+    ) -> tuple[Sequence[Parts], Any]:
         problem = problem.with_local_ridge() if self.ridge == "clients" else problem
         to_all, ids = announcement.to_all, problem.clients
         w = for_each(received(to_all["anchor"], problem), problem) if "anchor" in to_all else clients.w

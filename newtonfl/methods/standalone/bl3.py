@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from newtonfl.bases import PSD, Coordinates, TriangleCoordinates, equal_blocks
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.curvature.base import CurvatureRound, ErrorRequest
 from newtonfl.components.curvature.learned import ClientHessianState, LearnedHessian, ServerHessianState
@@ -120,18 +121,18 @@ class BL3(Method):
         }
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: self.curvature.setup_sizes(dim, part, decoded)
+        return lambda part, clients, decoded: self.curvature.setup_sizes(dim, part, decoded)
 
     # -- set-up
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], BL3Clients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], BL3Clients]:
         setup_messages, learner = self.curvature.init_clients(problem, x0, key)
         n = len(problem.clients)
         model = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
         g = self.gradient.mechanism.init_memory(equal_blocks(zeros((n, 2 * problem.dim), x0)))
         return setup_messages, BL3Clients(model, model, 0.0 * model, learner, np.zeros(n), g)
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> BL3Server:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> BL3Server:
         n, d = constants.n_clients, constants.dim
         learned = self.curvature.init_server(constants, setup_messages, np.full(n, 1.0 / n))
         model = self.model.init_server(x0, n if self.participation.partial else 0, None)
@@ -182,15 +183,15 @@ class BL3(Method):
 
     def _reply_sizes(self, server: BL3Server) -> Sizes:
         own = {"scale": 1, "bound": 1, "gradient": 2 * server.constants.dim}
-        return lambda part, client, decoded: (
-            own[part] if part in own else self.curvature.reply_size(server.learned, part, client)
+        return lambda part, clients, decoded: (
+            own[part] if part in own else self.curvature.reply_sizes(server.learned, part, clients)
         )
 
     # -- the clients' side
 
     def respond(
         self, clients: BL3Clients, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], BL3Clients]:
+    ) -> tuple[Sequence[Parts], BL3Clients]:
         if announcement.recipients is None:
             return self._reply(clients, announcement, problem, problem, None, key)
         chosen = np.flatnonzero(np.isin(problem.clients, announcement.recipients))
@@ -203,7 +204,7 @@ class BL3(Method):
     def _reply(
         self, clients: BL3Clients, announcement: Announcement, problem: Problem, whole: Problem,
         chosen: Array | None, key: Key,
-    ) -> tuple[list[Parts], BL3Clients]:  # fmt: skip
+    ) -> tuple[Sequence[Parts], BL3Clients]:  # fmt: skip
         xp = namespace(problem.like)
         model, z = self.model.receive(clients.model, announcement, problem.clients)
         # Who takes part computes anew, whoever else is in the process.
@@ -233,11 +234,13 @@ class BL3(Method):
                 goals.append(known[i])
         space, before = Coordinates(clients.g.estimate.sizes), replace(clients.g, estimate=Blocks.of(known))
         sent = self.gradient.mechanism.send(before, Blocks.of(goals), space, problem.clients, key.to("g"))
-        for i, part in enumerate(parts):
-            part |= {"scale": Dense(gamma[i : i + 1]), "bound": Dense(beta[i : i + 1])}
-            part |= {"gradient": sent.messages[i]} if heads[i] else {}
+        own = zip(gamma[:, None], beta[:, None], sent.messages, heads, strict=True)
+        replies = [
+            {**part, "scale": Dense(scale), "bound": Dense(bound), **({"gradient": g} if head else {})}
+            for part, (scale, bound, g, head) in zip(parts, own, strict=True)
+        ]
         memory = replace(sent.memory, own=moved_on(clients.g.own, sent.memory.own, heads))
-        return parts, BL3Clients(model, points, gradient, learner, gamma, memory)
+        return replies, BL3Clients(model, points, gradient, learner, gamma, memory)
 
     def _bounds(self, learned: Blocks, coordinates: TriangleCoordinates, point: Point) -> tuple[Array, Array]:
         """γ_i = max{c, max abs(L_i)} and β_i = max (h̃_i + 2γ_i)/(L_i + 2γ_i), shape (n,) each, on the host."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import finite
@@ -100,12 +101,12 @@ class Dingo(Method):
         return {"exchanges": "∇f_i; H_i g, H_i†g and H̃_i†g̃; p_i in case 3; ∇f_i at a trial, each", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: dim
+        return lambda part, clients, decoded: dim
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], DingoClients]:
-        return [{} for _ in problem.clients], DingoClients(for_each(x0, problem), for_each(0.0 * x0, problem))
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], DingoClients]:
+        return nothing_from(problem.clients), DingoClients(for_each(x0, problem), for_each(0.0 * x0, problem))
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> DingoServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> DingoServer:
         return DingoServer(to_host(x0), None)
 
     def round(self, server: DingoServer, exchange: Exchange, key: Key) -> DingoServer:
@@ -143,7 +144,7 @@ class Dingo(Method):
 
     def respond(
         self, clients: DingoClients, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], DingoClients]:
+    ) -> tuple[Sequence[Parts], DingoClients]:
         problem, parts = problem.with_local_ridge(), announcement.to_all
         if "model" in parts:
             x = received(parts["model"], problem)
@@ -177,7 +178,7 @@ class Dingo(Method):
 
 
 def _dim(x: Array) -> Sizes:
-    return lambda part, client, decoded: len(x)
+    return lambda part, clients, decoded: len(x)
 
 
 def _where_above(values: Array, inverse: Array) -> Array:

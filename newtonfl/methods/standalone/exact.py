@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def mean(replies: Replies, part: str) -> Array:
     return average
 
 
-def messages(rows: Array) -> list[Message]:
+def messages(rows: Array) -> Sequence[Message]:
     """A message for every client's row of `rows` (n, …)."""
     return [Dense(row) for row in to_host(rows)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from newtonfl.comm.messages import Dense, Nothing
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite
@@ -117,15 +118,15 @@ class FibIOS(Method):
         return {"exchanges": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: dim
+        return lambda part, clients, decoded: dim
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], FibIOSClients]:
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], FibIOSClients]:
         n, dim, x = len(problem.clients), problem.dim, for_each(x0, problem)
         none = np.zeros(n, np.int64)
         pairs = zeros((n, dim), problem.like), zeros((n, dim, dim), problem.like)
         return [{} for _ in range(n)], FibIOSClients(x, 0.0 * x, none, *pairs, none)
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> FibIOSServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> FibIOSServer:
         n, dim = constants.n_clients, constants.dim
         return FibIOSServer(to_host(x0), np.zeros(n), *_no_pairs(n, dim, constants.like), constants)
 
@@ -137,7 +138,7 @@ class FibIOS(Method):
         more = self._more(server.values.shape[1], constants.dim)
         size = {"value": 1, "constant": 1, "eigenpairs": more * (constants.dim + 1)}
 
-        def sizes(part: str, client: int, decoded: Parts) -> int:
+        def sizes(part: str, clients: Array, decoded: Sequence[Parts]) -> int:
             return size.get(part, constants.dim)
 
         replies = exchange(Announcement(key.round, {"model": Dense(x)}), sizes)
@@ -184,7 +185,7 @@ class FibIOS(Method):
 
     def respond(
         self, clients: FibIOSClients, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], FibIOSClients]:
+    ) -> tuple[Sequence[Parts], FibIOSClients]:
         parts = announcement.to_all
         if "model" in parts:
             return self._tell(clients, received(parts["model"], problem), announcement.round, problem)
@@ -200,7 +201,7 @@ class FibIOS(Method):
 
     def _tell(
         self, clients: FibIOSClients, x: Array, round: int, problem: Problem
-    ) -> tuple[list[Parts], FibIOSClients]:
+    ) -> tuple[Sequence[Parts], FibIOSClients]:
         """f_i, ∇f_i and the next eigenpairs with ρ_i, the eigenvalue that comes after them."""
         xp, point = namespace(x), problem.at(x)
         clients = replace(clients, model=for_each(x, problem))

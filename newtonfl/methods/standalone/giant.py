@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite, slack
@@ -79,12 +80,12 @@ class Giant(Method):
         return {"exchanges": "f_i and ∇f_i; the local direction; f_i at all trials", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: dim
+        return lambda part, clients, decoded: dim
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], GiantClients]:
-        return [{} for _ in problem.clients], GiantClients(for_each(x0, problem))
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], GiantClients]:
+        return nothing_from(problem.clients), GiantClients(for_each(x0, problem))
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> GiantServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> GiantServer:
         return GiantServer(to_host(x0), np.array(1.0))
 
     def round(self, server: GiantServer, exchange: Exchange, key: Key) -> GiantServer:
@@ -94,7 +95,7 @@ class Giant(Method):
         def send(part: str, vector: Array) -> Announcement:
             return Announcement(key.round, {part: Dense(vector)})
 
-        def sizes(part: str, client: int, decoded: Parts) -> int:
+        def sizes(part: str, clients: Array, decoded: Sequence[Parts]) -> int:
             return size.get(part, len(x))
 
         replies = exchange(send("model", x), sizes)
@@ -115,7 +116,7 @@ class Giant(Method):
 
     def respond(
         self, clients: GiantClients, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], GiantClients]:
+    ) -> tuple[Sequence[Parts], GiantClients]:
         problem, parts = problem.with_local_ridge(), announcement.to_all
         if "model" in parts:
             x = received(parts["model"], problem)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.packets import Parts, Sizes
+from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.backtracking import Backtracking
 from newtonfl.components.step.trials import finite
@@ -123,7 +124,7 @@ class NewtonCG(Method):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], NewtonCGClients]:
         return [{} for _ in problem.clients], NewtonCGClients(for_each(x0, problem))
 
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: list[Parts]) -> NewtonCGServer:
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> NewtonCGServer:
         return NewtonCGServer(to_host(x0), constants.ridge)
 
     def round(self, server: NewtonCGServer, exchange: Exchange, key: Key) -> NewtonCGServer:

@@ -62,6 +62,8 @@ def counting(base):
     """A transport that counts the packets in the buffers that pass through it, apart from the ledger."""
 
     class Counting(base):
+        lays_out_all = True
+
         def __init__(self, *args):
             super().__init__(*args)
             self.counted = {"up": 0, "down": 0, "setup_up": 0, "setup_down": 0}

@@ -1,0 +1,521 @@
+"""The kernels' forms for numba: one client after the other while its numbers are in cache.
+
+Importing this compiles them, or takes them from numba's cache on disk. Every form gives the bytes of the NumPy form;
+:mod:`newtonfl.kernels.compiled` says when they are used. What a form uses as a length or a place it has checked before:
+numba checks no bounds. Places are unsigned where a loop is hot, for numba asks signed ones whether they are negative.
+No form calls itself: a second process that takes such a one from the cache dies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+from newtonfl.core.backend import Array
+
+OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+
+
+def _read(dtype: Any) -> Any:
+    return types.Array(dtype, 1, "C", readonly=True)
+
+
+def _written(dtype: Any) -> Any:
+    return types.Array(dtype, 1, "C")
+
+
+_BYTES, _INTS, _WORDS, _FLOATS = (_read(t) for t in (types.uint8, types.int64, types.uint64, types.float64))
+_TO_BYTES, _TO_INTS, _TO_WORDS, _TO_FLOATS = (
+    _written(t) for t in (types.uint8, types.int64, types.uint64, types.float64)
+)
+_INT, _WORD, _FLOAT = types.int64, types.uint64, types.float64
+
+# -- Rice's code
+
+
+@njit(_INT(_INTS, _INTS, _TO_INTS, _TO_INTS), **OPTIONS)
+def rice_lengths(positions: Array, counts: Array, widths: Array, lengths: Array) -> int:
+    """Fill every code's width and its length; returns their sum, or -1 where a list does not increase from 0 on."""
+    first = total = 0
+    for i in range(len(counts)):
+        count = counts[i]
+        before, smallest = np.int64(-1), np.int64(0)
+        for j in range(first, first + count):
+            smallest = min(smallest, positions[j] - before - 1)
+            before = positions[j]
+        if smallest < 0:
+            return -1
+        mean, b = (before + 1 - count) // max(count, 1), 0
+        while mean > 3:
+            mean >>= 1
+            b += 1
+        high0 = high1 = high2 = np.int64(0)
+        before = np.int64(-1)
+        for j in range(first, first + count):
+            gap = (positions[j] - before - 1) >> b
+            before = positions[j]
+            high0 += gap
+            high1 += gap >> 1
+            high2 += gap >> 2
+        more, high = 0, high0
+        if count + high1 < high:
+            more, high = 1, high1
+        if 2 * count + high2 < more * count + high:
+            more, high = 2, high2
+        b = b + more if count else 0
+        widths[i] = b
+        lengths[i] = 1 + (count * b + 7) // 8 + (high + count + 7) // 8
+        first += count
+        total += lengths[i]
+    return total
+
+
+@njit(types.void(_INTS, _INTS, _INTS, _INTS, _TO_BYTES), **OPTIONS)
+def rice_encode(positions: Array, counts: Array, widths: Array, lengths: Array, code: Array) -> None:
+    """Write the codes into zeros."""
+    first, head = 0, 0
+    for i in range(len(counts)):
+        last, b = first + counts[i], widths[i]
+        code[head] = b
+        at = np.uint64(head + 1)
+        if b:
+            word, filled, before = np.uint64(0), np.uint64(0), np.int64(-1)
+            for j in range(first, last):
+                low, left = np.uint64(positions[j] - before - 1), np.uint64(b)
+                before = positions[j]
+                while left:  # at most 32 bits at a time, so that the word has room
+                    some = min(left, np.uint64(32))
+                    word |= (low & ((np.uint64(1) << some) - np.uint64(1))) << filled
+                    low >>= some
+                    left -= some
+                    filled += some
+                    while filled >= np.uint64(8):
+                        code[at] = word & np.uint64(255)
+                        word >>= np.uint64(8)
+                        filled -= np.uint64(8)
+                        at += np.uint64(1)
+            if filled:
+                code[at] = word & np.uint64(255)
+                at += np.uint64(1)
+        one, before = np.uint64(0), np.int64(-1)
+        for j in range(first, last):
+            one += np.uint64(positions[j] - before - 1) >> np.uint64(b)
+            before = positions[j]
+            code[at + (one >> np.uint64(3))] |= np.uint8(np.uint64(1) << (one & np.uint64(7)))
+            one += np.uint64(1)
+        first = last
+        head += lengths[i]
+
+
+ONES = np.array([byte.bit_count() for byte in range(256)], np.uint8)
+"""How many ones a byte has, and where they are, from the lowest bit up."""
+PLACES = np.zeros((256, 8), np.uint8)
+for _byte in range(256):
+    PLACES[_byte, : ONES[_byte]] = [bit for bit in range(8) if _byte >> bit & 1]
+
+
+@njit(_INT(_BYTES, _INTS, _INTS, _INTS, _INTS, _TO_INTS), **OPTIONS)
+def rice_decode(buffer: Array, begins: Array, lengths: Array, counts: Array, sizes: Array, positions: Array) -> int:
+    """Fill `positions`, of which there are eight to spare; returns -1, or the first code that is wrong."""
+    first = np.uint64(0)
+    for i in range(len(counts)):
+        count, size = counts[i], sizes[i]
+        if count < 0 or count > size or lengths[i] < 1 or begins[i] < 0 or lengths[i] > len(buffer) - begins[i]:
+            return i
+        b = np.int64(buffer[begins[i]])
+        if b > 63 or (b > 0 and size >> (b - 1) == 0) or count > 8 * lengths[i]:
+            return i
+        low, end = begins[i] + 1, begins[i] + lengths[i]
+        unary = low + (count * b + 7) // 8
+        if end - unary < (count + 7) // 8:
+            return i
+        ones = 0
+        for byte in range(unary, end):
+            ones += ONES[buffer[byte]]
+        if ones != count:
+            return i
+        # Where the ones stand, a byte at a time: eight places are written, and as many kept as there are ones.
+        at, base = first, 0
+        for byte in range(unary, end):
+            here = buffer[byte]
+            for place in range(8):
+                positions[at + np.uint64(place)] = base + PLACES[here, place]
+            at += np.uint64(ONES[here])
+            base += 8
+        one = positions[at - np.uint64(1)] if count else np.int64(-1)
+        if end - unary != (one + 8) >> 3 or (count and one - count + 1 > size >> b):
+            return i
+        word, filled, byte = np.uint64(0), np.uint64(0), np.uint64(low)
+        mask = (np.uint64(1) << np.uint64(b)) - np.uint64(1)
+        above, before, room, bit = np.uint64(0), np.int64(-1), np.uint64(size), np.int64(0)
+        for j in range(first, first + np.uint64(count)):
+            one = positions[j]
+            above += np.uint64(one - before - 1) << np.uint64(b)  # no more than the size, by what was checked
+            before = one
+            part = np.uint64(0)
+            if b > 56:  # a word may not hold it
+                for t in range(b):
+                    part |= np.uint64(buffer[low + (bit >> 3)] >> (bit & 7) & 1) << np.uint64(t)
+                    bit += 1
+            else:
+                while filled < np.uint64(b):
+                    word |= np.uint64(buffer[byte]) << filled
+                    filled += np.uint64(8)
+                    byte += np.uint64(1)
+                part = word & mask
+                word >>= np.uint64(b)
+                filled -= np.uint64(b)
+            if above >= room or part >= room - above:
+                return i
+            above += part
+            positions[j] = above
+            above += np.uint64(1)
+        first += np.uint64(count)
+    return -1
+
+
+# -- the largest entries
+
+
+@njit(_WORD(_TO_WORDS, _INT, _INT, _WORD, _TO_INTS, _TO_WORDS, _TO_WORDS), **OPTIONS)
+def kth_largest(bits: Array, n: int, k: int, top: int, count: Array, spare: Array, other: Array) -> int:
+    """The k-th largest of n magnitudes given as their bits, 1 ≤ k ≤ n, none above `top`.
+
+    By counting exponents, then what shares one by eight bits at a time: eight passes at most, whatever ties there are.
+    `count` (4096,), `spare` and `other` (n + 1,) are scratch.
+    """
+    exponent = np.uint64(52)
+    high = np.int64(top >> exponent)
+    for c in range(high + 1):
+        count[c] = 0
+        count[2048 + c] = 0
+    pairs = np.uint64(n // 2 * 2)
+    for j in range(np.uint64(0), pairs, np.uint64(2)):  # two tables: neighbours do not wait for each other
+        count[bits[j] >> exponent] += 1
+        count[np.uint64(2048) + (bits[j + np.uint64(1)] >> exponent)] += 1
+    if n % 2:
+        count[bits[pairs] >> exponent] += 1
+    left, digit = k, high
+    while count[digit] + count[2048 + digit] < left:
+        left -= count[digit] + count[2048 + digit]
+        digit -= 1
+    place, wanted = np.uint64(0), np.uint64(digit)
+    for j in range(np.uint64(n)):  # no branch: an element is written, and kept or overwritten
+        spare[place] = bits[j]
+        place += np.uint64((bits[j] >> exponent) == wanted)
+    kept, shift, mask = np.int64(place), np.uint64(44), np.uint64(255)
+    while kept > 16:
+        for c in range(256):
+            count[c] = 0
+        for j in range(np.uint64(kept)):
+            count[(spare[j] >> shift) & mask] += 1
+        digit = 255
+        while count[digit] < left:
+            left -= count[digit]
+            digit -= 1
+        place, wanted = np.uint64(0), np.uint64(digit)
+        for j in range(np.uint64(kept)):
+            other[place] = spare[j]
+            place += np.uint64(((spare[j] >> shift) & mask) == wanted)
+        kept, spare, other = np.int64(place), other, spare
+        if shift == 0:
+            return spare[0]
+        shift = shift - np.uint64(8) if shift > 8 else np.uint64(0)
+    for i in range(1, kept):  # a few: sorted, the largest first
+        here, j = spare[i], i - 1
+        while j >= 0 and spare[j] < here:
+            spare[j + 1] = spare[j]
+            j -= 1
+        spare[j + 1] = here
+    return spare[left - 1]
+
+
+@njit(_INT(_TO_WORDS, _INT, _INT, _TO_INTS, _TO_WORDS, _TO_WORDS, _TO_INTS, _INT), **OPTIONS)
+def choose(bits: Array, n: int, k: int, count: Array, spare: Array, other: Array, chosen: Array, first: int) -> int:
+    """Write the places of the k largest from ``chosen[first]`` on, with one more to spare; returns how many."""
+    top, many, place = np.uint64(0), np.int64(0), np.uint64(first)
+    for j in range(np.uint64(n)):
+        top = max(top, bits[j])
+        many += bits[j] != 0
+    if k <= 0:
+        return 0
+    least, room = np.uint64(1), many
+    if many > k:
+        least = kth_largest(bits, n, k, top, count, spare, other)
+        many = 0
+        for j in range(np.uint64(n)):
+            many += bits[j] >= least
+    if many <= k:
+        for j in range(np.uint64(n)):
+            chosen[place] = j
+            place += np.uint64(bits[j] >= least)
+        return many
+    room = np.int64(k)
+    for j in range(np.uint64(n)):
+        room -= bits[j] > least
+    for j in range(np.uint64(n)):  # of those that equal the threshold, the first go in
+        chosen[place] = j
+        tie = (bits[j] == least) & (room > 0)
+        room -= tie
+        place += np.uint64(tie | (bits[j] > least))
+    return k
+
+
+MAGNITUDE, ROOT = np.uint64(2**63 - 1), np.sqrt(2.0)
+
+
+@njit(types.void(_WORDS, _INTS, _INTS, _INT, _TO_INTS, _TO_INTS), **OPTIONS)
+def largest(values: Array, offsets: Array, k: Array, most: int, chosen: Array, counts: Array) -> None:
+    """Fill `chosen`, with one place to spare, and `counts`; values as bits, no client with more than `most`."""
+    bits, spare, other = np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64)
+    count, at = np.empty(4096, np.int64), 0
+    for i in range(len(k)):
+        n, first = offsets[i + 1] - offsets[i], np.uint64(offsets[i])
+        for j in range(np.uint64(n)):
+            bits[j] = values[first + j] & MAGNITUDE
+        counts[i] = choose(bits, n, k[i], count, spare, other, chosen, at)
+        at += counts[i]
+
+
+# -- sums
+
+
+@njit(_FLOAT(_FLOATS, _INT, _INT), **OPTIONS)
+def leaf_sum(values: Array, first: int, n: int) -> float:
+    """NumPy's sum of at most 128 numbers."""
+    a = np.uint64(first)
+    if n < 8:
+        total = -0.0
+        for i in range(np.uint64(n)):
+            total += values[a + i]
+        return total
+    r0, r1, r2, r3 = values[a], values[a + np.uint64(1)], values[a + np.uint64(2)], values[a + np.uint64(3)]
+    r4, r5 = values[a + np.uint64(4)], values[a + np.uint64(5)]
+    r6, r7 = values[a + np.uint64(6)], values[a + np.uint64(7)]
+    whole = np.uint64(n - n % 8)
+    for i in range(np.uint64(8), whole, np.uint64(8)):
+        r0 += values[a + i]
+        r1 += values[a + i + np.uint64(1)]
+        r2 += values[a + i + np.uint64(2)]
+        r3 += values[a + i + np.uint64(3)]
+        r4 += values[a + i + np.uint64(4)]
+        r5 += values[a + i + np.uint64(5)]
+        r6 += values[a + i + np.uint64(6)]
+        r7 += values[a + i + np.uint64(7)]
+    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    for i in range(whole, np.uint64(n)):
+        total += values[a + i]
+    return total
+
+
+@njit(_FLOAT(_FLOATS, _INT, _INT, _TO_INTS, _TO_FLOATS), **OPTIONS)
+def pairwise_sum(values: Array, first: int, n: int, stack: Array, halves: Array) -> float:
+    """NumPy's sum: of halves, cut at multiples of 8, down to leaves of at most 128.
+
+    `stack` (3 · 64,) and `halves` (64,) are scratch.
+    """
+    depth, at, size = 0, first, n
+    while True:
+        while size > 128:  # down to the left; the right half is remembered
+            half = size // 2
+            half -= half % 8
+            stack[3 * depth], stack[3 * depth + 1], stack[3 * depth + 2] = at + half, size - half, 0
+            depth += 1
+            size = half
+        total = leaf_sum(values, at, size)
+        while depth > 0 and stack[3 * depth - 1]:  # a right half is done: it is added to its left one
+            depth -= 1
+            total = halves[depth] + total
+        if depth == 0:
+            return total
+        halves[depth - 1] = total
+        stack[3 * depth - 1] = 1
+        at, size = stack[3 * depth - 3], stack[3 * depth - 2]
+
+
+@njit(types.void(_FLOATS, _INTS, _TO_FLOATS), **OPTIONS)
+def sums(values: Array, offsets: Array, out: Array) -> None:
+    """Fill each client's sum."""
+    stack, halves = np.empty(192, np.int64), np.empty(64)
+    for i in range(len(out)):
+        out[i] = 0.0 + pairwise_sum(values, offsets[i], offsets[i + 1] - offsets[i], stack, halves)
+
+
+# -- CRC-32
+
+
+def _tables() -> Array:
+    """Sixteen tables of the reflected polynomial 0xEDB88320."""
+    table = np.zeros((16, 256), np.uint32)
+    for byte in range(256):
+        c = byte
+        for _ in range(8):
+            c = (c >> 1) ^ (0xEDB88320 if c & 1 else 0)
+        table[0, byte] = c
+    for k in range(1, 16):
+        table[k] = (table[k - 1] >> np.uint32(8)) ^ table[0, table[k - 1] & np.uint32(255)]
+    return table
+
+
+T = _tables()
+
+
+@njit(types.void(_BYTES, _INTS, _written(types.uint32)), **OPTIONS)
+def checksums(buffer: Array, edges: Array, out: Array) -> None:
+    """Fill zlib's CRC-32 of each piece, sixteen bytes a step."""
+    low = np.uint32(255)
+    for piece in range(len(out)):
+        c = np.uint32(0xFFFFFFFF)
+        i, end = np.uint64(edges[piece]), np.uint64(edges[piece + 1])
+        while i + np.uint64(16) <= end:
+            c = (
+                T[15, buffer[i] ^ (c & low)]
+                ^ T[14, buffer[i + np.uint64(1)] ^ (c >> np.uint32(8) & low)]
+                ^ T[13, buffer[i + np.uint64(2)] ^ (c >> np.uint32(16) & low)]
+                ^ T[12, buffer[i + np.uint64(3)] ^ (c >> np.uint32(24))]
+                ^ T[11, buffer[i + np.uint64(4)]]
+                ^ T[10, buffer[i + np.uint64(5)]]
+                ^ T[9, buffer[i + np.uint64(6)]]
+                ^ T[8, buffer[i + np.uint64(7)]]
+                ^ T[7, buffer[i + np.uint64(8)]]
+                ^ T[6, buffer[i + np.uint64(9)]]
+                ^ T[5, buffer[i + np.uint64(10)]]
+                ^ T[4, buffer[i + np.uint64(11)]]
+                ^ T[3, buffer[i + np.uint64(12)]]
+                ^ T[2, buffer[i + np.uint64(13)]]
+                ^ T[1, buffer[i + np.uint64(14)]]
+                ^ T[0, buffer[i + np.uint64(15)]]
+            )
+            i += np.uint64(16)
+        while i < end:
+            c = T[0, buffer[i] ^ (c & low)] ^ (c >> np.uint32(8))
+            i += np.uint64(1)
+        out[piece] = ~c
+
+
+# -- sums of weighted products on supports
+
+_PLACES = [_read(types.uint16), _read(types.uint32)]
+_ROWS = [_read(types.int32), _read(types.int64)]
+
+
+@njit(
+    [
+        types.boolean(places, places, _FLOATS, _INTS, _INTS, _written(short), _TO_FLOATS)
+        for places in _ROWS
+        for short in (types.uint16, types.uint32)
+    ],
+    **OPTIONS,
+)
+def list_places(
+    places: Array, rows: Array, products: Array, offsets: Array, row_offsets: Array, own: Array, factors: Array
+) -> bool:
+    """Fill `own` with each pair's place in its client's support, and `factors` with each row's product.
+
+    False where some row has more than one product.
+    """
+    alike = True
+    for i in range(len(offsets) - 1):
+        for j in range(row_offsets[i], row_offsets[i + 1]):
+            a, b = np.uint64(rows[j]), np.uint64(rows[j + 1])
+            factors[j] = products[a] if a < b else 0.0
+            for t in range(a, b):
+                own[t] = places[t] - offsets[i]
+                alike &= products[t] == factors[j]
+    return alike
+
+
+@njit(
+    [types.void(own, rows, _FLOATS, _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS) for own in _PLACES for rows in _ROWS],
+    **OPTIONS,
+)
+def pair_sums(
+    own: Array,
+    rows: Array,
+    products: Array,
+    weights: Array,
+    chosen: Array,
+    row_offsets: Array,
+    offsets: Array,
+    out: Array,
+) -> None:
+    """Fill every chosen client's Σ_j w_j a_j a_jᵀ on its support; its products, or none where `weights` hold them."""
+    at = row = 0
+    for i in chosen:
+        size = offsets[i + 1] - offsets[i]
+        mine = out[at : at + size]
+        mine[:] = 0.0
+        for j in range(row_offsets[i], row_offsets[i + 1]):
+            w, a, b = weights[row], np.uint64(rows[j]), np.uint64(rows[j + 1])
+            row += 1
+            if len(products):
+                for t in range(a, b):
+                    mine[np.uint64(own[t])] += products[t] * w
+            else:
+                for t in range(a, b):
+                    mine[np.uint64(own[t])] += w
+        at += size
+
+
+# -- what a client sends of a difference
+
+
+@njit(types.void(_TO_FLOATS, _INT, _INTS, _INT, _INT, _TO_FLOATS, _INT, _TO_WORDS, _TO_FLOATS), **OPTIONS)
+def subtract(
+    entries: Array, n: int, diagonal: Array, first_diagonal: int, stop_diagonal: int, estimate: Array, first: int,
+    bits: Array, spare: Array,
+) -> None:  # fmt: skip
+    """Turn a client's entries into what they are in isometric coordinates beyond its estimate.
+
+    Nothing is scaled where `stop_diagonal` is negative. `bits` are filled with the magnitudes.
+    """
+    at = np.uint64(first)
+    if stop_diagonal < 0:
+        for j in range(np.uint64(n)):
+            entries[j] -= estimate[at + j]
+    else:
+        for t in range(first_diagonal, stop_diagonal):
+            spare[t - first_diagonal] = entries[diagonal[t]]
+        for j in range(np.uint64(n)):
+            entries[j] = entries[j] * ROOT - estimate[at + j]
+        for t in range(first_diagonal, stop_diagonal):
+            entries[diagonal[t]] = spare[t - first_diagonal] - estimate[first + diagonal[t]]
+    words = entries.view(np.uint64)
+    for j in range(np.uint64(n)):
+        bits[j] = words[j] & MAGNITUDE
+
+
+@njit(
+    types.void(
+        _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS, _INTS, _FLOATS, _FLOATS, _INT, _TO_INTS, _TO_INTS, _TO_FLOATS,
+        _TO_FLOATS,
+    ),
+    **OPTIONS,
+)  # fmt: skip
+def send_largest(
+    entries: Array, offsets: Array, diagonal: Array, diagonal_offsets: Array, estimate: Array, k: Array,
+    memory_rates: Array, estimate_rates: Array, most: int, chosen: Array, counts: Array, values: Array, norms: Array,
+) -> None:  # fmt: skip
+    """Fill `chosen` and `values`, with one place to spare, `counts` and `norms`, and move the estimate."""
+    bits, spare, other = np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64)
+    count, own, square = np.empty(4096, np.int64), np.empty(most), np.empty(most)
+    stack, halves, at = np.empty(192, np.int64), np.empty(64), 0
+    for i in range(len(k)):
+        n, first = offsets[i + 1] - offsets[i], offsets[i]
+        own[:n] = entries[first : first + n]
+        a, b = (diagonal_offsets[i], diagonal_offsets[i + 1]) if len(diagonal_offsets) else (0, -1)
+        subtract(own, n, diagonal, a, b, estimate, first, bits, square)
+        counts[i] = choose(bits, n, k[i], count, spare, other, chosen, at)
+        by, less = memory_rates[i], -estimate_rates[i]
+        for t in range(np.uint64(at), np.uint64(at + counts[i])):
+            place = np.uint64(chosen[t])
+            values[t] = own[place]
+            estimate[np.uint64(first) + place] += by * own[place]
+            if less != 0.0:
+                own[place] += less * own[place]
+        for j in range(np.uint64(n)):
+            square[j] = own[j] * own[j]
+        norms[i] = np.sqrt(0.0 + pairwise_sum(square, 0, n, stack, halves))
+        at += counts[i]
