@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from newtonfl.comm.messages import Dense, Message
+from newtonfl.comm.messages import Batch, Dense, Message, batched
 from newtonfl.components.protocol import Replies
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.objectives.base import Problem
@@ -15,14 +15,19 @@ from newtonfl.objectives.base import Problem
 
 def mean(replies: Replies, part: str) -> Array:
     """(1/n) Σ of what the clients sent as `part`, added in client order, on the host."""
-    vectors = np.stack([message.coordinates()[1] for message in replies.messages(part)])
+    sent = batched(replies.messages(part))
+    if isinstance(sent, Batch) and sent.values is not None:
+        vectors = sent.values.reshape(len(sent), -1)  # as many numbers of each client
+    else:
+        vectors = np.stack([message.coordinates()[1] for message in sent])
     average: Array = np.sum(vectors, axis=0) / len(vectors)
     return average
 
 
 def messages(rows: Array) -> Sequence[Message]:
     """A message for every client's row of `rows` (n, …)."""
-    return [Dense(row) for row in to_host(rows)]
+    host = to_host(rows)
+    return Batch(Dense, np.full(host.shape[0], host.shape[1], np.int64), np.ravel(host))
 
 
 def received(message: Message, problem: Problem) -> Array:

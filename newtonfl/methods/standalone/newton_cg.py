@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.parts import Parts, Sizes
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.backtracking import Backtracking
 from newtonfl.components.step.trials import finite
@@ -121,8 +121,8 @@ class NewtonCG(Method):
     def announcement_sizes(self, dim: int) -> Sizes:
         return lambda part, client, decoded: 1 if part == "trials" else dim
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[list[Parts], NewtonCGClients]:
-        return [{} for _ in problem.clients], NewtonCGClients(for_each(x0, problem))
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], NewtonCGClients]:
+        return nothing_from(problem.clients), NewtonCGClients(for_each(x0, problem))
 
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> NewtonCGServer:
         return NewtonCGServer(to_host(x0), constants.ridge)
@@ -163,7 +163,7 @@ class NewtonCG(Method):
 
     def respond(
         self, clients: NewtonCGClients, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[list[Parts], NewtonCGClients]:
+    ) -> tuple[Sequence[Parts], NewtonCGClients]:
         parts = announcement.to_all
         if "model" in parts:
             x = received(parts["model"], problem)
@@ -188,6 +188,6 @@ def forcing(norm: float, before: float, eta: float) -> float:
     return min(_ETA, max(fresh, least if least > 0.1 else 0.0))
 
 
-def _replies(columns: dict[str, Array]) -> list[Parts]:
-    rows = zip(*(messages(table) for table in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+def _replies(columns: dict[str, Array]) -> Sequence[Parts]:
+    tables = {part: messages(table) for part, table in columns.items()}
+    return ManyParts(tables, len(next(iter(tables.values()))))
