@@ -114,9 +114,7 @@ class Point(ABC):
     @cached_property
     def hessians(self) -> Blocks:
         """∇²f_i(x) as packed upper triangles (plain entries), n blocks of d(d + 1)/2."""
-        ridge = self.problem.local_ridge
-        self._count("whole")
-        packed = self._hessians()
+        ridge, packed = self.problem.local_ridge, self._own_hessians
         if ridge is None:
             return packed
         flat = triangle(self.problem.dim)
@@ -124,6 +122,12 @@ class Point(ABC):
         full[flat.diagonal] = to_host(ridge)
         xp = namespace(packed.values)
         return packed.replaced(packed.values + xp.tile(to_device(full, packed.values), (len(packed),)))
+
+    @cached_property
+    def _own_hessians(self) -> Blocks:
+        """The same less a local ridge."""
+        self._count("whole")
+        return self._hessians()
 
     def hessian(self, i: int) -> Array:
         """∇²f_i(x) of the i-th client held here, shape (d, d)."""
@@ -163,8 +167,8 @@ class Point(ABC):
 
     def release_hessians(self) -> None:
         """Forget the Hessians, which are large, but not that they were counted."""
-        for kept in ("hessians", "_own_hessians"):
-            vars(self).pop(kept, None)
+        vars(self).pop("hessians", None)
+        vars(self).pop("_own_hessians", None)
         self._on_support.clear()
         self._in = None
 
@@ -183,12 +187,6 @@ class Point(ABC):
 
     def _hessians_in(self, rows: Sequence[Array]) -> Blocks:
         raise NotImplementedError  # a problem without rows never gets here: Problem.client_rows refuses first
-
-    @cached_property
-    def _own_hessians(self) -> Blocks:
-        """Those of a problem that multiplies by its matrices, less a local ridge."""
-        self._count("whole")
-        return self._hessians()
 
     def _hessian_product(self, v: Array) -> Array:
         products = [self._square(packed) @ v for packed in self._own_hessians]

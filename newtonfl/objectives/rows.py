@@ -114,9 +114,7 @@ class DenseRows(Rows):
         return self._combined(((of, stack * stack) for of, stack in self._stacks), weights)
 
     def _combined(self, stacks: Iterable[tuple[slice, Array]], weights: Array) -> Array:
-        xp = namespace(weights)
-        per_client = Blocks(weights, self.offsets)
-        sums = []
+        xp, per_client, sums = namespace(weights), Blocks(weights, self.offsets), []
         for of, stack in stacks:
             w = xp.reshape(per_client.run(of), stack.shape[:2])
             sums.append(_products(xp.permute_dims(stack, (0, 2, 1)), w))

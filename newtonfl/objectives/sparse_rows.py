@@ -46,14 +46,17 @@ class SparseRows(Rows):
         return self.spread @ namespace(x).reshape(x, (-1,))
 
     def combine(self, weights: Array) -> Array:
-        return namespace(weights).reshape(self.spread.transposed @ weights, (self.n_clients, self.dim))
+        return self._table(self.spread.transposed @ weights)
 
     def combine_squares(self, weights: Array) -> Array:
-        return namespace(weights).reshape(self._squared.transposed @ weights, (self.n_clients, self.dim))
+        return self._table(self._squares.transposed @ weights)
 
     @cached_property
-    def _squared(self) -> BlockDiagonal:
+    def _squares(self) -> BlockDiagonal:
         return replace(self.spread, matrix=self.spread.matrix.power(2))
+
+    def _table(self, sums: Array) -> Array:
+        return namespace(sums).reshape(sums, (self.n_clients, self.dim))
 
     @cached_property
     def pairs_per_client(self) -> float:

@@ -15,19 +15,19 @@ from newtonfl.objectives.base import Problem
 
 def mean(replies: Replies, part: str) -> Array:
     """(1/n) Σ of what the clients sent as `part`, added in client order, on the host."""
-    sent = batched(replies.messages(part))
-    if isinstance(sent, Batch) and sent.values is not None:
-        vectors = sent.values.reshape(len(sent), -1)  # as many numbers of each client
+    found = batched(replies.messages(part))
+    if isinstance(found, Batch):
+        vectors = found.values.reshape(len(found), -1)
     else:
-        vectors = np.stack([message.coordinates()[1] for message in sent])
+        vectors = np.stack([message.coordinates()[1] for message in found])
     average: Array = np.sum(vectors, axis=0) / len(vectors)
     return average
 
 
 def messages(rows: Array) -> Sequence[Message]:
     """A message for every client's row of `rows` (n, …)."""
-    host = to_host(rows)
-    return Batch(Dense, np.full(host.shape[0], host.shape[1], np.int64), np.ravel(host))
+    host = to_host(rows).reshape(len(rows), -1)
+    return Batch(Dense, np.full(len(host), host.shape[1]), host.ravel())
 
 
 def received(message: Message, problem: Problem) -> Array:

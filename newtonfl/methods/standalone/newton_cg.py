@@ -116,10 +116,10 @@ class NewtonCG(Method):
         return {"exchanges": "f_i and ∇f_i; ∇²f_i times a vector, each; f_i at trial steps", "ridge": "server"}
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: dim
+        return lambda part, clients, decoded: dim
 
     def announcement_sizes(self, dim: int) -> Sizes:
-        return lambda part, client, decoded: 1 if part == "trials" else dim
+        return lambda part, clients, decoded: 1 if part == "trials" else dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], NewtonCGClients]:
         return nothing_from(problem.clients), NewtonCGClients(for_each(x0, problem))
@@ -133,7 +133,7 @@ class NewtonCG(Method):
 
         def ask(**vectors: Array) -> dict[str, Array]:
             announcement = Announcement(key.round, {part: Dense(vector) for part, vector in vectors.items()})
-            replies = exchange(announcement, lambda part, client, decoded: length.get(part, len(x)))
+            replies = exchange(announcement, lambda part, clients, decoded: length.get(part, len(x)))
             return {part: mean(replies, part) for part in replies.parts[0]}
 
         def product(v: Array) -> Array:
@@ -188,6 +188,6 @@ def forcing(norm: float, before: float, eta: float) -> float:
     return min(_ETA, max(fresh, least if least > 0.1 else 0.0))
 
 
-def _replies(columns: dict[str, Array]) -> Sequence[Parts]:
-    tables = {part: messages(table) for part, table in columns.items()}
-    return ManyParts(tables, len(next(iter(tables.values()))))
+def _replies(tables: dict[str, Array]) -> Sequence[Parts]:
+    columns = {part: messages(table) for part, table in tables.items()}
+    return ManyParts(columns, len(next(iter(columns.values()))))
