@@ -372,6 +372,21 @@ class Mechanism(Part, ABC):
     ) -> tuple[Sequence[Message], Memory, Array]:
         """:meth:`send`, of whose residual the norms alone are wanted.
 
+        Parameters
+        ----------
+        memory : Memory
+            What the clients remember; its h_i may be overwritten.
+        target : Blocks
+            x, a block for each client held here.
+        space : Coordinates
+            Their coordinates.
+        clients : numpy.ndarray of int64, shape (n held here,)
+            Their numbers, for their random streams.
+        key : Key
+            The round's stream, which each client makes its own.
+        coin : bool
+            The server's coin.
+
         Returns
         -------
         messages : sequence of Message
