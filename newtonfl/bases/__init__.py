@@ -7,6 +7,8 @@ basis
     ``Basis`` names coordinates, ``TriangleCoordinates`` are entries of the upper triangle.
 symmetric, support, data, psd
     All entries; each client's sparse support; the span of a client's rows (BL1, BL2); positive semidefinite ones (BL3).
+spans, subspace
+    How such a span is found, and the coordinates in it.
 
 May be imported by: mechanisms, components, methods, checks.
 """

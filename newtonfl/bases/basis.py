@@ -18,7 +18,7 @@ from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at
+from newtonfl.kernels import SubspaceSum, add_at
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.registry import Part
 
@@ -90,6 +90,14 @@ class Basis(Part, ABC):
         int
             Of the whole vector that the part is about, though it may hold a few of them.
         """
+
+    def keeps_apart(self, dim: int) -> bool:
+        """Whether the server keeps the clients' small matrices in dimension `dim`, and no (d, d) matrix of them."""
+        return False
+
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many coordinates the Hessian of a client of `problem` has."""
+        return triangle(problem.dim).size
 
     def with_diagonal(self) -> Self:
         """A basis that spans multiples of the identity too; ValueError where there is none."""
@@ -226,6 +234,10 @@ class TriangleCoordinates(Coordinates):
     def square(self, total: Array) -> Array:
         """The server's sum as a (d, d) matrix."""
         return unpacked(self.entries(total), self.dim)
+
+    def estimate(self, total: Array) -> Array | SubspaceSum:
+        """The server's sum as the step gets it: :meth:`square`, or small matrices whose sum it is."""
+        return self.square(total)
 
     def entries(self, total: Array) -> Array:
         """Matrix entries of a vector over the whole triangle."""

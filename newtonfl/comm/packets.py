@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from newtonfl.comm.coding import PRECISIONS, NotFinite, WireError
-from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message
+from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message, Run
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
@@ -192,7 +192,7 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
 
 
 def measured(parts: Sequence[Parts]) -> Array | None:
-    """The lengths that packets of nothing but whole vectors and index sets have, shape (n,), without their bytes.
+    """The lengths that packets of nothing but whole vectors, runs and index sets have, shape (n,), without their bytes.
 
     Such bytes are the numbers themselves: there is nothing to find out by writing and reading them. None for others.
     """
@@ -200,9 +200,13 @@ def measured(parts: Sequence[Parts]) -> Array | None:
         return None
     lengths = np.full(parts.n, _HEADER.itemsize + _SECTION.itemsize * len(parts.columns))
     for name, messages in parts.columns.items():
-        if name not in PARTS or not isinstance(messages, Batch) or messages.form not in (Dense, Indices):
+        if name in PARTS and isinstance(messages, Batch) and messages.form in (Dense, Indices):
+            lengths += sum(length for _, length in messages.pieces())
+            continue
+        runs = [message for message in messages if isinstance(message, Run)] if name in PARTS else []
+        if len(runs) < len(messages):
             return None
-        lengths += sum(length for _, length in messages.pieces())
+        lengths += np.array([run.length for run in runs], np.int64)
     return lengths
 
 
@@ -215,6 +219,9 @@ def check_finite(parts: Sequence[Parts], round: int, clients: Array) -> None:
         With the round, the client and the part.
     """
     for name, messages in parts.columns.items() if isinstance(parts, ManyParts) else ():
+        for client, message in zip(clients, () if isinstance(messages, Batch) else messages, strict=False):
+            if isinstance(message, Run) and not np.isfinite(message.values).all():
+                raise NotFinite(f"round {round}, client {client}, {name}: a number that is not finite")
         if isinstance(messages, Batch) and messages.values is not None and not np.isfinite(messages.values).all():
             place = int(np.argmin(np.isfinite(messages.values)))
             client = clients[int(np.searchsorted(messages.offsets, place, side="right")) - 1]

@@ -20,6 +20,10 @@ pairs, pair_sums
     The pairs of features that meet in a row, and their places; sums of their weighted products.
 rice
     Rice's code of increasing lists of positions.
+lanczos
+    A function of a symmetric matrix that answers with products, times a vector.
+subspaces
+    ``SubspaceSum``: H = Σ V_i Λ_i V_iᵀ by its small matrices, products with it and systems with it.
 send_largest
     Top-K of a difference, its norm, and the estimate moved by it.
 sums
@@ -38,9 +42,10 @@ from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
+from newtonfl.kernels.subspaces import Subspaces, SubspaceSum, is_even
 from newtonfl.kernels.sums import sums
 
 __all__ = [
-    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest",
-    "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
+    "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
+    "csr_product", "is_even", "largest", "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
 ]  # fmt: skip

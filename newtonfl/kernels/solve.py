@@ -23,10 +23,16 @@ def cholesky_solve(factor: Array, vector: Array) -> Array:
     """Solve L Lᵀ x = `vector` (d,) for the lower factor L = `factor` (d, d)."""
     if on_host(factor):
         return scipy.linalg.cho_solve((factor, True), vector, check_finite=False)
+    return solve_lower(factor, solve_lower(factor, vector), transposed=True)
+
+
+def solve_lower(factor: Array, vector: Array, transposed: bool = False) -> Array:
+    """Solve L x = `vector` (d,), or Lᵀx = `vector`, for the lower L = `factor` (d, d)."""
+    if on_host(factor):
+        return scipy.linalg.solve_triangular(factor, vector, lower=True, trans=int(transposed), check_finite=False)
     if is_cupy(factor):
         from cupyx.scipy.linalg import solve_triangular
 
-        half = solve_triangular(factor, vector, lower=True)
-        return solve_triangular(factor, half, lower=True, trans=1)
-    xp = namespace(factor)  # the Array API knows no triangular systems
-    return xp.linalg.solve(factor.mT, xp.linalg.solve(factor, vector))
+        return solve_triangular(factor, vector, lower=True, trans=int(transposed))
+    # The Array API knows no triangular systems.
+    return namespace(factor).linalg.solve(factor.mT if transposed else factor, vector)

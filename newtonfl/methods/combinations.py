@@ -12,7 +12,8 @@ from newtonfl.components.curvature.base import Curvature
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
 from newtonfl.components.participation import Participation
-from newtonfl.components.step.base import Step
+from newtonfl.components.step.base import NewtonStep, Step
+from newtonfl.core.symmetric import TooLarge
 from newtonfl.objectives.base import Problem
 
 COINS = ("curvature", "anchor", "gradient")
@@ -27,12 +28,25 @@ def check_problem(name: str, step: Step[Any], curvature: Curvature[Any, Any], pr
     if step.needs_convexity or curvature.needs_convexity:
         problem.check_convex(name)
     if curvature.sends_hessians:
-        problem.check_hessians(name)
+        _check_matrix(name, step, curvature, problem)
     if curvature.starts_at_zero and step.error_norm is None and problem.ridge.min() <= 0:
         raise ValueError(
             f"{name}: init=zero leaves the first step's matrix singular where x is not penalised (an "
             "intercept, or l2 = 0): use init=hessian or step=shift"
         )
+
+
+def _check_matrix(name: str, step: Step[Any], curvature: Curvature[Any, Any], problem: Problem) -> None:
+    """Refuse a (d, d) matrix that does not fit, where the step needs one."""
+    apart = curvature.keeps_apart(problem.dim)
+    if apart and isinstance(step, NewtonStep) and not step.needs_matrix(problem.ridge):
+        return
+    try:
+        problem.check_hessians(name)
+    except TooLarge as error:
+        if not apart:
+            raise
+        raise TooLarge(f"{error}; or step=shift or step=plain, which need no such matrix in basis=data") from None
 
 
 def check_components(

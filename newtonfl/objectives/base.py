@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -121,6 +121,7 @@ class Problem(ABC):
         self.preparation: tuple[Array, Array] | None = None
         # One array, shared with the problems of some of the clients: what they compute counts here.
         self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
+        self._of_clients: dict[str, dict[int, Any]] = {}  # shared likewise
         self._points: dict[tuple[Any, ...], Point] = {}
         self._prepared: dict[Any, Any] = {}
         self._smoothness: Array | None = None
@@ -198,6 +199,17 @@ class Problem(ABC):
         if part not in self._prepared:
             self._prepared[part] = part.of(self)
         return self._prepared[part]
+
+    def of_each_client(self, what: str, make: Callable[[int], Any]) -> list[Any]:
+        """``make(i)`` of every client held here, remembered by name: it must depend on the client's own data alone.
+
+        The problems of some of the clients share it.
+        """
+        made = self._of_clients.setdefault(what, {})
+        for i, place in enumerate(self._positions.tolist()):
+            if place not in made:
+                made[place] = make(i)
+        return [made[place] for place in self._positions.tolist()]
 
     def with_local_ridge(self) -> Self:
         """The same objective with the ridge inside every client's function."""

@@ -69,8 +69,8 @@ class Loop:
         """Solve from `x`, shape (d,), on the problem's device."""
         clock = time.perf_counter()
         try:
-            setup_messages = self.session.init_clients(x)
-            server = self.method.init_server(self._constants(), x, setup_messages)
+            # Nobody keeps the set-up messages: they may be as large as everything that the clients hold.
+            server = self.method.init_server(self._constants(), x, self.session.init_clients(x))
         except NotFinite:
             self._record(0, x, 0.0)
             return self._result(x, Reason.NOT_FINITE)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from newtonfl.comm.coding import Precision, WireError, decode_values, encode_values, rounded
+from newtonfl.comm.coding import Precision, WireError, bytes_per, decode_values, encode_values, rounded
 from newtonfl.comm.messages.batch import Batch
 from newtonfl.comm.messages.message import FLOAT_BITS, Message
 from newtonfl.core.backend import Array
@@ -159,6 +159,11 @@ class Run(_Numbers):
 
     def coordinates(self) -> tuple[Array | None, Array]:
         return (self.first + np.arange(len(self.values))) % self.size, self.values
+
+    @property
+    def length(self) -> int:
+        """Of the payload, in bytes."""
+        return struct.calcsize("<QI") + int(bytes_per(len(self.values), self.precision))
 
     def payload(self) -> bytes:
         return struct.pack("<QI", self.first, len(self.values)) + encode_values(self.values, self.precision)

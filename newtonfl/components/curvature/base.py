@@ -16,6 +16,7 @@ from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import SubspaceSum
 from newtonfl.objectives.base import Point, Problem
 
 ErrorNorm: TypeAlias = Literal["frobenius", "spectral"]
@@ -29,14 +30,24 @@ class HessianEstimate:
 
     Attributes
     ----------
-    matrix : array, shape (d, d)
-        H, the server's estimate of ∇²f, less the part of the ridge that the server adds.
+    form : array, shape (d, d), or SubspaceSum
+        H, the server's estimate of ∇²f, less the part of the ridge that the server adds: itself, or the small matrices
+        whose sum it is.
     error : float
         l = (1/n) Σ l_i, where the step asked for it; else 0.
     """
 
-    matrix: Array
+    form: Array | SubspaceSum
     error: float
+
+    @property
+    def matrix(self) -> Array:
+        """H, shape (d, d): made anew where it is a sum."""
+        return self.form.matrix() if isinstance(self.form, SubspaceSum) else self.form
+
+    def product(self, v: Array) -> Array:
+        """H v, shape (d,)."""
+        return self.form.product(v) if isinstance(self.form, SubspaceSum) else self.form @ v
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,10 @@ class Curvature(ABC, Generic[Server, Client]):
     @abstractmethod
     def parameters(self) -> dict[str, str | float]:
         """Every setting by the name that the command line gives it."""
+
+    def keeps_apart(self, dim: int) -> bool:
+        """Whether the step gets small matrices whose sum H is, and no (d, d) matrix."""
+        return False
 
     def numbers_per_client(self, problem: Problem) -> float:
         """About how many numbers a client's curvature is, while it works on it."""

@@ -46,8 +46,8 @@ class ServerHessianState:
 
     Attributes
     ----------
-    mean : array, shape (d(d + 1)/2,)
-        Σ weight_i h_i in the basis's whole triangle.
+    mean : array, shape (coordinates.total_size,)
+        Σ weight_i h_i in the basis's whole triangle, or every weight_i h_i where they are kept apart.
     errors : numpy.ndarray, shape (n,)
         l_i as it was sent last.
     coordinates : TriangleCoordinates
@@ -131,7 +131,12 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         return {**self.mechanism.preset_settings(), **own}
 
     def numbers_per_client(self, problem: Problem) -> float:
-        return problem.hessian_entries if isinstance(self.basis, Support) else triangle(problem.dim).size
+        if isinstance(self.basis, Support):
+            return problem.hessian_entries
+        return triangle(problem.dim).size if self.basis is None else self.basis.numbers_per_client(problem)
+
+    def keeps_apart(self, dim: int) -> bool:
+        return self.basis is not None and self.basis.keeps_apart(dim)
 
     def gradients(self, problem: Problem) -> Coordinates:
         coordinates: TriangleCoordinates = problem.prepare(self._basis)
@@ -229,7 +234,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
             errors = errors.copy()
             errors[replies.clients] = replies.scalars("error")
         everyone = np.full(len(errors), 1.0 / len(errors))
-        hessian = HessianEstimate(state.coordinates.square(estimate), float(np.sum(everyone * errors)))
+        hessian = HessianEstimate(state.coordinates.estimate(estimate), float(np.sum(everyone * errors)))
         return ServerHessianState(mean, errors, state.coordinates), hessian
 
     def hessian_product(self, state: ClientHessianState, context: CurvatureRound, i: int, v: Array) -> Array:

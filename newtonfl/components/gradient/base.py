@@ -30,11 +30,14 @@ class GradientEstimate:
         ∇f(w), or an estimate of it, the ridge included.
     by_client : array, shape (n, d), or None
         Every client's own gradient, where the server keeps them apart.
+    is_solved_for : bool
+        Whether x⁺ = -P⁻¹ times the gradient is the iterate itself, of which no digit may be left out.
     """
 
     point: Array
     gradient: Array
     by_client: Array | None = None
+    is_solved_for: bool = False
 
 
 class Gradient(ABC, Generic[Server, Client]):

@@ -129,7 +129,7 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
             else:
                 b = b + float(weights[j]) * context.hessian_product_change(j, points[client])
         origin = zeros(constants.dim, constants.like)
-        return ServerInvariantState(b, namespace(b).stack(points)), GradientEstimate(origin, -b)
+        return ServerInvariantState(b, namespace(b).stack(points)), GradientEstimate(origin, -b, is_solved_for=True)
 
 
 def moved_on(before: OwnMemory, after: OwnMemory, heads: list[bool]) -> OwnMemory:

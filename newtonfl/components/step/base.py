@@ -121,6 +121,10 @@ class Step(ABC, Generic[State]):
 class NewtonStep(Step[None]):
     """A step that remembers nothing and solves with a matrix P made of H."""
 
+    def needs_matrix(self, ridge: Array) -> bool:
+        """Whether it asks for H as a (d, d) matrix where H is kept as a sum, with D = diag(`ridge`)."""
+        return True
+
     def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> None:
         return None
 

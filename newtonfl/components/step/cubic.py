@@ -35,6 +35,9 @@ class Cubic(Shift):
     needs_error: ClassVar[bool] = False
     serves_invariants: ClassVar[bool] = False
 
+    def needs_matrix(self, ridge: Array) -> bool:
+        return True
+
     @property
     def needs_lipschitz(self) -> bool:  # type: ignore[override]
         return self.lipschitz == "theory"

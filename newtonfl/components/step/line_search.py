@@ -48,6 +48,9 @@ class LineSearch(NewtonStep):
     def _backtracking(self) -> Backtracking:
         return Backtracking(self.c, self.gamma, self.trials)
 
+    def needs_matrix(self, ridge: Array) -> bool:
+        return self.inner.needs_matrix(ridge)
+
     @property
     def needs_lipschitz(self) -> bool:  # type: ignore[override]
         return self.inner.needs_lipschitz

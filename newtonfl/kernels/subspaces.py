@@ -1,0 +1,221 @@
+"""H = Σ V_i Λ_i V_iᵀ by its small matrices: products with it, systems with it, and the matrix itself if need be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from newtonfl.core.backend import Array, eye, namespace, resident, to_device, to_host, zeros
+from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels.lanczos import function_product
+from newtonfl.kernels.solve import cholesky, cholesky_solve, solve_lower
+
+Way = Literal["matrix", "core", "products"]
+
+_PRODUCTS = 30
+"""How many products conjugate gradients take, about."""
+
+_SLOW = 8
+"""How many operations of a product of matrices one of a matrix and a vector costs: it waits for memory."""
+
+_MOST = 1000
+"""The most products."""
+
+_APART = 1e-10
+"""The least pivot of ZZᵀ over the largest at which its factor is of use."""
+
+
+def way_to_solve(dim: int, rank: int, even: bool, most_matrix: int = 5000, most_core: int = 3000) -> tuple[Way, ...]:
+    """How to solve (H + D)x = b, the cheapest way first; where one is not to be had, the next is taken.
+
+    Parameters
+    ----------
+    dim : int
+        d.
+    rank : int
+        R = Σ r_i.
+    even : bool
+        Whether D = c·I with c > 0.
+    most_matrix : int
+        The largest d at which H is assembled: three matrices of d² numbers.
+    most_core : int
+        The largest R for the core: three of R² numbers.
+
+    Returns
+    -------
+    tuple of {"matrix", "core", "products"}
+        The Cholesky factor of the matrix; that of H in an orthonormal basis of all spans; conjugate gradients.
+    """
+    vectors = 4.0 * _SLOW * rank * dim  # a product with H
+    costs: dict[Way, float] = {"products": _PRODUCTS * vectors}
+    if dim <= most_matrix:
+        costs["matrix"] = 2.0 * rank * dim**2 + dim**3 / 3.0
+    if even and rank <= min(most_core, dim):
+        costs["core"] = 2.4 * rank**3 + 4.0 * vectors
+    return tuple(sorted(costs, key=lambda way: costs[way]))
+
+
+def is_even(diagonal: Array) -> bool:
+    """Whether a `diagonal` (d,) is that of c·I with c > 0."""
+    return bool(diagonal[0] > 0 and (diagonal == diagonal[0]).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Subspaces:
+    """The spans of n clients' rows.
+
+    Parameters
+    ----------
+    vectors : sequence of numpy.ndarray, shape (r_i, d)
+        The rows of V_iᵀ, orthonormal, on the host.
+    dim : int
+        d.
+    """
+
+    vectors: Sequence[Array]
+    dim: int
+
+    @cached_property
+    def edges(self) -> list[int]:
+        """Where each client's vectors stand in Z, all of them one below the other; R at the end."""
+        return offsets_of([len(v) for v in self.vectors]).tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def root(self) -> Array | None:
+        """The lower Cholesky factor L of ZZᵀ (R, R), so that L⁻¹Z is orthonormal; None where it is near singular."""
+        gram = np.empty((self.edges[-1], self.edges[-1]))
+        spans = list(zip(self.vectors, pairwise(self.edges), strict=True))
+        for i, (v, (a, b)) in enumerate(spans):
+            for w, (first, stop) in spans[: i + 1]:
+                gram[a:b, first:stop] = v @ w.T
+                gram[first:stop, a:b] = gram[a:b, first:stop].T
+        root = cholesky(gram)
+        pivots = None if root is None else np.diagonal(root)
+        return root if pivots is not None and len(pivots) and pivots.min() ** 2 > _APART * pivots.max() ** 2 else None
+
+
+@dataclass(frozen=True, eq=False)
+class SubspaceSum:
+    """H = Σ V_i Λ_i V_iᵀ, added in client order.
+
+    Parameters
+    ----------
+    spaces : Subspaces
+    cores : sequence of array, shape (r_i, r_i)
+        Λ_i, symmetric, the clients' weights included.
+    """
+
+    spaces: Subspaces
+    cores: Sequence[Array]
+
+    def product(self, v: Array) -> Array:
+        """H v, shape (d,): 4Rd operations."""
+        total = zeros(self.spaces.dim, v)
+        for vectors, core in zip(self.spaces.vectors, self.cores, strict=True):
+            span = resident(vectors, v)
+            total = total + span.T @ (core @ (span @ v))
+        return total
+
+    def matrix(self) -> Array:
+        """H itself, shape (d, d)."""
+        like = self.cores[0]
+        total = zeros((self.spaces.dim, self.spaces.dim), like)
+        for vectors, core in zip(self.spaces.vectors, self.cores, strict=True):
+            span = resident(vectors, like)
+            total += span.T @ (core @ span)
+        return (total + total.T) / 2
+
+    @property
+    def scale(self) -> float:
+        """The largest ‖Λ_i‖_F: the size of H's entries, about."""
+        return max((float(np.linalg.norm(to_host(core))) for core in self.cores), default=0.0)
+
+    def solve(self, diagonal: Array, b: Array, relative: float, ways: Sequence[Way] = ()) -> Array | None:
+        """x with (H + D)x = b, shape (d,), or None where H + D is found not to be positive definite.
+
+        Parameters
+        ----------
+        diagonal : numpy.ndarray, shape (d,)
+            D's.
+        b : array, shape (d,)
+        relative : float
+            The largest ‖(H + D)x - b‖/‖b‖ with which conjugate gradients stop; the other ways are exact to rounding.
+        ways : sequence of {"matrix", "core", "products"}
+            How, the first that can be had; empty for :func:`way_to_solve`.
+        """
+        dim, rank = self.spaces.dim, self.spaces.edges[-1]
+        if rank + np.count_nonzero(diagonal) < dim:
+            return None
+        even = is_even(diagonal)
+        for way in ways or way_to_solve(dim, rank, even):
+            if way == "core" and self.spaces.root is not None:
+                return self._by_core(float(diagonal[0]), b)
+            if way == "matrix":
+                return self._by_matrix(diagonal, b)
+            if way == "products":
+                break
+        added = to_device(diagonal, b)
+        return conjugate_gradients(lambda v: self.product(v) + added * v, b, relative, _MOST)
+
+    def solve_projected(self, c: float, b: Array, relative: float) -> Array | None:
+        """([H]₀ + c·I)⁻¹b, [H]₀ the projection of H onto the positive semidefinite cone; c > 0.
+
+        None where the most products do not find it to `relative` of its length.
+        """
+        return function_product(self.product, lambda values: 1.0 / (c + np.clip(values, 0.0, None)), b, relative, _MOST)
+
+    def _by_matrix(self, diagonal: Array, b: Array) -> Array | None:
+        matrix = self.matrix()
+        added = namespace(b).where(eye(self.spaces.dim, b), to_device(diagonal, b), zeros((), b))
+        factor = cholesky(matrix + added)
+        return None if factor is None else cholesky_solve(factor, b)
+
+    def _by_core(self, c: float, b: Array) -> Array | None:
+        """With Q = L⁻¹Z and M = Lᵀ blockdiag(Λ) L: H = QᵀMQ, (c·I + H)⁻¹ = (I - QᵀQ)/c + Qᵀ(c·I + M)⁻¹Q."""
+        assert self.spaces.root is not None
+        root, spans = resident(self.spaces.root, b), [resident(v, b) for v in self.spaces.vectors]
+        xp, edges = namespace(b), self.spaces.edges
+        mixed = [core @ root[a:e, :] for core, (a, e) in zip(self.cores, pairwise(edges), strict=True)]
+        small = root.T @ xp.concat(mixed)
+        small = (small + small.T) / 2 + xp.where(eye(edges[-1], b), zeros((), b) + c, zeros((), b))
+        factor = cholesky(small)
+        if factor is None:
+            return None
+
+        def solved(v: Array) -> Array:
+            along = solve_lower(root, xp.concat([span @ v for span in spans]))
+            into = solve_lower(root, cholesky_solve(factor, along) - along / c, transposed=True)
+            total = v / c
+            for span, (a, e) in zip(spans, pairwise(edges), strict=True):
+                total = total + span.T @ into[a:e]
+            return total
+
+        x = solved(b)
+        return x + solved(b - self.product(x) - c * x)  # refined: Q is orthonormal as far as L is well conditioned
+
+
+def conjugate_gradients(product: Callable[[Array], Array], b: Array, relative: float, most: int) -> Array | None:
+    """x with ‖Px - b‖ ≤ `relative`·‖b‖, from 0; or what `most` products give, a step along which ⟨b, x⟩ > 0.
+
+    None where P is found to have no curvature along a direction: it is not positive definite.
+    """
+    x, r = 0.0 * b, b
+    p, square = r, float(r @ r)
+    enough = relative**2 * square
+    for _ in range(most):
+        if square <= enough:
+            break
+        q = product(p)
+        curvature = float(p @ q)
+        if not curvature > 0.0:
+            return None
+        x = x + square / curvature * p
+        r = r - square / curvature * q
+        square, before = float(r @ r), square
+        p = r + square / before * p
+    return x
