@@ -12,8 +12,8 @@ import numpy as np
 from newtonfl.core.backend import Array, Unavailable
 from newtonfl.core.memory import available
 
-_COPIES = 2
-"""Of a client's packed entries: what has been learned of its Hessian, and the Hessian at a new point."""
+_SQUARES = 7
+"""How many matrices of d² numbers a server's step takes at its peak, the index tables included: measured."""
 
 
 class TooLarge(Unavailable, MemoryError):
@@ -73,13 +73,15 @@ class Triangle:
             factors[self.diagonal] = 1.0
             return factors
 
-    def check_memory(self, clients: int = 0) -> None:
+    def check_memory(self, clients: int = 0, copies: int = 0) -> None:
         """Refuse a Newton step that cannot fit, before anything is computed for it.
 
         Parameters
         ----------
         clients : int
             So many clients in this process keep packed entries of their own.
+        copies : int
+            How often each of them does.
 
         Raises
         ------
@@ -87,13 +89,13 @@ class Triangle:
             Where the packed entries, the matrix and its factor do not fit beside those of the clients.
         """
         free = available()
-        if free is not None and self._least_bytes(clients) > free:
-            raise self._too_large(clients, f", and {_gib(free)} are free")
+        if free is not None and self._least_bytes(clients * copies) > free:
+            raise self._too_large(clients, copies, f", and {_gib(free)} are free")
         with self._fitting():
             np.empty(self._least_bytes(0), np.uint8)  # asks and gives back: memory that nobody writes takes none
 
-    def _least_bytes(self, clients: int) -> int:
-        return 8 * ((1 + _COPIES * clients) * self.size + 2 * self.dim**2)
+    def _least_bytes(self, triangles: int) -> int:
+        return 8 * ((1 + triangles) * self.size + _SQUARES * self.dim**2)
 
     @contextmanager
     def _fitting(self) -> Iterator[None]:
@@ -102,11 +104,11 @@ class Triangle:
         except MemoryError as error:
             raise self._too_large() from error
 
-    def _too_large(self, clients: int = 0, known: str = "") -> TooLarge:
+    def _too_large(self, clients: int = 0, copies: int = 0, known: str = "") -> TooLarge:
         those = f" and those of {clients} clients" if clients else ""
         return TooLarge(
             f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
-            f"with its factor{those} it takes {_gib(self._least_bytes(clients))} at least{known}; take newton-cg or "
+            f"with its factor{those} it takes {_gib(self._least_bytes(clients * copies))} at least{known}; take newton-cg or "
             "l-bfgs, which send vectors alone, or fewer columns"
         )
 

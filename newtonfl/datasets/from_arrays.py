@@ -43,7 +43,8 @@ def from_arrays(
     Parameters
     ----------
     X : array (N, c), SciPy sparse array, or table (N, c) of pandas, polars, pyarrow or another library narwhals knows
-        Rows a_j, real and finite. A table's columns hold numbers or booleans.
+        Rows a_j, real and finite. A table's columns hold numbers or booleans. They are copied, but for a float64 array
+        in C order that is read-only (``X.flags.writeable = False``): the problem then holds that array itself.
     y : array or column of such a table, shape (N,)
         Numbers; for the losses of classes any two labels (the smaller one, or the first in the alphabet, becomes -1),
         for "multinomial" any K ≥ 2 labels.

@@ -201,7 +201,7 @@ class Problem(ABC):
         return self._prepared[part]
 
     def of_each_client(self, what: str, make: Callable[[int], Any]) -> list[Any]:
-        """``make(i)`` of every client held here, remembered by name: it must depend on the client's own data alone.
+        """What `make` makes of every client held here, of its own data alone; remembered under the name `what`.
 
         The problems of some of the clients share it.
         """
@@ -242,7 +242,7 @@ class Problem(ABC):
                 f"ρ = {self.nonconvex:g}: use a first-order method such as ef21, or leave it out"
             )
 
-    def check_hessians(self, who: str, of_clients: bool = False) -> None:
+    def check_hessians(self, who: str, of_clients: bool = False, copies: int = 2) -> None:
         """Refuse `who` where a Newton step cannot be, before a solve begins.
 
         Parameters
@@ -251,6 +251,8 @@ class Problem(ABC):
             Which method.
         of_clients : bool
             Whether every client keeps all d(d + 1)/2 entries of its own.
+        copies : int
+            How often: what has been learned of a Hessian, and the Hessian at a new point or all that is sent of it.
 
         Raises
         ------
@@ -260,7 +262,7 @@ class Problem(ABC):
             Where Hessians of this dimension do not fit.
         """
         self.check_convex(who)
-        triangle(self.dim).check_memory(len(self.clients) if of_clients else 0)
+        triangle(self.dim).check_memory(len(self.clients) if of_clients else 0, copies)
 
     def check_rows(self) -> None:
         """Refuse minibatches where there are no rows to draw from, before a solve begins.

@@ -72,7 +72,7 @@ class RowProblem(Problem):
         self.rows: Rows = (
             SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
-            else DenseRows(to_device(np.array(rows, dtype=np.float64, order="C"), like), offsets)
+            else DenseRows(to_device(_own_copy(rows), like), offsets)
         )
 
     @property
@@ -142,3 +142,14 @@ class RowProblem(Problem):
                 factors[a:b] = 0.0
                 factors[a + drawn] = (b - a) / batch
         return to_device(factors, self.like)
+
+
+def _own_copy(rows: Array) -> Array:
+    """The dense `rows` as a float64 array that nobody else can write: themselves where that holds, else a copy."""
+    if isinstance(rows, np.ndarray) and rows.dtype == np.float64 and rows.flags.c_contiguous:
+        owner = rows
+        while isinstance(owner, np.ndarray) and not owner.flags.writeable:
+            if owner.flags.owndata:
+                return rows
+            owner = owner.base
+    return np.array(rows, dtype=np.float64, order="C")

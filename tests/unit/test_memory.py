@@ -76,12 +76,14 @@ def wide(sparse):
 
 
 @pytest.mark.parametrize(
-    "method", ["newton", "newton-3pc", "newton,basis=rotation", "giant", "bl3", "dingo", "fib-ios"]
+    "method, size",
+    [(name, "2.09") for name in ("newton", "newton,basis=rotation", "giant", "bl3", "dingo", "fib-ios")]
+    + [("newton-3pc", "1.49"), ("newton-3pc,mechanism=3pc-v2:randk:9", "2.09")],
 )
-def test_the_clients_hessians_are_counted(one_gib, method):
-    """(1 + 2·10) triangles and two matrices are 1.49 GiB; without the clients' own it would be 0.3 and fit."""
+def test_the_clients_hessians_are_counted(one_gib, method, size):
+    """Of 10 clients one or two triangles each, one and seven matrices: without the clients' 0.89 GiB would fit."""
     with pytest.raises(TooLarge, match=re.escape(
-        "with its factor and those of 10 clients it takes 1.49 GiB at least, and 1 GiB are free; take newton-cg or "
+        f"with its factor and those of 10 clients it takes {size} GiB at least, and 1 GiB are free; take newton-cg or "
         "l-bfgs"
     )):  # fmt: skip
         nf.solve(wide(False), method, rounds=1)

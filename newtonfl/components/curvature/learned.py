@@ -108,9 +108,12 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         whole = problem.local_ridge is not None or self.init == "zero-total"
         basis = self.basis or (Support() if problem.is_sparse and self.mechanism.acts_on == "vector" else Symmetric())
         basis = basis.with_diagonal() if whole else basis
-        if basis.whole:
-            problem.check_hessians("a learned Hessian", of_clients=True)
         mechanism = self.mechanism.for_dimension(problem.dim)
+        if basis.whole:
+            # Messages of K coordinates move an estimate where it stands; others are as large as the estimate.
+            few = all(isinstance(getattr(part, "k", None), int) for part in mechanism.compressors())
+            copies = 1 if few and not mechanism.needs_previous else 2
+            problem.check_hessians("a learned Hessian", of_clients=True, copies=copies)
         mechanism.check(problem.prepare(basis))
         if self.init == "optimum" and len(self.optimum or ()) != problem.dim:
             found = "none" if self.optimum is None else f"{len(self.optimum)} numbers"
