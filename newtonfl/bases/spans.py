@@ -15,7 +15,10 @@ _EXACT = 0.1
 
 
 def is_large(dim: int, most: int = LARGE) -> bool:
-    """Whether a basis of data in dimension `dim` keeps the clients' small matrices apart, and works by products."""
+    """Whether a basis of data in dimension `dim` keeps the clients' small matrices apart.
+
+    Up to `most` their sum is assembled and factorised.
+    """
     return dim > most
 
 

@@ -106,10 +106,11 @@ class Triangle:
 
     def _too_large(self, clients: int = 0, copies: int = 0, known: str = "") -> TooLarge:
         those = f" and those of {clients} clients" if clients else ""
+        size = _gib(self._least_bytes(clients * copies))
         return TooLarge(
             f"a Hessian of dimension d = {self.dim} has {self.size:,} entries, too many for this machine's memory: "
-            f"with its factor{those} it takes {_gib(self._least_bytes(clients * copies))} at least{known}; take newton-cg or "
-            "l-bfgs, which send vectors alone, or fewer columns"
+            f"with its factor{those} it takes {size} at least{known}; take newton-cg or l-bfgs, which "
+            "send vectors alone, or fewer columns"
         )
 
 

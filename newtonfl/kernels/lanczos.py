@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array
+from newtonfl.core.backend import Array, to_host
 
 _BETWEEN = 5
 """How many products lie between two looks at the result."""
@@ -36,7 +36,7 @@ def function_product(
     array, shape (d,), or None
         None where `most` products do not find it so.
     """
-    norm = float(np.sqrt(float(b @ b)))
+    norm = float(np.linalg.norm(to_host(b)))
     if norm == 0.0:
         return b
     basis, found = [b / norm], np.zeros(0)
@@ -44,11 +44,11 @@ def function_product(
     beside: list[float] = []
     for k in range(1, most + 1):
         v = product(basis[-1])
-        diagonal.append(float(v @ basis[-1]))
+        diagonal.append(float(to_host(v @ basis[-1])))
         for _ in range(2):  # once more for what rounding leaves
             for q in basis:
                 v = v - (q @ v) * q
-        length = float(np.sqrt(float(v @ v)))
+        length = float(np.linalg.norm(to_host(v)))
         values, vectors = scipy.linalg.eigh_tridiagonal(diagonal, beside)
         ended = length <= 1e-14 * float(np.max(np.abs(values)))
         if ended or k % _BETWEEN == 0:

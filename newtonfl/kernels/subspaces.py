@@ -15,7 +15,7 @@ from newtonfl.core.ragged import offsets_of
 from newtonfl.kernels.lanczos import function_product
 from newtonfl.kernels.solve import cholesky, cholesky_solve, solve_lower
 
-Way = Literal["matrix", "core", "products"]
+Way = Literal["core", "products"]
 
 _PRODUCTS = 30
 """How many products conjugate gradients take, about."""
@@ -30,8 +30,8 @@ _APART = 1e-10
 """The least pivot of ZZᵀ over the largest at which its factor is of use."""
 
 
-def way_to_solve(dim: int, rank: int, even: bool, most_matrix: int = 5000, most_core: int = 3000) -> tuple[Way, ...]:
-    """How to solve (H + D)x = b, the cheapest way first; where one is not to be had, the next is taken.
+def way_to_solve(dim: int, rank: int, even: bool, most: int = 3000) -> Way:
+    """The cheaper way to solve (H + D)x = b where H is not assembled.
 
     Parameters
     ----------
@@ -40,24 +40,18 @@ def way_to_solve(dim: int, rank: int, even: bool, most_matrix: int = 5000, most_
     rank : int
         R = Σ r_i.
     even : bool
-        Whether D = c·I with c > 0.
-    most_matrix : int
-        The largest d at which H is assembled: three matrices of d² numbers.
-    most_core : int
-        The largest R for the core: three of R² numbers.
+        Whether D = c·I with c > 0: the core needs that.
+    most : int
+        The largest R for the core: three matrices of R² numbers.
 
     Returns
     -------
-    tuple of {"matrix", "core", "products"}
-        The Cholesky factor of the matrix; that of H in an orthonormal basis of all spans; conjugate gradients.
+    {"core", "products"}
+        The Cholesky factor of H in an orthonormal basis of all spans, or conjugate gradients.
     """
-    vectors = 4.0 * _SLOW * rank * dim  # a product with H
-    costs: dict[Way, float] = {"products": _PRODUCTS * vectors}
-    if dim <= most_matrix:
-        costs["matrix"] = 2.0 * rank * dim**2 + dim**3 / 3.0
-    if even and rank <= min(most_core, dim):
-        costs["core"] = 2.4 * rank**3 + 4.0 * vectors
-    return tuple(sorted(costs, key=lambda way: costs[way]))
+    product = 4.0 * _SLOW * rank * dim
+    core = 2.4 * rank**3 + 4.0 * product
+    return "core" if even and rank <= min(most, dim) and core < _PRODUCTS * product else "products"
 
 
 def is_even(diagonal: Array) -> bool:
@@ -127,7 +121,7 @@ class SubspaceSum:
         total = zeros((self.spaces.dim, self.spaces.dim), like)
         for vectors, core in zip(self.spaces.vectors, self.cores, strict=True):
             span = resident(vectors, like)
-            total += span.T @ (core @ span)
+            total = total + span.T @ (core @ span)
         return (total + total.T) / 2
 
     @property
@@ -135,7 +129,7 @@ class SubspaceSum:
         """The largest ‖Λ_i‖_F: the size of H's entries, about."""
         return max((float(np.linalg.norm(to_host(core))) for core in self.cores), default=0.0)
 
-    def solve(self, diagonal: Array, b: Array, relative: float, ways: Sequence[Way] = ()) -> Array | None:
+    def solve(self, diagonal: Array, b: Array, relative: float, way: Way | None = None) -> Array | None:
         """x with (H + D)x = b, shape (d,), or None where H + D is found not to be positive definite.
 
         Parameters
@@ -144,21 +138,15 @@ class SubspaceSum:
             D's.
         b : array, shape (d,)
         relative : float
-            The largest ‖(H + D)x - b‖/‖b‖ with which conjugate gradients stop; the other ways are exact to rounding.
-        ways : sequence of {"matrix", "core", "products"}
-            How, the first that can be had; empty for :func:`way_to_solve`.
+            The largest ‖(H + D)x - b‖/‖b‖ with which conjugate gradients stop; the core is exact to rounding.
+        way : {"core", "products"} or None
+            None for :func:`way_to_solve`. Where spans share directions, so that there is no core, products do it.
         """
         dim, rank = self.spaces.dim, self.spaces.edges[-1]
         if rank + np.count_nonzero(diagonal) < dim:
             return None
-        even = is_even(diagonal)
-        for way in ways or way_to_solve(dim, rank, even):
-            if way == "core" and self.spaces.root is not None:
-                return self._by_core(float(diagonal[0]), b)
-            if way == "matrix":
-                return self._by_matrix(diagonal, b)
-            if way == "products":
-                break
+        if (way or way_to_solve(dim, rank, is_even(diagonal))) == "core" and self.spaces.root is not None:
+            return self._by_core(float(diagonal[0]), b)
         added = to_device(diagonal, b)
         return conjugate_gradients(lambda v: self.product(v) + added * v, b, relative, _MOST)
 
@@ -168,12 +156,6 @@ class SubspaceSum:
         None where the most products do not find it to `relative` of its length.
         """
         return function_product(self.product, lambda values: 1.0 / (c + np.clip(values, 0.0, None)), b, relative, _MOST)
-
-    def _by_matrix(self, diagonal: Array, b: Array) -> Array | None:
-        matrix = self.matrix()
-        added = namespace(b).where(eye(self.spaces.dim, b), to_device(diagonal, b), zeros((), b))
-        factor = cholesky(matrix + added)
-        return None if factor is None else cholesky_solve(factor, b)
 
     def _by_core(self, c: float, b: Array) -> Array | None:
         """With Q = L⁻¹Z and M = Lᵀ blockdiag(Λ) L: H = QᵀMQ, (c·I + H)⁻¹ = (I - QᵀQ)/c + Qᵀ(c·I + M)⁻¹Q."""
@@ -205,17 +187,17 @@ def conjugate_gradients(product: Callable[[Array], Array], b: Array, relative: f
     None where P is found to have no curvature along a direction: it is not positive definite.
     """
     x, r = 0.0 * b, b
-    p, square = r, float(r @ r)
+    p, square = r, float(to_host(r @ r))
     enough = relative**2 * square
     for _ in range(most):
         if square <= enough:
             break
         q = product(p)
-        curvature = float(p @ q)
+        curvature = float(to_host(p @ q))
         if not curvature > 0.0:
             return None
         x = x + square / curvature * p
         r = r - square / curvature * q
-        square, before = float(r @ r), square
+        square, before = float(to_host(r @ r)), square
         p = r + square / before * p
     return x

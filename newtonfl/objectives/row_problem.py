@@ -147,7 +147,7 @@ class RowProblem(Problem):
 def _own_copy(rows: Array) -> Array:
     """The dense `rows` as a float64 array that nobody else can write: themselves where that holds, else a copy."""
     if isinstance(rows, np.ndarray) and rows.dtype == np.float64 and rows.flags.c_contiguous:
-        owner = rows
+        owner: Any = rows
         while isinstance(owner, np.ndarray) and not owner.flags.writeable:
             if owner.flags.owndata:
                 return rows
