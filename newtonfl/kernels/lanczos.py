@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy
 from newtonfl.core.backend import Array, to_host
 
 _BETWEEN = 5
-"""How many products lie between two looks at the result."""
+"""How many products lie between two results that are compared."""
 
 
 def function_product(
@@ -39,7 +40,7 @@ def function_product(
     norm = float(np.linalg.norm(to_host(b)))
     if norm == 0.0:
         return b
-    basis, found = [b / norm], np.zeros(0)
+    basis, results = [b / norm], deque([np.zeros(0)], maxlen=_BETWEEN)
     diagonal: list[float] = []
     beside: list[float] = []
     for k in range(1, most + 1):
@@ -50,15 +51,14 @@ def function_product(
                 v = v - (q @ v) * q
         length = float(np.linalg.norm(to_host(v)))
         values, vectors = scipy.linalg.eigh_tridiagonal(diagonal, beside)
-        ended = length <= 1e-14 * float(np.max(np.abs(values)))
-        if ended or k % _BETWEEN == 0:
-            before, found = found, vectors @ (function(values) * vectors[0])
-            moved = found - np.pad(before, (0, k - len(before)))
-            if ended or (len(before) and np.linalg.norm(moved) <= relative * np.linalg.norm(found)):
-                total = 0.0 * b
-                for weight, q in zip(found.tolist(), basis, strict=True):
-                    total = total + norm * weight * q
-                return total
+        found = vectors @ (function(values) * vectors[0])
+        moved = np.linalg.norm(found - np.pad(results[0], (0, k - len(results[0]))))
+        if length <= 1e-14 * float(np.max(np.abs(values))) or moved <= relative * np.linalg.norm(found):
+            total = 0.0 * b
+            for weight, q in zip(found.tolist(), basis, strict=True):
+                total = total + norm * weight * q
+            return total
+        results.append(found)
         beside.append(length)
         basis.append(v / length)
     return None

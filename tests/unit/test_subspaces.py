@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import strict_device
 
 from newtonfl.bases.spans import span
+from newtonfl.core.backend import to_device, to_host
 from newtonfl.kernels import Subspaces, SubspaceSum
 from newtonfl.kernels.lanczos import function_product
 from newtonfl.kernels.subspaces import conjugate_gradients, way_to_solve
@@ -149,3 +151,18 @@ def test_rows_that_may_be_dependent_are_left_to_pivots(case):
     slow, fast = span(rows), span(rows, most=0)
     assert len(fast) == {"dependent": 11, "nearly": 12, "more rows": 30, "none": 0, "zero": 0}[case]
     np.testing.assert_array_equal(slow, fast)
+
+
+def test_a_device_does_all_but_its_scalars(monkeypatch):
+    """Vectors and the core's factor go there once by name, and nothing comes back but numbers."""
+    apart, h, b = summed(negative=1.2)
+    there = SubspaceSum(apart.spaces, [to_device(core, strict_device.on_device()) for core in apart.cores])
+    right = to_device(b, strict_device.on_device())
+    strict_device.install(monkeypatch)
+    np.testing.assert_allclose(to_host(there.matrix()), h, rtol=0, atol=1e-15)
+    even = np.full(DIM, 0.5)
+    pairs = [(there.solve(even, right, 1e-14, way), apart.solve(even, b, 1e-14, way)) for way in WAYS]
+    pairs.append((there.solve_projected(0.5, right, 1e-13), apart.solve_projected(0.5, b, 1e-13)))
+    for ours, host in pairs:
+        assert ours.device == strict_device.DEVICE
+        np.testing.assert_allclose(to_host(ours), host, rtol=0, atol=1e-12)
