@@ -52,8 +52,8 @@ def function_product(
         length = float(np.linalg.norm(to_host(v)))
         values, vectors = scipy.linalg.eigh_tridiagonal(diagonal, beside)
         found = vectors @ (function(values) * vectors[0])
-        moved = np.linalg.norm(found - np.pad(results[0], (0, k - len(results[0]))))
-        if length <= 1e-14 * float(np.max(np.abs(values))) or moved <= relative * np.linalg.norm(found):
+        change = np.linalg.norm(found - np.pad(results[0], (0, k - len(results[0]))))
+        if length <= 1e-14 * float(np.max(np.abs(values))) or change <= relative * np.linalg.norm(found):
             total = 0.0 * b
             for weight, q in zip(found.tolist(), basis, strict=True):
                 total = total + norm * weight * q
