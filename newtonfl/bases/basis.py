@@ -15,7 +15,7 @@ from newtonfl.comm.messages import FLOAT_BITS, Batch, Dense, MatrixMessage, Mess
 from newtonfl.comm.parts import Parts, nothing_from
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
-from newtonfl.core.ragged import Blocks, offsets_of, ranges
+from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at
@@ -219,9 +219,7 @@ class TriangleCoordinates(Coordinates):
         if self.supports is None:
             yield news
             return
-        first = self.supports.offsets[clients]
-        indices = ranges(first, news.counts) if news.indices is None else np.repeat(first, news.counts) + news.indices
-        yield replace(news, indices=self.supports.values[indices])
+        yield replace(news, places=self.supports.values, first=self.supports.offsets[clients])
 
     def square(self, total: Array) -> Array:
         """The server's sum as a (d, d) matrix."""

@@ -177,7 +177,7 @@ def decode_many_values(buffer: Array, first: Array, lengths: Array, counts: Arra
         values = (np.concatenate([np.zeros(0, np.uint64), *top]) << np.uint64(64 - NATURAL_BITS)).view(np.float64)
     else:
         together = apart[0] if len(apart) == 1 else np.concatenate([buffer[:0], *apart])
-        values = together.view(_FLOAT[precision]).astype(np.float64)
+        values = together.view(_FLOAT[precision]).astype(np.float64, copy=len(apart) == 1)  # one alone is a view
     if not np.isfinite(values).all():
         raise NotFinite("a number that is not finite")
     return values

@@ -267,7 +267,9 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
     return Packet(Kind(kind), round, client, flags, found.parts[0]), stop
 
 
-def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Array | None = None) -> Packets:
+def decode_many(
+    buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Array | None = None, own: bool = False
+) -> Packets:
     """Read the packets that follow one another in `buffer`.
 
     Parameters
@@ -280,6 +282,8 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
         How many coordinates the parts have.
     senders : numpy.ndarray of int64, or None
         The clients that were asked, increasing; a packet of another one is refused.
+    own : bool
+        The bytes never left this process: their checksums are not worked out again.
 
     Returns
     -------
@@ -295,7 +299,7 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     first = 0
     while first < len(lengths) or not runs:  # some at a time: what is made on the way then stays in cache
         stop = max(bisect_right(edges, edges[first] + _RUN) - 1, min(first + 1, len(lengths)))
-        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders))
+        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders, own))
         first = stop
     kinds, rounds, clients, flags = (
         np.concatenate([getattr(run, name) for run in runs]) for name in ("kinds", "rounds", "clients", "flags")
@@ -303,7 +307,7 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]))
 
 
-def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -> Packets:
+def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, own: bool) -> Packets:
     """Read the packets that lie between the `edges` of `buffer`."""
     first, n = edges[:-1].astype(np.int64), len(edges) - 1
     if n and int(first[-1]) + _HEADER.itemsize > len(buffer):
@@ -328,10 +332,11 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -
     body = first + _HEADER.itemsize
     end = body + header["length"].astype(np.int64)
     refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {edges[i + 1] - edges[i]} were announced")
-    blank = buffer[edges[0] : edges[-1]].copy()
-    blank[first[:, None] - edges[0] + _CHECKSUM] = 0
-    sums = checksums(blank, edges - edges[0])
-    refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
+    if not own:
+        blank = buffer[edges[0] : edges[-1]].copy()
+        blank[first[:, None] - edges[0] + _CHECKSUM] = 0
+        sums = checksums(blank, edges - edges[0])
+        refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
     kinds, sections = header["kind"].astype(np.int64), header["sections"].astype(np.int64)
     refuse(
         (kinds > max(Kind)) | (sections * _SECTION.itemsize > end - body),
@@ -348,7 +353,7 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -
                 raise
     if parts is None:  # they are not alike, or one of them cannot be: one after the other
         apart = zip(first.tolist(), end.tolist(), strict=True)
-        parts = [decode_many(buffer[a:b], [b - a], sizes).parts[0] for a, b in apart]
+        parts = [decode_many(buffer[a:b], [b - a], sizes, None, own).parts[0] for a, b in apart]
     return Packets(kinds, rounds, clients, header["flags"].astype(np.int64), parts)
 
 

@@ -535,3 +535,19 @@ def send_largest(
             square[j] = own[j] * own[j]
         norms[i] = np.sqrt(0.0 + pairwise_sum(square, 0, n, stack, halves))
         at += counts[i]
+
+
+# -- what the server adds
+
+
+@njit(types.void(_TO_FLOATS, _INTS, _FLOATS, _INTS, _FLOATS, _INTS, _INTS), **OPTIONS)
+def add_in_order(
+    values: Array, indices: Array, terms: Array, counts: Array, weights: Array, places: Array, first: Array
+) -> None:
+    """Add each client's weighted terms where its indices stand for, one client after the other."""
+    at = np.uint64(0)
+    for i in range(len(counts)):
+        own, weight = np.uint64(first[i]), weights[i]
+        for _ in range(counts[i]):
+            values[np.uint64(places[own + np.uint64(indices[at])])] += weight * terms[at]
+            at += np.uint64(1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import FLOAT_BITS, Batch, Message, Sparse
-from newtonfl.compressors import Compressor, TopK, Unbiased
+from newtonfl.compressors import Compressor, Contractive, TopK, Unbiased
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
@@ -68,6 +68,8 @@ class EF21(Mechanism):
             raise ValueError(f"alpha: given {self.alpha}, must be in (0, 1], or 'theory'")
 
     def memory_rates(self, sizes: Array) -> Array:
+        if self.alpha != "theory" and isinstance(self.compressor.contract(1), Contractive):
+            return np.full(len(sizes), self._rate(1))  # whatever the size
         return per_size(self._rate, sizes)
 
     def _rate(self, size: int) -> float:

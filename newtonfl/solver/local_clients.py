@@ -75,12 +75,14 @@ class LocalClients:
             answers.append(_answer(Kind.SETUP, 0, group, group.clients, parts, lay_out))
         return answers
 
-    def respond(self, announcement: Announcement, participants: Array, lay_out: bool) -> list[Answer]:
+    def respond(self, announcement: Announcement, lay_out: bool) -> list[Answer]:
         """The replies of those who take part; `lay_out` asks for every packet's bytes."""
         answers, key = [], Key(self.seed, announcement.round)
         for g, group in enumerate(self.groups):
             parts, self.states[g] = self.method.respond(self.states[g], announcement, group, key)
-            clients = group.clients[np.isin(group.clients, participants)]
+            clients = group.clients
+            if announcement.participants is not None:
+                clients = clients[np.isin(clients, announcement.participants)]
             answers.append(_answer(Kind.REPLY, announcement.round, group, clients, parts, lay_out))
         return answers
 

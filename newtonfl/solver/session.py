@@ -125,7 +125,8 @@ class Session:
         for answer in kept or [Answer(**sent) for sent, _ in answers]:
             who, said = answer.clients, answer.parts
             if said is None:
-                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
+                senders = None if kept else participants
+                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, senders, own=bool(kept))
                 others = np.flatnonzero(replies.rounds != announcement.round)
                 if len(others):
                     raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
@@ -196,7 +197,7 @@ class Session:
             if call == "setup":
                 answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
             else:
-                answers = self.local.respond(announcement, arrays["participants"], lay_out)
+                answers = self.local.respond(announcement, lay_out)
             if lay_out:
                 return self._packed(answers)
             self._answers = answers  # nobody else waits for them
@@ -216,7 +217,10 @@ class Session:
         found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
         # The first goes to all.
         to_one = dict(zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True))
-        recipients, participants = arrays["recipients"], arrays["participants"]
+        n = self.problem.n_clients
+        recipients, participants = (
+            None if len(arrays[name]) == n else arrays[name] for name in ("recipients", "participants")
+        )
         return Announcement(int(found.rounds[0]), found.parts[0], to_one, recipients, participants, int(found.flags[0]))
 
     def _initial_point(self, message: Message) -> Array:
