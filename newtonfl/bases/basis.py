@@ -143,8 +143,27 @@ class TriangleCoordinates(Coordinates):
 
     def coefficients(self, point: Point) -> Blocks:
         """The clients' Hessians at `point` in these coordinates; `point` is of a problem of these very clients."""
+        entries, diagonal = self.entries_at(point)
+        return entries if diagonal is None else self.scaled(entries)
+
+    def entries_at(self, point: Point) -> tuple[Blocks, tuple[Array, Array] | None]:
+        """The clients' Hessians at `point`, and which of their coordinates stand on the diagonal.
+
+        The others are yet to be scaled (:meth:`scaled`); None where nothing is.
+        """
         packed = point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
-        return self._scaled(packed) if self.isometric else packed
+        return packed, self._diagonal_places if self.isometric else None
+
+    @cached_property
+    def _diagonal_places(self) -> tuple[Array, Array]:
+        """Where the diagonal stands in each client's coordinates, end to end, and how many there are before each."""
+        table = triangle(self.dim)
+        if self.supports is None:
+            n = len(self.sizes)
+            return np.tile(table.diagonal, n), self.dim * np.arange(n + 1)
+        places = np.flatnonzero(table.isometry[self.supports.values] == 1.0)
+        edges = np.searchsorted(places, self.supports.offsets)
+        return places - np.repeat(self.supports.offsets[:-1], np.diff(edges)), edges
 
     def diagonal_blocks(self, diagonal: Array, like: Array) -> Blocks:
         """The matrix diag(`diagonal`), shape (d,), in every client's coordinates."""
@@ -193,7 +212,7 @@ class TriangleCoordinates(Coordinates):
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
-        return blocks.norms() if self.isometric else self._scaled(blocks).norms()
+        return blocks.norms() if self.isometric else self.scaled(blocks).norms()
 
     def matrix(self, i: int, vector: Array) -> Array:
         """The (d, d) matrix of client i's `vector`."""
@@ -233,7 +252,7 @@ class TriangleCoordinates(Coordinates):
         """The vector over the whole triangle of dimension `dim` with these matrix entries: undoes :meth:`entries`."""
         return packed * resident(triangle(dim).isometry, packed) if self.isometric else packed
 
-    def _scaled(self, blocks: Blocks) -> Blocks:
+    def scaled(self, blocks: Blocks) -> Blocks:
         """Entries times the isometry's factors; whole triangles share one table of them."""
         factors, values = resident(self.isometry, blocks.values), blocks.values
         if self.supports is not None:

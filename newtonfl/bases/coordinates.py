@@ -124,6 +124,10 @@ class Coordinates:
         positions = np.repeat(blocks.offsets[:-1], news.counts) + news.indices
         return blocks.replaced(add_at(blocks.values, positions, increments))
 
+    def scaled(self, blocks: Blocks) -> Blocks:
+        """Entries as coordinates: of vectors, as they are."""
+        return blocks
+
     def norms(self, blocks: Blocks) -> Array:
         """Each client's norm, shape (n,): the 2-norm of the coordinates."""
         return blocks.norms()

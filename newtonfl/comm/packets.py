@@ -30,7 +30,7 @@ from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import checksums
+from newtonfl.kernels import checksums, interleave
 
 VERSION = 1
 EVERYONE = 0xFFFFFFFF
@@ -184,7 +184,7 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     header["magic"], header["version"], header["kind"], header["round"] = _MAGIC, VERSION, kind, round
     header["client"], header["sections"], header["flags"] = clients, len(names), flags
     header["length"] = lengths - _HEADER.itemsize
-    buffer = _interleaved(pieces)
+    buffer = interleave(pieces)
     edges = offsets_of(lengths)
     sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
     buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
@@ -227,16 +227,6 @@ def _payloads(messages: Sequence[Message]) -> list[tuple[Array, Array]]:
         return messages.pieces()
     payloads = [message.payload() for message in messages]
     return [(np.frombuffer(b"".join(payloads), np.uint8), np.array([len(payload) for payload in payloads], np.int64))]
-
-
-def _interleaved(pieces: Sequence[tuple[Array, Array]]) -> Array:
-    """One buffer with the first client's part of every piece, then the second's, and so on."""
-    cuts = [offsets_of(lengths).tolist() for _, lengths in pieces]
-    parts = [
-        [whole[a:b] for a, b in zip(cut, cut[1:], strict=False)]  # noqa: RUF007 - lists, so slices are cheaper
-        for (whole, _), cut in zip(pieces, cuts, strict=True)
-    ]
-    return np.concatenate([np.zeros(0, np.uint8), *(part for row in zip(*parts, strict=True) for part in row)])
 
 
 def _own_name(name: str) -> bytes:

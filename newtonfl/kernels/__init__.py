@@ -12,6 +12,8 @@ checksums
     CRC-32 of many pieces.
 csr_product
     A sparse matrix times a vector, each row summed from left to right.
+gather, interleave
+    Bytes of many clients, taken out of a buffer and put together in one.
 largest
     Which k entries of each client's vector are the largest.
 compiled
@@ -34,6 +36,7 @@ from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pair_sums, pairs
+from newtonfl.kernels.pieces import gather, interleave
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
@@ -41,6 +44,7 @@ from newtonfl.kernels.solve import cholesky, cholesky_solve
 from newtonfl.kernels.sums import sums
 
 __all__ = [
-    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "largest",
+    "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "gather",
+    "interleave", "largest",
     "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
 ]  # fmt: skip

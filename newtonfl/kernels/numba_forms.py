@@ -551,3 +551,24 @@ def add_in_order(
         for _ in range(counts[i]):
             values[np.uint64(places[own + np.uint64(indices[at])])] += weight * terms[at]
             at += np.uint64(1)
+
+
+# -- bytes put together and taken apart
+
+
+@njit(types.void(_BYTES, _INTS, _INTS, _TO_BYTES), **OPTIONS)
+def put_apart(whole: Array, lengths: Array, first: Array, buffer: Array) -> None:
+    """Copy the parts that stand end to end in `whole` to where each begins in the buffer."""
+    at = 0
+    for i in range(len(lengths)):
+        buffer[first[i] : first[i] + lengths[i]] = whole[at : at + lengths[i]]
+        at += lengths[i]
+
+
+@njit(types.void(_BYTES, _INTS, _INTS, _TO_BYTES), **OPTIONS)
+def put_together(buffer: Array, first: Array, lengths: Array, whole: Array) -> None:
+    """Copy the parts of the buffer into `whole`, end to end."""
+    at = 0
+    for i in range(len(lengths)):
+        whole[at : at + lengths[i]] = buffer[first[i] : first[i] + lengths[i]]
+        at += lengths[i]

@@ -100,15 +100,17 @@ class EF21(Mechanism):
         return encoder.compress(self.compressor, points.error)
 
     def send_and_measure(
-        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
-    ) -> tuple[Sequence[Message], Memory, Array]:
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True,
+        diagonal: tuple[Array, Array] | None = None,
+    ) -> tuple[Sequence[Message], Memory, Array]:  # fmt: skip
         if type(self.compressor) is not TopK or not space.norms_are_plain or not on_host(target.values):
-            return super().send_and_measure(memory, target, space, clients, key, coin)
+            return super().send_and_measure(memory, target, space, clients, key, coin, diagonal)
         # Top-K, the estimate moved by it and the norm of what is left, one client after the other while it is in cache.
         counted, h, sizes = self.compressor.counts(space.sizes), memory.estimate, space.sizes
         sent = send_largest(
-            target.values, target.offsets, h.values, counted, self.memory_rates(sizes), self.estimate_rates(sizes)
-        )
+            target.values, target.offsets, h.values, counted, self.memory_rates(sizes), self.estimate_rates(sizes),
+            diagonal,
+        )  # fmt: skip
         messages = Batch(Sparse, sent.counts, sent.values, sent.positions, FLOAT_BITS * counted)
         return messages, Memory(h, own=memory.own), sent.norms
 

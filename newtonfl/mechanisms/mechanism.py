@@ -368,8 +368,9 @@ class Mechanism(Part, ABC):
         return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), difference)
 
     def send_and_measure(
-        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
-    ) -> tuple[Sequence[Message], Memory, Array]:
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True,
+        diagonal: tuple[Array, Array] | None = None,
+    ) -> tuple[Sequence[Message], Memory, Array]:  # fmt: skip
         """:meth:`send`, of whose residual the norms alone are wanted.
 
         Parameters
@@ -386,6 +387,9 @@ class Mechanism(Part, ABC):
             The round's stream, which each client makes its own.
         coin : bool
             The server's coin.
+        diagonal : (positions, offsets) or None
+            Where the targets' diagonals stand, if the other coordinates are yet to be scaled
+            (:meth:`newtonfl.bases.TriangleCoordinates.entries_at`).
 
         Returns
         -------
@@ -395,7 +399,8 @@ class Mechanism(Part, ABC):
         norms : array, shape (n held here,)
             Of X_i minus the estimate that the receiver now uses.
         """
-        sent = self.send(memory, target, space, clients, key, coin)
+        goal = target if diagonal is None else space.scaled(target)
+        sent = self.send(memory, goal, space, clients, key, coin)
         return sent.messages, sent.memory, space.norms(sent.residual)
 
     def receive(

@@ -23,6 +23,10 @@ from newtonfl.solver.questions import Question
 _NUMBERS = 1 << 22
 """How many numbers a group of clients works on at a time, about."""
 
+_KEPT = 31 << 20
+"""glibc maps arrays into memory anew, page by page, from a size on that grows with what was given back so far, up to
+32 MiB. An array of nearly that, which nobody writes, takes no time and spares every later one its pages."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -60,6 +64,7 @@ class LocalClients:
 
     def __init__(self, problem: Problem, method: Method, seed: int) -> None:
         self.method, self.seed = method, seed
+        np.empty(_KEPT, np.uint8)  # for its allocation alone
         n = len(problem.clients)
         count = min(max(-(-int(n * method.numbers_per_client(problem)) // _NUMBERS), 1), max(n, 1))
         self.groups: list[Problem] = [problem] if count == 1 else problem.prepare(_Groups(count))

@@ -54,6 +54,7 @@ class Session:
         self.problem.forget()
         self.local = LocalClients(self.problem, self.method, self.seed)
         self._answers: list[Answer] = []  # this rank's, where it is the only one
+        self._table: Array | None = None
         self.failure: BaseException | None = None
         self._clock = time.process_time()
         self.open = self.transport.rank == 0
@@ -95,10 +96,12 @@ class Session:
         Off the ledger.
         """
         buffers = self._call(pack({"x": to_host(x)}, call="ask", question=question))
+        if self._table is not None:  # this rank holds all clients
+            table, self._table = self._table, None
+            return table
         answers = [answer for answer, _ in map(unpack, buffers) if len(answer["clients"])]
         clients = np.concatenate([answer["clients"] for answer in answers])
-        table: Array = np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
-        return table
+        return np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
 
     def end(self, arrays: dict[str, Array], **values: Any) -> None:
         """Send every rank the result; the conversation is over."""
@@ -183,7 +186,7 @@ class Session:
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
-            call = values["call"]
+            call, lay_out = values["call"], self.transport.lays_out_all
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
                 return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
@@ -191,8 +194,11 @@ class Session:
                 phase = f"answering {values['question']}"
                 x = to_device(arrays["x"], self.problem.like)
                 answer = self.local.ask(QUESTIONS[values["question"]], x)
+                if not lay_out:
+                    self._table = answer
+                    return pack({})
                 return pack({"clients": self.problem.clients, "answer": answer})
-            announcement, lay_out = self._announcement(arrays), self.transport.lays_out_all
+            announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
             if call == "setup":
                 answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
