@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
 from newtonfl.kernels import compiled
+
+_LONG = 1000  # bytes a client, on the average
 
 
 def interleave(pieces: Sequence[tuple[Array, Array]]) -> Array:
@@ -24,16 +27,18 @@ def interleave(pieces: Sequence[tuple[Array, Array]]) -> Array:
     -------
     numpy.ndarray of uint8
     """
-    if (forms := compiled.forms()) is not None:
-        before = [np.zeros_like(pieces[0][1]), *np.cumsum([lengths for _, lengths in pieces], axis=0)]
-        first = offsets_of(before[-1])
-        buffer = np.empty(int(first[-1]), np.uint8)
-        for (whole, lengths), ahead in zip(pieces, before[:-1], strict=True):
-            forms.put_apart(np.ascontiguousarray(whole), np.ascontiguousarray(lengths), first[:-1] + ahead, buffer)
-        return buffer
-    cuts = [offsets_of(lengths).tolist() for _, lengths in pieces]
-    parts = [[whole[a:b] for a, b in pairwise(cut)] for (whole, _), cut in zip(pieces, cuts, strict=True)]
-    return np.concatenate([np.zeros(0, np.uint8), *(part for row in zip(*parts, strict=True) for part in row)])
+    before = [np.zeros_like(pieces[0][1]), *np.cumsum([lengths for _, lengths in pieces], axis=0)]
+    first = offsets_of(before[-1])[:-1]
+    buffer = np.empty(int(before[-1].sum()), np.uint8)
+    for (whole, lengths), ahead in zip(pieces, before[:-1], strict=True):
+        forms = _forms_for(lengths)
+        if forms is not None:
+            forms.put_apart(np.ascontiguousarray(whole), np.ascontiguousarray(lengths), first + ahead, buffer)
+        else:
+            places = zip((first + ahead).tolist(), pairwise(offsets_of(lengths).tolist()), strict=True)
+            for at, (a, b) in places:
+                buffer[at : at + b - a] = whole[a:b]
+    return buffer
 
 
 def gather(buffer: Array, first: Array, lengths: Array) -> Array:
@@ -50,9 +55,14 @@ def gather(buffer: Array, first: Array, lengths: Array) -> Array:
     numpy.ndarray of uint8
         A copy.
     """
-    if (forms := compiled.forms()) is not None:
+    if (forms := _forms_for(lengths)) is not None:
         together = np.empty(int(lengths.sum()), np.uint8)
         forms.put_together(buffer, np.ascontiguousarray(first), np.ascontiguousarray(lengths), together)
         return together
     places = zip(first.tolist(), (first + lengths).tolist(), strict=True)
     return np.concatenate([np.zeros(0, np.uint8), *(buffer[a:b] for a, b in places)])
+
+
+def _forms_for(lengths: Array) -> ModuleType | None:
+    """numba's forms for short parts; long ones NumPy copies faster, one by one."""
+    return compiled.forms() if int(lengths.sum()) < _LONG * len(lengths) else None
