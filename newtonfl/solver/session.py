@@ -15,9 +15,10 @@ from typing import Any, Self
 import numpy as np
 
 from newtonfl.comm.coding import WireError
+from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, pack, unpack
 from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
@@ -52,9 +53,10 @@ class Session:
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
         self.problem.forget()
-        self.local = LocalClients(self.problem, self.method, self.seed)
+        self.local = LocalClients(self.problem, self.method, self.seed, threads(self.transport.size))
         self._answers: list[Answer] = []  # this rank's, where it is the only one
         self._table: Array | None = None
+        self._sizes: Sizes | None = None
         self.failure: BaseException | None = None
         self._clock = time.process_time()
         self.open = self.transport.rank == 0
@@ -71,6 +73,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.transport.busy = False
+        self.local.close()
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False
@@ -123,19 +126,19 @@ class Session:
         packets, lengths = self._packets(announcement, recipients, setup)
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
+        self._sizes = sizes
         answers = [unpack(buffer) for buffer in self._call(pack(arrays, call=call))]
         kept, self._answers = self._answers, []
         for answer in kept or [Answer(**sent) for sent, _ in answers]:
+            if answer.refusal is not None:
+                raise answer.refusal
             who, said = answer.clients, answer.parts
             if said is None:
-                senders = None if kept else participants
-                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, senders, own=bool(kept))
+                replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
                 others = np.flatnonzero(replies.rounds != announcement.round)
                 if len(others):
                     raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
                 who, said = replies.clients, replies.parts
-            else:
-                check_finite(said, announcement.round, who)
             self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
             self.ledger.count_levels("up", said)
             groups.append(said)
@@ -200,10 +203,11 @@ class Session:
                 return pack({"clients": self.problem.clients, "answer": answer})
             announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
+            sizes = None if lay_out else self._sizes
             if call == "setup":
-                answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
+                answers = self.local.init(self._initial_point(announcement.to_all["model"]), sizes)
             else:
-                answers = self.local.respond(announcement, lay_out)
+                answers = self.local.respond(announcement, sizes)
             if lay_out:
                 return self._packed(answers)
             self._answers = answers  # nobody else waits for them
