@@ -143,16 +143,20 @@ class TriangleCoordinates(Coordinates):
 
     def coefficients(self, point: Point) -> Blocks:
         """The clients' Hessians at `point` in these coordinates; `point` is of a problem of these very clients."""
-        entries, diagonal = self.entries_at(point)
-        return entries if diagonal is None else self.scaled(entries)
+        entries = self._entries(point)
+        return self.scaled(entries) if self.isometric else entries
 
     def entries_at(self, point: Point) -> tuple[Blocks, tuple[Array, Array] | None]:
         """The clients' Hessians at `point`, and which of their coordinates stand on the diagonal.
 
         The others are yet to be scaled (:meth:`scaled`); None where nothing is.
         """
-        packed = point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
-        return packed, self._diagonal_places if self.isometric else None
+        if not self.isometric or type(self).coefficients is not TriangleCoordinates.coefficients:
+            return self.coefficients(point), None
+        return self._entries(point), self._diagonal_places
+
+    def _entries(self, point: Point) -> Blocks:
+        return point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
 
     @cached_property
     def _diagonal_places(self) -> tuple[Array, Array]:
@@ -208,7 +212,7 @@ class TriangleCoordinates(Coordinates):
 
     @property
     def norms_are_plain(self) -> bool:
-        return self.isometric
+        return self.isometric and type(self).norms is TriangleCoordinates.norms
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""

@@ -160,9 +160,9 @@ class Coordinates:
                     total = add_rows(total, by[:, None] * news.values.reshape(n, -1))
                 else:
                     own = ranges(np.zeros(n, np.int64), news.counts) if news.indices is None else news.indices
-                    places = np.arange(len(total)) if news.places is None else news.places
-                    start = np.zeros(n, np.int64) if news.first is None else news.first
-                    total = add_in_order(total, own, news.values, news.counts, by, places, start)
+                    places = np.arange(total.shape[0]) if news.places is None else news.places
+                    origin = np.zeros(n, np.int64) if news.first is None else news.first
+                    total = add_in_order(total, own, news.values, news.counts, by, places, origin)
                 first += n
         return total
 

@@ -132,9 +132,6 @@ class SubspaceCoordinates(TriangleCoordinates):
         sent = [Dense(numbers) if self.diagonal else Run(0, numbers, self.dim**2) for numbers in rows]
         return ManyParts({"subspace": sent}, len(sent))
 
-    def entries_at(self, point: Point) -> tuple[Blocks, None]:
-        return self.coefficients(point), None
-
     def coefficients(self, point: Point) -> Blocks:
         packed = point.hessians_in(self.rows)
         scaled = packed.values * resident(self.isometry, packed.values)

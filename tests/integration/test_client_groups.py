@@ -10,6 +10,7 @@ import newtonfl as nf
 import newtonfl.solver.local_clients as local
 import newtonfl.solver.session as session
 from newtonfl.comm.transport import InProcess
+from newtonfl.kernels import compiled
 
 METHODS = {
     "fednl": lambda: nf.fednl(compressor="topk:5"),
@@ -57,6 +58,9 @@ def test_groups_threads_and_bytes_change_nothing(monkeypatch, method, problem):
         monkeypatch.setattr(session, "threads", lambda ranks, threads=threads: threads)
         made = problem()
         assert solved() == expected
+    if compiled.available():
+        with compiled.forced("numba"):
+            assert solved() == expected
 
 
 def test_functions_of_a_user_are_asked_by_one_thread_alone(monkeypatch):
