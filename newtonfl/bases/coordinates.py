@@ -14,7 +14,7 @@ from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.core.random import Key, Keys
-from newtonfl.kernels import add_at, add_in_order, add_rows
+from newtonfl.kernels import add_at, add_in_order, add_rows, weighted
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Coordinates:
         if not len(messages):
             return blocks
         news = self.decode_all(messages)
-        increments = np.repeat(memory_rates, news.counts) * news.values
+        increments = weighted(memory_rates, news.counts, news.values)
         if news.indices is None:
             return blocks.replaced(blocks.values + to_device(increments, blocks.values))
         positions = np.repeat(blocks.offsets[:-1], news.counts) + news.indices

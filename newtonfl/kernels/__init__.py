@@ -26,6 +26,8 @@ send_largest
     Top-K of a difference, its norm, and the estimate moved by it.
 sums
     Each client's sum.
+weighted
+    Terms of many clients, each times a number of its client's.
 weighted_grams
     Bᵀ diag(w) B of many matrices, as packed triangles.
 
@@ -37,7 +39,7 @@ from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pair_sums, pairs
 from newtonfl.kernels.pieces import gather, interleave
-from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
+from newtonfl.kernels.scatter import add_at, add_in_order, add_rows, weighted
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
@@ -46,5 +48,5 @@ from newtonfl.kernels.sums import sums
 __all__ = [
     "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve", "csr_product", "gather",
     "interleave", "largest",
-    "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
+    "pair_sums", "pairs", "send_largest", "sums", "weighted", "weighted_grams",
 ]  # fmt: skip

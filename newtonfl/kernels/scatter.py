@@ -68,7 +68,7 @@ def add_in_order(
         for a, b in blocks(offsets_of(counts), _BLOCK):
             here = slice(*offsets_of(counts)[[a, b]].tolist())
             positions = places[np.repeat(first[a:b], counts[a:b]) + indices[here]]
-            np.add.at(values, positions, np.repeat(weights[a:b], counts[a:b]) * terms[here])  # in that order
+            np.add.at(values, positions, weighted(weights[a:b], counts[a:b], terms[here]))  # in that order
         return values
     if is_cupy(values):
         # A client at a time: atomic additions would come in any order.
@@ -79,6 +79,14 @@ def add_in_order(
             at += count
         return values
     return to_device(add_in_order(to_host(values).copy(), indices, terms, counts, weights, places, first), values)
+
+
+def weighted(weights: Array, counts: Array, terms: Array) -> Array:
+    """The clients' `terms`, end to end, each times its client's own of the `weights`; on the host."""
+    first = weights[0] if len(weights) else 1.0
+    if (weights == first).all():
+        return terms if first == 1.0 else first * terms
+    return np.repeat(weights, counts) * terms
 
 
 def add_rows(values: Array, rows: Array) -> Array:

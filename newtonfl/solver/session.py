@@ -54,8 +54,7 @@ class Session:
         self.exchanges = 0  # round trips so far, without the set-up
         self.problem.forget()
         self.local = LocalClients(self.problem, self.method, self.seed, threads(self.transport.size))
-        self._answers: list[Answer] = []  # this rank's, where it is the only one
-        self._table: Array | None = None
+        self._kept: list[Any] = []  # the server's own clients' answers to the call
         self._sizes: Sizes | None = None
         self.failure: BaseException | None = None
         self._clock = time.process_time()
@@ -98,11 +97,10 @@ class Session:
 
         Off the ledger.
         """
-        buffers = self._call(pack({"x": to_host(x)}, call="ask", question=question))
-        if self._table is not None:  # this rank holds all clients
-            table, self._table = self._table, None
-            return table
-        answers = [answer for answer, _ in map(unpack, buffers) if len(answer["clients"])]
+        others = self._call(pack({"x": to_host(x)}, call="ask", question=question))
+        answers = [answer for answer in [*self._kept, *others] if len(answer["clients"])]
+        if len(answers) == 1:
+            return answers[0]["answer"]
         clients = np.concatenate([answer["clients"] for answer in answers])
         return np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
 
@@ -111,12 +109,15 @@ class Session:
         self.open = False
         self.transport.broadcast(pack(arrays, call="end", **values))
 
-    def _call(self, buffer: bytes) -> list[bytes]:
-        answers = self.transport.gather(self._handle(self.transport.broadcast(buffer)))
-        for answer in answers:
-            fault = unpack(answer)[1].get("fault")
-            if fault is not None:
-                raise _ReportedFailure(bytes.fromhex(fault))
+    def _call(self, buffer: bytes) -> list[dict[str, Array]]:
+        """What the other ranks answer; what this one does stands in :attr:`_kept`, unless it travels as well."""
+        self._kept, answers = [], []
+        for answer in self.transport.gather(self._handle(self.transport.broadcast(buffer))):
+            arrays, values = unpack(answer)
+            if "fault" in values:
+                raise _ReportedFailure(bytes.fromhex(values["fault"]))
+            if arrays:
+                answers.append(arrays)
         return answers
 
     def _converse(self, call: str, announcement: Announcement, sizes: Sizes) -> Replies:
@@ -127,17 +128,16 @@ class Session:
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
         self._sizes = sizes
-        answers = [unpack(buffer) for buffer in self._call(pack(arrays, call=call))]
-        kept, self._answers = self._answers, []
-        for answer in kept or [Answer(**sent) for sent, _ in answers]:
+        others = self._call(pack(arrays, call=call))
+        for answer in [*self._kept, *(Answer(**sent) for sent in others)]:
             if answer.refusal is not None:
                 raise answer.refusal
             who, said = answer.clients, answer.parts
             if said is None:
                 replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
-                others = np.flatnonzero(replies.rounds != announcement.round)
-                if len(others):
-                    raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
+                late = np.flatnonzero(replies.rounds != announcement.round)
+                if len(late):
+                    raise _not_asked_for(int(replies.rounds[late[0]]), int(replies.clients[late[0]]))
                 who, said = replies.clients, replies.parts
             self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
             self.ledger.count_levels("up", said)
@@ -189,7 +189,7 @@ class Session:
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
-            call, lay_out = values["call"], self.transport.lays_out_all
+            call, travels = values["call"], self.transport.lays_out_all or self.transport.rank != 0
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
                 return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
@@ -197,24 +197,24 @@ class Session:
                 phase = f"answering {values['question']}"
                 x = to_device(arrays["x"], self.problem.like)
                 answer = self.local.ask(QUESTIONS[values["question"]], x)
-                if not lay_out:
-                    self._table = answer
-                    return pack({})
-                return pack({"clients": self.problem.clients, "answer": answer})
+                table = {"clients": self.problem.clients, "answer": answer}
+                return pack(table) if travels else self._keep([table])
             announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
-            sizes = None if lay_out else self._sizes
+            sizes = None if travels else self._sizes
             if call == "setup":
                 answers = self.local.init(self._initial_point(announcement.to_all["model"]), sizes)
             else:
                 answers = self.local.respond(announcement, sizes)
-            if lay_out:
-                return self._packed(answers)
-            self._answers = answers  # nobody else waits for them
-            return pack({})
+            return self._packed(answers) if travels else self._keep(answers)
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
+
+    def _keep(self, answers: list[Any]) -> bytes:
+        """Keep the server's own clients' answers, in the place of which an empty one is gathered."""
+        self._kept = answers
+        return pack({})
 
     @staticmethod
     def _packed(answers: list[Answer]) -> bytes:
