@@ -25,7 +25,7 @@ from newtonfl.solver.questions import Question
 
 T = TypeVar("T")
 
-_NUMBERS = 1 << 22
+_NUMBERS = 1 << 21
 """How many numbers a group of clients works on at a time, about."""
 
 _FEW = 1 << 16
@@ -89,7 +89,8 @@ class LocalClients:
             group.forget()
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let the threads and the states go, which are large: a result may hold on to the session."""
+        self.states = []
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -73,6 +73,7 @@ class Session:
     ) -> None:
         self.transport.busy = False
         self.local.close()
+        self._kept = []
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False
@@ -97,8 +98,8 @@ class Session:
 
         Off the ledger.
         """
-        others = self._call(pack({"x": to_host(x)}, call="ask", question=question))
-        answers = [answer for answer in [*self._kept, *others] if len(answer["clients"])]
+        answers = self._call(pack({"x": to_host(x)}, call="ask", question=question))
+        answers = [answer for answer in answers if len(answer["clients"])]
         if len(answers) == 1:
             return answers[0]["answer"]
         clients = np.concatenate([answer["clients"] for answer in answers])
@@ -109,16 +110,17 @@ class Session:
         self.open = False
         self.transport.broadcast(pack(arrays, call="end", **values))
 
-    def _call(self, buffer: bytes) -> list[dict[str, Array]]:
-        """What the other ranks answer; what this one does stands in :attr:`_kept`, unless it travels as well."""
-        self._kept, answers = [], []
+    def _call(self, buffer: bytes) -> list[Any]:
+        """The ranks' answers; this one's own have not travelled, as a rule."""
+        answers = []
         for answer in self.transport.gather(self._handle(self.transport.broadcast(buffer))):
             arrays, values = unpack(answer)
             if "fault" in values:
                 raise _ReportedFailure(bytes.fromhex(values["fault"]))
             if arrays:
-                answers.append(arrays)
-        return answers
+                answers.append(Answer(**arrays) if "packets" in arrays else arrays)
+        kept, self._kept = self._kept, []
+        return kept + answers
 
     def _converse(self, call: str, announcement: Announcement, sizes: Sizes) -> Replies:
         setup, everyone = call == "setup", np.arange(self.problem.n_clients)
@@ -128,8 +130,7 @@ class Session:
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
         self._sizes = sizes
-        others = self._call(pack(arrays, call=call))
-        for answer in [*self._kept, *(Answer(**sent) for sent in others)]:
+        for answer in self._call(pack(arrays, call=call)):
             if answer.refusal is not None:
                 raise answer.refusal
             who, said = answer.clients, answer.parts
