@@ -12,11 +12,20 @@ import mpi_launch
 import pytest
 from command_line import caller, small_problem
 
+from newtonfl.kernels import compiled
+
 DATA = "NEWTONFL_DATA"
 
 
 def pytest_addoption(parser):
     parser.addoption("--data-must-be-at-hand", action="store_true", help="fail where a test skips for want of data")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def kernels_of_numpy():
+    """One form of the kernels, whatever ran before; tests of numba's ask for it."""
+    with compiled.forced("numpy"):
+        yield
 
 
 @pytest.fixture

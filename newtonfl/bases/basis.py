@@ -15,7 +15,7 @@ from newtonfl.comm.messages import FLOAT_BITS, Batch, Dense, MatrixMessage, Mess
 from newtonfl.comm.parts import Parts, nothing_from
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, resident, to_device, to_host, zeros
-from newtonfl.core.ragged import Blocks, offsets_of, ranges
+from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import SubspaceSum, add_at
@@ -151,8 +151,31 @@ class TriangleCoordinates(Coordinates):
 
     def coefficients(self, point: Point) -> Blocks:
         """The clients' Hessians at `point` in these coordinates; `point` is of a problem of these very clients."""
-        packed = point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
-        return self._scaled(packed) if self.isometric else packed
+        entries = self._entries(point)
+        return self.scaled(entries) if self.isometric else entries
+
+    def entries_at(self, point: Point) -> tuple[Blocks, tuple[Array, Array] | None]:
+        """The clients' Hessians at `point`, and which of their coordinates stand on the diagonal.
+
+        The others are yet to be scaled (:meth:`scaled`); None where nothing is.
+        """
+        if not self.isometric or type(self).coefficients is not TriangleCoordinates.coefficients:
+            return self.coefficients(point), None
+        return self._entries(point), self._diagonal_places
+
+    def _entries(self, point: Point) -> Blocks:
+        return point.hessians if self.supports is None else point.hessians_on_support(self.diagonal)
+
+    @cached_property
+    def _diagonal_places(self) -> tuple[Array, Array]:
+        """Where the diagonal stands in each client's coordinates, end to end, and how many there are before each."""
+        table = triangle(self.dim)
+        if self.supports is None:
+            n = len(self.sizes)
+            return np.tile(table.diagonal, n), self.dim * np.arange(n + 1)
+        places = np.flatnonzero(table.isometry[self.supports.values] == 1.0)
+        edges = np.searchsorted(places, self.supports.offsets)
+        return places - np.repeat(self.supports.offsets[:-1], np.diff(edges)), edges
 
     def diagonal_blocks(self, diagonal: Array, like: Array) -> Blocks:
         """The matrix diag(`diagonal`), shape (d,), in every client's coordinates."""
@@ -197,11 +220,11 @@ class TriangleCoordinates(Coordinates):
 
     @property
     def norms_are_plain(self) -> bool:
-        return self.isometric
+        return self.isometric and type(self).norms is TriangleCoordinates.norms
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
-        return blocks.norms() if self.isometric else self._scaled(blocks).norms()
+        return blocks.norms() if self.isometric else self.scaled(blocks).norms()
 
     def matrix(self, i: int, vector: Array) -> Array:
         """The (d, d) matrix of client i's `vector`."""
@@ -227,9 +250,7 @@ class TriangleCoordinates(Coordinates):
         if self.supports is None:
             yield news
             return
-        first = self.supports.offsets[clients]
-        indices = ranges(first, news.counts) if news.indices is None else np.repeat(first, news.counts) + news.indices
-        yield replace(news, indices=self.supports.values[indices])
+        yield replace(news, places=self.supports.values, first=self.supports.offsets[clients])
 
     def square(self, total: Array) -> Array:
         """The server's sum as a (d, d) matrix."""
@@ -247,7 +268,7 @@ class TriangleCoordinates(Coordinates):
         """The vector over the whole triangle of dimension `dim` with these matrix entries: undoes :meth:`entries`."""
         return packed * resident(triangle(dim).isometry, packed) if self.isometric else packed
 
-    def _scaled(self, blocks: Blocks) -> Blocks:
+    def scaled(self, blocks: Blocks) -> Blocks:
         """Entries times the isometry's factors; whole triangles share one table of them."""
         factors, values = resident(self.isometry, blocks.values), blocks.values
         if self.supports is not None:

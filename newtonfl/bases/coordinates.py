@@ -12,9 +12,9 @@ import numpy as np
 from newtonfl.comm.messages import Batch, Batches, Choice, Message, Several, batched, groups_of
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
-from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.core.random import Key, Keys
-from newtonfl.kernels import add_at, add_in_order, add_rows
+from newtonfl.kernels import add_at, add_in_order, add_rows, weighted
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,15 @@ class Decoded:
     indices : numpy.ndarray of int64, shape (Σ counts,), or None
         Which; each message's own are distinct. None means that each has all of them, in order.
     values : numpy.ndarray of float64, shape (Σ counts,)
+    places, first : numpy.ndarray of int64, or None
+        Where the receiver's vector is another: index j of message i stands for its coordinate ``places[first[i] + j]``.
     """
 
     counts: Array
     indices: Array | None
     values: Array
+    places: Array | None = None
+    first: Array | None = None
 
     def __iter__(self) -> Iterator[tuple[Array | None, Array]]:
         """(indices, values) of one message after the other."""
@@ -114,11 +118,15 @@ class Coordinates:
         if not len(messages):
             return blocks
         news = self.decode_all(messages)
-        increments = np.repeat(memory_rates, news.counts) * news.values
+        increments = weighted(memory_rates, news.counts, news.values)
         if news.indices is None:
             return blocks.replaced(blocks.values + to_device(increments, blocks.values))
         positions = np.repeat(blocks.offsets[:-1], news.counts) + news.indices
         return blocks.replaced(add_at(blocks.values, positions, increments))
+
+    def scaled(self, blocks: Blocks) -> Blocks:
+        """Entries as coordinates: of vectors, as they are."""
+        return blocks
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's norm, shape (n,): the 2-norm of the coordinates."""
@@ -147,11 +155,14 @@ class Coordinates:
         for group in groups_of(messages):
             for news in self.place(senders[first : first + len(group)], self.decode_all(group)):
                 n = len(news.counts)
-                increments = np.repeat(weights[first : first + n], news.counts) * news.values
-                if news.indices is None:
-                    total = add_rows(total, increments.reshape(n, -1))
+                by = weights[first : first + n]
+                if news.indices is None and news.places is None:
+                    total = add_rows(total, by[:, None] * news.values.reshape(n, -1))
                 else:
-                    total = add_in_order(total, news.indices, increments, news.counts)
+                    own = ranges(np.zeros(n, np.int64), news.counts) if news.indices is None else news.indices
+                    places = np.arange(total.shape[0]) if news.places is None else news.places
+                    origin = np.zeros(n, np.int64) if news.first is None else news.first
+                    total = add_in_order(total, own, news.values, news.counts, by, places, origin)
                 first += n
         return total
 

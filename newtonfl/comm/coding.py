@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from newtonfl.core.backend import Array
-from newtonfl.kernels import rice
+from newtonfl.kernels import gather, rice
 
 Precision: TypeAlias = Literal["float64", "float32", "natural"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -171,13 +171,12 @@ def decode_many_values(buffer: Array, first: Array, lengths: Array, counts: Arra
     if len(wrong):
         length, count = int(lengths[wrong[0]]), int(counts[wrong[0]])
         raise WireError(f"{length} bytes where {count} numbers take {bytes_per(count, precision)}")
-    apart = [buffer[a:b] for a, b in zip(first.tolist(), (first + lengths).tolist(), strict=True)]
     if precision == "natural":
-        top = [_from_bits(memoryview(a), count, NATURAL_BITS) for a, count in zip(apart, counts.tolist(), strict=True)]
+        apart = zip(first.tolist(), (first + lengths).tolist(), counts.tolist(), strict=True)
+        top = [_from_bits(memoryview(buffer[a:b]), count, NATURAL_BITS) for a, b, count in apart]
         values = (np.concatenate([np.zeros(0, np.uint64), *top]) << np.uint64(64 - NATURAL_BITS)).view(np.float64)
     else:
-        together = apart[0] if len(apart) == 1 else np.concatenate([buffer[:0], *apart])
-        values = together.view(_FLOAT[precision]).astype(np.float64)
+        values = gather(buffer, first, lengths).view(_FLOAT[precision]).astype(np.float64, copy=False)
     if not np.isfinite(values).all():
         raise NotFinite("a number that is not finite")
     return values

@@ -38,3 +38,14 @@ def is_child_of_rank() -> bool:
     except OSError:
         return True
     return False
+
+
+def threads(ranks: int) -> int:
+    """How many threads this process may use: its cores where it is alone, at most what OMP_NUM_THREADS says.
+
+    Several ranks share the cores, so there it is 1 unless that variable says more.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = int(wanted) if wanted.isdecimal() and int(wanted) else cores if ranks == 1 else 1
+    return min(cores, limit)

@@ -31,6 +31,8 @@ class MPITransport(Transport):
         Is duplicated, so that nothing of ours meets the caller's own messages.
     """
 
+    lays_out_all = False
+
     def __init__(self, comm: Any) -> None:
         self.comm = duplicate(comm)
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()

@@ -30,7 +30,7 @@ from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message, Run
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import checksums
+from newtonfl.kernels import checksums, interleave
 
 VERSION = 1
 EVERYONE = 0xFFFFFFFF
@@ -184,7 +184,7 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     header["magic"], header["version"], header["kind"], header["round"] = _MAGIC, VERSION, kind, round
     header["client"], header["sections"], header["flags"] = clients, len(names), flags
     header["length"] = lengths - _HEADER.itemsize
-    buffer = _interleaved(pieces)
+    buffer = interleave(pieces)
     edges = offsets_of(lengths)
     sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
     buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
@@ -236,16 +236,6 @@ def _payloads(messages: Sequence[Message]) -> list[tuple[Array, Array]]:
     return [(np.frombuffer(b"".join(payloads), np.uint8), np.array([len(payload) for payload in payloads], np.int64))]
 
 
-def _interleaved(pieces: Sequence[tuple[Array, Array]]) -> Array:
-    """One buffer with the first client's part of every piece, then the second's, and so on."""
-    cuts = [offsets_of(lengths).tolist() for _, lengths in pieces]
-    parts = [
-        [whole[a:b] for a, b in zip(cut, cut[1:], strict=False)]  # noqa: RUF007 - lists, so slices are cheaper
-        for (whole, _), cut in zip(pieces, cuts, strict=True)
-    ]
-    return np.concatenate([np.zeros(0, np.uint8), *(part for row in zip(*parts, strict=True) for part in row)])
-
-
 def _own_name(name: str) -> bytes:
     """The name of a part that is none of the library's, as its section carries it."""
     letters = name.encode()
@@ -274,7 +264,9 @@ def decode(buffer: memoryview, sizes: Sizes) -> tuple[Packet, int]:
     return Packet(Kind(kind), round, client, flags, found.parts[0]), stop
 
 
-def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Array | None = None) -> Packets:
+def decode_many(
+    buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Array | None = None, own: bool = False
+) -> Packets:
     """Read the packets that follow one another in `buffer`.
 
     Parameters
@@ -287,6 +279,8 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
         How many coordinates the parts have.
     senders : numpy.ndarray of int64, or None
         The clients that were asked, increasing; a packet of another one is refused.
+    own : bool
+        The bytes never left this process: their checksums are not worked out again.
 
     Returns
     -------
@@ -302,7 +296,7 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     first = 0
     while first < len(lengths) or not runs:  # some at a time: what is made on the way then stays in cache
         stop = max(bisect_right(edges, edges[first] + _RUN) - 1, min(first + 1, len(lengths)))
-        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders))
+        runs.append(_decoded(buffer, np.array(edges[first : stop + 1]), sizes, senders, own))
         first = stop
     kinds, rounds, clients, flags = (
         np.concatenate([getattr(run, name) for run in runs]) for name in ("kinds", "rounds", "clients", "flags")
@@ -310,7 +304,7 @@ def decode_many(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Ar
     return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]))
 
 
-def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -> Packets:
+def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, own: bool) -> Packets:
     """Read the packets that lie between the `edges` of `buffer`."""
     first, n = edges[:-1].astype(np.int64), len(edges) - 1
     if n and int(first[-1]) + _HEADER.itemsize > len(buffer):
@@ -335,10 +329,11 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -
     body = first + _HEADER.itemsize
     end = body + header["length"].astype(np.int64)
     refuse(end != edges[1:], lambda i: f"{end[i] - first[i]} bytes, where {edges[i + 1] - edges[i]} were announced")
-    blank = buffer[edges[0] : edges[-1]].copy()
-    blank[first[:, None] - edges[0] + _CHECKSUM] = 0
-    sums = checksums(blank, edges - edges[0])
-    refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
+    if not own:
+        blank = buffer[edges[0] : edges[-1]].copy()
+        blank[first[:, None] - edges[0] + _CHECKSUM] = 0
+        sums = checksums(blank, edges - edges[0])
+        refuse(header["checksum"] != sums, lambda i: "the checksum does not match")
     kinds, sections = header["kind"].astype(np.int64), header["sections"].astype(np.int64)
     refuse(
         (kinds > max(Kind)) | (sections * _SECTION.itemsize > end - body),
@@ -355,7 +350,7 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None) -
                 raise
     if parts is None:  # they are not alike, or one of them cannot be: one after the other
         apart = zip(first.tolist(), end.tolist(), strict=True)
-        parts = [decode_many(buffer[a:b], [b - a], sizes).parts[0] for a, b in apart]
+        parts = [decode_many(buffer[a:b], [b - a], sizes, None, own).parts[0] for a, b in apart]
     return Packets(kinds, rounds, clients, header["flags"].astype(np.int64), parts)
 
 

@@ -49,7 +49,10 @@ class Transport(ABC):
     rank: int
     size: int
     lays_out_all: bool = True
-    """Every packet is laid out in bytes; else those that hold nothing but whole vectors are only measured."""
+    """Every packet travels in a buffer; else not those of the server's own clients.
+
+    They are read where they are made, or only measured where they hold nothing but whole vectors.
+    """
 
     busy: bool = False
     """A session is under way: its calls and another's would cross."""

@@ -182,6 +182,8 @@ class KeepsK(Compressor):
 
     def counts(self, sizes: Array) -> Array:
         """:meth:`counted` of every client with the given `sizes`, shape (n,)."""
+        if not isinstance(self.k, str):
+            return np.full(len(sizes), int(self.k))
         different, which = np.unique(sizes, return_inverse=True)
         return np.array([self.counted(int(size)) for size in different], np.int64)[which]
 

@@ -12,6 +12,8 @@ checksums
     CRC-32 of many pieces.
 csr_product
     A sparse matrix times a vector, each row summed from left to right.
+gather, interleave
+    Bytes of many clients, taken out of a buffer and put together in one.
 largest
     Which k entries of each client's vector are the largest.
 compiled
@@ -28,6 +30,8 @@ send_largest
     Top-K of a difference, its norm, and the estimate moved by it.
 sums
     Each client's sum.
+weighted
+    Terms of many clients, each times a number of its client's.
 weighted_grams
     Bᵀ diag(w) B of many matrices, as packed triangles.
 
@@ -38,7 +42,8 @@ from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pair_sums, pairs
-from newtonfl.kernels.scatter import add_at, add_in_order, add_rows
+from newtonfl.kernels.pieces import gather, interleave
+from newtonfl.kernels.scatter import add_at, add_in_order, add_rows, weighted
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve
@@ -47,5 +52,6 @@ from newtonfl.kernels.sums import sums
 
 __all__ = [
     "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
-    "csr_product", "is_even", "largest", "pair_sums", "pairs", "send_largest", "sums", "weighted_grams",
+    "csr_product", "gather", "interleave", "is_even", "largest", "pair_sums", "pairs", "send_largest", "sums",
+    "weighted", "weighted_grams",
 ]  # fmt: skip

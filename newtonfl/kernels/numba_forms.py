@@ -444,6 +444,87 @@ def list_places(
 
 
 @njit(
+    [
+        types.boolean(
+            _INTS, _INTS, _FLOATS, _INTS, _INT, types.boolean, _INT, _written(short), _TO_INTS, _TO_INTS, _TO_FLOATS
+        )
+        for short in (types.uint16, types.uint32)
+    ],
+    **OPTIONS,
+)
+def number_pairs(
+    indptr: Array, columns: Array, data: Array, row_offsets: Array, dim: int, diagonal: bool, seats: int, own: Array,
+    positions: Array, offsets: Array, factors: Array,
+) -> bool:  # fmt: skip
+    """Fill `own` with each pair's place in its client's support, the supports with their edges, and `factors`.
+
+    A client's columns are numbered as they increase, so that pairs are met in the order of the packed triangle. False
+    where some row has more than one product.
+    """
+    number, present = np.empty(dim, np.int64), np.empty(dim, np.int64)
+    base, seat = np.empty(dim, np.int64), np.empty(seats, np.uint32)
+    alike, at, found = True, np.uint64(0), 0
+    for i in range(len(row_offsets) - 1):
+        first, stop = row_offsets[i], row_offsets[i + 1]
+        many = dim if diagonal else 0
+        if diagonal:
+            for c in range(dim):
+                number[c] = present[c] = c
+        else:
+            for c in range(dim):
+                number[c] = -1
+            for s in range(indptr[first], indptr[stop]):
+                number[columns[s]] = 0
+            for c in range(dim):
+                if number[c] == 0:
+                    number[c], present[many] = many, c
+                    many += 1
+        for p in range(many):
+            base[p] = p * many - p * (p - 1) // 2 - p
+        seat[: many * (many + 1) // 2] = 0
+        if diagonal:
+            for p in range(many):
+                seat[base[p] + p] = 1
+        for j in range(first, stop):
+            a, b = indptr[j], indptr[j + 1]
+            factors[j] = data[a] * data[a] if a < b else 0.0
+            for s in range(a, b):
+                line, value = base[number[columns[s]]], data[s]
+                for t in range(s, b):
+                    seat[np.uint64(line + number[columns[t]])] = 1
+                    alike &= value * data[t] == factors[j]
+        count = 0
+        for p in range(many):
+            row = present[p]
+            start = row * dim - row * (row - 1) // 2 - row
+            for q in range(p, many):
+                if seat[base[p] + q]:
+                    seat[base[p] + q] = count
+                    positions[found + count] = start + present[q]
+                    count += 1
+        found += count
+        offsets[i + 1] = found
+        for j in range(first, stop):
+            for s in range(indptr[j], indptr[j + 1]):
+                line = base[number[columns[s]]]
+                for t in range(s, indptr[j + 1]):
+                    own[at] = seat[np.uint64(line + number[columns[t]])]
+                    at += np.uint64(1)
+    return alike
+
+
+@njit(types.void(_INTS, _FLOATS, _TO_FLOATS), **OPTIONS)
+def multiply_pairs(indptr: Array, data: Array, products: Array) -> None:
+    """Fill the products of every row's pairs."""
+    at = 0
+    for j in range(len(indptr) - 1):
+        for s in range(indptr[j], indptr[j + 1]):
+            for t in range(s, indptr[j + 1]):
+                products[at] = data[s] * data[t]
+                at += 1
+
+
+@njit(
     [types.void(own, rows, _FLOATS, _FLOATS, _INTS, _INTS, _INTS, _TO_FLOATS) for own in _PLACES for rows in _ROWS],
     **OPTIONS,
 )
@@ -535,3 +616,40 @@ def send_largest(
             square[j] = own[j] * own[j]
         norms[i] = np.sqrt(0.0 + pairwise_sum(square, 0, n, stack, halves))
         at += counts[i]
+
+
+# -- what the server adds
+
+
+@njit(types.void(_TO_FLOATS, _INTS, _FLOATS, _INTS, _FLOATS, _INTS, _INTS), **OPTIONS)
+def add_in_order(
+    values: Array, indices: Array, terms: Array, counts: Array, weights: Array, places: Array, first: Array
+) -> None:
+    """Add each client's weighted terms where its indices stand for, one client after the other."""
+    at = np.uint64(0)
+    for i in range(len(counts)):
+        own, weight = np.uint64(first[i]), weights[i]
+        for _ in range(counts[i]):
+            values[np.uint64(places[own + np.uint64(indices[at])])] += weight * terms[at]
+            at += np.uint64(1)
+
+
+# -- bytes put together and taken apart
+
+
+@njit(types.void(_BYTES, _INTS, _INTS, _TO_BYTES), **OPTIONS)
+def put_apart(whole: Array, lengths: Array, first: Array, buffer: Array) -> None:
+    """Copy the parts that stand end to end in `whole` to where each begins in the buffer."""
+    at = 0
+    for i in range(len(lengths)):
+        buffer[first[i] : first[i] + lengths[i]] = whole[at : at + lengths[i]]
+        at += lengths[i]
+
+
+@njit(types.void(_BYTES, _INTS, _INTS, _TO_BYTES), **OPTIONS)
+def put_together(buffer: Array, first: Array, lengths: Array, whole: Array) -> None:
+    """Copy the parts of the buffer into `whole`, end to end."""
+    at = 0
+    for i in range(len(lengths)):
+        whole[at : at + lengths[i]] = buffer[first[i] : first[i] + lengths[i]]
+        at += lengths[i]

@@ -19,57 +19,71 @@ _CLIENTS, _CHUNK = (
     1 << 17,
     1 << 13,
 )  # pairs, of the clients that are numbered together, and of what is worked on at a time
+_SEATS = 1 << 22  # pairs of a client's columns that numba's form keeps account of
 _TABLE = 4  # places of a table for each pair, at most
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Pairs:
     """What the rows of n clients make of (p, q), entries p ≤ q of one row.
 
-    Parameters
+    Where each pair of each row stands, and the product of its two numbers, is held as the form of the kernels wants it
+    that asked first; the other is made of it.
+
+    Attributes
     ----------
     positions : numpy.ndarray of int64, shape (places,)
         Where in its packed upper triangle each client has a pair of columns that meets in a row, increasing, the
         clients' end to end.
     offsets : numpy.ndarray of int64, shape (n + 1,)
         Where each client's begin.
-    places : numpy.ndarray of int32 or int64, shape (pairs,)
-        For every pair of every row the number of its position, counted over all clients. Row by row; in a row by p,
-        then by q.
-    rows : numpy.ndarray of places' type, shape (N + 1,)
-        Where each row's pairs begin.
-    products : numpy.ndarray, shape (pairs,)
-        The product of the pair's two numbers.
+    rows : numpy.ndarray of int32 or int64, shape (N + 1,)
+        Where each row's pairs begin: row by row; in a row by p, then by q.
     row_offsets : numpy.ndarray of int64, shape (n + 1,)
         Where each client's rows begin.
     """
 
     positions: Array
     offsets: Array
-    places: Array
     rows: Array
-    products: Array
     row_offsets: Array
+    _numbered: tuple[Array, Array] | None = None
+    _listed: tuple[Array, Array, Array | None] | None = None
 
-    @cached_property
-    def matrix(self) -> scipy.sparse.csc_array:
-        """The map from a weight for each row to each place's sum of weighted products, on these very arrays."""
-        shape = (len(self.positions), len(self.rows) - 1)
-        return scipy.sparse.csc_array((self.products, self.places, self.rows), shape=shape)
+    @property
+    def numbered(self) -> tuple[Array, Array]:
+        """Of every pair the number of its position, counted over all clients, as `rows` are; and its product."""
+        if self._numbered is None:
+            assert self._listed is not None
+            own, products, factors = self._listed
+            before = np.repeat(self.offsets[:-1], np.diff(self.rows[self.row_offsets]))
+            places = (own + before).astype(self.rows.dtype)
+            self._numbered = places, products if factors is None else np.repeat(factors, np.diff(self.rows))
+        return self._numbered
 
-    @cached_property
+    @property
     def listed(self) -> tuple[Array, Array, Array | None]:
         """What numba's form of the product reads: places within a client's own support, and the products.
 
         Where no row has two products that differ, as where its entries are all equal, a factor for each row is enough.
         """
-        forms = compiled.forms()
-        assert forms is not None
-        short = np.diff(self.offsets).max(initial=0) <= 2**16
-        own, factors = np.empty(len(self.places), np.uint16 if short else np.uint32), np.empty(len(self.rows) - 1)
-        edges = self.offsets, self.row_offsets
-        alike = forms.list_places(self.places, self.rows, self.products, *edges, own, factors)
-        return (own, np.zeros(0), factors) if alike else (own, self.products, None)
+        if self._listed is None:
+            forms = compiled.forms()
+            assert forms is not None
+            places, products = self.numbered
+            short = np.diff(self.offsets).max(initial=0) <= 2**16
+            own, factors = np.empty(len(places), np.uint16 if short else np.uint32), np.empty(len(self.rows) - 1)
+            edges = self.offsets, self.row_offsets
+            alike = forms.list_places(places, self.rows, products, *edges, own, factors)
+            self._listed = (own, np.zeros(0), factors) if alike else (own, products, None)
+        return self._listed
+
+    @cached_property
+    def matrix(self) -> scipy.sparse.csc_array:
+        """The map from a weight for each row to each place's sum of weighted products, on these very arrays."""
+        places, products = self.numbered
+        shape = (len(self.positions), len(self.rows) - 1)
+        return scipy.sparse.csc_array((products, places, self.rows), shape=shape)
 
 
 def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, diagonal: bool) -> Pairs:
@@ -89,10 +103,14 @@ def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, 
     -------
     Pairs
     """
-    n, size = len(offsets) - 1, triangle(dim).size
     indptr = indptr.astype(np.int64)
     many = np.diff(indptr)
     rows = offsets_of(many * (many + 1) // 2)
+    most = dim if diagonal else min(dim, int(np.diff(indptr[offsets]).max(initial=0)))
+    few = most * (most + 1) // 2 <= _SEATS and dim <= _TABLE * (int(rows[-1]) + 2**14)
+    if compiled.loaded() and few:
+        return _by_list(indptr, columns, data, offsets, dim, diagonal, rows, most * (most + 1) // 2)
+    n, size = len(offsets) - 1, triangle(dim).size
     total, of_client = int(rows[-1]), rows[offsets]
     whole = triangle(dim).diagonal if diagonal else np.zeros(0, np.int64)
     places = np.empty(total, np.int64 if total + n * dim >= 2**31 else np.int32)
@@ -113,7 +131,29 @@ def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, 
         positions.append(support - np.repeat(first[:-1], counts[-1]))
         found += len(support)
     ends = offsets_of(np.concatenate(counts))
-    return Pairs(np.concatenate(positions), ends, places, rows.astype(places.dtype), products, offsets)
+    return Pairs(np.concatenate(positions), ends, rows.astype(places.dtype), offsets, (places, products))
+
+
+def _by_list(
+    indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, diagonal: bool, rows: Array, seats: int
+) -> Pairs:
+    """numba's form: a client after the other, by a triangle of `seats` at most over the columns that it has."""
+    forms = compiled.forms()
+    assert forms is not None
+    n, total = len(offsets) - 1, int(rows[-1])
+    own = np.empty(total, np.uint16 if seats <= 2**16 else np.uint32)
+    room = int(np.minimum(np.diff(rows[offsets]) + (dim if diagonal else 0), seats).sum())
+    positions, ends, factors = np.empty(room, np.int64), np.zeros(n + 1, np.int64), np.empty(len(rows) - 1)
+    entries = columns.astype(np.int64), np.ascontiguousarray(data)
+    edges = np.ascontiguousarray(offsets, np.int64)
+    alike = forms.number_pairs(indptr, *entries, edges, dim, diagonal, seats, own, positions, ends, factors)
+    products = np.zeros(0)
+    if not alike:
+        products = np.empty(total)
+        forms.multiply_pairs(indptr, entries[1], products)
+    listed = own, products, factors if alike else None
+    kind = np.int64 if total + n * dim >= 2**31 else np.int32
+    return Pairs(positions[: ends[-1]].copy(), ends, rows.astype(kind), offsets, None, listed)
 
 
 def pair_sums(found: Pairs, weights: Array, chosen: Array) -> Array:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from newtonfl.core.backend import Array, is_cupy, on_host, to_device, to_host
+from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels import compiled
+from newtonfl.kernels.blocks import blocks
 
+_BLOCK = 1 << 16  # entries that are added at a time
 _SHORT = 100
 """Rows below this length are added by one call and not by one each."""
 
@@ -33,35 +37,56 @@ def add_at(values: Array, positions: Array, increments: Array) -> Array:
     return to_device(host, values)
 
 
-def add_in_order(values: Array, positions: Array, increments: Array, counts: Array) -> Array:
-    """:func:`add_at` for many clients, one after the other: a place's terms are added in their order.
+def add_in_order(
+    values: Array, indices: Array, terms: Array, counts: Array, weights: Array, places: Array, first: Array
+) -> Array:
+    """`values` plus each client's weighted terms, one client after the other: a place's terms are added in their order.
 
     Parameters
     ----------
     values : array, shape (N,)
         NumPy and CuPy arrays are changed in place.
-    positions : numpy.ndarray of int64, shape (Σ counts,)
-        The clients' positions end to end, each client's own distinct. On the host.
-    increments : numpy.ndarray, shape (Σ counts,)
-        On the host.
+    indices : numpy.ndarray of int64, shape (Σ counts,)
+        Each client's own, distinct; the clients' end to end. On the host, as all that follows.
+    terms : numpy.ndarray, shape (Σ counts,)
     counts : numpy.ndarray of int64, shape (n,)
         How many are whose.
+    weights : numpy.ndarray, shape (n,)
+    places : numpy.ndarray of int64
+        Index j of client i stands for the place ``places[first[i] + j]``.
+    first : numpy.ndarray of int64, shape (n,)
 
     Returns
     -------
     array, shape (N,)
     """
     if on_host(values):
-        np.add.at(values, positions, increments)  # in the order of the positions
+        if (forms := compiled.forms()) is not None:
+            arrays = map(np.ascontiguousarray, (indices, terms, counts, weights, places, first))
+            forms.add_in_order(values, *arrays)
+            return values
+        for a, b in blocks(offsets_of(counts), _BLOCK):
+            here = slice(*offsets_of(counts)[[a, b]].tolist())
+            positions = places[np.repeat(first[a:b], counts[a:b]) + indices[here]]
+            np.add.at(values, positions, weighted(weights[a:b], counts[a:b], terms[here]))  # in that order
         return values
     if is_cupy(values):
         # A client at a time: atomic additions would come in any order.
-        places, terms, first = to_device(positions, values), to_device(increments, values), 0
+        positions = to_device(places[np.repeat(first, counts) + indices], values)
+        increments, at = to_device(np.repeat(weights, counts) * terms, values), 0
         for count in counts.tolist():
-            values[places[first : first + count]] += terms[first : first + count]
-            first += count
+            values[positions[at : at + count]] += increments[at : at + count]
+            at += count
         return values
-    return to_device(add_in_order(to_host(values).copy(), positions, increments, counts), values)
+    return to_device(add_in_order(to_host(values).copy(), indices, terms, counts, weights, places, first), values)
+
+
+def weighted(weights: Array, counts: Array, terms: Array) -> Array:
+    """The clients' `terms`, end to end, each times its client's own of the `weights`; on the host."""
+    first = weights[0] if len(weights) else 1.0
+    if (weights == first).all():
+        return terms if first == 1.0 else first * terms
+    return np.repeat(weights, counts) * terms
 
 
 def add_rows(values: Array, rows: Array) -> Array:

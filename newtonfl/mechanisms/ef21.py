@@ -10,7 +10,7 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import FLOAT_BITS, Batch, Message, Sparse
-from newtonfl.compressors import Compressor, TopK, Unbiased
+from newtonfl.compressors import Compressor, Contractive, TopK, Unbiased
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
@@ -68,6 +68,8 @@ class EF21(Mechanism):
             raise ValueError(f"alpha: given {self.alpha}, must be in (0, 1], or 'theory'")
 
     def memory_rates(self, sizes: Array) -> Array:
+        if self.alpha != "theory" and isinstance(self.compressor.contract(1), Contractive):
+            return np.full(len(sizes), self._rate(1))  # whatever the size
         return per_size(self._rate, sizes)
 
     def _rate(self, size: int) -> float:
@@ -98,15 +100,17 @@ class EF21(Mechanism):
         return encoder.compress(self.compressor, points.error)
 
     def send_and_measure(
-        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
-    ) -> tuple[Sequence[Message], Memory, Array]:
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True,
+        diagonal: tuple[Array, Array] | None = None,
+    ) -> tuple[Sequence[Message], Memory, Array]:  # fmt: skip
         if type(self.compressor) is not TopK or not space.norms_are_plain or not on_host(target.values):
-            return super().send_and_measure(memory, target, space, clients, key, coin)
+            return super().send_and_measure(memory, target, space, clients, key, coin, diagonal)
         # Top-K, the estimate moved by it and the norm of what is left, one client after the other while it is in cache.
         counted, h, sizes = self.compressor.counts(space.sizes), memory.estimate, space.sizes
         sent = send_largest(
-            target.values, target.offsets, h.values, counted, self.memory_rates(sizes), self.estimate_rates(sizes)
-        )
+            target.values, target.offsets, h.values, counted, self.memory_rates(sizes), self.estimate_rates(sizes),
+            diagonal,
+        )  # fmt: skip
         messages = Batch(Sparse, sent.counts, sent.values, sent.positions, FLOAT_BITS * counted)
         return messages, Memory(h, own=memory.own), sent.norms
 

@@ -99,16 +99,21 @@ class SendResult:
 
     Attributes
     ----------
-    messages : list of Message
+    messages : sequence of Message
     memory : Memory
         With h_i after the messages.
-    residual : Blocks
-        X_i minus the estimate that the receiver now uses.
+    left_out : callable
+        Finds :attr:`residual`, which not everybody asks for.
     """
 
     messages: Sequence[Message]
     memory: Memory
-    residual: Blocks
+    left_out: Callable[[], Blocks]
+
+    @cached_property
+    def residual(self) -> Blocks:
+        """X_i minus the estimate that the receiver now uses."""
+        return self.left_out()
 
 
 @dataclass(frozen=True)
@@ -361,15 +366,20 @@ class Mechanism(Part, ABC):
         messages = self.messages(points, encoder, coin)
         own = self.update_own_memory(points, messages, encoder, coin)
         estimate = space.add(memory.estimate, messages, self.memory_rates(space.sizes))
-        estimate_rates = self.estimate_rates(space.sizes)
-        if estimate_rates.any():
+
+        def left_out() -> Blocks:
+            estimate_rates = self.estimate_rates(space.sizes)
+            if not estimate_rates.any():
+                return difference
             # On a copy: a message may hold a view of the difference.
-            difference = space.add(difference.replaced(difference.values + 0.0), messages, -estimate_rates)
-        return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), difference)
+            return space.add(difference.replaced(difference.values + 0.0), messages, -estimate_rates)
+
+        return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), left_out)
 
     def send_and_measure(
-        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
-    ) -> tuple[Sequence[Message], Memory, Array]:
+        self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True,
+        diagonal: tuple[Array, Array] | None = None,
+    ) -> tuple[Sequence[Message], Memory, Array]:  # fmt: skip
         """:meth:`send`, of whose residual the norms alone are wanted.
 
         Parameters
@@ -386,6 +396,9 @@ class Mechanism(Part, ABC):
             The round's stream, which each client makes its own.
         coin : bool
             The server's coin.
+        diagonal : (positions, offsets) or None
+            Where the targets' diagonals stand, if the other coordinates are yet to be scaled
+            (:meth:`newtonfl.bases.TriangleCoordinates.entries_at`).
 
         Returns
         -------
@@ -395,7 +408,8 @@ class Mechanism(Part, ABC):
         norms : array, shape (n held here,)
             Of X_i minus the estimate that the receiver now uses.
         """
-        sent = self.send(memory, target, space, clients, key, coin)
+        goal = target if diagonal is None else space.scaled(target)
+        sent = self.send(memory, goal, space, clients, key, coin)
         return sent.messages, sent.memory, space.norms(sent.residual)
 
     def receive(

@@ -286,6 +286,11 @@ class Problem(ABC):
         return False
 
     @property
+    def threads_well(self) -> bool:
+        """Whether several of this problem's clients may be worked on at the same time, in threads."""
+        return False
+
+    @property
     def is_sparse(self) -> bool:
         """Whether the clients' Hessians have a :meth:`support`."""
         return False

@@ -169,6 +169,7 @@ class Point(ABC):
         """Forget the Hessians, which are large, but not that they were counted."""
         vars(self).pop("hessians", None)
         vars(self).pop("_own_hessians", None)
+        vars(self).pop("curvatures", None)
         self._on_support.clear()
         self._in = None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.core.backend import Array, namespace, on_host, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.rows import DenseRows, Rows
@@ -96,6 +96,10 @@ class RowProblem(Problem):
         on_device, xp = to_device(index, self.like), namespace(self.labels)
         part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
         part._weights = None if self._weights is None else self._weights[index]
+
+    @property
+    def threads_well(self) -> bool:
+        return on_host(self.like)
 
     def check_rows(self) -> None:
         """Rows are what this problem is made of."""

@@ -196,11 +196,12 @@ class OnSupports:
             others = np.union1d(keys, whole)
         else:
             met = np.zeros(len(keys), bool)
-            met[found.places] = True
+            met[found.numbered[0]] = True
             others = keys[met]
         if len(others) == len(keys):
             return self
         offsets: Array = np.searchsorted(others, first)
         positions = others - np.repeat(first[:-1], np.diff(offsets))
-        places = np.searchsorted(others, keys).astype(found.places.dtype)[found.places]
-        return replace(self, pairs=replace(found, positions=positions, offsets=offsets, places=places))
+        places, products = found.numbered
+        renumbered = np.searchsorted(others, keys).astype(places.dtype)[places]
+        return replace(self, pairs=Pairs(positions, offsets, found.rows, found.row_offsets, (renumbered, products)))

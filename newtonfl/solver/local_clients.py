@@ -6,22 +6,34 @@ group computes on the way then stays in cache, and memory holds it for one group
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from newtonfl.comm.packets import Kind, encode_many, measured
-from newtonfl.comm.parts import Parts, formula_bits
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.packets import Kind, check_finite, decode_many, encode_many, measured
+from newtonfl.comm.parts import Parts, Sizes, formula_bits
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Method
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.questions import Question
 
-_NUMBERS = 1 << 22
+T = TypeVar("T")
+
+_NUMBERS = 1 << 21
 """How many numbers a group of clients works on at a time, about."""
+
+_FEW = 1 << 16
+"""The least numbers for which a thread of its own pays."""
+
+_KEPT = 31 << 20
+"""glibc maps arrays into memory anew, page by page, from a size on that grows with what was given back so far, up to
+32 MiB. An array of nearly that, which nobody writes, takes no time and spares every later one its pages."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +47,11 @@ class Answer:
     lengths, formula_bits : numpy.ndarray of int64, shape (n,)
         Their packets' bytes, and the papers' count.
     packets : numpy.ndarray of uint8
-        The packets, one after the other; empty where they are only measured.
+        The packets, one after the other, where they are to travel.
     parts : sequence of Parts, or None
-        What such packets hold; None where they are laid out.
+        What the packets hold, where they are not: then they have been read already.
+    refusal : WireError or None
+        Why they could not be read.
     """
 
     clients: Array
@@ -45,6 +59,7 @@ class Answer:
     formula_bits: Array
     packets: Array
     parts: Sequence[Parts] | None = None
+    refusal: WireError | None = None
 
 
 class LocalClients:
@@ -56,48 +71,91 @@ class LocalClients:
     method : Method
         Resolved.
     seed : int
+    threads : int
+        How many groups may be worked on at a time.
     """
 
-    def __init__(self, problem: Problem, method: Method, seed: int) -> None:
+    def __init__(self, problem: Problem, method: Method, seed: int, threads: int) -> None:
         self.method, self.seed = method, seed
-        n = len(problem.clients)
-        count = min(max(-(-int(n * method.numbers_per_client(problem)) // _NUMBERS), 1), max(n, 1))
+        np.empty(_KEPT, np.uint8)  # for its allocation alone
+        n, numbers = len(problem.clients), len(problem.clients) * method.numbers_per_client(problem)
+        self._threads = threads if problem.threads_well and numbers >= _FEW * threads else 1
+        count = min(max(-(-int(numbers) // _NUMBERS), 1), max(n, 1))
+        count = min(-(-count // self._threads) * self._threads, max(n, 1))
         self.groups: list[Problem] = [problem] if count == 1 else problem.prepare(_Groups(count))
         self.states: list[Any] = [None for _ in self.groups]
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         for group in self.groups:
             group.forget()
 
-    def init(self, x0: Array, lay_out: bool) -> list[Answer]:
-        """Their set-up messages, from x⁰ = `x0` (d,) on the problem's device; one answer a group."""
-        answers, key = [], Key(self.seed, -1)
-        for g, group in enumerate(self.groups):
-            parts, self.states[g] = self.method.init_clients(group, x0, key)
-            answers.append(_answer(Kind.SETUP, 0, group, group.clients, parts, lay_out))
-        return answers
+    def close(self) -> None:
+        """Let the threads and the states go, which are large: a result may hold on to the session."""
+        self.states = []
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def respond(self, announcement: Announcement, participants: Array, lay_out: bool) -> list[Answer]:
-        """The replies of those who take part; `lay_out` asks for every packet's bytes."""
-        answers, key = [], Key(self.seed, announcement.round)
-        for g, group in enumerate(self.groups):
+    def init(self, x0: Array, sizes: Sizes | None) -> list[Answer]:
+        """Their set-up messages, from x⁰ = `x0` (d,) on the problem's device; one answer a group.
+
+        With the `sizes` of their parts packets do not travel: they are read here, while they are in cache, or only
+        measured.
+        """
+        key = Key(self.seed, -1)
+
+        def answer(g: int) -> Answer:
+            group = self.groups[g]
+            parts, self.states[g] = self.method.init_clients(group, x0, key)
+            return _answer(Kind.SETUP, 0, group, group.clients, parts, sizes)
+
+        return [answer(g) for g in range(len(self.groups))]
+
+    def respond(self, announcement: Announcement, sizes: Sizes | None) -> list[Answer]:
+        """The replies of those who take part; `sizes` as in :meth:`init`."""
+        key = Key(self.seed, announcement.round)
+
+        def answer(g: int) -> Answer:
+            group = self.groups[g]
             parts, self.states[g] = self.method.respond(self.states[g], announcement, group, key)
-            clients = group.clients[np.isin(group.clients, participants)]
-            answers.append(_answer(Kind.REPLY, announcement.round, group, clients, parts, lay_out))
-        return answers
+            clients = group.clients
+            if announcement.participants is not None:
+                clients = clients[np.isin(clients, announcement.participants)]
+            return _answer(Kind.REPLY, announcement.round, group, clients, parts, sizes)
+
+        return self._of_each_group(answer)
 
     def ask(self, question: Question, x: Array) -> Array:
         """Their answers to a question at `x` (d,), a row a client."""
-        return np.concatenate([question(group, x) for group in self.groups])
+        return np.concatenate(self._of_each_group(lambda g: question(self.groups[g], x)))
+
+    def _of_each_group(self, work: Callable[[int], T]) -> list[T]:
+        if self._pool is None:
+            return [work(g) for g in range(len(self.groups))]
+        # What NumPy shall say of overflows belongs to the context of the caller.
+        tasks = [self._pool.submit(copy_context().run, work, g) for g in range(len(self.groups))]
+        return [task.result() for task in tasks]
 
 
-def _answer(kind: Kind, round: int, group: Problem, clients: Array, parts: Sequence[Parts], lay_out: bool) -> Answer:
+def _answer(
+    kind: Kind, round: int, group: Problem, clients: Array, parts: Sequence[Parts], sizes: Sizes | None
+) -> Answer:
     group.release_hessians()
     if len(parts) != len(clients):
         raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
-    lengths = None if lay_out else measured(parts)
-    if lengths is not None:
-        return Answer(clients, lengths, formula_bits(parts), np.zeros(0, np.uint8), parts)
-    packets, lengths = encode_many(kind, round, clients, parts)
-    return Answer(clients, lengths, formula_bits(parts), packets)
+    bits = formula_bits(parts)
+    lengths = None if sizes is None else measured(parts)
+    refusal, packets = None, np.zeros(0, np.uint8)
+    if lengths is None:
+        packets, lengths = encode_many(kind, round, clients, parts)
+        if sizes is None:
+            return Answer(clients, lengths, bits, packets)
+    try:
+        if sizes is not None and len(packets):
+            parts = decode_many(packets, lengths.tolist(), sizes, own=True).parts
+        else:
+            check_finite(parts, round, clients)
+    except WireError as error:  # the server's to raise
+        refusal = error
+    return Answer(clients, lengths, bits, packets[:0], parts, refusal)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any, Self
 import numpy as np
 
 from newtonfl.comm.coding import WireError
+from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, check_finite, decode_many, encode_many, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, pack, unpack
 from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
@@ -52,8 +53,9 @@ class Session:
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
         self.problem.forget()
-        self.local = LocalClients(self.problem, self.method, self.seed)
-        self._answers: list[Answer] = []  # this rank's, where it is the only one
+        self.local = LocalClients(self.problem, self.method, self.seed, threads(self.transport.size))
+        self._kept: list[Any] = []  # the server's own clients' answers to the call
+        self._sizes: Sizes | None = None
         self.failure: BaseException | None = None
         self._clock = time.process_time()
         self.open = self.transport.rank == 0
@@ -70,6 +72,8 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.transport.busy = False
+        self.local.close()
+        self._kept = []
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False
@@ -94,24 +98,29 @@ class Session:
 
         Off the ledger.
         """
-        buffers = self._call(pack({"x": to_host(x)}, call="ask", question=question))
-        answers = [answer for answer, _ in map(unpack, buffers) if len(answer["clients"])]
+        answers = self._call(pack({"x": to_host(x)}, call="ask", question=question))
+        answers = [answer for answer in answers if len(answer["clients"])]
+        if len(answers) == 1:
+            return answers[0]["answer"]
         clients = np.concatenate([answer["clients"] for answer in answers])
-        table: Array = np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
-        return table
+        return np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
 
     def end(self, arrays: dict[str, Array], **values: Any) -> None:
         """Send every rank the result; the conversation is over."""
         self.open = False
         self.transport.broadcast(pack(arrays, call="end", **values))
 
-    def _call(self, buffer: bytes) -> list[bytes]:
-        answers = self.transport.gather(self._handle(self.transport.broadcast(buffer)))
-        for answer in answers:
-            fault = unpack(answer)[1].get("fault")
-            if fault is not None:
-                raise _ReportedFailure(bytes.fromhex(fault))
-        return answers
+    def _call(self, buffer: bytes) -> list[Any]:
+        """The ranks' answers; this one's own have not travelled, as a rule."""
+        answers = []
+        for answer in self.transport.gather(self._handle(self.transport.broadcast(buffer))):
+            arrays, values = unpack(answer)
+            if "fault" in values:
+                raise _ReportedFailure(bytes.fromhex(values["fault"]))
+            if arrays:
+                answers.append(Answer(**arrays) if "packets" in arrays else arrays)
+        kept, self._kept = self._kept, []
+        return kept + answers
 
     def _converse(self, call: str, announcement: Announcement, sizes: Sizes) -> Replies:
         setup, everyone = call == "setup", np.arange(self.problem.n_clients)
@@ -120,18 +129,17 @@ class Session:
         packets, lengths = self._packets(announcement, recipients, setup)
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
-        answers = [unpack(buffer) for buffer in self._call(pack(arrays, call=call))]
-        kept, self._answers = self._answers, []
-        for answer in kept or [Answer(**sent) for sent, _ in answers]:
+        self._sizes = sizes
+        for answer in self._call(pack(arrays, call=call)):
+            if answer.refusal is not None:
+                raise answer.refusal
             who, said = answer.clients, answer.parts
             if said is None:
                 replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
-                others = np.flatnonzero(replies.rounds != announcement.round)
-                if len(others):
-                    raise _not_asked_for(int(replies.rounds[others[0]]), int(replies.clients[others[0]]))
+                late = np.flatnonzero(replies.rounds != announcement.round)
+                if len(late):
+                    raise _not_asked_for(int(replies.rounds[late[0]]), int(replies.clients[late[0]]))
                 who, said = replies.clients, replies.parts
-            else:
-                check_finite(said, announcement.round, who)
             self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
             self.ledger.count_levels("up", said)
             groups.append(said)
@@ -182,7 +190,7 @@ class Session:
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
-            call = values["call"]
+            call, travels = values["call"], self.transport.lays_out_all or self.transport.rank != 0
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
                 return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
@@ -190,20 +198,24 @@ class Session:
                 phase = f"answering {values['question']}"
                 x = to_device(arrays["x"], self.problem.like)
                 answer = self.local.ask(QUESTIONS[values["question"]], x)
-                return pack({"clients": self.problem.clients, "answer": answer})
-            announcement, lay_out = self._announcement(arrays), self.transport.lays_out_all
+                table = {"clients": self.problem.clients, "answer": answer}
+                return pack(table) if travels else self._keep([table])
+            announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
+            sizes = None if travels else self._sizes
             if call == "setup":
-                answers = self.local.init(self._initial_point(announcement.to_all["model"]), lay_out)
+                answers = self.local.init(self._initial_point(announcement.to_all["model"]), sizes)
             else:
-                answers = self.local.respond(announcement, arrays["participants"], lay_out)
-            if lay_out:
-                return self._packed(answers)
-            self._answers = answers  # nobody else waits for them
-            return pack({})
+                answers = self.local.respond(announcement, sizes)
+            return self._packed(answers) if travels else self._keep(answers)
         except BaseException as error:  # whatever it was, the others must learn of it
             self.failure = error
             return pack({}, fault=self.transport.describe(phase, error).hex())
+
+    def _keep(self, answers: list[Any]) -> bytes:
+        """Keep the server's own clients' answers, in the place of which an empty one is gathered."""
+        self._kept = answers
+        return pack({})
 
     @staticmethod
     def _packed(answers: list[Answer]) -> bytes:
@@ -216,7 +228,10 @@ class Session:
         found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
         # The first goes to all.
         to_one = dict(zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True))
-        recipients, participants = arrays["recipients"], arrays["participants"]
+        n = self.problem.n_clients
+        recipients, participants = (
+            None if len(arrays[name]) == n else arrays[name] for name in ("recipients", "participants")
+        )
         return Announcement(int(found.rounds[0]), found.parts[0], to_one, recipients, participants, int(found.flags[0]))
 
     def _initial_point(self, message: Message) -> Array:

@@ -118,11 +118,11 @@ def nvrtc():
     pytest.skip("needs NVIDIA's run-time compiler: pip install nvidia-cuda-nvrtc")
 
 
-def compile_cuda(source, library):
-    """(status, log) of compiling `source` for a Hopper GPU; needs no GPU."""
+def compile_cuda(source, library, architecture):
+    """(status, log) of compiling `source` for GPUs of one architecture; needs no GPU."""
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
-    option = (ctypes.c_char_p * 1)(b"--gpu-architecture=sm_90")
+    option = (ctypes.c_char_p * 1)(f"--gpu-architecture={architecture}".encode())
     status = library.nvrtcCompileProgram(program, 1, option)
     length = ctypes.c_size_t()
     library.nvrtcGetProgramLogSize(program, ctypes.byref(length))
@@ -131,12 +131,14 @@ def compile_cuda(source, library):
     return status, log.value.decode()
 
 
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
 @pytest.mark.parametrize("source", [SELECT, ROW_SUMS], ids=["select", "csr"])
-def test_the_kernels_compile(source):
+def test_the_kernels_compile(source, architecture):
+    """For Ampere, Hopper and Blackwell."""
     library = nvrtc()
-    status, log = compile_cuda(source, library)
+    status, log = compile_cuda(source, library, architecture)
     assert status == 0, log
-    status, log = compile_cuda(source + "misspelt;", library)
+    status, log = compile_cuda(source + "misspelt;", library, architecture)
     assert status != 0 and "misspelt" in log
 
 

@@ -132,7 +132,7 @@ class SendsOther(EF21):
 class WrongResidual(EF21):
     def send(self, memory, target, space, clients, key, coin=True):
         sent = super().send(memory, target, space, clients, key, coin)
-        return replace(sent, residual=sent.residual.replaced(sent.residual.values + 1e-3))
+        return replace(sent, left_out=lambda: sent.residual.replaced(sent.residual.values + 1e-3))
 
 
 class WrongMean(EF21):

@@ -187,7 +187,8 @@ def test_pairs_of_each_client(dim, sizes, diagonal, table, monkeypatch):
     upper[np.triu_indices(dim)] = np.arange(dim * (dim + 1) // 2)
     assert found.positions.tolist() == [upper[pair] for each in expected for pair in each]
     assert found.offsets.tolist() == offsets_of([len(each) for each in expected]).tolist()
-    assert found.places.dtype == found.rows.dtype == np.int32
+    places, products = found.numbered
+    assert places.dtype == found.rows.dtype == np.int32
     terms = [
         (found.offsets[i] + each.index((p, q)), row[p] * row[q])
         for i, (rows, each) in enumerate(zip(clients, expected, strict=True))
@@ -196,7 +197,7 @@ def test_pairs_of_each_client(dim, sizes, diagonal, table, monkeypatch):
         for q in np.flatnonzero(row)
         if p <= q
     ]
-    assert list(zip(found.places.tolist(), found.products.tolist(), strict=True)) == terms
+    assert list(zip(places.tolist(), products.tolist(), strict=True)) == terms
     assert found.rows.tolist() == offsets_of([m * (m + 1) // 2 for m in np.count_nonzero(dense, axis=1)]).tolist()
 
 

@@ -204,17 +204,20 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         measured = request.norm is not None and (request.fresh or not silent or context.round == 0)
         if silent and not measured and not (first and mechanism.needs_previous):
             return nothing_from(clients), state
-        target = coordinates.coefficients(context.point)
         measure = coordinates.spectral_norms if request.norm == "spectral" else coordinates.norms
-        if silent:
-            parts, norms = nothing_from(clients), measure(target - state.memory.estimate)
-            memory = replace(state.memory, target=target if mechanism.needs_previous else None)
-        elif measured and request.norm == "frobenius":
+        parts: Sequence[Parts]
+        if not silent and measured and request.norm == "frobenius":
+            entries, diagonal = coordinates.entries_at(context.point)
             messages, memory, norms = mechanism.send_and_measure(
-                state.memory, target, coordinates, clients, context.key, coin
+                state.memory, entries, coordinates, clients, context.key, coin, diagonal
             )
             parts = ManyParts({"curvature": messages}, len(clients))
+        elif silent:
+            target = coordinates.coefficients(context.point)
+            parts, norms = nothing_from(clients), measure(target - state.memory.estimate)
+            memory = replace(state.memory, target=target if mechanism.needs_previous else None)
         else:
+            target = coordinates.coefficients(context.point)
             sent = mechanism.send(state.memory, target, coordinates, clients, context.key, coin)
             parts = ManyParts({"curvature": sent.messages}, len(clients))
             memory, norms = sent.memory, measure(sent.residual) if measured else None

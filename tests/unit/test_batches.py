@@ -1,0 +1,152 @@
+"""Messages of many clients as whole arrays: as each of them alone, in every byte."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from newtonfl.comm.coding import NotFinite, WireError
+from newtonfl.comm.messages import Batch, Batches, Choice, Dense, Indices, Nothing, Sparse, batched, concatenated
+from newtonfl.comm.packets import Kind, Packet, check_finite, decode_many, encode, encode_many, measured
+from newtonfl.comm.parts import ManyParts, column, end_to_end, formula_bits, joined_all, nothing_from, select_parts
+
+SIZES = np.array([7, 0, 40, 1, 300])
+PRECISIONS = ["float64", "float32", "natural"]
+
+
+def drawn(form, precision="float64", seed=0):
+    """One message a client, one by one."""
+    draw, messages = np.random.default_rng(seed), []
+    for size in SIZES.tolist():
+        chosen = np.flatnonzero(draw.random(size) < 0.3)
+        values = draw.standard_normal(size) * 10.0 ** draw.integers(-3, 3)
+        fields = {Dense: (values,), Sparse: (chosen, values[chosen]), Indices: (chosen,)}[form]
+        messages.append(form(*fields, **({} if form is Indices else {"precision": precision})))
+    return messages
+
+
+def batch(messages):
+    return Batches(tuple(map(Batch.of_one, messages))).whole
+
+
+def same(one, other):
+    assert type(one) is type(other) and one.precision == other.precision
+    assert one.formula_bits == other.formula_bits and one.payload() == other.payload()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("form", [Dense, Sparse, Indices])
+def test_packets_of_a_batch_are_those_of_each_client(form, precision):
+    """Written together they are the bytes of one after the other; read together they are the messages."""
+    messages, clients = drawn(form, precision), np.array([0, 3, 4, 8, 9])
+    error = [Dense(np.array([0.5 * i]), formula_bits=0) for i in range(5)]
+    alone = [
+        encode(Packet(Kind.REPLY, 6, int(c), 0, {"curvature": m, "error": e}))
+        for c, m, e in zip(clients, messages, error, strict=True)
+    ]
+    parts = ManyParts({"curvature": batch(messages), "error": batch(error)}, 5)
+    buffer, lengths = encode_many(Kind.REPLY, 6, clients, parts)
+    assert buffer.tobytes() == b"".join(alone) and lengths.tolist() == [len(packet) for packet in alone]
+    assert formula_bits(parts).tolist() == [m.formula_bits for m in messages]
+
+    def sizes(part, who, decoded):
+        return 1 if part == "error" else SIZES[np.searchsorted(clients, who)]
+
+    found = decode_many(buffer, lengths.tolist(), sizes)
+    assert found.clients.tolist() == clients.tolist() and set(found.rounds) == {6} and set(found.kinds) == {1}
+    curvature = column(found.parts, "curvature")
+    assert isinstance(curvature, Batch) and len(curvature) == 5
+    for one, other in zip(curvature, messages, strict=True):
+        same(one, other)
+    for i in (0, 3, -1):
+        same(curvature[i], messages[i])
+    some = select_parts(found.parts, np.array([4, 1]))
+    same(some[0]["curvature"], messages[4])
+    same(some[1]["curvature"], messages[1])
+
+
+def test_clients_that_say_different_things_are_written_one_by_one():
+    parts = [{"gradient": Dense(np.ones(2))}, {}, {"anew": Dense(np.zeros(2))}, {"gradient": Nothing()}]
+    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(4), parts)
+    alone = [encode(Packet(Kind.REPLY, 1, i, 0, mine)) for i, mine in enumerate(parts)]
+    assert buffer.tobytes() == b"".join(alone)
+    found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
+    assert [list(mine) for mine in found.parts] == [["gradient"], [], ["anew"], ["gradient"]]
+
+
+def test_the_first_packet_that_cannot_be_is_named():
+    """Whoever stands around it: a count that is too large, a number that is not finite, a client nobody asked."""
+    messages = drawn(Sparse)
+    parts, clients = ManyParts({"curvature": batch(messages)}, 5), np.arange(5)
+    buffer, lengths = encode_many(Kind.REPLY, 2, clients, parts)
+    with pytest.raises(WireError, match=r"round 2, client 2, curvature: .* indices below 3"):
+        decode_many(buffer, lengths.tolist(), lambda part, who, decoded: np.where(who == 2, 3, SIZES[who]))
+    with pytest.raises(WireError, match="round 2, client 3: this packet was not asked for"):
+        decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who], np.array([0, 1, 2, 4]))
+    values = np.concatenate([m.values for m in messages])
+    values[-1] = np.inf
+    bad = ManyParts({"curvature": Batch(Sparse, parts.columns["curvature"].counts, values, batch(messages).indices)}, 5)
+    buffer, lengths = encode_many(Kind.REPLY, 2, clients, bad)
+    with pytest.raises(NotFinite, match="round 2, client 4, curvature: a number that is not finite"):
+        decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who])
+    with pytest.raises(NotFinite, match="round 2, client 4, curvature: a number that is not finite"):
+        check_finite(bad, 2, clients)
+
+
+def test_packets_in_runs_are_read_as_one(monkeypatch):
+    messages = drawn(Sparse)
+    buffer, lengths = encode_many(Kind.REPLY, 0, np.arange(5), ManyParts({"curvature": batch(messages)}, 5))
+    for run in (1, 200, 600):
+        monkeypatch.setattr("newtonfl.comm.packets._RUN", run)
+        found = decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who])
+        assert found.clients.tolist() == [0, 1, 2, 3, 4]
+        for mine, message in zip(found.parts, messages, strict=True):
+            same(mine["curvature"], message)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_packets_of_whole_vectors_are_measured_as_they_are_laid_out(precision):
+    """Nothing is written, and the lengths are those of the bytes: of dense vectors and index sets, and of no others."""
+    parts = ManyParts({"support": batch(drawn(Indices)), "initial": batch(drawn(Dense, precision))}, 5)
+    _, lengths = encode_many(Kind.SETUP, 0, np.arange(5), parts)
+    assert measured(parts).tolist() == lengths.tolist()
+    assert measured(nothing_from(np.arange(3))).tolist() == [28, 28, 28]
+    for other in (
+        ManyParts({"curvature": batch(drawn(Sparse))}, 5),
+        ManyParts({"curvature": [Nothing()] * 5}, 5),
+        ManyParts({"of one's own": batch(drawn(Dense))}, 5),
+        [{"gradient": Dense(np.ones(2))}],
+    ):
+        assert measured(other) is None
+
+
+def test_groups_stand_end_to_end():
+    first, second = drawn(Dense), drawn(Dense, seed=1)
+    both = concatenated([batch(first), batch(second)])
+    assert isinstance(both, Batches) and len(both) == 10
+    for one, other in zip(both, first + second, strict=True):
+        same(one, other)
+    same(both[7], second[2])
+    assert isinstance(batched(both), Batch) and batched(first) is first
+    assert [type(m) for m in concatenated([batch(first), drawn(Sparse)])] == [Dense] * 5 + [Sparse] * 5
+    mixed = concatenated([batch(first), batch(drawn(Dense, "float32"))])
+    assert [m.precision for m in mixed] == ["float64"] * 5 + ["float32"] * 5
+    one, other = ManyParts({"gradient": batch(first)}, 5), ManyParts({"gradient": batch(second)}, 5)
+    whole = end_to_end([one, other])
+    assert len(whole) == 10 and formula_bits(whole).tolist() == [m.formula_bits for m in first + second]
+    same(select_parts(whole, np.array([6]))[0]["gradient"], second[1])
+    assert [list(mine) for mine in end_to_end([one, [{}]])] == [["gradient"]] * 5 + [[]]
+
+
+def test_parts_of_two_components_are_joined_for_every_client():
+    gradient = ManyParts({"gradient": batch(drawn(Dense))}, 5)
+    both = joined_all(gradient, [{"error": Dense(np.zeros(1))} for _ in range(5)])
+    assert [list(mine) for mine in both] == [["gradient", "error"]] * 5
+    assert isinstance(joined_all(gradient, nothing_from(np.arange(5))), ManyParts)
+    with pytest.raises(ValueError, match=r"given \['gradient'\] by two components"):
+        joined_all(gradient, gradient)
+
+
+def test_levels_of_a_ladder_are_no_batch():
+    parts = ManyParts.of([{"gradient": Choice(i, Nothing())} for i in range(3)])
+    assert isinstance(parts, ManyParts) and [mine["gradient"].level for mine in parts] == [0, 1, 2]
