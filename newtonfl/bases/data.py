@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from newtonfl.bases.basis import Basis, TriangleCoordinates
-from newtonfl.bases.spans import completed, is_large, span
+from newtonfl.bases.spans import check_room, completed, is_large, span
 from newtonfl.bases.subspace import ApartCoordinates, SubspaceCoordinates, triangular
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Dense, Run
@@ -75,7 +75,14 @@ class DataSubspace(Basis):
     def of(self, problem: Problem) -> TriangleCoordinates:
         if problem.local_ridge is not None:
             self.with_diagonal()
-        spans = problem.of_each_client("span", lambda i: span(problem.client_rows(i)))
+        numbers = problem.dim * np.minimum(problem.rows_per_client, problem.dim)
+        left = np.cumsum(numbers[::-1])[::-1]
+
+        def found(i: int) -> Array:
+            check_room(int(left[i]), problem.dim)
+            return span(problem.client_rows(i))
+
+        spans = problem.of_each_client("span", found)
         rows = problem.projected_rows(spans)
         vectors = [completed(v) for v in spans] if self.complete else spans
         return self._with(vectors, problem.dim, tuple(rows), problem.local_ridge)

@@ -6,9 +6,14 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
+from newtonfl.core.memory import available
+from newtonfl.core.symmetric import TooLarge
 
 LARGE = 1024
 """Dimensions above it are large: there no (d, d) matrix is formed where it need not be."""
+
+_UNNOTICED = 1 << 28
+"""Bytes that nobody asks for: to know what is free takes a tenth of a millisecond."""
 
 _EXACT = 0.1
 """How far from orthonormal rows may be for one more Cholesky factorisation to make them so, to rounding."""
@@ -36,6 +41,24 @@ def span(rows: Array, most: int = LARGE) -> Array:
     signs = np.where(vectors[np.arange(len(vectors)), peaks] < 0, -1.0, 1.0)
     vectors *= signs[:, None]
     return vectors
+
+
+def check_room(numbers: int, dim: int) -> None:
+    """Refuse spans of that many `numbers` in dimension `dim`, which do not fit.
+
+    Raises
+    ------
+    TooLarge
+        Where they are more than is free.
+    """
+    size = 8 * numbers
+    free = available() if size > _UNNOTICED else None
+    if free is not None and size > free:
+        raise TooLarge(
+            f"basis=data: the spans of the clients' rows are up to {numbers // dim:,} vectors of d = {dim} numbers; "
+            f"that is {size / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free: take newton-cg or l-bfgs, which send "
+            "vectors alone, or fewer rows"
+        )
 
 
 def _by_pivots(rows: Array) -> Array:

@@ -169,16 +169,12 @@ class SubspaceSum:
         if factor is None:
             return None
 
-        def solved(v: Array) -> Array:
-            along = solve_lower(root, xp.concat([span @ v for span in spans]))
-            into = solve_lower(root, cholesky_solve(factor, along) - along / c, transposed=True)
-            total = v / c
-            for span, (a, e) in zip(spans, pairwise(edges), strict=True):
-                total = total + span.T @ into[a:e]
-            return total
-
-        x = solved(b)
-        return x + solved(b - self.product(x) - c * x)  # refined: Q is orthonormal as far as L is well conditioned
+        along = solve_lower(root, xp.concat([span @ b for span in spans]))
+        into = solve_lower(root, cholesky_solve(factor, along) - along / c, transposed=True)
+        total = b / c
+        for span, (a, e) in zip(spans, pairwise(edges), strict=True):
+            total = total + span.T @ into[a:e]
+        return total
 
 
 def conjugate_gradients(product: Callable[[Array], Array], b: Array, relative: float, most: int) -> Array | None:

@@ -370,6 +370,11 @@ class Problem(ABC):
         """
         raise ValueError("basis=data needs data rows, and this problem has none: use basis=symmetric")
 
+    @property
+    def rows_per_client(self) -> Array:
+        """How many rows each client held here has, shape (n held here,); refused as in :meth:`client_rows`."""
+        return np.array([len(self.client_rows(i)) for i in range(len(self.clients))], np.int64)
+
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         """Every client's rows times its `vectors` (r_i, d), shape (m_i, r_i): what :meth:`Point.hessians_in` takes."""
         raise NotImplementedError  # client_rows refuses first

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 from mpi_launch import launch
 from mpi_programs import large_dimension
 from mpi_programs.large_dimension import DIM, METHODS, problem, solved
@@ -120,6 +121,17 @@ def test_who_needs_the_matrix_is_refused_in_words(monkeypatch):
         nf.solve(problem(), "newton", rounds=1)
     for method in ("bl1", "bl1,step=shift", "bl1,step=plain,line_search=4", "bl2"):
         assert as_method(method).resolved(problem()).name == method[:3]
+
+
+def test_spans_that_do_not_fit_are_refused(monkeypatch):
+    """Twenty clients of two rows in 10⁶ sparse columns: 40 dense vectors, 0.3 GiB."""
+    rows = scipy.sparse.csr_array((np.ones(40), (np.arange(40), np.arange(40))), shape=(40, 10**6))
+    p = nf.from_arrays(rows, np.arange(40) % 2, l2=0.1, clients=20)
+    monkeypatch.setattr(spans, "available", lambda: 2**27)
+    with pytest.raises(TooLarge, match=r"up to 40 vectors of d = 1000000 numbers; that is 0.298 GiB, and 0.125 GiB"):
+        nf.solve(p, nf.bl1(), rounds=1)
+    monkeypatch.undo()
+    assert DataSubspace().of(p.select(np.arange(2))).sizes.tolist() == [3, 3]
 
 
 def test_spans_are_found_once_and_held_once(monkeypatch):

@@ -63,6 +63,17 @@ def test_spans_that_share_directions_have_no_core():
     np.testing.assert_allclose(found, np.linalg.solve(h + 0.1 * np.eye(DIM), b), rtol=0, atol=1e-11)
 
 
+def test_spans_that_nearly_share_a_direction_have_one():
+    """ZZᵀ has a condition of about 1e8, and the solution does not suffer."""
+    apart, h, b = summed()
+    near = np.linalg.qr((apart.spaces.vectors[0] + 1e-4 * summed(1)[0].spaces.vectors[0]).T)[0].T
+    both = SubspaceSum(Subspaces([*apart.spaces.vectors, near], DIM), [*apart.cores, apart.cores[0]])
+    assert both.spaces.root is not None and np.linalg.cond(both.spaces.root) > 1e4
+    h = h + near.T @ apart.cores[0] @ near
+    found = both.solve(np.full(DIM, 0.1), b, 1e-14, "core")
+    np.testing.assert_allclose(found, np.linalg.solve(h + 0.1 * np.eye(DIM), b), rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_not_positive_definite_is_found_out(way):
     """H has eigenvalues near -½; and where D leaves a direction alone that is in no span, any D is too little."""
