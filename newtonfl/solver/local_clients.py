@@ -25,7 +25,7 @@ from newtonfl.solver.questions import Question
 
 T = TypeVar("T")
 
-_NUMBERS = 1 << 21
+_NUMBERS = 1 << 22
 """How many numbers a group of clients works on at a time, about."""
 
 _ON_DEVICE = 1 << 29
@@ -148,7 +148,7 @@ def _answer(
     lengths = None if sizes is None else measured(parts)
     refusal, packets = None, np.zeros(0, np.uint8)
     if lengths is None:
-        packets, lengths = encode_many(kind, round, clients, parts)
+        packets, lengths = encode_many(kind, round, clients, parts, own=sizes is not None)
         if sizes is None:
             return Answer(clients, lengths, bits, packets)
     try:
