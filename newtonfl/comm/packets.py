@@ -289,6 +289,8 @@ def decode_many(
     WireError
         As :func:`decode` does, of the first packet that cannot be one.
     """
+    if len(lengths) > 1 and (min(lengths) < _HEADER.itemsize or sum(lengths) > len(buffer)):
+        raise WireError(f"{len(buffer)} bytes are not the {len(lengths)} packets that they are announced as")
     edges = list(accumulate(lengths, initial=0))
     runs: list[Packets] = []
     first = 0
