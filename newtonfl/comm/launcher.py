@@ -43,9 +43,10 @@ def is_child_of_rank() -> bool:
 def threads(ranks: int) -> int:
     """How many threads this process may use: its cores where it is alone, at most what OMP_NUM_THREADS says.
 
-    Several ranks share the cores, so there it is 1 unless that variable says more.
+    Several ranks share the cores, so there it is 1 unless that variable says more. Never more than four: the rest of a
+    round is Python, which one thread runs at a time.
     """
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = int(wanted) if wanted.isdecimal() and int(wanted) else cores if ranks == 1 else 1
-    return min(cores, limit)
+    return min(cores, limit, 4)

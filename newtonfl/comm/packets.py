@@ -136,7 +136,9 @@ def encode(packet: Packet) -> bytes:
     return coded
 
 
-def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], flags: int = 0) -> tuple[Array, Array]:
+def encode_many(
+    kind: Kind, round: int, clients: Array, parts: Sequence[Parts], flags: int = 0, own: bool = False
+) -> tuple[Array, Array]:
     """The packets of many clients, one after the other.
 
     Parameters
@@ -147,6 +149,8 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     parts : sequence of Parts
         One entry a client.
     flags : int
+    own : bool
+        The bytes never leave this process: their checksums stay 0.
 
     Returns
     -------
@@ -161,23 +165,23 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     """
     alike = ManyParts.of(parts)
     if not isinstance(alike, ManyParts):  # clients that name other parts: a group each
-        apart = [encode_many(kind, round, clients[i : i + 1], parts[i : i + 1], flags) for i in range(len(parts))]
+        apart = [encode_many(kind, round, clients[i : i + 1], parts[i : i + 1], flags, own) for i in range(len(parts))]
         return np.concatenate([buffer for buffer, _ in apart]), np.concatenate([length for _, length in apart])
     n, names = len(clients), list(alike.columns)
     heads = np.zeros(n, np.dtype([("header", _HEADER), ("sections", _SECTION, (len(names),))]))
     header, table = heads["header"], heads["sections"]
     pieces = [(heads.view(np.uint8) if n else np.zeros(0, np.uint8), np.full(n, heads.dtype.itemsize))]
     for s, (name, messages) in enumerate(alike.columns.items()):
-        own = b"" if name in PARTS else _own_name(name)
+        letters = b"" if name in PARTS else _own_name(name)
         payload = _payloads(messages)
-        table["part"][:, s], table["letters"][:, s] = _NAMED if own else PARTS.index(name), len(own)
+        table["part"][:, s], table["letters"][:, s] = _NAMED if letters else PARTS.index(name), len(letters)
         if isinstance(messages, Batch):
             table["form"][:, s], table["precision"][:, s] = messages.form.form, PRECISIONS.index(messages.precision)
         else:
             table["form"][:, s] = [message.form for message in messages]
             table["precision"][:, s] = [PRECISIONS.index(message.precision) for message in messages]
-        if own:
-            payload.insert(0, (np.tile(np.frombuffer(own, np.uint8), n), np.full(n, len(own))))
+        if letters:
+            payload.insert(0, (np.tile(np.frombuffer(letters, np.uint8), n), np.full(n, len(letters))))
         table["length"][:, s] = sum(lengths for _, lengths in payload)
         pieces += payload
     lengths = np.sum([lengths for _, lengths in pieces], axis=0, dtype=np.int64)
@@ -185,9 +189,10 @@ def encode_many(kind: Kind, round: int, clients: Array, parts: Sequence[Parts], 
     header["client"], header["sections"], header["flags"] = clients, len(names), flags
     header["length"] = lengths - _HEADER.itemsize
     buffer = interleave(pieces)
-    edges = offsets_of(lengths)
-    sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
-    buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
+    if not own:
+        edges = offsets_of(lengths)
+        sums = checksums(buffer, edges).astype("<u4")  # the checksum's own place is still 0
+        buffer[edges[:-1, None] + _CHECKSUM] = sums[:, None].view(np.uint8)
     return buffer, lengths
 
 
@@ -280,7 +285,7 @@ def decode_many(
     senders : numpy.ndarray of int64, or None
         The clients that were asked, increasing; a packet of another one is refused.
     own : bool
-        The bytes never left this process: their checksums are not worked out again.
+        The bytes never left this process: they have no checksums.
 
     Returns
     -------
@@ -291,6 +296,8 @@ def decode_many(
     WireError
         As :func:`decode` does, of the first packet that cannot be one.
     """
+    if len(lengths) > 1 and (min(lengths) < _HEADER.itemsize or sum(lengths) > len(buffer)):
+        raise WireError(f"{len(buffer)} bytes are not the {len(lengths)} packets that they are announced as")
     edges = list(accumulate(lengths, initial=0))
     runs: list[Packets] = []
     first = 0

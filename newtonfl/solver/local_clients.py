@@ -17,7 +17,7 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.packets import Kind, check_finite, decode_many, encode_many, measured
 from newtonfl.comm.parts import Parts, Sizes, formula_bits
-from newtonfl.core.backend import Array
+from newtonfl.core.backend import Array, on_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Method
 from newtonfl.objectives.base import Problem
@@ -25,8 +25,11 @@ from newtonfl.solver.questions import Question
 
 T = TypeVar("T")
 
-_NUMBERS = 1 << 21
+_NUMBERS = 1 << 22
 """How many numbers a group of clients works on at a time, about."""
+
+_ON_DEVICE = 1 << 29
+"""The same on a GPU, where launches cost more than what stays in cache saves."""
 
 _FEW = 1 << 16
 """The least numbers for which a thread of its own pays."""
@@ -80,7 +83,7 @@ class LocalClients:
         np.empty(_KEPT, np.uint8)  # for its allocation alone
         n, numbers = len(problem.clients), len(problem.clients) * method.numbers_per_client(problem)
         self._threads = threads if problem.threads_well and numbers >= _FEW * threads else 1
-        count = min(max(-(-int(numbers) // _NUMBERS), 1), max(n, 1))
+        count = min(max(-(-int(numbers) // (_NUMBERS if on_host(problem.like) else _ON_DEVICE)), 1), max(n, 1))
         count = min(-(-count // self._threads) * self._threads, max(n, 1))
         self.groups: list[Problem] = [problem] if count == 1 else problem.prepare(_Groups(count))
         self.states: list[Any] = [None for _ in self.groups]
@@ -145,7 +148,7 @@ def _answer(
     lengths = None if sizes is None else measured(parts)
     refusal, packets = None, np.zeros(0, np.uint8)
     if lengths is None:
-        packets, lengths = encode_many(kind, round, clients, parts)
+        packets, lengths = encode_many(kind, round, clients, parts, own=sizes is not None)
         if sizes is None:
             return Answer(clients, lengths, bits, packets)
     try:

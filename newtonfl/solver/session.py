@@ -174,14 +174,17 @@ class Session:
 
     def answer_calls(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Answer rank 0's calls until it ends the session; returns the arrays and values that it sends then."""
-        while True:
-            buffer = self.transport.broadcast(None)
-            arrays, values = unpack(buffer)
-            if values["call"] == "end":
-                return arrays, values
-            if values["call"] == "fault":
-                self.transport.raise_fault(bytes.fromhex(values["fault"]), self.failure)
-            self.transport.gather(self._handle(buffer))
+        try:
+            while True:
+                buffer = self.transport.broadcast(None)
+                arrays, values = unpack(buffer)
+                if values["call"] == "end":
+                    return arrays, values
+                if values["call"] == "fault":
+                    self.transport.raise_fault(bytes.fromhex(values["fault"]), self.failure)
+                self.transport.gather(self._handle(buffer))
+        finally:
+            self.local.close()
 
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""

@@ -88,6 +88,6 @@ def test_the_cores_and_the_threads_variable_say_how_many(monkeypatch):
     from newtonfl.comm import launcher
 
     monkeypatch.setattr(launcher.os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    for said, ranks, expected in (("", 1, 8), ("", 4, 1), ("3", 1, 3), ("2", 4, 2), ("99", 1, 8), ("none", 1, 8)):
+    for said, ranks, expected in (("", 1, 4), ("", 4, 1), ("3", 1, 3), ("2", 4, 2), ("99", 1, 4), ("none", 1, 4)):
         monkeypatch.setenv("OMP_NUM_THREADS", said)
         assert launcher.threads(ranks) == expected

@@ -83,6 +83,9 @@ def test_the_first_packet_that_cannot_be_is_named():
         decode_many(buffer, lengths.tolist(), lambda part, who, decoded: np.where(who == 2, 3, SIZES[who]))
     with pytest.raises(WireError, match="round 2, client 3: this packet was not asked for"):
         decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who], np.array([0, 1, 2, 4]))
+    for others in (np.append(lengths[:-1], lengths[-1] + 1), [10**9, -(10**9), *lengths[:3]], [*lengths, 28]):
+        with pytest.raises(WireError):
+            decode_many(buffer, list(map(int, others)), lambda part, who, decoded: SIZES[who])
     values = np.concatenate([m.values for m in messages])
     values[-1] = np.inf
     bad = ManyParts({"curvature": Batch(Sparse, parts.columns["curvature"].counts, values, batch(messages).indices)}, 5)
