@@ -56,8 +56,8 @@ def check_room(numbers: int, dim: int) -> None:
     if free is not None and size > free:
         raise TooLarge(
             f"basis=data: the spans of the clients' rows are up to {numbers // dim:,} vectors of d = {dim} numbers; "
-            f"that is {size / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free: take newton-cg or l-bfgs, which send "
-            "vectors alone, or fewer rows"
+            f"that is {size / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free: take newton-cg or l-bfgs, "
+            "which send vectors alone, or fewer rows"
         )
 
 

@@ -496,11 +496,11 @@ def number_pairs(
         count = 0
         for p in range(many):
             row = present[p]
-            start = row * dim - row * (row - 1) // 2 - row
+            line_first = row * dim - row * (row - 1) // 2 - row
             for q in range(p, many):
                 if seat[base[p] + q]:
                     seat[base[p] + q] = count
-                    positions[found + count] = start + present[q]
+                    positions[found + count] = line_first + present[q]
                     count += 1
         found += count
         offsets[i + 1] = found
