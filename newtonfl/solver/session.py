@@ -196,6 +196,8 @@ class Session:
             call, travels = values["call"], self.transport.lays_out_all or self.transport.rank != 0
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
+                if call == "ask":
+                    return pack({"clients": nobody, "answer": nobody})
                 return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
             if call == "ask":
                 phase = f"answering {values['question']}"
