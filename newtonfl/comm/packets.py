@@ -205,13 +205,17 @@ def measured(parts: Sequence[Parts]) -> Array | None:
         return None
     lengths = np.full(parts.n, _HEADER.itemsize + _SECTION.itemsize * len(parts.columns))
     for name, messages in parts.columns.items():
-        if name in PARTS and isinstance(messages, Batch) and messages.form in (Dense, Indices):
-            lengths += sum(length for _, length in messages.pieces())
-            continue
-        runs = [message for message in messages if isinstance(message, Run)] if name in PARTS else []
-        if len(runs) < len(messages):
+        if name not in PARTS:
             return None
-        lengths += np.array([run.length for run in runs], np.int64)
+        if isinstance(messages, Batch):
+            if messages.form not in (Dense, Indices):
+                return None
+            lengths += sum(length for _, length in messages.pieces())
+        else:
+            runs = [message.length for message in messages if isinstance(message, Run)]
+            if len(runs) < len(messages):
+                return None
+            lengths += np.array(runs, np.int64)
     return lengths
 
 

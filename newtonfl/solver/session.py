@@ -17,9 +17,9 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
-from newtonfl.comm.messages import Dense, Message, Nothing
-from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, pack, unpack
-from newtonfl.comm.parts import Parts, Sizes, end_to_end, formula_bits, select_parts
+from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
+from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, measured, pack, unpack
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.kernels import compiled
@@ -56,6 +56,7 @@ class Session:
         self.local = LocalClients(self.problem, self.method, self.seed, threads(self.transport.size))
         self._kept: list[Any] = []  # the server's own clients' answers to the call
         self._sizes: Sizes | None = None
+        self._announced: Announcement | None = None  # where it did not travel
         self.failure: BaseException | None = None
         self._clock = time.process_time()
         self.open = self.transport.rank == 0
@@ -129,7 +130,7 @@ class Session:
         packets, lengths = self._packets(announcement, recipients, setup)
         arrays = {"packets": packets, "lengths": lengths, "recipients": recipients, "participants": participants}
         groups, clients = [], []
-        self._sizes = sizes
+        self._sizes, self._announced = sizes, None if len(packets) else announcement
         for answer in self._call(pack(arrays, call=call)):
             if answer.refusal is not None:
                 raise answer.refusal
@@ -158,16 +159,25 @@ class Session:
         return Replies(participants, parts)
 
     def _packets(self, announcement: Announcement, recipients: Array, setup: bool) -> tuple[Array, Array]:
-        """The announcement's packets, one after the other, and their lengths; entered in the ledger."""
+        """The announcement's packets, one after the other, and their lengths; entered in the ledger.
+
+        No packets where there is nobody else to read them, and they would hold nothing but whole vectors.
+        """
         kind, down = Kind.ANNOUNCEMENT, self.ledger.down
-        to_one, parts = np.array(list(announcement.to_one), np.int64), list(announcement.to_one.values())
-        packet, length = encode_many(
-            kind, announcement.round, np.array([EVERYONE]), [announcement.to_all], announcement.coins
-        )
-        packets, lengths = encode_many(kind, announcement.round, to_one, parts, announcement.coins)
-        down.count(recipients, int(length[0]), int(formula_bits([announcement.to_all])[0]), setup)
-        down.count(to_one, lengths, formula_bits(parts), setup)
-        self.ledger.count_levels("down", [announcement.to_all, *parts])
+        columns = {part: batch_of_one(message) for part, message in announcement.to_all.items()}
+        to_all, to_one = ManyParts(columns, 1), list(announcement.to_one.values())
+        clients, packet = np.array(list(announcement.to_one), np.int64), np.zeros(0, np.uint8)
+        alone = self.transport.size == 1 and not self.transport.lays_out_all and not to_one
+        length = measured(to_all) if alone else None
+        if length is None:
+            packet, length = encode_many(kind, announcement.round, np.array([EVERYONE]), to_all, announcement.coins)
+        down.count(recipients, int(length[0]), int(formula_bits(to_all)[0]), setup)
+        self.ledger.count_levels("down", to_all)
+        if not to_one:
+            return packet, length
+        packets, lengths = encode_many(kind, announcement.round, clients, to_one, announcement.coins)
+        down.count(clients, lengths, formula_bits(to_one), setup)
+        self.ledger.count_levels("down", to_one)
         return np.concatenate([packet, packets]), np.concatenate([length, lengths])
 
     # -- every rank
@@ -229,6 +239,8 @@ class Session:
         return pack({name: np.concatenate([getattr(answer, name) for answer in answers]) for name in names})
 
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
+        if self._announced is not None:
+            return self._announced
         sizes = self.method.announcement_sizes(self.problem.dim)
         found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
         # The first goes to all.

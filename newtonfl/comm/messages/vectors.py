@@ -138,6 +138,11 @@ class Sparse(_Numbers, _Batched):
         return self.indices, self.values
 
 
+def batch_of_one(message: Message) -> Sequence[Message]:
+    """The `message` alone, as a batch where its form has one."""
+    return Batch.of_one(message) if isinstance(message, _Batched) else [message]
+
+
 @dataclass(frozen=True)
 class Run(_Numbers):
     """Consecutive coordinates, past the end back to the beginning (RandSeqK, arXiv 2410.08760); the others are zero.
