@@ -31,7 +31,7 @@ _NUMBERS = 1 << 22
 _ON_DEVICE = 1 << 29
 """The same on a GPU, where launches cost more than what stays in cache saves."""
 
-_FEW = 1 << 16
+_FEW = 1 << 21
 """The least numbers for which a thread of its own pays."""
 
 _KEPT = 31 << 20
