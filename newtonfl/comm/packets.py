@@ -17,7 +17,7 @@ import json
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import accumulate
@@ -30,7 +30,7 @@ from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message, Run
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import checksums, interleave
+from newtonfl.kernels import checksums, gather, interleave
 
 VERSION = 1
 EVERYONE = 0xFFFFFFFF
@@ -164,9 +164,13 @@ def encode_many(
         If a part's name is none that the wire can carry.
     """
     alike = ManyParts.of(parts)
-    if not isinstance(alike, ManyParts):  # clients that name other parts: a group each
-        apart = [encode_many(kind, round, clients[i : i + 1], parts[i : i + 1], flags, own) for i in range(len(parts))]
-        return np.concatenate([buffer for buffer, _ in apart]), np.concatenate([length for _, length in apart])
+    if not isinstance(alike, ManyParts):  # clients that name the same parts together
+        groups = []
+        for some in _alike([tuple(mine) for mine in parts]):
+            lengths = np.zeros(len(parts), np.int64)
+            buffer, lengths[some] = encode_many(kind, round, clients[some], [parts[i] for i in some], flags, own)
+            groups.append((buffer, lengths))
+        return interleave(groups), np.sum([lengths for _, lengths in groups], axis=0)
     n, names = len(clients), list(alike.columns)
     heads = np.zeros(n, np.dtype([("header", _HEADER), ("sections", _SECTION, (len(names),))]))
     header, table = heads["header"], heads["sections"]
@@ -353,16 +357,49 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, o
     if senders is not None:
         refuse(~np.isin(clients, senders), lambda i: "this packet was not asked for")
     parts: Sequence[Parts] | None = None
-    if (sections == sections[:1]).all():
-        try:
+    try:
+        if (sections == sections[:1]).all():
             parts = _sections(buffer, body, end, int(sections[0]) if n else 0, clients, where, sizes)
-        except WireError:
-            if n == 1:
-                raise
-    if parts is None:  # they are not alike, or one of them cannot be: one after the other
+        if parts is None:
+            parts = _apart(buffer, edges, _alike(_tables(buffer, body, sections)), sizes, own)
+    except WireError:
+        if n == 1:
+            raise
+    if parts is None:  # one of them cannot be: one after the other, to say which
         apart = zip(first.tolist(), end.tolist(), strict=True)
         parts = [decode_many(buffer[a:b], [b - a], sizes, None, own).parts[0] for a, b in apart]
     return Packets(kinds, rounds, clients, header["flags"].astype(np.int64), parts)
+
+
+def _alike(kinds: Sequence[Hashable]) -> list[Array]:
+    """The positions of each kind that there is."""
+    found: dict[Hashable, list[int]] = {}
+    for i, kind in enumerate(kinds):
+        found.setdefault(kind, []).append(i)
+    return [np.array(positions) for positions in found.values()]
+
+
+def _tables(buffer: Array, body: Array, sections: Array) -> list[Hashable]:
+    """The section tables of packets, less the lengths; a packet with parts of one's own is like no other."""
+    found: list[Hashable] = []
+    for i, (at, count) in enumerate(zip(body.tolist(), sections.tolist(), strict=True)):
+        table = buffer[at : at + count * _SECTION.itemsize].view(_SECTION)
+        named = bool((table["part"] == _NAMED).any())
+        found.append((i,) if named else table[["part", "form", "precision", "letters"]].tobytes())
+    return found
+
+
+def _apart(buffer: Array, edges: Array, groups: list[Array], sizes: Sizes, own: bool) -> list[Parts] | None:
+    """The parts of packets that lie between the `edges`, read in `groups` that are alike; None where all are one."""
+    if len(groups) == 1 and len(groups[0]) > 1:
+        return None
+    parts: list[Parts] = [{} for _ in edges[1:]]
+    for some in groups:
+        lengths = np.diff(edges)[some]
+        read = decode_many(gather(buffer, edges[some], lengths), lengths.tolist(), sizes, None, own)
+        for i, mine in zip(some.tolist(), read.parts, strict=True):
+            parts[i] = mine
+    return parts
 
 
 def _sections(

@@ -65,13 +65,23 @@ def test_packets_of_a_batch_are_those_of_each_client(form, precision):
     same(some[1]["curvature"], messages[1])
 
 
-def test_clients_that_say_different_things_are_written_one_by_one():
-    parts = [{"gradient": Dense(np.ones(2))}, {}, {"anew": Dense(np.zeros(2))}, {"gradient": Nothing()}]
-    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(4), parts)
+def test_clients_that_say_different_things_are_written_in_their_order():
+    """Parts, forms and names of one's own may all differ; the bytes are those of one packet after the other."""
+    parts = [
+        {"gradient": Dense(np.ones(2))}, {}, {"anew": Dense(np.zeros(2))}, {"gradient": Nothing()}, {},
+        {"gradient": Dense(np.arange(2.0))}, {"mine": Dense(np.ones(2))}, {"own": Dense(np.zeros(2))},
+        {"gradient": Dense(np.ones(2), precision="float32"), "error": Dense(np.ones(2))},
+    ]  # fmt: skip
+    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(9), parts)
     alone = [encode(Packet(Kind.REPLY, 1, i, 0, mine)) for i, mine in enumerate(parts)]
-    assert buffer.tobytes() == b"".join(alone)
+    assert buffer.tobytes() == b"".join(alone) and lengths.tolist() == list(map(len, alone))
     found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
-    assert [list(mine) for mine in found.parts] == [["gradient"], [], ["anew"], ["gradient"]]
+    assert [list(mine) for mine in found.parts] == [list(mine) for mine in parts]
+    for mine, sent in zip(found.parts, parts, strict=True):
+        for name, message in mine.items():
+            same(message, sent[name])
+    with pytest.raises(WireError, match="round 1, client 2, anew: 16 bytes where 3 numbers take 24"):
+        decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 3 if part == "anew" else 2)
 
 
 def test_the_first_packet_that_cannot_be_is_named():
