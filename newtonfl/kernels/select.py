@@ -218,7 +218,7 @@ def _kth_largest(magnitude: Array, offsets: Array, k: Array) -> Array:
     for one in set(kind.tolist()):
         rows = cut[kind == one]
         wide = int(width[kind == one][0])
-        if len(rows) * wide == len(magnitude):
+        if len(rows) == len(sizes) and (sizes == wide).all():  # nothing to fill up
             table = magnitude.reshape(len(rows), wide)
         else:
             table = np.zeros((len(rows), wide), np.int64)

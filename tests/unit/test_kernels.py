@@ -100,6 +100,15 @@ def test_largest_of_many(size, zeros):
             assert chosen(values.astype(float), offsets, k) == expected
 
 
+def test_largest_of_clients_that_would_fill_a_table_together():
+    """A few clients' rows, filled up, may be as many numbers as all clients have: still none is another's."""
+    for sizes, k in (([12, 2], 3), ([1, 0, 9], 4), ([1, 0, 13], 5), ([33] * 16 + [37, 36, 32, 7], 4)):
+        offsets = offsets_of(sizes)
+        values = np.random.default_rng(0).permutation(int(offsets[-1])) + 1.0
+        parts = np.split(values, offsets[1:-1])
+        assert chosen(values, offsets, k) == [sorted(np.argsort(-part)[:k].tolist()) for part in parts]
+
+
 @pytest.mark.parametrize("size", [6, 1000])
 def test_largest_where_numbers_are_not_finite(size):
     """An infinity is above every number, and what is not a number above that; alone and among others."""

@@ -159,6 +159,8 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         if self.init in ("hessian", "optimum"):
             point = x0 if self.optimum is None else to_device(np.array(self.optimum), x0)
             first = coordinates.coefficients(problem.at(point))
+            if not coordinates.norms_are_plain:  # perhaps the point's own entries, which nobody may move
+                first = first.replaced(first.values + 0.0)
             # Powers of two would be a Hessian of their own; differences from then on bear them.
             first_precision: Precision = "float32" if self.precision == "natural" else self.precision
             whole = coordinates.counted(Batch(Dense, coordinates.sizes, to_host(first.values)))
