@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.comm.messages import Batch, Batches, Choice, Message, Several, batched, groups_of
+from newtonfl.comm.messages import Batch, Choice, Message, Several, batched, groups_of
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
@@ -95,10 +95,10 @@ class Coordinates:
 
     def decode_all(self, messages: Sequence[Message]) -> Decoded:
         """What many clients' `messages` stand for."""
-        whole = batched(messages) if isinstance(messages, Batches) else messages
+        whole = batched(messages)
         if isinstance(whole, Batch):
             return Decoded(whole.counts, whole.indices, whole.values)
-        pairs = [self.decode(message) for message in messages]
+        pairs = [self.decode(message) for message in whole]
         counts = np.array([len(values) for _, values in pairs], np.int64)
         values = np.concatenate([np.zeros(0), *(values for _, values in pairs)])
         if all(indices is None for indices, _ in pairs):

@@ -14,7 +14,8 @@ import numpy as np
 from newtonfl import registry
 from newtonfl.checks.small_problems import dense_problem
 from newtonfl.checks.trials import clients_first, holds_nameless, no_error, promise
-from newtonfl.comm.packets import EVERYONE, unpack
+from newtonfl.comm.envelope import unpack
+from newtonfl.comm.packets import EVERYONE
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature

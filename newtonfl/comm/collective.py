@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.packets import pack, unpack
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 

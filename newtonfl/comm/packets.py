@@ -1,4 +1,4 @@
-"""Packets: what one client and the server send each other. Nothing else serialises.
+"""Packets: what one client and the server send each other, and all that the ledger counts.
 
 A packet is a 28-byte header, a table of 12 bytes a section, and the sections' payloads. All numbers are little-endian.
 
@@ -13,15 +13,12 @@ The receiver knows how long each part's vector is, so every length is checked.
 
 from __future__ import annotations
 
-import json
 import re
-import struct
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +42,6 @@ _HEADER = np.dtype(
 _SECTION = np.dtype([("part", "u1"), ("form", "u1"), ("precision", "u1"), ("letters", "u1"), ("length", "<u8")])
 _MAGIC = b"NF"
 _CHECKSUM = np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)  # where it stands in a packet
-_KINDS = ("<f8", "<i8", "<i4", "|u1", "|b1")  # the numbers that an envelope may hold
 
 _RUN = 1 << 20
 """Bytes of packets that are read at a time."""
@@ -224,21 +220,23 @@ def measured(parts: Sequence[Parts]) -> Array | None:
 
 
 def check_finite(parts: Sequence[Parts], round: int, clients: Array) -> None:
-    """Refuse numbers that are not finite, as :func:`decode_many` does.
+    """Refuse numbers that are not finite, as :func:`decode_many` does, in parts that have been :func:`measured`.
 
     Raises
     ------
     NotFinite
         With the round, the client and the part.
     """
-    for name, messages in parts.columns.items() if isinstance(parts, ManyParts) else ():
-        for client, message in zip(clients, () if isinstance(messages, Batch) else messages, strict=False):
-            if isinstance(message, Run) and not np.isfinite(message.values).all():
-                raise NotFinite(f"round {round}, client {client}, {name}: a number that is not finite")
-        if isinstance(messages, Batch) and messages.values is not None and not np.isfinite(messages.values).all():
-            place = int(np.argmin(np.isfinite(messages.values)))
-            client = clients[int(np.searchsorted(messages.offsets, place, side="right")) - 1]
-            raise NotFinite(f"round {round}, client {client}, {name}: a number that is not finite")
+    assert isinstance(parts, ManyParts)
+    for name, messages in parts.columns.items():
+        if isinstance(messages, Batch):
+            places = np.zeros(0) if messages.values is None else np.flatnonzero(~np.isfinite(messages.values))
+            wrong = np.searchsorted(messages.offsets, places, side="right") - 1
+        else:
+            runs = [message for message in messages if isinstance(message, Run)]
+            wrong = np.flatnonzero([not np.isfinite(run.values).all() for run in runs])
+        if len(wrong):
+            raise NotFinite(f"round {round}, client {clients[wrong[0]]}, {name}: a number that is not finite")
 
 
 def _payloads(messages: Sequence[Message]) -> list[tuple[Array, Array]]:
@@ -365,9 +363,7 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, o
     except WireError:
         if n == 1:
             raise
-    if parts is None:  # one of them cannot be: one after the other, to say which
-        apart = zip(first.tolist(), end.tolist(), strict=True)
-        parts = [decode_many(buffer[a:b], [b - a], sizes, None, own).parts[0] for a, b in apart]
+        parts = _apart(buffer, edges, list(np.arange(n)[:, None]), sizes, own)  # to say which of them cannot be
     return Packets(kinds, rounds, clients, header["flags"].astype(np.int64), parts)
 
 
@@ -389,10 +385,8 @@ def _tables(buffer: Array, body: Array, sections: Array) -> list[Hashable]:
     return found
 
 
-def _apart(buffer: Array, edges: Array, groups: list[Array], sizes: Sizes, own: bool) -> list[Parts] | None:
-    """The parts of packets that lie between the `edges`, read in `groups` that are alike; None where all are one."""
-    if len(groups) == 1 and len(groups[0]) > 1:
-        return None
+def _apart(buffer: Array, edges: Array, groups: list[Array], sizes: Sizes, own: bool) -> list[Parts]:
+    """The parts of packets that lie between the `edges`, read in `groups` that are alike."""
     parts: list[Parts] = [{} for _ in edges[1:]]
     for some in groups:
         lengths = np.diff(edges)[some]
@@ -450,43 +444,3 @@ def _read_name(letters: bytes, where: str) -> str:
     if not _NAME.fullmatch(letters) or letters.decode() in PARTS:
         raise WireError(f"{where} names its part {letters!r}")
     return letters.decode()
-
-
-def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
-    """Named host arrays and JSON `values` as bytes: the envelope for what is not on the ledger (rows, diagnostics)."""
-    host = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    body: list[Any] = []
-    for array in host.values():
-        body += [array.reshape(-1).view(np.uint8), b"\0" * (-array.nbytes % 8)]  # numbers stand aligned
-    shapes = {name: (array.dtype.str, array.shape) for name, array in host.items()}
-    head = json.dumps({"arrays": shapes, "values": values}).encode()
-    head += b" " * (-(len(head) + 8) % 8)
-    return b"".join([struct.pack("<Q", len(head)), head, *body])
-
-
-def unpack(buffer: bytes | memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
-    """What :func:`pack` put together.
-
-    Raises
-    ------
-    WireError
-        If the buffer's length is not what its head announces.
-    """
-    view = memoryview(buffer)
-    try:
-        at = 8 + struct.unpack("<Q", view[:8])[0]
-        head = json.loads(bytes(view[8:at]))
-        arrays = {}
-        for name, (kind, shape) in head["arrays"].items():
-            if kind not in _KINDS:
-                raise WireError(f"numbers of kind {kind!r}")
-            dtype = np.dtype(kind)
-            size = int(np.prod(shape)) * dtype.itemsize
-            arrays[name] = np.frombuffer(view[at : at + size], dtype).reshape(shape)
-            at += size + -size % 8
-        values = dict(head["values"])
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
-        raise WireError(f"an envelope that cannot be read: {error}") from None
-    if at != len(view):
-        raise WireError(f"an envelope of {len(view)} bytes announces {at}")
-    return arrays, values

@@ -16,7 +16,7 @@ import numpy as np
 import scipy
 
 from newtonfl.comm.collective import allgather
-from newtonfl.comm.packets import pack
+from newtonfl.comm.envelope import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.columns import ColumnSummary, Levels, SharedColumns

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from newtonfl.comm.packets import pack
+from newtonfl.comm.envelope import pack
 from newtonfl.core.backend import Array
 
 Levels = Mapping[str, tuple[str, ...]]

@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 
 from newtonfl.comm.collective import allgather
-from newtonfl.comm.packets import pack, unpack
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array, empty_on
 from newtonfl.datasets.agreement import Agreement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newtonfl.comm.packets import pack, unpack
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.transport import InProcess, Transport, enough_clients
 from newtonfl.core.backend import pick_device
 from newtonfl.datasets.catalogue import find

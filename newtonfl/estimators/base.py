@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from newtonfl.comm.collective import allgather
-from newtonfl.comm.packets import pack
+from newtonfl.comm.envelope import pack
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count

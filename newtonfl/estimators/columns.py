@@ -16,7 +16,7 @@ import scipy
 
 from newtonfl.comm.coding import encode_indices
 from newtonfl.comm.collective import allgather
-from newtonfl.comm.packets import pack
+from newtonfl.comm.envelope import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation

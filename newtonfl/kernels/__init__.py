@@ -10,6 +10,8 @@ cholesky, cholesky_solve
     Symmetric positive definite systems.
 checksums
     CRC-32 of many pieces.
+conjugate_gradients
+    A symmetric system by products with its matrix.
 csr_product
     A sparse matrix times a vector, each row summed from left to right.
 gather, interleave
@@ -39,6 +41,7 @@ May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, comp
 """
 
 from newtonfl.kernels.checksums import checksums
+from newtonfl.kernels.conjugate_gradients import conjugate_gradients
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pair_sums, pairs
@@ -52,6 +55,6 @@ from newtonfl.kernels.sums import sums
 
 __all__ = [
     "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
-    "csr_product", "gather", "interleave", "is_even", "largest", "pair_sums", "pairs", "send_largest", "sums",
-    "weighted", "weighted_grams",
+    "conjugate_gradients", "csr_product", "gather", "interleave", "is_even", "largest", "pair_sums", "pairs",
+    "send_largest", "sums", "weighted", "weighted_grams",
 ]  # fmt: skip

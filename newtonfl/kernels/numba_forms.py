@@ -3,7 +3,8 @@
 Importing this compiles them, or takes them from numba's cache on disk. Every form gives the bytes of the NumPy form;
 :mod:`newtonfl.kernels.compiled` says when they are used. What a form uses as a length or a place it has checked before:
 numba checks no bounds. Places are unsigned where a loop is hot, for numba asks signed ones whether they are negative.
-No form calls itself: a second process that takes such a one from the cache dies.
+No form calls itself: a second process that takes such a one from the cache dies. All stand in this one file, for where
+a form calls one of another file, the cache does not notice that that one has changed.
 """
 
 from __future__ import annotations

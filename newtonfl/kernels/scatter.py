@@ -73,7 +73,7 @@ def add_in_order(
     if is_cupy(values):
         # A client at a time: atomic additions would come in any order.
         positions = to_device(places[np.repeat(first, counts) + indices], values)
-        increments, at = to_device(np.repeat(weights, counts) * terms, values), 0
+        increments, at = to_device(weighted(weights, counts, terms), values), 0
         for count in counts.tolist():
             values[positions[at : at + count]] += increments[at : at + count]
             at += count

@@ -9,6 +9,7 @@ import numpy as np
 from newtonfl.core.backend import Array
 from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
+from newtonfl.kernels.scatter import weighted
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.sums import sums
 
@@ -93,8 +94,8 @@ def send_largest(
         positions, counts = largest(difference, edges, wanted[a:b])
         at = positions + np.repeat(edges[:-1], counts)
         values = difference[at]
-        estimate[here][at] += np.repeat(memory_rates[a:b], counts) * values
+        estimate[here][at] += weighted(memory_rates[a:b], counts, values)
         if estimate_rates[a:b].any():
-            difference[at] += np.repeat(-estimate_rates[a:b], counts) * values
+            difference[at] += weighted(-estimate_rates[a:b], counts, values)
         parts.append(LargestSent(positions, counts, values, np.sqrt(sums(difference * difference, edges))))
     return LargestSent(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,6 +12,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array, eye, namespace, resident, to_device, to_host, zeros
 from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels.conjugate_gradients import conjugate_gradients
 from newtonfl.kernels.lanczos import function_product
 from newtonfl.kernels.solve import cholesky, cholesky_solve, solve_lower
 
@@ -148,7 +149,8 @@ class SubspaceSum:
         if (way or way_to_solve(dim, rank, is_even(diagonal))) == "core" and self.spaces.root is not None:
             return self._by_core(float(diagonal[0]), b)
         added = to_device(diagonal, b)
-        return conjugate_gradients(lambda v: self.product(v) + added * v, b, relative, _MOST)
+        x, flat = conjugate_gradients(lambda v: self.product(v) + added * v, b, relative, _MOST)
+        return x if flat is None else None
 
     def solve_projected(self, c: float, b: Array, relative: float) -> Array | None:
         """([H]₀ + c·I)⁻¹b, [H]₀ the projection of H onto the positive semidefinite cone; c > 0.
@@ -175,25 +177,3 @@ class SubspaceSum:
         for span, (a, e) in zip(spans, pairwise(edges), strict=True):
             total = total + span.T @ into[a:e]
         return total
-
-
-def conjugate_gradients(product: Callable[[Array], Array], b: Array, relative: float, most: int) -> Array | None:
-    """x with ‖Px - b‖ ≤ `relative`·‖b‖, from 0; or what `most` products give, a step along which ⟨b, x⟩ > 0.
-
-    None where P is found to have no curvature along a direction: it is not positive definite.
-    """
-    x, r = 0.0 * b, b
-    p, square = r, float(to_host(r @ r))
-    enough = relative**2 * square
-    for _ in range(most):
-        if square <= enough:
-            break
-        q = product(p)
-        curvature = float(to_host(p @ q))
-        if not curvature > 0.0:
-            return None
-        x = x + square / curvature * p
-        r = r - square / curvature * q
-        square, before = float(to_host(r @ r)), square
-        p = r + square / before * p
-    return x

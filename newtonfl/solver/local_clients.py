@@ -146,19 +146,18 @@ def _answer(
         raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
     bits = formula_bits(parts)
     lengths = None if sizes is None else measured(parts)
-    refusal, packets = None, np.zeros(0, np.uint8)
-    if lengths is None:
-        packets, lengths = encode_many(kind, round, clients, parts, own=sizes is not None)
-        if sizes is None:
-            return Answer(clients, lengths, bits, packets)
+    refusal = None
     try:
-        if sizes is not None and len(packets):
-            parts = decode_many(packets, lengths.tolist(), sizes, own=True).parts
-        else:
+        if lengths is not None:
             check_finite(parts, round, clients)
+        else:
+            packets, lengths = encode_many(kind, round, clients, parts, own=sizes is not None)
+            if sizes is None:
+                return Answer(clients, lengths, bits, packets)
+            parts = decode_many(packets, lengths.tolist(), sizes, own=True).parts
     except WireError as error:  # the server's to raise
         refusal = error
-    return Answer(clients, lengths, bits, packets[:0], parts, refusal)
+    return Answer(clients, lengths, bits, np.zeros(0, np.uint8), parts, refusal)
 
 
 @dataclass(frozen=True)

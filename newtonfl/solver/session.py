@@ -15,10 +15,11 @@ from typing import Any, Self
 import numpy as np
 
 from newtonfl.comm.coding import WireError
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
-from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, measured, pack, unpack
+from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, measured
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host

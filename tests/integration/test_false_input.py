@@ -13,8 +13,8 @@ from decoding import peak_of, read
 
 from newtonfl.bases import Support
 from newtonfl.comm.coding import WireError, _to_bits, decode_indices
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.messages import Dense, Indices
-from newtonfl.comm.packets import pack, unpack
 from newtonfl.compressors import RandK, RankR, Rounded, TopK
 from newtonfl.objectives.losses import Logistic
 

@@ -8,9 +8,9 @@ import strict_device
 
 from newtonfl.bases.spans import span
 from newtonfl.core.backend import to_device, to_host
-from newtonfl.kernels import Subspaces, SubspaceSum
+from newtonfl.kernels import Subspaces, SubspaceSum, conjugate_gradients
 from newtonfl.kernels.lanczos import function_product
-from newtonfl.kernels.subspaces import conjugate_gradients, way_to_solve
+from newtonfl.kernels.subspaces import way_to_solve
 
 DIM = 40
 RANKS = (5, 0, 7, 4)
@@ -105,12 +105,31 @@ def test_conjugate_gradients_stop_where_they_say():
 
     for relative in (1e-2, 1e-6):
         asked.clear()
-        x = conjugate_gradients(product, b, relative, 100)
-        before = conjugate_gradients(lambda v: p @ v, b, 0.0, len(asked) - 1)
+        x, flat = conjugate_gradients(product, b, relative, 100)
+        assert flat is None
+        before, _ = conjugate_gradients(lambda v: p @ v, b, 0.0, len(asked) - 1)
         assert np.linalg.norm(p @ x - b) <= 1.001 * relative * np.linalg.norm(b)
         assert np.linalg.norm(p @ before - b) > relative * np.linalg.norm(b)
-    assert (conjugate_gradients(product, 0.0 * b, 1e-6, 9) == 0.0).all()
-    assert b @ conjugate_gradients(product, b, 0.0, 2) > 0
+    assert (conjugate_gradients(product, 0.0 * b, 1e-6, 9)[0] == 0.0).all()
+    assert b @ conjugate_gradients(product, b, 0.0, 2)[0] > 0
+
+
+def test_conjugate_gradients_scaled_by_the_diagonal_take_one_product_for_a_diagonal_matrix():
+    scales, b = np.geomspace(1e-6, 1e6, DIM), summed()[2]
+    x, flat = conjugate_gradients(lambda v: scales * v, b, 1e-12, 1, scales)
+    assert flat is None
+    np.testing.assert_allclose(x, b / scales, rtol=1e-14)
+    slow, _ = conjugate_gradients(lambda v: scales * v, b, 1e-12, 1)
+    assert np.linalg.norm(scales * slow - b) > 0.1 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("last", [0.0, 1e-18, -1.0])
+def test_conjugate_gradients_end_at_a_direction_without_curvature(last):
+    scales, b = np.ones(DIM), summed()[2]
+    scales[-1] = last
+    x, flat = conjugate_gradients(lambda v: scales * v, b, 1e-12, 100)
+    assert flat @ (scales * flat) <= 1e-15 * (flat @ flat)
+    assert b @ flat > 0 and b @ x >= 0
 
 
 def test_a_function_that_too_few_products_do_not_find_is_none():

@@ -17,8 +17,9 @@ import pytest
 from cases import MESSAGES, same_message
 
 from newtonfl.comm.coding import PRECISIONS, WireError
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.messages import Dense, Indices, Message, Nothing, Sparse
-from newtonfl.comm.packets import EVERYONE, VERSION, Kind, Packet, decode, encode, pack, unpack
+from newtonfl.comm.packets import EVERYONE, VERSION, Kind, Packet, decode, encode
 from newtonfl.comm.parts import PARTS
 
 GOLDEN = Path(__file__).parents[1] / "support" / "golden"

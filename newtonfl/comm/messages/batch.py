@@ -23,6 +23,7 @@ from newtonfl.comm.coding import (
 from newtonfl.comm.messages.message import FLOAT_BITS, Message
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of, ranges
+from newtonfl.kernels import weighted
 
 _COUNT = 4
 """The bytes of a count."""
@@ -117,7 +118,7 @@ class Batch(Sequence[Message]):
 
     def scaled(self, factors: Array) -> Batch:
         """These messages with each client's numbers multiplied by its own of the `factors`, shape (n,)."""
-        return replace(self, values=np.repeat(factors, self.counts) * self.values)
+        return replace(self, values=weighted(factors, self.counts, self.values))
 
     # -- the wire
 

@@ -41,6 +41,10 @@ class Backtracking:
             raise ValueError(f"armijo: given {self.c}, must be in (0, 0.5]")
         check_trials(self.gamma, self.trials)
 
+    def parameters(self) -> dict[str, str | float]:
+        """As the methods that search name them."""
+        return {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
+
     def steps(self, first: int) -> Array:
         """0, then the trial steps from the exponent `first` on."""
         return np.concatenate(([0.0], self.gamma ** np.arange(first, first + self.trials, dtype=float)))

@@ -27,26 +27,13 @@ class LineSearch(NewtonStep):
     ----------
     inner : Step
         Whose direction is searched.
-    c : float
-        c in (0, ½].
-    gamma : float
-        γ in (0, 1).
-    trials : int
-        How many trial steps an exchange asks for.
+    search : Backtracking
+        c, γ, and how many trial steps an exchange asks for.
     """
 
     inner: NewtonStep
-    c: float = 0.5
-    gamma: float = 0.5
-    trials: int = 20
+    search: Backtracking
     searches: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _ = self._backtracking
-
-    @property
-    def _backtracking(self) -> Backtracking:
-        return Backtracking(self.c, self.gamma, self.trials)
 
     def needs_matrix(self, ridge: Array) -> bool:
         return self.inner.needs_matrix(ridge)
@@ -71,8 +58,7 @@ class LineSearch(NewtonStep):
         self.inner.check(problem)
 
     def parameters(self) -> dict[str, str | float]:
-        own = {"line_search": self.trials, "armijo": self.c, "backtrack": self.gamma}
-        return {**self.inner.parameters(), **own}
+        return {**self.inner.parameters(), **self.search.parameters()}
 
     def _aim(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
         try:
@@ -81,9 +67,9 @@ class LineSearch(NewtonStep):
             return self.inner.fallback_direction(g, hessian, constants)
 
     def trial_steps(self, first: int) -> Array:
-        return self._backtracking.steps(first)
+        return self.search.steps(first)
 
     def next(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
         direction = self._aim(g, hessian, constants, probe) - g.point
         slope = float(to_host(g.gradient) @ to_host(direction))
-        return g.point + self._backtracking.search(slope, lambda first: probe(direction, first)) * direction
+        return g.point + self.search.search(slope, lambda first: probe(direction, first)) * direction

@@ -17,7 +17,7 @@ from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.gradient.invariant import InvariantGradient
 from newtonfl.components.model.base import Model
 from newtonfl.components.participation import All, Participation
-from newtonfl.components.step.backtracking import MOST_TRIALS
+from newtonfl.components.step.backtracking import MOST_TRIALS, Backtracking
 from newtonfl.components.step.base import Step
 from newtonfl.components.step.cubic import Cubic
 from newtonfl.components.step.line_search import LineSearch
@@ -128,7 +128,7 @@ class SecondOrder:
             raise ValueError(
                 f"line_search: given {trials!r}, must be a whole number of trial steps up to {MOST_TRIALS}, 0 for none"
             )
-        return LineSearch(inner, self.armijo, self.backtrack, int(trials)) if trials else inner
+        return LineSearch(inner, Backtracking(self.armijo, self.backtrack, int(trials))) if trials else inner
 
     def to_gradient(self) -> Gradient[Any, Any]:
         """How gradients are sent: an invariant where clients may be away."""

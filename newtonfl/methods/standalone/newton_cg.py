@@ -16,7 +16,7 @@ from newtonfl.components.step.backtracking import Backtracking
 from newtonfl.components.step.trials import finite
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.standalone.conjugate import truncated_cg
+from newtonfl.kernels import conjugate_gradients
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
@@ -24,6 +24,7 @@ from newtonfl.objectives.base import Problem
 Preconditioned = Literal["none", "jacobi"]
 
 _ETA = 0.5
+_FAR = 1e10
 _GAMMA, _ALPHA = 0.9, (1.0 + math.sqrt(5.0)) / 2.0
 
 
@@ -108,9 +109,7 @@ class NewtonCG(Method):
         return self
 
     def parameters(self) -> dict[str, str | float]:
-        rule = self.search
-        own: dict[str, str | float] = {"preconditioner": self.preconditioner, "products": self.products}
-        return {**own, "line_search": rule.trials, "armijo": rule.c, "backtrack": rule.gamma}
+        return {"preconditioner": self.preconditioner, "products": self.products, **self.search.parameters()}
 
     def components(self) -> dict[str, str]:
         return {"exchanges": "f_i and ∇f_i; ∇²f_i times a vector, each; f_i at trial steps", "ridge": "server"}
@@ -150,7 +149,8 @@ class NewtonCG(Method):
         if norm == 0.0:
             return server
         eta = forcing(norm, server.norm, server.eta)
-        p = -truncated_cg(product, g, self._diagonal(at_x, ridge), eta, self.products)
+        p, flat = conjugate_gradients(product, g, eta, self.products, self._diagonal(at_x, ridge))
+        p = -(p if flat is None else p + _far_along(flat, p))
         step = self.search.search(float(g @ p), values)
         return replace(server, x=x + step * p, norm=norm, eta=eta)
 
@@ -178,6 +178,14 @@ class NewtonCG(Method):
             return _replies({"product": point.hessian_product(direction)}), clients
         steps = self.search.steps(int(parts["trials"].coordinates()[1][0]))
         return _replies({"trials": finite(point.value_along(direction, steps.tolist()))}), clients
+
+
+def _far_along(flat: Array, p: Array) -> Array:
+    """What to add to `p` where the model has no curvature along `flat`: it has no minimiser there, and f may have one.
+
+    The line search says how far. It is so long that the search comes back from it, and does not have to go on.
+    """
+    return _FAR * max(1.0, float(np.linalg.norm(p))) / float(np.linalg.norm(flat)) * flat
 
 
 def forcing(norm: float, before: float, eta: float) -> float:

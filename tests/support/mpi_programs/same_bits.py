@@ -13,9 +13,9 @@ import numpy as np
 
 import newtonfl as nf
 from newtonfl import registry
+from newtonfl.comm.envelope import unpack
 from newtonfl.comm.launcher import launched
 from newtonfl.comm.mpi import MPITransport
-from newtonfl.comm.packets import unpack
 from newtonfl.comm.transport import InProcess
 
 JOBS = {
