@@ -420,51 +420,22 @@ _ROWS = [_read(types.int32), _read(types.int64)]
 
 @njit(
     [
-        types.boolean(places, places, _FLOATS, _INTS, _INTS, _written(short), _TO_FLOATS)
-        for places in _ROWS
-        for short in (types.uint16, types.uint32)
-    ],
-    **OPTIONS,
-)
-def list_places(
-    places: Array, rows: Array, products: Array, offsets: Array, row_offsets: Array, own: Array, factors: Array
-) -> bool:
-    """Fill `own` with each pair's place in its client's support, and `factors` with each row's product.
-
-    False where some row has more than one product.
-    """
-    alike = True
-    for i in range(len(offsets) - 1):
-        for j in range(row_offsets[i], row_offsets[i + 1]):
-            a, b = np.uint64(rows[j]), np.uint64(rows[j + 1])
-            factors[j] = products[a] if a < b else 0.0
-            for t in range(a, b):
-                own[t] = places[t] - offsets[i]
-                alike &= products[t] == factors[j]
-    return alike
-
-
-@njit(
-    [
-        types.boolean(
-            _INTS, _INTS, _FLOATS, _INTS, _INT, types.boolean, _INT, _written(short), _TO_INTS, _TO_INTS, _TO_FLOATS
-        )
+        types.void(_INTS, _INTS, _INTS, _INT, types.boolean, _INT, _written(short), _TO_INTS, _TO_INTS)
         for short in (types.uint16, types.uint32)
     ],
     **OPTIONS,
 )
 def number_pairs(
-    indptr: Array, columns: Array, data: Array, row_offsets: Array, dim: int, diagonal: bool, seats: int, own: Array,
-    positions: Array, offsets: Array, factors: Array,
-) -> bool:  # fmt: skip
-    """Fill `own` with each pair's place in its client's support, the supports with their edges, and `factors`.
+    indptr: Array, columns: Array, row_offsets: Array, dim: int, diagonal: bool, seats: int, own: Array,
+    positions: Array, offsets: Array,
+) -> None:  # fmt: skip
+    """Fill `own` with each pair's place in its client's support, and the supports with their edges.
 
-    A client's columns are numbered as they increase, so that pairs are met in the order of the packed triangle. False
-    where some row has more than one product.
+    A client's columns are numbered as they increase, so that pairs are met in the order of the packed triangle.
     """
     number, present = np.empty(dim, np.int64), np.empty(dim, np.int64)
     base, seat = np.empty(dim, np.int64), np.empty(seats, np.uint32)
-    alike, at, found = True, np.uint64(0), 0
+    at, found = np.uint64(0), 0
     for i in range(len(row_offsets) - 1):
         first, stop = row_offsets[i], row_offsets[i + 1]
         many = dim if diagonal else 0
@@ -487,13 +458,10 @@ def number_pairs(
             for p in range(many):
                 seat[base[p] + p] = 1
         for j in range(first, stop):
-            a, b = indptr[j], indptr[j + 1]
-            factors[j] = data[a] * data[a] if a < b else 0.0
-            for s in range(a, b):
-                line, value = base[number[columns[s]]], data[s]
-                for t in range(s, b):
+            for s in range(indptr[j], indptr[j + 1]):
+                line = base[number[columns[s]]]
+                for t in range(s, indptr[j + 1]):
                     seat[np.uint64(line + number[columns[t]])] = 1
-                    alike &= value * data[t] == factors[j]
         count = 0
         for p in range(many):
             row = present[p]
@@ -511,7 +479,6 @@ def number_pairs(
                 for t in range(s, indptr[j + 1]):
                     own[at] = seat[np.uint64(line + number[columns[t]])]
                     at += np.uint64(1)
-    return alike
 
 
 @njit(types.void(_INTS, _FLOATS, _TO_FLOATS), **OPTIONS)

@@ -10,25 +10,20 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
-from newtonfl.core.ragged import offsets_of, ranges
+from newtonfl.core.ragged import offsets_of, ranges, selected
 from newtonfl.core.symmetric import position, triangle
 from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
 
-_CLIENTS, _CHUNK = (
-    1 << 17,
-    1 << 13,
-)  # pairs, of the clients that are numbered together, and of what is worked on at a time
+_CLIENTS = 1 << 17  # pairs of the clients that are numbered together
+_CHUNK = 1 << 13  # pairs that are worked on at a time
 _SEATS = 1 << 22  # pairs of a client's columns that numba's form keeps account of
 _TABLE = 4  # places of a table for each pair, at most
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """What the rows of n clients make of (p, q), entries p ≤ q of one row.
-
-    Where each pair of each row stands, and the product of its two numbers, is held as the form of the kernels wants it
-    that asked first; the other is made of it.
 
     Attributes
     ----------
@@ -41,49 +36,55 @@ class Pairs:
         Where each row's pairs begin: row by row; in a row by p, then by q.
     row_offsets : numpy.ndarray of int64, shape (n + 1,)
         Where each client's rows begin.
+    places : numpy.ndarray of uint16 or uint32, shape (pairs,)
+        Of every pair its position's number among its client's.
+    products : numpy.ndarray, shape (pairs,)
+        Of its two numbers; none where `factors` hold them.
+    factors : numpy.ndarray, shape (N,), or None
+        Each row's product, where no row has two numbers that differ.
     """
 
     positions: Array
     offsets: Array
     rows: Array
     row_offsets: Array
-    _numbered: tuple[Array, Array] | None = None
-    _listed: tuple[Array, Array, Array | None] | None = None
+    places: Array
+    products: Array
+    factors: Array | None = None
 
     @property
-    def numbered(self) -> tuple[Array, Array]:
-        """Of every pair the number of its position, counted over all clients, as `rows` are; and its product."""
-        if self._numbered is None:
-            assert self._listed is not None
-            own, products, factors = self._listed
-            before = np.repeat(self.offsets[:-1], np.diff(self.rows[self.row_offsets]))
-            places = (own + before).astype(self.rows.dtype)
-            self._numbered = places, products if factors is None else np.repeat(factors, np.diff(self.rows))
-        return self._numbered
+    def numbers(self) -> Array:
+        """Of every pair its position's number among all clients', of the kind of `rows`."""
+        return self._numbered(np.arange(len(self.offsets) - 1), self.offsets)
 
-    @property
-    def listed(self) -> tuple[Array, Array, Array | None]:
-        """What numba's form of the product reads: places within a client's own support, and the products.
+    def matrix(self, chosen: Array) -> scipy.sparse.csc_array:
+        """The map from a weight for each row of some clients to each of their places' sum of weighted products.
 
-        Where no row has two products that differ, as where its entries are all equal, a factor for each row is enough.
+        Parameters
+        ----------
+        chosen : numpy.ndarray of int64
+            The clients, by position.
+
+        Returns
+        -------
+        scipy.sparse.csc_array
         """
-        if self._listed is None:
-            forms = compiled.forms()
-            assert forms is not None
-            places, products = self.numbered
-            short = np.diff(self.offsets).max(initial=0) <= 2**16
-            own, factors = np.empty(len(places), np.uint16 if short else np.uint32), np.empty(len(self.rows) - 1)
-            edges = self.offsets, self.row_offsets
-            alike = forms.list_places(places, self.rows, products, *edges, own, factors)
-            self._listed = (own, np.zeros(0), factors) if alike else (own, products, None)
-        return self._listed
+        edges = self.row_offsets
+        ends = offsets_of(np.diff(self.offsets)[chosen])
+        line = ranges(edges[chosen], np.diff(edges)[chosen])
+        many = np.diff(self.rows)[line]
+        if self.factors is None:
+            products = selected(self.products, self.rows[edges], chosen)
+        else:
+            products = np.repeat(self.factors[line], many)
+        arrays = (products, self._numbered(chosen, ends), offsets_of(many).astype(self.rows.dtype))
+        return scipy.sparse.csc_array(arrays, shape=(int(ends[-1]), len(line)))
 
-    @cached_property
-    def matrix(self) -> scipy.sparse.csc_array:
-        """The map from a weight for each row to each place's sum of weighted products, on these very arrays."""
-        places, products = self.numbered
-        shape = (len(self.positions), len(self.rows) - 1)
-        return scipy.sparse.csc_array((products, places, self.rows), shape=shape)
+    def _numbered(self, chosen: Array, ends: Array) -> Array:
+        of_client = self.rows[self.row_offsets]
+        numbers: Array = np.repeat(ends[:-1].astype(self.rows.dtype), np.diff(of_client)[chosen])
+        numbers += selected(self.places, of_client, chosen)
+        return numbers
 
 
 def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, diagonal: bool) -> Pairs:
@@ -103,57 +104,86 @@ def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, 
     -------
     Pairs
     """
-    indptr = indptr.astype(np.int64)
-    many = np.diff(indptr)
-    rows = offsets_of(many * (many + 1) // 2)
-    most = dim if diagonal else min(dim, int(np.diff(indptr[offsets]).max(initial=0)))
-    few = most * (most + 1) // 2 <= _SEATS and dim <= _TABLE * (int(rows[-1]) + 2**14)
-    if compiled.loaded() and few:
-        return _by_list(indptr, columns, data, offsets, dim, diagonal, rows, most * (most + 1) // 2)
-    n, size = len(offsets) - 1, triangle(dim).size
-    total, of_client = int(rows[-1]), rows[offsets]
-    whole = triangle(dim).diagonal if diagonal else np.zeros(0, np.int64)
-    places = np.empty(total, np.int64 if total + n * dim >= 2**31 else np.int32)
-    products = np.empty(total)
-    positions, counts, found = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
-    for a, b in blocks(of_client, _CLIENTS):
-        first, row = size * np.arange(b - a + 1), offsets[a : b + 1]
-        client_of_row = np.repeat(np.arange(b - a), np.diff(row))
-        keys = _Keys(indptr[row[0] : row[-1] + 1], columns, data, dim, client_of_row)
-        here = slice(int(of_client[a]), int(of_client[b]))
-        if first[-1] <= _TABLE * (here.stop - here.start + 2**14):
-            met = np.zeros((b - a, size), bool)
-            support = _by_table(keys, places[here], products[here], met, whole, found)
-        else:
-            diagonals = (first[:-1, None] + whole).reshape(-1)
-            support = _by_sorting(keys, places[here], products[here], diagonals, found)
-        counts.append(np.diff(np.searchsorted(support, first)))
-        positions.append(support - np.repeat(first[:-1], counts[-1]))
-        found += len(support)
-    ends = offsets_of(np.concatenate(counts))
-    return Pairs(np.concatenate(positions), ends, rows.astype(places.dtype), offsets, (places, products))
+    rows = _Rows(indptr.astype(np.int64), columns, data, np.ascontiguousarray(offsets, np.int64), dim, diagonal)
+    first, filled, total = np.zeros(len(indptr) - 1), np.diff(indptr) > 0, int(rows.ends[-1])
+    first[filled] = data[rows.indptr[:-1][filled]]
+    alike = np.array_equal(data, np.repeat(first, np.diff(indptr)))
+    places = np.empty(total, np.uint16 if rows.most.max(initial=0) <= 2**16 else np.uint32)
+    products = np.empty(0 if alike else total)
+    fits = rows.seats <= _SEATS and dim <= _TABLE * (total + 2**14)
+    form = _by_list if compiled.loaded() and fits else _by_block
+    positions, edges = form(rows, places, products)
+    ends = rows.ends.astype(np.int64 if total + rows.n * dim >= 2**31 else np.int32)
+    return Pairs(positions, edges, ends, rows.offsets, places, products, first * first if alike else None)
 
 
-def _by_list(
-    indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, diagonal: bool, rows: Array, seats: int
-) -> Pairs:
-    """numba's form: a client after the other, by a triangle of `seats` at most over the columns that it has."""
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What :func:`pairs` is given, and how much it makes."""
+
+    indptr: Array
+    columns: Array
+    data: Array
+    offsets: Array
+    dim: int
+    diagonal: bool
+
+    @property
+    def n(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def ends(self) -> Array:
+        """Where each row's pairs begin."""
+        many = np.diff(self.indptr)
+        return offsets_of(many * (many + 1) // 2)
+
+    @cached_property
+    def of_client(self) -> Array:
+        """Where each client's pairs begin."""
+        return self.ends[self.offsets]
+
+    @cached_property
+    def seats(self) -> int:
+        """The most pairs that a client's columns could make."""
+        entries = np.diff(self.indptr[self.offsets])
+        most = self.dim if self.diagonal else min(self.dim, int(entries.max(initial=0)))
+        return most * (most + 1) // 2
+
+    @cached_property
+    def most(self) -> Array:
+        """The most positions that each client could have."""
+        return np.minimum(np.diff(self.of_client) + (self.dim if self.diagonal else 0), self.seats)
+
+
+def _by_list(rows: _Rows, places: Array, products: Array) -> tuple[Array, Array]:
+    """Fill the places and products; returns the positions, and where each client's begin.
+
+    numba's form: a client after the other, by a triangle over the columns that it has.
+    """
     forms = compiled.forms()
     assert forms is not None
-    n, total = len(offsets) - 1, int(rows[-1])
-    own = np.empty(total, np.uint16 if seats <= 2**16 else np.uint32)
-    room = int(np.minimum(np.diff(rows[offsets]) + (dim if diagonal else 0), seats).sum())
-    positions, ends, factors = np.empty(room, np.int64), np.zeros(n + 1, np.int64), np.empty(len(rows) - 1)
-    entries = columns.astype(np.int64), np.ascontiguousarray(data)
-    edges = np.ascontiguousarray(offsets, np.int64)
-    alike = forms.number_pairs(indptr, *entries, edges, dim, diagonal, seats, own, positions, ends, factors)
-    products = np.zeros(0)
-    if not alike:
-        products = np.empty(total)
-        forms.multiply_pairs(indptr, entries[1], products)
-    listed = own, products, factors if alike else None
-    kind = np.int64 if total + n * dim >= 2**31 else np.int32
-    return Pairs(positions[: ends[-1]].copy(), ends, rows.astype(kind), offsets, None, listed)
+    positions, edges = np.empty(int(rows.most.sum()), np.int64), np.zeros(rows.n + 1, np.int64)
+    own, shape = (rows.indptr, rows.columns.astype(np.int64), rows.offsets), (rows.dim, rows.diagonal, rows.seats)
+    forms.number_pairs(*own, *shape, places, positions, edges)
+    if len(products):
+        forms.multiply_pairs(rows.indptr, np.ascontiguousarray(rows.data), products)
+    return positions[: edges[-1]].copy(), edges
+
+
+def _by_block(rows: _Rows, places: Array, products: Array) -> tuple[Array, Array]:
+    """The same by whole arrays, some clients at a time."""
+    size = triangle(rows.dim).size
+    whole = triangle(rows.dim).diagonal if rows.diagonal else np.zeros(0, np.int64)
+    positions, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for a, b in blocks(rows.of_client, _CLIENTS):
+        first, own, keys = size * np.arange(b - a + 1), np.diff(rows.of_client[a : b + 1]), _Keys(rows, a, b)
+        here = slice(int(rows.of_client[a]), int(rows.of_client[b]))
+        by = _by_table if first[-1] <= _TABLE * (here.stop - here.start + 2**14) else _by_sorting
+        support = by(keys, places[here], products[here], first, own, whole)
+        counts.append(np.diff(np.searchsorted(support, first)))
+        positions.append(support - np.repeat(first[:-1], counts[-1]))
+    return np.concatenate(positions), offsets_of(np.concatenate(counts))
 
 
 def pair_sums(found: Pairs, weights: Array, chosen: Array) -> Array:
@@ -175,56 +205,64 @@ def pair_sums(found: Pairs, weights: Array, chosen: Array) -> Array:
     """
     forms = compiled.forms()
     assert forms is not None
-    own, products, factors = found.listed
-    if factors is not None:
-        edges = found.row_offsets
-        rows = factors if len(chosen) == len(edges) - 1 else factors[ranges(edges[chosen], np.diff(edges)[chosen])]
-        weights = rows * weights
+    edges = found.row_offsets
+    if found.factors is not None:
+        weights = selected(found.factors, edges, chosen) * weights
     sums = np.empty(int(np.diff(found.offsets)[chosen].sum()))
     weights, chosen = np.ascontiguousarray(weights), np.ascontiguousarray(chosen)
-    forms.pair_sums(own, found.rows, products, weights, chosen, found.row_offsets, found.offsets, sums)
+    forms.pair_sums(found.places, found.rows, found.products, weights, chosen, edges, found.offsets, sums)
     return sums
 
 
 class _Keys:
     """The pairs of some clients' rows, as packed positions in their triangles laid end to end."""
 
-    def __init__(self, indptr: Array, columns: Array, data: Array, dim: int, client_of_row: Array) -> None:
+    def __init__(self, rows: _Rows, first: int, stop: int) -> None:
+        edges = rows.offsets[first : stop + 1]
+        indptr = rows.indptr[edges[0] : edges[-1] + 1]
         many, entries = np.diff(indptr), slice(int(indptr[0]), int(indptr[-1]))
-        self.columns, self.data = columns[entries].astype(np.int64), data[entries]
+        self.columns, self.data = rows.columns[entries].astype(np.int64), rows.data[entries]
         # Entry p of a row meets entries p, p + 1, … up to that row's end.
         self.reach = np.repeat(indptr[1:], many) - np.arange(entries.start, entries.stop)
         self.ends = offsets_of(self.reach)
-        line = np.repeat(client_of_row * triangle(dim).size, many)
-        self.line = line + position(self.columns, self.columns, dim) - self.columns
+        client_of_row = np.repeat(np.arange(stop - first), np.diff(edges))
+        line = np.repeat(client_of_row * triangle(rows.dim).size, many)
+        self.line = line + position(self.columns, self.columns, rows.dim) - self.columns
 
     def chunks(self, products: Array) -> Iterator[tuple[slice, Array]]:
-        """Where some pairs stand, and their keys; on the way `products` is filled."""
+        """Where some pairs stand, and their keys; on the way `products` is filled, where there are any."""
         for a, b in blocks(self.ends, _CHUNK):
             reach, here = self.reach[a:b], slice(int(self.ends[a]), int(self.ends[b]))
             second = ranges(np.arange(a, b), reach)
-            products[here] = np.repeat(self.data[a:b], reach) * self.data[second]
+            if len(products):
+                products[here] = np.repeat(self.data[a:b], reach) * self.data[second]
             yield here, np.repeat(self.line[a:b], reach) + self.columns[second]
 
 
-def _by_table(keys: _Keys, places: Array, products: Array, met: Array, diagonal: Array, found: int) -> Array:
-    """Number the pairs from `found` on by a table `met` (clients, triangle); returns their keys, increasing."""
+def _by_table(keys: _Keys, places: Array, products: Array, first: Array, own: Array, diagonal: Array) -> Array:
+    """Number some clients' pairs by a table of their triangles; returns the keys that there are, increasing.
+
+    Their triangles begin at `first`, and they have `own` pairs.
+    """
+    met = np.zeros((len(own), int(first[1])), bool)
     flat = met.reshape(-1)
+    held = places if len(flat) <= np.iinfo(places.dtype).max else np.empty(len(places), np.min_scalar_type(len(flat)))
     for here, key in keys.chunks(products):
-        places[here] = key
+        held[here] = key
         flat[key] = True
     met[:, diagonal] = True
     support = np.flatnonzero(flat)
     number = np.empty(len(flat), places.dtype)
-    number[support] = np.arange(found, found + len(support))
+    counts = np.diff(np.searchsorted(support, first))
+    number[support] = ranges(np.zeros_like(counts), counts)
     for a in range(0, len(places), _CHUNK):
-        places[a : a + _CHUNK] = number[places[a : a + _CHUNK]]
+        places[a : a + _CHUNK] = number[held[a : a + _CHUNK]]
     return support
 
 
-def _by_sorting(keys: _Keys, places: Array, products: Array, diagonals: Array, found: int) -> Array:
+def _by_sorting(keys: _Keys, places: Array, products: Array, first: Array, own: Array, diagonal: Array) -> Array:
     """The same for few pairs in large triangles."""
-    every = np.concatenate([*(key for _, key in keys.chunks(products)), diagonals])
-    support, number = np.unique(every, return_inverse=True)
-    places[:] = number[: len(places)] + found
+    every = [*(key for _, key in keys.chunks(products)), (first[:-1, None] + diagonal).reshape(-1)]
+    support, number = np.unique(np.concatenate(every), return_inverse=True)
+    places[:] = number[: len(places)] - np.repeat(np.searchsorted(support, first[:-1]), own)
     return support

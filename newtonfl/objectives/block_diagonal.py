@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array, on_host, sparse_to_device, zeros
-from newtonfl.core.ragged import offsets_of, ranges
+from newtonfl.core.ragged import offsets_of, ranges, selected
 from newtonfl.kernels import csr_product
 
 
@@ -71,21 +71,22 @@ class BlockDiagonal:
         )
 
     def select(self, chosen: Array) -> BlockDiagonal:
-        """The blocks of some clients: slices of the arrays laid end to end, their indices moved along."""
+        """The blocks of some clients: slices of the arrays, their indices moved along.
+
+        The numbers of clients that follow each other are not copied.
+        """
         if self.matrix.format == "csc":
             return self.transposed.select(chosen).transposed
-        matrix, starts = self.matrix, self.matrix.indptr.astype(np.int64)
+        matrix, index = self.matrix, self.matrix.indices.dtype
         sizes = np.diff(self.rows)[chosen]
         rows, columns = offsets_of(sizes), offsets_of(np.diff(self.columns)[chosen])
-        first, stop = starts[self.rows[chosen]], starts[self.rows[chosen + 1]]
-        line = ranges(self.rows[chosen], sizes)
-        to_column = (columns[:-1] - self.columns[chosen]).astype(matrix.indices.dtype).tolist()
-        entries = list(zip(first.tolist(), stop.tolist(), strict=True))
-        places = [matrix.indices[a:b] + by for (a, b), by in zip(entries, to_column, strict=True)]
+        starts = matrix.indptr.astype(np.int64)
+        of_client, line = starts[self.rows], ranges(self.rows[chosen], sizes)
+        moved = np.repeat((columns[:-1] - self.columns[chosen]).astype(index), np.diff(of_client)[chosen])
         arrays = (
-            np.concatenate([matrix.data[:0], *(matrix.data[a:b] for a, b in entries)]),
-            np.concatenate([matrix.indices[:0], *places]).astype(matrix.indices.dtype, copy=False),
-            offsets_of(starts[line + 1] - starts[line]).astype(matrix.indices.dtype),
+            selected(matrix.data, of_client, chosen),
+            selected(matrix.indices, of_client, chosen) + moved,
+            offsets_of(starts[line + 1] - starts[line]).astype(index),
         )
         shape = (int(rows[-1]), int(columns[-1]))
         return BlockDiagonal(scipy.sparse.csr_array(arrays, shape=shape), rows, columns, self.like)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
-from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.core.ragged import Blocks, offsets_of, selected
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at, compiled, csr_product, pair_sums, pairs
 from newtonfl.kernels.pairs import Pairs
@@ -146,24 +146,21 @@ class OnSupports:
     dim: int
     like: Array
 
-    @property
-    def _is_whole(self) -> bool:
-        return np.array_equal(self.chosen, np.arange(len(self.pairs.offsets) - 1))
-
     @cached_property
     def supports(self) -> Blocks:
         """Packed upper-triangle positions, increasing, on the host."""
-        whole = Blocks(self.pairs.positions, self.pairs.offsets)
-        return whole if self._is_whole else whole.select(self.chosen)
+        positions, offsets = self.pairs.positions, self.pairs.offsets
+        return Blocks(selected(positions, offsets, self.chosen), offsets_of(np.diff(offsets)[self.chosen]))
 
     @cached_property
     def _products(self) -> BlockDiagonal:
-        whole = BlockDiagonal(self.pairs.matrix, self.pairs.offsets, self.pairs.row_offsets, self.like)
-        return whole if self._is_whole else whole.select(self.chosen)
+        rows = offsets_of(np.diff(self.pairs.row_offsets)[self.chosen])
+        return BlockDiagonal(self.pairs.matrix(self.chosen), self.supports.offsets, rows, self.like)
 
     def grams(self, weights: Array) -> Blocks:
         """The entries for `weights` of shape (N,)."""
         if compiled.loaded() and on_host(weights):
+            vars(self).pop("_products", None)  # NumPy's form, which is not asked for again
             return self.supports.replaced(pair_sums(self.pairs, weights, self.chosen))
         return self.supports.replaced(self._products @ weights)
 
@@ -192,16 +189,18 @@ class OnSupports:
         """The same pairs' products on supports with the whole diagonal, or without what nobody met of it."""
         found, first = self.pairs, triangle(self.dim).size * np.arange(len(self.chosen) + 1)
         keys, whole = self._keys()
+        numbers = found.numbers
         if diagonal:
             others = np.union1d(keys, whole)
         else:
             met = np.zeros(len(keys), bool)
-            met[found.numbered[0]] = True
+            met[numbers] = True
             others = keys[met]
         if len(others) == len(keys):
             return self
         offsets: Array = np.searchsorted(others, first)
-        positions = others - np.repeat(first[:-1], np.diff(offsets))
-        places, products = found.numbered
-        renumbered = np.searchsorted(others, keys).astype(places.dtype)[places]
-        return replace(self, pairs=Pairs(positions, offsets, found.rows, found.row_offsets, (renumbered, products)))
+        counts = np.diff(offsets)
+        own = np.searchsorted(others, keys) - np.repeat(offsets[:-1], self.supports.sizes)
+        short = np.uint16 if counts.max(initial=0) <= 2**16 else np.uint32
+        positions, places = others - np.repeat(first[:-1], counts), own.astype(short)[numbers]
+        return replace(self, pairs=replace(found, positions=positions, offsets=offsets, places=places))
