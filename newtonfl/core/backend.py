@@ -6,9 +6,11 @@ Crossing between host and device is explicit: :func:`to_host` and :func:`to_devi
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -146,7 +148,13 @@ def empty_on(name: str) -> Array:
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS at one thread: ranks share the cores, and bits must not depend on a thread count."""
+    with _blas(len(sys.modules)).limit(limits=1):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _blas(modules: int) -> Any:
+    """The libraries that are loaded: looked for anew, which takes milliseconds, where a module may have brought one."""
     import threadpoolctl
 
-    with threadpoolctl.threadpool_limits(1):
-        yield
+    return threadpoolctl.ThreadpoolController()

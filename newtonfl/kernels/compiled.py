@@ -1,4 +1,4 @@
-"""When the kernels' numba forms are used: once a solve has worked as long as loading them takes.
+"""When the kernels' numba forms are used: once a process has solved for as long as loading them takes.
 
 numba is never needed. Its forms give the same bytes, so that they can take over in the middle of a solve; importing
 newtonfl never imports it.
@@ -23,6 +23,8 @@ _log = logging.getLogger("newtonfl")
 _loaded: ModuleType | None = None
 _wanted = True
 """Not where loading has failed, nor while one form is forced."""
+_worked = 0.0
+"""CPU seconds that all solves have worked."""
 
 
 def available() -> bool:
@@ -73,18 +75,20 @@ def load(note: Callable[[str], object] | None = None) -> bool:
 
 
 def spent(seconds: float, note: Callable[[str], object] | None = None) -> None:
-    """Hear how long a solve has worked, and load the forms once that is what loading them takes.
+    """Hear that a solve has worked, and load the forms once all have worked for as long as loading takes.
 
-    So at most twice the time is spent that the better choice would have taken, whether the solve ends soon or not.
+    So at most twice the time is spent that the better choice would have taken, whether much is to come or not.
 
     Parameters
     ----------
     seconds : float
-        CPU seconds of the solve's rounds so far.
+        CPU seconds since it was last heard of.
     note : callable or None
         As in :func:`load`.
     """
-    if _wanted and _loaded is None and seconds > _LOADING and (seconds > _COMPILING or _cached()):
+    global _worked
+    _worked += seconds
+    if _wanted and _loaded is None and _worked > _LOADING and (_worked > _COMPILING or _cached()):
         load(note)
 
 

@@ -420,7 +420,7 @@ _ROWS = [_read(types.int32), _read(types.int64)]
 
 @njit(
     [
-        types.void(_INTS, _INTS, _INTS, _INT, types.boolean, _INT, _written(short), _TO_INTS, _TO_INTS)
+        types.void(_INTS, _read(types.int32), _INTS, _INT, types.boolean, _INT, _written(short), _TO_INTS, _TO_INTS)
         for short in (types.uint16, types.uint32)
     ],
     **OPTIONS,

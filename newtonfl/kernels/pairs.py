@@ -105,16 +105,14 @@ def pairs(indptr: Array, columns: Array, data: Array, offsets: Array, dim: int, 
     Pairs
     """
     rows = _Rows(indptr.astype(np.int64), columns, data, np.ascontiguousarray(offsets, np.int64), dim, diagonal)
-    first, filled, total = np.zeros(len(indptr) - 1), np.diff(indptr) > 0, int(rows.ends[-1])
-    first[filled] = data[rows.indptr[:-1][filled]]
-    alike = np.array_equal(data, np.repeat(first, np.diff(indptr)))
+    total, factors = int(rows.ends[-1]), rows.factors()
     places = np.empty(total, np.uint16 if rows.most.max(initial=0) <= 2**16 else np.uint32)
-    products = np.empty(0 if alike else total)
+    products = np.empty(0 if factors is not None else total)
     fits = rows.seats <= _SEATS and dim <= _TABLE * (total + 2**14)
     form = _by_list if compiled.loaded() and fits else _by_block
     positions, edges = form(rows, places, products)
     ends = rows.ends.astype(np.int64 if total + rows.n * dim >= 2**31 else np.int32)
-    return Pairs(positions, edges, ends, rows.offsets, places, products, first * first if alike else None)
+    return Pairs(positions, edges, ends, rows.offsets, places, products, factors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +148,17 @@ class _Rows:
         most = self.dim if self.diagonal else min(self.dim, int(entries.max(initial=0)))
         return most * (most + 1) // 2
 
+    def factors(self) -> Array | None:
+        """Each row's only product, and 0 where it has none; None where some row has numbers that differ."""
+        filled, first = np.diff(self.indptr) > 0, self.indptr[:-1]
+        differ = self.data[1:] != self.data[:-1]
+        differ[first[filled][1:] - 1] = False  # a number and the one of the row before
+        if differ.any():
+            return None
+        factors = np.zeros(len(filled))
+        factors[filled] = self.data[first[filled]] ** 2
+        return factors
+
     @cached_property
     def most(self) -> Array:
         """The most positions that each client could have."""
@@ -164,7 +173,10 @@ def _by_list(rows: _Rows, places: Array, products: Array) -> tuple[Array, Array]
     forms = compiled.forms()
     assert forms is not None
     positions, edges = np.empty(int(rows.most.sum()), np.int64), np.zeros(rows.n + 1, np.int64)
-    own, shape = (rows.indptr, rows.columns.astype(np.int64), rows.offsets), (rows.dim, rows.diagonal, rows.seats)
+    own, shape = (
+        (rows.indptr, rows.columns.astype(np.int32, copy=False), rows.offsets),
+        (rows.dim, rows.diagonal, rows.seats),
+    )
     forms.number_pairs(*own, *shape, places, positions, edges)
     if len(products):
         forms.multiply_pairs(rows.indptr, np.ascontiguousarray(rows.data), products)

@@ -70,8 +70,14 @@ class Point(ABC):
 
         `direction` has shape (d,), or (n, d) with one for each client.
         """
-        values = self._value_along(direction, steps)
-        whole = [self._whole_value(value, self.x + step * direction) for value, step in zip(values, steps, strict=True)]
+        moved = [step for step in steps if step]
+        values = dict(zip(moved, self._value_along(direction, moved), strict=True))
+        whole = [
+            self._whole_value(values[step], self.x + step * direction)
+            if step
+            else self.value  # which is known as a rule
+            for step in steps
+        ]
         return namespace(self.x).stack(whole, axis=1)
 
     @cached_property

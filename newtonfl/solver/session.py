@@ -200,7 +200,8 @@ class Session:
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""
         phase = "reading the call"
-        compiled.spent(time.process_time() - self._clock)
+        before, self._clock = self._clock, time.process_time()
+        compiled.spent(self._clock - before)
         try:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)

@@ -22,6 +22,7 @@ def fresh(monkeypatch):
     calls = []
     monkeypatch.setattr(compiled, "_loaded", None)
     monkeypatch.setattr(compiled, "_wanted", True)
+    monkeypatch.setattr(compiled, "_worked", 0.0)
     monkeypatch.setattr(compiled, "available", lambda: True)
     monkeypatch.setattr(compiled, "_imported", lambda: calls.append(1) or FORMS)
     return calls
@@ -32,9 +33,10 @@ def test_loaded_after_as_much_work_as_loading_takes(fresh, cached, cost, monkeyp
     """And once; a sentence is said where they have to be compiled."""
     monkeypatch.setattr(compiled, "_cached", lambda: cached)
     said: list[str] = []
-    compiled.spent(0.9 * cost, said.append)
+    compiled.spent(0.5 * cost, said.append)
+    compiled.spent(0.4 * cost, said.append)  # of another solve
     assert not compiled.loaded() and compiled.forms() is None and not fresh
-    compiled.spent(1.1 * cost, said.append)
+    compiled.spent(0.2 * cost, said.append)
     compiled.spent(9 * cost, said.append)
     assert compiled.loaded() and compiled.forms() is FORMS and len(fresh) == 1
     assert len(said) == (not cached) and all("about 6 s" in sentence for sentence in said)
