@@ -79,11 +79,8 @@ class RowProblem(Problem):
     def host(self) -> tuple[Array, Array, Array | None]:
         """(rows, labels, weights) of the clients held here, end to end, as this problem was made of them."""
         rows = self.rows
-        if isinstance(rows, SparseRows):  # each client's lie in columns of its own
-            matrix = rows.spread.matrix
-            first = np.repeat(rows.spread.columns[:-1], np.diff(matrix.indptr[rows.offsets]))
-            arrays = (matrix.data, matrix.indices - first, matrix.indptr)
-            whole = scipy.sparse.csr_array(arrays, shape=(matrix.shape[0], rows.dim))
+        if isinstance(rows, SparseRows):
+            whole = rows.csr
         else:
             assert isinstance(rows, DenseRows)
             whole = to_host(rows.array)

@@ -32,7 +32,7 @@ def _largest(rows: Rows, i: int, root: Array) -> float:
     if count == 0:
         return 0.0
     if isinstance(rows, SparseRows):
-        scaled = rows.spread.block(i).multiply(root[:, None]).tocsr()
+        scaled = rows.block(i).multiply(root[:, None]).tocsr()
         gram = (scaled @ scaled.T if count < rows.dim else scaled.T @ scaled).toarray()
     else:
         scaled = root[:, None] * rows.on_host(i)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy
 
-from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
-from newtonfl.core.ragged import Blocks, offsets_of, selected
+from newtonfl.core.backend import Array, namespace, on_host, sparse_to_device, to_device, zeros
+from newtonfl.core.ragged import Blocks, offsets_of, ranges, selected
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at, compiled, csr_product, pair_sums, pairs
 from newtonfl.kernels.pairs import Pairs
@@ -18,10 +19,10 @@ from newtonfl.objectives.rows import Rows
 
 
 class SparseRows(Rows):
-    """Rows as CSR matrices, SciPy's on the host and CuPy's on a GPU, each client's in columns of its own."""
+    """Rows as a CSR matrix, SciPy's on the host and CuPy's on a GPU."""
 
-    def __init__(self, spread: BlockDiagonal, dim: int, like: Array) -> None:
-        self.spread, self.offsets, self.dim, self.like = spread, spread.rows, dim, like
+    def __init__(self, csr: scipy.sparse.csr_array, offsets: Array, like: Array) -> None:
+        self.csr, self.offsets, self.dim, self.like = csr, offsets, csr.shape[1], like
         self._on_supports: dict[bool, OnSupports] = {}
 
     @classmethod
@@ -29,20 +30,31 @@ class SparseRows(Rows):
         """All clients' rows from one CSR matrix (N, d)."""
         csr = scipy.sparse.csr_array(csr, dtype=np.float64, copy=True)
         csr.sum_duplicates()  # sorts too: each entry once, in the order that the products below rely on
-        n, dim = len(offsets) - 1, csr.shape[1]
-        index = np.int64 if max(csr.nnz, n * dim) >= 2**31 else np.int32
-        columns = csr.indices.astype(index, copy=False)
-        columns += np.repeat(dim * np.arange(n, dtype=index), np.diff(csr.indptr[offsets]))
-        shape = (csr.shape[0], n * dim)
-        spread = scipy.sparse.csr_array((csr.data, columns, csr.indptr.astype(index, copy=False)), shape=shape)
-        return cls(BlockDiagonal(spread, offsets, np.arange(n + 1) * dim, like), dim, like)
+        index = np.int64 if max(csr.nnz, csr.shape[1]) >= 2**31 else np.int32
+        csr.indices, csr.indptr = csr.indices.astype(index, copy=False), csr.indptr.astype(index, copy=False)
+        return cls(csr, offsets, like)
 
     def select(self, chosen: Array) -> SparseRows:
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
+    @cached_property
+    def stacked(self) -> Any:
+        """The rows where the products are, all clients' in the same columns: for a vector that they share."""
+        return sparse_to_device(self.csr, self.like)
+
+    @cached_property
+    def spread(self) -> BlockDiagonal:
+        """The rows with each client's in columns of its own."""
+        csr, n = self.csr, self.n_clients
+        index = np.int64 if n * self.dim >= 2**31 else csr.indices.dtype
+        moved = np.repeat(self.dim * np.arange(n, dtype=index), np.diff(csr.indptr[self.offsets]))
+        arrays = (csr.data, csr.indices + moved, csr.indptr.astype(index, copy=False))
+        spread = scipy.sparse.csr_array(arrays, shape=(csr.shape[0], n * self.dim))
+        return BlockDiagonal(spread, self.offsets, self.dim * np.arange(n + 1), self.like)
+
     def margins(self, x: Array) -> Array:
         if x.ndim == 1:
-            return csr_product(self.spread.stacked, x) if self.n_clients else zeros(0, self.like)
+            return csr_product(self.stacked, x) if self.n_clients else zeros(0, self.like)
         return self.spread @ namespace(x).reshape(x, (-1,))
 
     def combine(self, weights: Array) -> Array:
@@ -61,7 +73,7 @@ class SparseRows(Rows):
     @cached_property
     def pairs_per_client(self) -> float:
         """How many pairs of entries meet in a client's rows, on the average."""
-        many = np.diff(self.spread.matrix.indptr).astype(np.float64)
+        many = np.diff(self.csr.indptr).astype(np.float64)
         return float(many @ (many + 1)) / 2 / max(self.n_clients, 1)
 
     def on_supports(self, diagonal: bool) -> OnSupports:
@@ -77,10 +89,9 @@ class SparseRows(Rows):
     def _make_on_supports(self, diagonal: bool) -> OnSupports:
         if (not diagonal) in self._on_supports:
             return self._on_supports[not diagonal].toggled(diagonal)
-        matrix, dim = self.spread.matrix, self.dim
-        columns = matrix.indices - np.repeat(self.spread.columns[:-1], np.diff(matrix.indptr[self.offsets]))
-        found = pairs(matrix.indptr, columns, matrix.data, self.offsets, dim, diagonal)
-        return OnSupports(found, np.arange(self.n_clients), dim, self.like)
+        csr = self.csr
+        found = pairs(csr.indptr, csr.indices, csr.data, self.offsets, self.dim, diagonal)
+        return OnSupports(found, np.arange(self.n_clients), self.dim, self.like)
 
     def grams_on_support(self, weights: Array, diagonal: bool) -> Blocks:
         """Σ_j w_j a_j a_jᵀ of each client, on its support alone."""
@@ -98,24 +109,41 @@ class SparseRows(Rows):
         return list(self._on_supports) == [True]
 
     def lengths(self) -> Array:
-        squared = scipy.sparse.csr_array(self.spread.matrix.multiply(self.spread.matrix))
+        squared = scipy.sparse.csr_array(self.csr.multiply(self.csr))
         return to_device(np.sqrt(squared @ np.ones(squared.shape[1])), self.like)
 
+    def block(self, i: int) -> scipy.sparse.csr_array:
+        """Client i's rows, on the host."""
+        return _rows_of(self.csr, self.offsets, np.array([i]))
+
     def dense(self, i: int, first: int, stop: int) -> Array:
-        return to_device(self.spread.block(i)[first:stop].toarray(), self.like)
+        return to_device(self.block(i)[first:stop].toarray(), self.like)
 
     def on_host(self, i: int) -> Array:
-        return self.spread.block(i).toarray()
+        return self.block(i).toarray()
 
     def project(self, i: int, vectors: Array) -> Array:
-        return to_device(self.spread.block(i) @ vectors.T, self.like)
+        return to_device(self.block(i) @ vectors.T, self.like)
+
+
+def _rows_of(csr: scipy.sparse.csr_array, offsets: Array, chosen: Array) -> scipy.sparse.csr_array:
+    """Some clients' rows: of those that follow each other no entry is copied."""
+    starts = csr.indptr.astype(np.int64)
+    line = ranges(offsets[chosen], np.diff(offsets)[chosen])
+    arrays = (
+        selected(csr.data, starts[offsets], chosen),
+        selected(csr.indices, starts[offsets], chosen),
+        offsets_of(starts[line + 1] - starts[line]).astype(csr.indptr.dtype),
+    )
+    return scipy.sparse.csr_array(arrays, shape=(len(line), csr.shape[1]))
 
 
 class _SomeSparseRows(SparseRows):
     """Those of some clients: what has been computed for the whole is taken from it, never computed again."""
 
     def __init__(self, whole: SparseRows, chosen: Array) -> None:
-        super().__init__(whole.spread.select(chosen), whole.dim, whole.like)
+        csr, sizes = _rows_of(whole.csr, whole.offsets, chosen), np.diff(whole.offsets)[chosen]
+        super().__init__(csr, offsets_of(sizes), whole.like)
         self._whole, self._chosen = whole, chosen
 
     def _make_on_supports(self, diagonal: bool) -> OnSupports:

@@ -223,7 +223,7 @@ def _host_rows(problem: GLM, i: int, chosen: Array) -> Array:
     """Some rows of the i-th client held here as a dense NumPy array, shape (chosen, d)."""
     rows = problem.rows
     if isinstance(rows, SparseRows):
-        return rows.spread.block(i)[chosen].toarray()
+        return rows.block(i)[chosen].toarray()
     assert isinstance(rows, DenseRows)
     block = rows.block(i)
     return to_host(namespace(block).take(block, to_device(chosen, block), axis=0))
