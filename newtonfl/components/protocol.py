@@ -96,6 +96,8 @@ class ProblemConstants:
         A μ of f.
     convex : bool
         Whether the f_i are convex.
+    tol : float
+        The ‖∇f‖₂ at which the solve ends; 0 where nothing is small enough.
     """
 
     n_clients: int
@@ -108,6 +110,7 @@ class ProblemConstants:
     client_smoothness: Callable[[], Array] = _unknown
     strong_convexity: float = 0.0
     convex: bool = True
+    tol: float = 0.0
 
     def smoothness(self) -> float:
         """L of f, ridge included; ValueError where the problem states no bound."""

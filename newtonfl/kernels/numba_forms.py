@@ -431,54 +431,62 @@ def number_pairs(
 ) -> None:  # fmt: skip
     """Fill `own` with each pair's place in its client's support, and the supports with their edges.
 
-    A client's columns are numbered as they increase, so that pairs are met in the order of the packed triangle.
+    A client's columns are numbered as they increase, so that pairs stand in the order of the packed triangle. Pairs are
+    counted as they are met, and numbered anew once all are known.
     """
-    number, present = np.empty(dim, np.int64), np.empty(dim, np.int64)
-    base, seat = np.empty(dim, np.int64), np.empty(seats, np.uint32)
-    at, found = np.uint64(0), 0
+    number, present, base = np.empty(dim, np.int64), np.empty(dim, np.int64), np.empty(dim, np.int64)
+    met, most = np.empty(seats, np.uint32), np.int64(0)
+    for i in range(len(row_offsets) - 1):
+        most = max(most, indptr[row_offsets[i + 1]] - indptr[row_offsets[i]])
+    near, renumbered = np.empty(most, np.uint32), np.empty(seats + 1, np.uint32)
+    at, found, one = np.uint64(0), 0, np.uint64(1)
     for i in range(len(row_offsets) - 1):
         first, stop = row_offsets[i], row_offsets[i + 1]
-        many = dim if diagonal else 0
+        begin, many = indptr[first], dim if diagonal else 0
         if diagonal:
             for c in range(dim):
                 number[c] = present[c] = c
         else:
             for c in range(dim):
                 number[c] = -1
-            for s in range(indptr[first], indptr[stop]):
+            for s in range(begin, indptr[stop]):
                 number[columns[s]] = 0
             for c in range(dim):
                 if number[c] == 0:
                     number[c], present[many] = many, c
                     many += 1
+        for s in range(begin, indptr[stop]):
+            near[s - begin] = number[columns[s]]
         for p in range(many):
             base[p] = p * many - p * (p - 1) // 2 - p
-        seat[: many * (many + 1) // 2] = 0
-        if diagonal:
-            for p in range(many):
-                seat[base[p] + p] = 1
+        met[: many * (many + 1) // 2] = 0
+        count, mine = np.uint32(0), at
         for j in range(first, stop):
-            for s in range(indptr[j], indptr[j + 1]):
-                line = base[number[columns[s]]]
-                for t in range(s, indptr[j + 1]):
-                    seat[np.uint64(line + number[columns[t]])] = 1
-        count = 0
+            a, b = np.uint64(indptr[j] - begin), np.uint64(indptr[j + 1] - begin)
+            for s in range(a, b):
+                line = np.uint64(base[near[s]])
+                for t in range(s, b):
+                    place = line + np.uint64(near[t])
+                    if met[place] == 0:
+                        count += np.uint32(1)
+                        met[place] = count
+                    own[at] = met[place] - np.uint32(1)
+                    at += one
+        place = 0
         for p in range(many):
             row = present[p]
             line_first = row * dim - row * (row - 1) // 2 - row
             for q in range(p, many):
-                if seat[base[p] + q]:
-                    seat[base[p] + q] = count
-                    positions[found + count] = line_first + present[q]
-                    count += 1
-        found += count
+                order = met[base[p] + q]
+                if order or (diagonal and p == q):
+                    if order:
+                        renumbered[order - np.uint32(1)] = place
+                    positions[found + place] = line_first + present[q]
+                    place += 1
+        found += place
         offsets[i + 1] = found
-        for j in range(first, stop):
-            for s in range(indptr[j], indptr[j + 1]):
-                line = base[number[columns[s]]]
-                for t in range(s, indptr[j + 1]):
-                    own[at] = seat[np.uint64(line + number[columns[t]])]
-                    at += np.uint64(1)
+        for t in range(mine, at):
+            own[t] = renumbered[own[t]]
 
 
 @njit(types.void(_INTS, _FLOATS, _TO_FLOATS), **OPTIONS)

@@ -183,6 +183,10 @@ class Problem(ABC):
     def forget(self) -> None:
         """Forget points and counts: a solve begins."""
         self._counts[self._positions] = 0
+        self.forget_points()
+
+    def forget_points(self) -> None:
+        """Forget points alone, each of which holds this problem: a solve has ended."""
         self._points.clear()
         if "local ridge" in self._prepared:
             self._prepared["local ridge"]._points.clear()

@@ -92,8 +92,10 @@ class LocalClients:
             group.forget()
 
     def close(self) -> None:
-        """Let the threads and the states go, which are large: a result may hold on to the session."""
-        self.states = []
+        """Let the threads, the groups' points and the states go, which are large."""
+        for group in self.groups:
+            group.forget_points()
+        self.groups, self.states = [], []
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

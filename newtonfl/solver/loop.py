@@ -120,6 +120,7 @@ class Loop:
             cache(self._untimed(constants.largest_curvature)), problem.like,
             client_smoothness=cache(self._untimed(constants.client_smoothness)),
             strong_convexity=problem.strong_convexity, convex=not problem.nonconvex,
+            tol=max(self.stopping.tol, self.stopping.relative_tol),
         )  # fmt: skip
 
     def _result(self, x: Array, reason: Reason) -> Result:

@@ -74,8 +74,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.transport.busy = False
-        self.local.close()
-        self._kept = []
+        self._close()
         if error is not None and self.open:
             # The others wait for the next call: let it be this one.
             self.open = False
@@ -195,7 +194,13 @@ class Session:
                     self.transport.raise_fault(bytes.fromhex(values["fault"]), self.failure)
                 self.transport.gather(self._handle(buffer))
         finally:
-            self.local.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Let go of what is large, or leads back here: the problem is freed with its last name, not some time later."""
+        self.local.close()
+        self.problem.forget_points()
+        self._kept, self._sizes, self._announced = [], None, None
 
     def _handle(self, buffer: bytes) -> bytes:
         """This rank's answer to one call; a failure is an answer too, so that no rank waits for one that failed."""

@@ -45,8 +45,9 @@ def newton_cg(
     Optimization, 2nd edition. Right for very many columns, and from anywhere.
 
     η is the second choice of Eisenstat and Walker (SIAM J. Sci. Comput. 17, 1996), ½ at first and then
-    0.9 (‖∇f(x^k)‖/‖∇f(x^{k-1})‖)^1.618, at most ½, and not much below the last: no unit of f or x matters. With it the
-    rate is superlinear where ∇²f(x*) is positive definite. Where ∇²f is singular along a direction, p is long and the
+    0.9 (‖∇f(x^k)‖/‖∇f(x^{k-1})‖)^1.618, at most ½, and not much below the last: no unit of f or x matters. No system is
+    solved beyond half the ‖∇f‖ at which the solve ends, as in C. T. Kelley's program nsola. With such η the rate is
+    superlinear where ∇²f(x*) is positive definite. Where ∇²f is singular along a direction, p is long and the
     search says how far.
 
     What is sent: x down, f_i and ∇f_i up, and with ``preconditioner=jacobi`` the diagonal of ∇²f_i; d down and d up a
@@ -78,12 +79,15 @@ class NewtonCGServer:
     x : numpy.ndarray, shape (d,)
         The iterate.
     ridge : numpy.ndarray, shape (d,)
+    tol : float
+        The ‖∇f‖ at which the solve ends.
     norm, eta : float
         ‖∇f‖ and η of the round before; nan and ½ before the first.
     """
 
     x: Array
     ridge: Array
+    tol: float
     norm: float = math.nan
     eta: float = _ETA
 
@@ -124,7 +128,7 @@ class NewtonCG(Method):
         return nothing_from(problem.clients), NewtonCGClients(for_each(x0, problem))
 
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> NewtonCGServer:
-        return NewtonCGServer(to_host(x0), constants.ridge)
+        return NewtonCGServer(to_host(x0), constants.ridge, constants.tol)
 
     def round(self, server: NewtonCGServer, exchange: Exchange, key: Key) -> NewtonCGServer:
         x, ridge = server.x, server.ridge
@@ -148,7 +152,7 @@ class NewtonCG(Method):
         norm = float(np.linalg.norm(g))
         if norm == 0.0:
             return server
-        eta = forcing(norm, server.norm, server.eta)
+        eta = max(forcing(norm, server.norm, server.eta), min(_ETA, 0.5 * server.tol / norm))
         p, flat = conjugate_gradients(product, g, eta, self.products, self._diagonal(at_x, ridge))
         p = -(p if flat is None else p + _far_along(flat, p))
         step = self.search.search(float(g @ p), values)
