@@ -7,16 +7,13 @@ from dataclasses import dataclass
 AUTO = "auto"
 
 METHODS = {
-    "newton": "newton,line_search={trials},armijo=0.1",
-    "newton-cg": "newton-cg,preconditioner=jacobi,line_search={trials}",
+    "newton": "newton,line_search=1,armijo=0.1",
+    "newton-cg": "newton-cg,preconditioner=jacobi,line_search=1",
     "l-bfgs": "l-bfgs",
-    "newton-3pc": "newton-3pc,compressor=topk:4d,line_search={trials},armijo=0.1",
+    "newton-3pc": "newton-3pc,compressor=topk:4d,line_search=1,armijo=0.1",
 }
-"""What is chosen from, in words: each from anywhere, for every loss here, without a penalty on the intercept."""
-
-_TRIALS = {False: 1, True: 5}
-"""Trial steps an exchange, by whether clients are apart: the first will do as a rule, and each takes a pass over the
-rows; but an exchange may take longer than that."""
+"""What is chosen from, in words: each from anywhere, for every loss here, without a penalty on the intercept. One trial
+step an exchange: the first will do as a rule, and each is a pass over the rows."""
 
 MOST_BYTES = 2.5e8
 """So much may the clients' Hessians take, with the copies that are made of them on their way."""
@@ -139,7 +136,6 @@ def choose(size: Size) -> Choice:
     if bytes_taken > MOST_BYTES:
         del seconds["newton"], seconds["newton-3pc"]
     least = min(seconds, key=lambda name: seconds[name])
-    method = METHODS[least].format(trials=_TRIALS[size.apart])
     compared = ", ".join(f"{name} {seconds[name]:.2g} s" for name in sorted(seconds, key=lambda name: seconds[name]))
     too_large = f"; Hessians would take {bytes_taken / 2**30:.2g} GiB" if bytes_taken > MOST_BYTES else ""
-    return Choice(method, f"the least of the estimated times for d = {d:,}: {compared}{too_large}")
+    return Choice(METHODS[least], f"the least of the estimated times for d = {d:,}: {compared}{too_large}")

@@ -442,27 +442,27 @@ def number_pairs(
     at, found, one = np.uint64(0), 0, np.uint64(1)
     for i in range(len(row_offsets) - 1):
         first, stop = row_offsets[i], row_offsets[i + 1]
-        begin, many = indptr[first], dim if diagonal else 0
+        entry, many = indptr[first], dim if diagonal else 0
         if diagonal:
             for c in range(dim):
                 number[c] = present[c] = c
         else:
             for c in range(dim):
                 number[c] = -1
-            for s in range(begin, indptr[stop]):
+            for s in range(entry, indptr[stop]):
                 number[columns[s]] = 0
             for c in range(dim):
                 if number[c] == 0:
                     number[c], present[many] = many, c
                     many += 1
-        for s in range(begin, indptr[stop]):
-            near[s - begin] = number[columns[s]]
+        for s in range(entry, indptr[stop]):
+            near[s - entry] = number[columns[s]]
         for p in range(many):
             base[p] = p * many - p * (p - 1) // 2 - p
         met[: many * (many + 1) // 2] = 0
         count, mine = np.uint32(0), at
         for j in range(first, stop):
-            a, b = np.uint64(indptr[j] - begin), np.uint64(indptr[j + 1] - begin)
+            a, b = np.uint64(indptr[j] - entry), np.uint64(indptr[j + 1] - entry)
             for s in range(a, b):
                 line = np.uint64(base[near[s]])
                 for t in range(s, b):

@@ -258,9 +258,9 @@ def _by_table(keys: _Keys, places: Array, products: Array, first: Array, own: Ar
     """
     met = np.zeros((len(own), int(first[1])), bool)
     flat = met.reshape(-1)
-    held = places if len(flat) <= np.iinfo(places.dtype).max else np.empty(len(places), np.min_scalar_type(len(flat)))
+    found = places if len(flat) <= np.iinfo(places.dtype).max else np.empty(len(places), np.min_scalar_type(len(flat)))
     for here, key in keys.chunks(products):
-        held[here] = key
+        found[here] = key
         flat[key] = True
     met[:, diagonal] = True
     support = np.flatnonzero(flat)
@@ -268,7 +268,7 @@ def _by_table(keys: _Keys, places: Array, products: Array, first: Array, own: Ar
     counts = np.diff(np.searchsorted(support, first))
     number[support] = ranges(np.zeros_like(counts), counts)
     for a in range(0, len(places), _CHUNK):
-        places[a : a + _CHUNK] = number[held[a : a + _CHUNK]]
+        places[a : a + _CHUNK] = number[found[a : a + _CHUNK]]
     return support
 
 

@@ -70,8 +70,8 @@ class Point(ABC):
 
         `direction` has shape (d,), or (n, d) with one for each client.
         """
-        moved = [step for step in steps if step]
-        values = dict(zip(moved, self._value_along(direction, moved), strict=True))
+        ahead = [step for step in steps if step]
+        values = dict(zip(ahead, self._value_along(direction, ahead), strict=True))
         whole = [
             self._whole_value(values[step], self.x + step * direction)
             if step

@@ -47,8 +47,8 @@ class SparseRows(Rows):
         """The rows with each client's in columns of its own."""
         csr, n = self.csr, self.n_clients
         index = np.int64 if n * self.dim >= 2**31 else csr.indices.dtype
-        moved = np.repeat(self.dim * np.arange(n, dtype=index), np.diff(csr.indptr[self.offsets]))
-        arrays = (csr.data, csr.indices + moved, csr.indptr.astype(index, copy=False))
+        first = np.repeat(self.dim * np.arange(n, dtype=index), np.diff(csr.indptr[self.offsets]))
+        arrays = (csr.data, csr.indices + first, csr.indptr.astype(index, copy=False))
         spread = scipy.sparse.csr_array(arrays, shape=(csr.shape[0], n * self.dim))
         return BlockDiagonal(spread, self.offsets, self.dim * np.arange(n + 1), self.like)
 
