@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -171,8 +171,7 @@ class TriangleCoordinates(Coordinates):
         """Where the diagonal stands in each client's coordinates, end to end, and how many there are before each."""
         table = triangle(self.dim)
         if self.supports is None:
-            n = len(self.sizes)
-            return np.tile(table.diagonal, n), self.dim * np.arange(n + 1)
+            return _whole_diagonals(self.dim, len(self.sizes))
         places = np.flatnonzero(table.isometry[self.supports.values] == 1.0)
         edges = np.searchsorted(places, self.supports.offsets)
         return places - np.repeat(self.supports.offsets[:-1], np.diff(edges)), edges
@@ -281,6 +280,11 @@ class TriangleCoordinates(Coordinates):
         """The isometry's factor of each coordinate, on the host: one triangle's, or of all supports end to end."""
         table = triangle(self.dim).isometry
         return table if self.supports is None else table[self.supports.values]
+
+
+@lru_cache(maxsize=4)  # groups of clients have one or two sizes
+def _whole_diagonals(dim: int, n: int) -> tuple[Array, Array]:
+    return np.tile(triangle(dim).diagonal, n), dim * np.arange(n + 1)
 
 
 def unpacked(packed: Array, dim: int) -> Array:

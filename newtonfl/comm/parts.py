@@ -125,13 +125,13 @@ def joined_all(one: Sequence[Parts], other: Sequence[Parts]) -> Sequence[Parts]:
 
 
 def end_to_end(groups: Sequence[Sequence[Parts]]) -> Sequence[Parts]:
-    """The parts of several groups of clients, one group after the other."""
+    """The parts of several groups of clients, one group after the other; the groups are used up, to save memory."""
     alike = [group for group in groups if isinstance(group, ManyParts)]
     if len(groups) == 1:
         return groups[0]
     if len(alike) < len(groups) or len({tuple(group.columns) for group in alike}) != 1:
         return [mine for group in groups for mine in group]
-    columns = {name: concatenated([group.columns[name] for group in alike]) for name in alike[0].columns}
+    columns = {name: concatenated([group.columns.pop(name) for group in alike]) for name in list(alike[0].columns)}
     return ManyParts(columns, sum(group.n for group in alike))
 
 

@@ -132,11 +132,13 @@ class Problem(ABC):
         The last two points are remembered, so that a gradient, a Hessian and a diagnostic share their margins.
         """
         key = (x.shape, to_host(x).tobytes())
-        if key not in self._points:
+        point = self._points.pop(key, None)
+        if point is None:
             while len(self._points) >= 2:
                 self._points.pop(next(iter(self._points)))
-            self._points[key] = self._at(x + 0.0)  # a copy: the caller may change its own
-        return self._points[key]
+            point = self._at(x + 0.0)  # a copy: the caller may change its own
+        self._points[key] = point  # the last
+        return point
 
     def at_uncached(self, x: Array) -> Point:
         """What is known at `x`, computed anew: a count of Hessians must not depend on what others remembered."""
@@ -191,12 +193,13 @@ class Problem(ABC):
         if "local ridge" in self._prepared:
             self._prepared["local ridge"]._points.clear()
 
-    def release_hessians(self) -> None:
-        """Forget the Hessians of the points that are remembered: a round is over."""
-        for point in self._points.values():
-            point.release_hessians()
-        if "local ridge" in self._prepared:
-            self._prepared["local ridge"].release_hessians()
+    def release(self) -> None:
+        """Forget all points but the last, and its Hessians: a round is over."""
+        for problem in (self, self._prepared.get("local ridge", self)):
+            for key in list(problem._points)[:-1]:
+                del problem._points[key]
+            for point in problem._points.values():
+                point.release_hessians()
 
     def prepare(self, part: Any) -> Any:
         """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""

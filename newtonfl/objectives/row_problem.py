@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array, namespace, on_host, to_device, to_host
-from newtonfl.core.ragged import Blocks, offsets_of, ranges
+from newtonfl.core.ragged import Blocks, offsets_of, selected
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.rows import DenseRows, Rows
 from newtonfl.objectives.smoothness import largest_eigenvalues
@@ -88,11 +88,9 @@ class RowProblem(Problem):
 
     def _select(self, part: Self, chosen: Array) -> None:
         edges = self.rows.offsets
-        index = ranges(edges[chosen], edges[chosen + 1] - edges[chosen])
         part.rows = self.rows.select(chosen)
-        on_device, xp = to_device(index, self.like), namespace(self.labels)
-        part.labels, part.row_weights = xp.take(self.labels, on_device), xp.take(self.row_weights, on_device)
-        part._weights = None if self._weights is None else self._weights[index]
+        part.labels, part.row_weights = (selected(each, edges, chosen) for each in (self.labels, self.row_weights))
+        part._weights = None if self._weights is None else selected(self._weights, edges, chosen)
 
     @property
     def threads_well(self) -> bool:

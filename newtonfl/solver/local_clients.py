@@ -25,7 +25,7 @@ from newtonfl.solver.questions import Question
 
 T = TypeVar("T")
 
-_NUMBERS = 1 << 22
+_NUMBERS = 1 << 21
 """How many numbers a group of clients works on at a time, about."""
 
 _ON_DEVICE = 1 << 29
@@ -143,7 +143,7 @@ class LocalClients:
 def _answer(
     kind: Kind, round: int, group: Problem, clients: Array, parts: Sequence[Parts], sizes: Sizes | None
 ) -> Answer:
-    group.release_hessians()
+    group.release()
     if len(parts) != len(clients):
         raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
     bits = formula_bits(parts)
