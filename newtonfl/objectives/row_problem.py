@@ -89,7 +89,7 @@ class RowProblem(Problem):
     def _select(self, part: Self, chosen: Array) -> None:
         edges = self.rows.offsets
         part.rows = self.rows.select(chosen)
-        part.labels, part.row_weights = (selected(each, edges, chosen) for each in (self.labels, self.row_weights))
+        part.labels, part.row_weights = (selected(a, edges, chosen) for a in (self.labels, self.row_weights))
         part._weights = None if self._weights is None else selected(self._weights, edges, chosen)
 
     @property

@@ -7,7 +7,7 @@ group computes on the way then stays in cache, and memory holds it for one group
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -87,7 +87,7 @@ class LocalClients:
         count = min(-(-count // self._threads) * self._threads, max(n, 1))
         self.groups: list[Problem] = [problem] if count == 1 else problem.prepare(_Groups(count))
         self.states: list[Any] = [None for _ in self.groups]
-        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self._pool = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
         for group in self.groups:
             group.forget()
 
@@ -133,11 +133,21 @@ class LocalClients:
         return np.concatenate(self._of_each_group(lambda g: question(self.groups[g], x)))
 
     def _of_each_group(self, work: Callable[[int], T]) -> list[T]:
+        """What `work` makes of every group; each thread takes one group in so many, and this thread is one of them."""
+
+        def share(first: int) -> list[T]:
+            return [work(g) for g in range(first, len(self.groups), self._threads)]
+
         if self._pool is None:
-            return [work(g) for g in range(len(self.groups))]
+            return share(0)
         # What NumPy shall say of overflows belongs to the context of the caller.
-        tasks = [self._pool.submit(copy_context().run, work, g) for g in range(len(self.groups))]
-        return [task.result() for task in tasks]
+        others = [self._pool.submit(copy_context().run, share, t) for t in range(1, self._threads)]
+        try:
+            shares = [share(0)]
+        finally:
+            wait(others)
+        shares += [task.result() for task in others]
+        return [shares[g % self._threads][g // self._threads] for g in range(len(self.groups))]
 
 
 def _answer(

@@ -144,11 +144,12 @@ def test_groups_stand_end_to_end():
     assert [type(m) for m in concatenated([batch(first), drawn(Sparse)])] == [Dense] * 5 + [Sparse] * 5
     mixed = concatenated([batch(first), batch(drawn(Dense, "float32"))])
     assert [m.precision for m in mixed] == ["float64"] * 5 + ["float32"] * 5
-    one, other = ManyParts({"gradient": batch(first)}, 5), ManyParts({"gradient": batch(second)}, 5)
-    whole = end_to_end([one, other])
+    whole = end_to_end([ManyParts({"gradient": batch(messages)}, 5) for messages in (first, second)])
     assert len(whole) == 10 and formula_bits(whole).tolist() == [m.formula_bits for m in first + second]
     same(select_parts(whole, np.array([6]))[0]["gradient"], second[1])
-    assert [list(mine) for mine in end_to_end([one, [{}]])] == [["gradient"]] * 5 + [[]]
+    assert [list(mine) for mine in end_to_end([ManyParts({"gradient": batch(first)}, 5), [{}]])] == [
+        ["gradient"]
+    ] * 5 + [[]]
 
 
 def test_parts_of_two_components_are_joined_for_every_client():
