@@ -41,6 +41,9 @@ _HEADER = np.dtype(
 )  # fmt: skip
 _SECTION = np.dtype([("part", "u1"), ("form", "u1"), ("precision", "u1"), ("letters", "u1"), ("length", "<u8")])
 _MAGIC = b"NF"
+HEAD, SECTION = _HEADER.itemsize, _SECTION.itemsize
+"""Bytes of a packet's header, and of a section's entry in its table."""
+
 _CHECKSUM = np.arange(_HEADER.itemsize - 4, _HEADER.itemsize)  # where it stands in a packet
 
 _RUN = 1 << 20

@@ -12,6 +12,8 @@ checksums
     CRC-32 of many pieces.
 conjugate_gradients
     A symmetric system by products with its matrix.
+damped_bfgs
+    The update of a Hessian's estimate by a step and the gradient's change.
 csr_product
     A sparse matrix times a vector, each row summed from left to right.
 gather, interleave
@@ -22,6 +24,8 @@ compiled
     When the forms for numba are used.
 pairs, pair_sums
     The pairs of features that meet in a row, and their places; sums of their weighted products.
+range_encode, range_decode, Laws
+    A range coder of integers under laws that both ends know.
 rice
     Rice's code of increasing lists of positions.
 lanczos
@@ -40,12 +44,14 @@ weighted_grams
 May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, components, methods, solver.
 """
 
+from newtonfl.kernels.bfgs import damped_bfgs
 from newtonfl.kernels.checksums import checksums
 from newtonfl.kernels.conjugate_gradients import conjugate_gradients
 from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.gram import weighted_grams
 from newtonfl.kernels.pairs import pair_sums, pairs
 from newtonfl.kernels.pieces import gather, interleave
+from newtonfl.kernels.range_coder import Laws, range_decode, range_encode
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows, weighted
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
@@ -54,7 +60,7 @@ from newtonfl.kernels.subspaces import Subspaces, SubspaceSum, is_even
 from newtonfl.kernels.sums import sums
 
 __all__ = [
-    "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
-    "conjugate_gradients", "csr_product", "gather", "interleave", "is_even", "largest", "pair_sums", "pairs",
-    "send_largest", "sums", "weighted", "weighted_grams",
+    "Laws", "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
+    "conjugate_gradients", "csr_product", "damped_bfgs", "gather", "interleave", "is_even", "largest", "pair_sums",
+    "pairs", "range_decode", "range_encode", "send_largest", "sums", "weighted", "weighted_grams",
 ]  # fmt: skip

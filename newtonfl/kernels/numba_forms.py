@@ -32,6 +32,7 @@ _TO_BYTES, _TO_INTS, _TO_WORDS, _TO_FLOATS = (
     _written(t) for t in (types.uint8, types.int64, types.uint64, types.float64)
 )
 _INT, _WORD, _FLOAT = types.int64, types.uint64, types.float64
+_read2 = types.Array(types.int64, 2, "C", readonly=True)
 
 # -- Rice's code
 
@@ -188,6 +189,127 @@ def rice_decode(
             above += np.uint64(1)
         first += np.uint64(count)
     return -1
+
+
+# -- the range coder
+
+_LEAST, _DIGITS = np.uint64(1 << 32), np.uint64(0xFFFF)
+
+
+@njit(_INT(_TO_BYTES, _INT, _INT, _WORD), **OPTIONS)
+def put_digit(code: Array, head: int, at: int, value: int) -> int:
+    """Write 16 bits behind those that begin at `head`, to whose number a 17th is added; returns where the next go."""
+    code[at], code[at + 1] = value >> np.uint64(8) & np.uint64(255), value & np.uint64(255)
+    if value > _DIGITS:
+        place = at - 1
+        while place >= head:
+            code[place] += np.uint8(1)
+            if code[place]:
+                break
+            place -= 1
+    return at + 2
+
+
+@njit(_INT(_INTS, _INTS, _INTS, _TO_BYTES, _TO_INTS), **OPTIONS)
+def range_encode(first: Array, width: Array, cuts: Array, code: Array, lengths: Array) -> int:
+    """Write the codes, each with six bytes to spare, and their lengths; returns their sum."""
+    total, digit = 0, np.uint64(16)
+    for i in range(len(lengths)):
+        low, size, head = np.uint64(0), np.uint64(1 << 48), total
+        for t in range(cuts[i], cuts[i + 1]):
+            step = size >> digit
+            low += step * np.uint64(first[t])
+            size = step * np.uint64(width[t])
+            if size < _LEAST:
+                total = put_digit(code, head, total, low >> np.uint64(32))
+                low = (low & (_LEAST - np.uint64(1))) << digit
+                size <<= digit
+        last, chosen = low + size - np.uint64(1), low
+        for bits in range(0, 48, 8):
+            even = last >> np.uint64(bits) << np.uint64(bits)
+            if even >= low:
+                chosen = even
+        if low == 0:
+            chosen = np.uint64(0)
+        total = put_digit(code, head, total, chosen >> np.uint64(32))
+        total = put_digit(code, head, total, chosen >> digit & _DIGITS)
+        total = put_digit(code, head, total, chosen & _DIGITS)
+        while total > head and code[total - 1] == 0:
+            total -= 1
+        lengths[i] = total - head
+    return total
+
+
+@njit(_WORD(_BYTES, _TO_INTS), **OPTIONS)
+def next_digit(buffer: Array, span: Array) -> int:
+    """The next 16 bits; zeros behind the end."""
+    value = np.uint64(0)
+    for _ in range(2):
+        value <<= np.uint64(8)
+        if span[0] < span[1]:
+            value |= np.uint64(buffer[span[0]])
+        span[0] += 1
+    return value
+
+
+@njit(types.void(_BYTES, _TO_INTS, _TO_WORDS, _INT, _INT), **OPTIONS)
+def keep(buffer: Array, span: Array, state: Array, first: int, width: int) -> None:
+    """Go on in a part of the interval."""
+    step = state[1] >> np.uint64(16)
+    state[0] -= step * np.uint64(first)
+    state[1] = step * np.uint64(width)
+    if state[1] < _LEAST:
+        state[0] = (state[0] << np.uint64(16) | next_digit(buffer, span)) & np.uint64((1 << 48) - 1)
+        state[1] <<= np.uint64(16)
+
+
+@njit(_INT(_BYTES, _TO_INTS, _TO_WORDS, _INT), **OPTIONS)
+def take_bits(buffer: Array, span: Array, state: Array, bits: int) -> int:
+    """So many bits, all alike."""
+    slot = np.int64(min(state[0] // (state[1] >> np.uint64(16)), _DIGITS))
+    value = slot >> (16 - bits)
+    keep(buffer, span, state, value << (16 - bits), 1 << (16 - bits))
+    return value
+
+
+@njit(types.void(_BYTES, _INTS, _INTS, _INTS, _INTS, _read2, _INTS, _TO_INTS), **OPTIONS)
+def range_decode(
+    buffer: Array, begins: Array, lengths: Array, which: Array, counts: Array, edges: Array, shifts: Array,
+    integers: Array,
+) -> None:  # fmt: skip
+    """Fill the integers, whatever the bytes are."""
+    reach, state, first = edges.shape[1] // 2 - 1, np.empty(2, np.uint64), 0
+    span = np.empty(2, np.int64)  # where the code goes on, and where it ends
+    for i in range(len(counts)):
+        span[0], span[1] = begins[i], begins[i] + lengths[i]
+        state[0], state[1] = np.uint64(0), np.uint64(1 << 48)
+        for _ in range(3):
+            state[0] = state[0] << np.uint64(16) | next_digit(buffer, span)
+        for t in range(first, first + counts[i]):
+            law = which[t]
+            slot = np.int64(min(state[0] // (state[1] >> np.uint64(16)), _DIGITS))
+            low, high = 0, 2 * reach + 1  # the last that begins at `slot` or before
+            while high - low > 1:
+                middle = (low + high) // 2
+                if edges[law, middle] <= slot:
+                    low = middle
+                else:
+                    high = middle
+            keep(buffer, span, state, edges[law, low], edges[law, low + 1] - edges[law, low])
+            if low < 2 * reach:
+                value = (low - reach) << shifts[law]
+                if shifts[law]:
+                    value += take_bits(buffer, span, state, shifts[law])
+            else:
+                sign_and_size, value = take_bits(buffer, span, state, 7), 0
+                size, taken = min(sign_and_size & 63, 62), 0
+                while taken == 0 or taken < size:
+                    value += take_bits(buffer, span, state, min(size - taken, 16)) << taken
+                    taken += 16
+                if sign_and_size >> 6:
+                    value = -value
+            integers[t] = value
+        first += counts[i]
 
 
 # -- the largest entries

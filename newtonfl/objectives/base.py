@@ -271,6 +271,11 @@ class Problem(ABC):
         self.check_convex(who)
         triangle(self.dim).check_memory(len(self.clients) if of_clients else 0, copies)
 
+    @property
+    def occupied(self) -> Array:
+        """Which coordinates each f_i may depend on, as booleans on the host, shape (n held here, d)."""
+        return np.ones((len(self.clients), self.dim), bool)
+
     def check_rows(self) -> None:
         """Refuse minibatches where there are no rows to draw from, before a solve begins.
 

@@ -93,6 +93,11 @@ class RowProblem(Problem):
         part._weights = None if self._weights is None else selected(self._weights, edges, chosen)
 
     @property
+    def occupied(self) -> Array:
+        met = to_host(self.rows.combine_squares(self.row_weights)) > 0
+        return np.tile(met, (1, self.dim // max(self.rows.dim, 1)))
+
+    @property
     def threads_well(self) -> bool:
         return on_host(self.like)
 

@@ -212,6 +212,7 @@ WITHOUT_A_PAPER = {
     "preset gd": "elementary",
     "preset accelerated-gd": "Nesterov's book, which it names",
     "preset newton": "elementary",
+    "preset lattice-newton": "the library's own",
     "preset l-bfgs": "Nocedal and Wright's book, which it names",
 }
 SOURCED = PARTS | {f"preset {name}": preset for name, preset in METHODS.items()}

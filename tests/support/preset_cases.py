@@ -46,6 +46,7 @@ from newtonfl.methods import (
     fib_ios,
     giant,
     l_bfgs,
+    lattice_newton,
     newton,
     newton_3pc,
     newton_3pc_bc,
@@ -75,6 +76,12 @@ def coin(name: str, p: float, later: int = 0) -> Callable[[int], bool]:
 def client_coin(p: float) -> Callable[[int, int], bool]:
     """ξ_i."""
     return lambda i, k: bool(Key(SEED, k + 1).to("gradient").of(i).to("coin").generator().random() < p)
+
+
+def of_diagonals(k: int, tried: int, n: int = N, dim: int = D) -> np.ndarray:
+    """What lattice-newton's clients add to their diagonals in round k, before they are rounded."""
+    keys = (Key(SEED, k).to(f"try {tried}").of(i).to("diagonal") for i in range(n))
+    return np.stack([key.generator().random(dim) - 0.5 for key in keys])
 
 
 def sample(tau: int) -> Callable[[int], Any]:
@@ -316,6 +323,12 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     "l-bfgs, three pairs": (
         15, 0.1, lambda s: l_bfgs(memory=3, line_search=1, backtrack=0.4),
         lambda s, x: T.l_bfgs(s.p, x, ROUNDS, 3, 0.4, 1),
+    ),
+    "lattice-newton": (
+        50, 1.0, lambda s: lattice_newton(refreshes=0), lambda s, x: T.lattice_newton(s.p, x, ROUNDS, of_diagonals)
+    ),
+    "lattice-newton, farther": (
+        15, 3.0, lambda s: lattice_newton(refreshes=0), lambda s, x: T.lattice_newton(s.p, x, ROUNDS, of_diagonals)
     ),
     "fib-ios": (50, 0.1, lambda s: fib_ios(), lambda s, x: T.fib_ios(s.p, x, ROUNDS)),
     "fib-ios, four pairs": (

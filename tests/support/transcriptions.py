@@ -751,3 +751,93 @@ def l_bfgs(p, x, rounds, memory=10, gamma=0.5, trials=3):
         last, x = (x, g), x + t * direction
         out.append(x)
     return out
+
+
+# ---- the library's own, no paper's -----------------------------------------------------------------------------------
+
+
+def lattice_newton(p, x, rounds, u, start=None):
+    """Without refreshes by price, on dense rows: u(k, tried)_i dithers diagonals, and from 0 `start` the minimisers."""
+    n, d, diagonal, G = p.n, p.d, np.diag_indices(p.d), np.zeros((p.n, p.d))
+
+    def octaves(v, parts):
+        return np.rint(parts * np.log2(v))
+
+    def curvature(z, u, level):
+        levels = [octaves(np.diag(p.hessian(z, i)) * 2 ** (u[i] / 2), 2) - u[i] for i in range(n)]
+        told, H = 2.0 ** (np.array(levels) / 2), []
+        leverage = (told / (told.mean(axis=0) + p.lam)).sum(axis=1)
+        for i in sorted(np.argsort(-leverage, kind="stable")[: min(n, max(8, -(-15 * n // 100)) << level)]):
+            h = p.hessian(z, i)
+            fine = 2.0 ** (octaves(np.diag(h), 16) / 16)
+            unit = 0.04 / 2**level * np.sqrt(np.outer(fine + p.lam, fine + p.lam))
+            H.append(unit * np.rint(h / unit))
+            H[-1][diagonal] = fine
+        H = np.mean(H, axis=0)
+        ratio = np.sqrt(told.mean(axis=0) / np.diag(H))
+        H *= np.outer(ratio, ratio)
+        H[diagonal] = told.mean(axis=0)
+        values, vectors = np.linalg.eigh(H)
+        return (vectors * np.maximum(values, 0)) @ vectors.T + p.lam * np.eye(d)
+
+    if start is not None:
+        local = [argmin_of_client(p, i, max(p.lam, 5e-3)) for i in range(n)]
+        sent = [(np.rint(2 * a + b) - b) / 2 for a, b in zip(local, start, strict=True)]
+        q = np.rint(2 * n**0.5 * np.mean(sent, axis=0))
+    for tried in range(4):
+        z = x if start is None else q / 2 / n**0.5
+        for i in range(n):
+            news = p.gradient(z, i) - G[i]
+            grid = 2.0 ** (np.floor(np.log2(np.sqrt(np.mean(news**2)))) - 2)
+            G[i] += grid * np.rint(news / grid)
+        P, g = curvature(z, u(0, tried), 0), G.mean(axis=0) + p.lam * z
+        if start is None or g @ z <= z @ P @ z / 2:
+            break
+        q = np.rint(q / 2)
+    sigma = 2.0 ** (octaves(1 / np.diag(np.linalg.inv(P)), 1) / 2)
+    rho, back, floor, level, best, pairs = 0.5, None, 0.35 * np.sqrt(2e-12), 0, (np.inf, 0), []
+    out = [z - np.linalg.solve(P, g)]
+    for k in range(1, rounds):
+        nu = np.sqrt(g @ np.linalg.solve(P, g))
+        best = (nu, k) if nu <= best[0] / 2 else best
+        stalled = k - best[1] >= 4
+        if stalled:
+            level, best = min(level + 1, 8), (nu, k)
+        while nu < 2.8 * floor:
+            floor /= 32
+        model = max(0.3 * min(rho, 0.4) * nu, floor) * np.sqrt(12 / d) / 2**level
+        noise = max(0.25 * min(rho, 0.3) ** 2 * nu, floor) * np.sqrt(12 * n / d) / 2**level
+        model, noise = 2.0 ** (octaves(model, 2) / 2) / sigma, 2.0 ** (octaves(noise, 2) / 2) * sigma
+        s = model * np.rint((out[-1] - z) / model)
+        for i in range(n):
+            G[i] += noise * np.rint((p.gradient(z + s, i) - G[i]) / noise)
+        new = G.mean(axis=0) + p.lam * (z + s)
+        after, pairs = np.sqrt(new @ np.linalg.solve(P, new)), [*pairs[-5:], (s, new - g)]
+        P = curvature(z + s, u(k, 0), level) if stalled else P
+        for a, y in pairs if stalled else pairs[-1:]:
+            Pa = P @ a
+            if a @ y < 0.05 * a @ Pa:
+                t = 0.95 * a @ Pa / (a @ Pa - a @ y)
+                y = t * y + (1 - t) * Pa
+            if a.any():
+                P = P + np.outer(y, y) / (a @ y) - np.outer(Pa, Pa) / (a @ Pa)
+        if new @ s > abs(g @ s):
+            back, rho = s * max(0.1, abs(g @ s) / (abs(g @ s) + new @ s)), 0.7 * min(rho, 0.5)
+        else:
+            z, g, back, rho = z + s, new, None, min(max(after / nu, 0.04), 1.0)
+        step = -np.linalg.solve(P, g)
+        out.append(z + (step * min(1, 2 * nu / np.sqrt(-g @ step)) if back is None else back))
+    return out
+
+
+def argmin_of_client(p, i, ridge):
+    def value(x):
+        return p.value(x, i) + ridge / 2 * (x @ x)
+
+    x = np.zeros(p.d)
+    for _ in range(60):
+        step, t = np.linalg.solve(p.hessian(x, i) + ridge * np.eye(p.d), p.gradient(x, i) + ridge * x), 1.0
+        while t > 1e-6 and value(x - t * step) > value(x):
+            t /= 2
+        x = x - t * step
+    return x

@@ -17,6 +17,7 @@ from newtonfl.comm.messages import (
     Dense,
     Factors,
     Indices,
+    Lattice,
     Levels,
     LowRank,
     MatrixMessage,
@@ -37,6 +38,7 @@ EDGES = [
     ("run of nothing", Run(0, np.zeros(0), 0), 0),
     ("whole run", Run(2, np.arange(1.0, 4.0), 3), 3),
     ("rank none", LowRank(np.zeros((0, 3)), np.zeros(0)), 6),
+    ("no code", Lattice(b""), 0),
     ("no levels", Levels(np.zeros(0, np.int64), np.zeros(1), 1), 0),
     ("no chosen levels", Levels(np.zeros(0, np.int64), np.ones(1), 3, 2, np.zeros(0, np.int64)), 8),
     ("zero levels", Levels(np.zeros(9, np.int64), np.zeros(1), 7, 2), 9),
@@ -63,6 +65,8 @@ def told(message: Message) -> tuple:
         return tuple(array for part in message.parts for array in told(part))
     if isinstance(message, Indices):
         return (message.indices,)
+    if isinstance(message, Lattice):
+        return (message.code,)
     return (message.matrix(),) if isinstance(message, MatrixMessage) else message.coordinates()
 
 
@@ -82,9 +86,16 @@ def test_payloads_come_back(name, message, size, precision):
     assert sent.to_precision(precision).payload() == sent.payload()
 
 
-@pytest.mark.parametrize("name, message, size", MESSAGES + EDGES, ids=IDS)
-def test_payloads_of_another_length_are_refused(name, message, size):
-    """Every truncation and extension: a payload's length follows from what stands in it."""
+@pytest.mark.parametrize(
+    "message, size",
+    [(message, size) for _, message, size in MESSAGES + EDGES if not isinstance(message, Lattice)],
+    ids=[name for name, message, _ in MESSAGES + EDGES if not isinstance(message, Lattice)],
+)
+def test_payloads_of_another_length_are_refused(message, size):
+    """Every truncation and extension: a payload's length follows from what stands in it.
+
+    Of a lattice it follows from the laws that the reader has: tests/unit/test_laws.py.
+    """
     payload = message.payload()
     for length in range(len(payload)):
         with pytest.raises(WireError):
@@ -99,6 +110,7 @@ def test_payloads_of_another_length_are_refused(name, message, size):
     [
         (Nothing(), 0),
         (Indices(np.array([1, 5])), 0),
+        (Lattice(b"12345"), 40),
         (Dense(np.zeros(11)), 32 * 11),
         (Sparse(np.array([1, 5, 6]), np.ones(3)), 32 * 3),
         (Run(4, np.ones(3), 9), 32 * 3),
@@ -134,7 +146,11 @@ def test_where_messages_are_not_zero():
     assert where(Nothing()) == ([], [])
     assert where(Levels(np.array([4, 0, -1]), np.array([2.0]), 4)) == (None, [2, 0, -0.5])
     assert where(Levels(np.array([3, 1]), np.array([5.0]), 3, 10, np.array([2, 7]))) == ([2, 7], [5, 0.05])
-    for form, message in (("Indices", Indices(np.array([1]))), ("LowRank", LowRank(np.ones((1, 2)), np.ones(1)))):
+    for form, message in (
+        ("Indices", Indices(np.array([1]))),
+        ("Lattice", Lattice(b"")),
+        ("LowRank", LowRank(np.ones((1, 2)), np.ones(1))),
+    ):
         with pytest.raises(TypeError, match=f"a {form} message is no vector"):
             message.coordinates()
 
@@ -324,7 +340,7 @@ def test_one_several_inside_another_is_taken_apart():
 @pytest.mark.parametrize("name, message, size", MESSAGES + EDGES, ids=IDS)
 def test_scaled_messages(name, message, size):
     """The same form and count with every number multiplied, as it arrives; sets and squares have none to multiply."""
-    if isinstance(message, Indices | LowRank) or name == "several matrices":
+    if isinstance(message, Indices | Lattice | LowRank) or name == "several matrices":
         with pytest.raises(TypeError, match="message cannot be scaled"):
             message.scaled(2.0)
         return

@@ -1,0 +1,185 @@
+"""Laplace's laws of integers on a grid, the same on any machine; and whole vectors coded under predicted magnitudes.
+
+An integer whose predicted mean magnitude is b has the mass of Laplace's law on [q - ½, q + ½]; two parts in a hundred
+belong to a law with heavy tails, so that a prediction that is wrong costs little. Frequencies are whole numbers made by
+decimal arithmetic, and laws are chosen by comparisons alone: both ends agree wherever they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+from functools import cache
+
+import numpy as np
+
+from newtonfl.comm.coding import WireError
+from newtonfl.core.backend import Array
+from newtonfl.core.ragged import offsets_of
+from newtonfl.kernels import Laws, range_decode, range_encode
+
+_FIRST, _LAST = -16, 64
+"""Laws are of b = 2^(j/4), j from the first to the last."""
+
+_REACH = 32
+_HEAVY = Decimal("0.02")
+_QUARTERS = np.array([2.0**-0.875, 2.0**-0.625, 2.0**-0.375, 2.0**-0.125])
+_TRIED = np.arange(-3, 4)
+"""Half octaves around the mean's own in which a vector's factor is looked for."""
+
+_FACTORS = 128
+"""A vector's factor is 2^(k/2), and k + 128 its byte."""
+
+
+@cache
+def laplace_laws() -> Laws:
+    """The laws by number: that of b = 2^(j/4) is j + 16."""
+    edges = [_edges(j) for j in range(_FIRST, _LAST + 1)]
+    return Laws(np.array(edges), np.array([_shift(j) for j in range(_FIRST, _LAST + 1)]))
+
+
+def _shift(j: int) -> int:
+    """How many last bits have no law: so many that what is above them has a magnitude of about 2 to 4."""
+    return max(0, j // 4 - 1)
+
+
+def _edges(j: int) -> list[int]:
+    """Where the integers from -K to K - 1, and any other, begin within 2¹⁶."""
+    with localcontext(prec=30):
+        b, width = Decimal(2) ** (Decimal(j) / 4), Decimal(2 ** _shift(j))
+
+        def above(t: Decimal) -> Decimal:
+            return (-t / b).exp() / 2 if t >= 0 else 1 - (t / b).exp() / 2
+
+        half = Decimal("0.5")
+        mass = [above(h * width - half) - above((h + 1) * width - half) for h in range(-_REACH, _REACH)]
+        heavy = [Decimal(1) / (4 * (1 + abs(h)) ** 2) for h in range(-_REACH, _REACH)]
+        mixed = [(1 - _HEAVY) * p + _HEAVY * q for p, q in zip(mass, heavy, strict=True)]
+        mixed.append(Decimal(1) - sum(mixed, Decimal(0)))
+        widths = [1 + int((2**16 - len(mixed)) * p) for p in mixed]
+    widths[widths.index(max(widths))] += 2**16 - sum(widths)
+    return [0, *np.cumsum(widths).tolist()]
+
+
+@cache
+def _costs() -> Array:
+    """Bits of an integer's part that has a law, by law and part."""
+    laws = laplace_laws()
+    bits: Array = 16.0 - np.log2(np.diff(laws.edges, axis=1)) + laws.shifts[:, None]
+    bits[:, -1] += 24.0  # about what others take
+    return bits
+
+
+def quarters(magnitudes: Array) -> Array:
+    """round(4 log₂ m) of magnitudes m > 0, by comparisons."""
+    fraction, exponent = np.frexp(magnitudes)
+    return 4 * exponent.astype(np.int64) + np.searchsorted(_QUARTERS, fraction, side="right") - 4
+
+
+def encode_vectors(
+    integers: Array, predicted: Array, counts: Array, kinds: Array | None = None, many: int = 1
+) -> list[bytes]:
+    """Each client's integers as bytes: a factor of all its predictions, a byte a kind, then the integers' code.
+
+    Parameters
+    ----------
+    integers : numpy.ndarray of int64, shape (Σ counts,)
+        End to end.
+    predicted : numpy.ndarray of int64, shape (Σ counts,)
+        :func:`quarters` of the magnitudes that both ends expect, up to a factor.
+    counts : numpy.ndarray of int64, shape (n,)
+    kinds : numpy.ndarray of int64, shape (Σ counts,), or None
+        Integers of one kind have a factor of their own; None: all are of one kind.
+    many : int
+        How many kinds there are.
+
+    Returns
+    -------
+    list of bytes
+        Empty where a client has no integer.
+    """
+    n, laws = len(counts), laplace_laws()
+    of = _cells(counts, kinds, many)
+    size = np.bincount(of, np.abs(integers), n * many) / np.maximum(np.bincount(of, None, n * many), 1)
+    scale = np.bincount(of, np.exp2(predicted / 4.0), n * many) / np.maximum(np.bincount(of, None, n * many), 1)
+    guess = np.rint(2.0 * np.log2(np.maximum(size, 0.05) / np.where(scale > 0, scale, 1.0)))
+    guess = np.clip(guess, -_FACTORS - _TRIED[0], _FACTORS - 1 - _TRIED[-1]).astype(np.int64)
+    best, factor = np.full(n * many, np.inf), guess
+    for k in _TRIED:
+        which = _which(predicted, guess + k, of)
+        part = np.clip((integers >> laws.shifts[which]) + _REACH, -1, 2 * _REACH)
+        cost = np.bincount(of, _costs()[which, np.where(part < 0, 2 * _REACH, part)], n * many)
+        factor, best = np.where(cost < best, guess + k, factor), np.minimum(cost, best)
+    code, lengths = range_encode(integers, _which(predicted, factor, of), counts, laws)
+    cuts, whole = offsets_of(lengths).tolist(), code.tobytes()
+    heads = (factor + _FACTORS).astype(np.uint8).tobytes()
+    some = counts.tolist()
+    return [heads[i * many : (i + 1) * many] + whole[cuts[i] : cuts[i + 1]] if some[i] else b"" for i in range(n)]
+
+
+def decode_vectors(
+    payloads: Sequence[bytes], predicted: Array, counts: Array, kinds: Array | None = None, many: int = 1
+) -> Array:
+    """The integers that :func:`encode_vectors` coded, end to end.
+
+    Raises
+    ------
+    WireError
+        If a payload is not the one code of any integers.
+    """
+    of = _cells(counts, kinds, many)
+    for i, (payload, count) in enumerate(zip(payloads, counts.tolist(), strict=True)):
+        if len(payload) < many if count else len(payload):
+            raise WireError(f"message {i}: {len(payload)} bytes are not the code of {count} integers of {many} kinds")
+    heads = b"".join(payload[:many] if payload else bytes([_FACTORS]) * many for payload in payloads)
+    bodies = [payload[many:] for payload in payloads]
+    buffer, lengths = np.frombuffer(b"".join(bodies), np.uint8), np.array([len(body) for body in bodies], np.int64)
+    which = _which(predicted, np.frombuffer(heads, np.uint8).astype(np.int64) - _FACTORS, of)
+    integers, wrong = range_decode(buffer, offsets_of(lengths)[:-1], lengths, which, counts, laplace_laws())
+    if wrong >= 0:
+        raise WireError(f"message {wrong}: {len(payloads[wrong])} bytes are not the code of {counts[wrong]} integers")
+    return integers
+
+
+def _cells(counts: Array, kinds: Array | None, many: int) -> Array:
+    """Which factor each integer has, the clients' one after the other."""
+    client: Array = np.repeat(np.arange(len(counts)), counts)
+    return client if kinds is None else many * client + kinds
+
+
+def _which(predicted: Array, factor: Array, of: Array) -> Array:
+    """The number of each integer's law."""
+    which: Array = np.clip(predicted + 2 * factor[of], _FIRST, _LAST) - _FIRST
+    return which
+
+
+def encode_heads(numbers: Array) -> list[bytes]:
+    """A few small numbers a client, shape (n, k), before its vector: 7 bits a byte, signs folded in."""
+    return [b"".join(map(_head, row)) for row in numbers.tolist()]
+
+
+def decode_heads(payloads: Sequence[bytes], k: int) -> tuple[Array, list[bytes]]:
+    """The `k` numbers that stand before each payload, shape (n, k), and what is behind them; or WireError."""
+    numbers, rest = np.zeros((len(payloads), k), np.int64), []
+    for i, payload in enumerate(payloads):
+        at = 0
+        for j in range(k):
+            folded = 0
+            for shift in range(0, 63, 7):
+                if at == len(payload) or (shift == 56 and payload[at] > 127):
+                    raise WireError(f"message {i}: {len(payload)} bytes where {k} numbers stand before a vector")
+                folded |= (payload[at] & 127) << shift
+                at += 1
+                if payload[at - 1] < 128:
+                    break
+            numbers[i, j] = folded >> 1 ^ -(folded & 1)
+        rest.append(payload[at:])
+    return numbers, rest
+
+
+def _head(number: int) -> bytes:
+    folded, coded = number << 1 if number >= 0 else (-number << 1) - 1, []
+    while folded > 127:
+        coded.append(folded & 127 | 128)
+        folded >>= 7
+    return bytes([*coded, folded])

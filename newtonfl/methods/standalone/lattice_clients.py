@@ -1,0 +1,144 @@
+"""lattice-newton's clients: what they remember and reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from newtonfl.comm.messages import Indices
+from newtonfl.comm.parts import Parts
+from newtonfl.components.protocol import Announcement
+from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.random import Key
+from newtonfl.methods.standalone import lattice_messages as said
+from newtonfl.methods.standalone.local_minimisers import local_minimisers
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.point import Point
+
+FIRST, CURVATURE, STAY, SAMPLE = 1, 2, 4, 8
+"""Coins of an announcement: the first point; diagonals are asked for; the anchor is the one before; whole Hessians."""
+
+TRY, LEVEL = 4, 8
+"""The bits of the coins from which on the tries of the first point are counted, and the level of the Hessians."""
+
+_LEAST_LOCAL_RIDGE = 5e-3
+
+
+@dataclass
+class LatticeClients:
+    """What clients remember, on the host; every field has the clients' axis first, and shape (n, d).
+
+    Attributes
+    ----------
+    z, step : numpy.ndarray
+        The anchor, and the last trial less the anchor; all clients' rows are equal.
+    integers, scales : numpy.ndarray
+        The model's last integers, and σ; equal likewise.
+    gradients, changes : numpy.ndarray
+        The gradients as they have arrived at the server, and their last changes.
+    levels : numpy.ndarray
+        The diagonals of the Hessians likewise, 2 log₂ h.
+    support : numpy.ndarray of bool
+        The columns that occur in the client's rows.
+    """
+
+    z: Array
+    step: Array
+    integers: Array
+    scales: Array
+    gradients: Array
+    changes: Array
+    levels: Array
+    support: Array
+
+
+def init_clients(problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], LatticeClients]:
+    """Each client's support, and where x⁰ is zero its own minimiser, with at least 0.005 on its ridge."""
+    n, dim, support = len(problem.clients), problem.dim, problem.occupied
+    parts: list[Parts] = [{"support": Indices(np.flatnonzero(row))} for row in support]
+    x0 = to_host(x0)
+    if not x0.any():
+        points = local_minimisers(problem, np.maximum(to_host(problem.ridge), _LEAST_LOCAL_RIDGE))
+        starts = said.encode_starts(points, said.dither(key, problem.clients, dim, "start"), support)
+        for mine, message in zip(parts, said.lattices(starts), strict=True):
+            mine["start"] = message
+    zeros = np.zeros((n, dim))
+    return parts, LatticeClients(_rows(x0, n), zeros, zeros.astype(np.int64), zeros, zeros, zeros, zeros, support)
+
+
+def respond(
+    clients: LatticeClients, announcement: Announcement, problem: Problem, key: Key
+) -> tuple[Sequence[Parts], LatticeClients]:
+    """The gradient's change, the diagonal where it is asked for; or a whole Hessian at the last trial."""
+    parts, coins = announcement.to_all, announcement.coins
+    if coins & SAMPLE:
+        return _sampled(clients, announcement, problem), clients
+    clients = replace(clients)
+    codes = _first(clients, parts, problem) if coins & FIRST else _moved(clients, parts, bool(coins & STAY), problem)
+    replies: list[Parts] = [{"gradient": message} for message in said.lattices(codes)]
+    if coins & CURVATURE:
+        u = said.dither(key.to(f"try {coins >> TRY}"), problem.clients, problem.dim, "diagonal")
+        diagonals = to_host(_trial(clients, problem).hessian_diagonal())
+        coded, clients.levels = said.encode_diagonals(diagonals, u, clients.support)
+        for reply, message in zip(replies, said.lattices(coded), strict=True):
+            reply["diagonal"] = message
+    return replies, clients
+
+
+def _first(clients: LatticeClients, parts: Parts, problem: Problem) -> list[bytes]:
+    """The gradients' codes at the first point, which is announced, or x⁰; `clients` move."""
+    n, dim = clients.z.shape
+    if "model" in parts:
+        integers = said.decode_point(said.codes_of([parts["model"]])[0], dim)
+        clients.z = _rows(integers * said.start_grid(problem.n_clients), n)
+    codes, clients.changes = said.encode_first_changes(_news(clients, problem), clients.support)
+    clients.gradients = clients.gradients + clients.changes
+    return codes
+
+
+def _moved(clients: LatticeClients, parts: Parts, stay: bool, problem: Problem) -> list[bytes]:
+    """The gradients' codes at a trial; `clients` move."""
+    n, dim = clients.z.shape
+    if "scale" in parts:
+        clients.scales = _rows(said.decode_scales(said.codes_of([parts["scale"]])[0], dim), n)
+    integers, exponents = said.decode_step(said.codes_of([parts["model"]])[0], clients.integers[0])
+    grids = np.exp2(exponents / 2.0)
+    scales, z = clients.scales[0], clients.z[0] if stay else clients.z[0] + clients.step[0]
+    clients.z, clients.integers = _rows(z, n), _rows(integers, n)
+    clients.step = _rows(integers * (grids[0] / scales), n)
+    grid = grids[1] * scales
+    predicted = said.predicted_changes(clients.changes, clients.levels, grid, scales, clients.support)
+    units = np.rint(_news(clients, problem) / grid).astype(np.int64)
+    clients.changes = units * grid
+    clients.gradients = clients.gradients + clients.changes
+    return said.encode_table(units, clients.support, predicted)
+
+
+def _sampled(clients: LatticeClients, announcement: Announcement, problem: Problem) -> Sequence[Parts]:
+    """The Hessians at the last trial of the clients that are asked."""
+    everyone = problem.clients
+    chosen = np.flatnonzero(
+        np.isin(everyone, everyone if announcement.participants is None else announcement.participants)
+    )
+    point, ridge, level = _trial(clients, problem.select(chosen)), to_host(problem.ridge), announcement.coins >> LEVEL
+    codes = [
+        said.encode_hessian(to_host(point.hessian(j)), clients.levels[i], clients.support[i], ridge, level)
+        for j, i in enumerate(chosen.tolist())
+    ]
+    return [{"curvature": message} for message in said.lattices(codes)]
+
+
+def _trial(clients: LatticeClients, problem: Problem) -> Point:
+    return problem.at(to_device(clients.z[0] + clients.step[0], problem.like))
+
+
+def _news(clients: LatticeClients, problem: Problem) -> Array:
+    """What the gradients at the trial are beyond what has arrived."""
+    gradients = to_host(_trial(clients, problem).gradient)
+    return np.where(clients.support, gradients - clients.gradients, 0.0)
+
+
+def _rows(vector: Array, n: int) -> Array:
+    return np.repeat(vector[None, :], n, axis=0)

@@ -1,0 +1,243 @@
+"""What lattice-newton's messages say: integers on grids that both ends know, and how both predict their magnitudes.
+
+Every vector of a client is of its support, the columns that occur in its rows: `support` (n, d) says which, and arrays
+(n, d) are zero elsewhere. Predictions are worked out of what has been sent alone, by the same operations in the same
+order, so that both ends hold the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from newtonfl.comm.laws import decode_heads, decode_vectors, encode_heads, encode_vectors, quarters
+from newtonfl.comm.messages import Lattice, Message
+from newtonfl.core.backend import Array
+from newtonfl.core.random import Key
+
+FINENESS = 0.04
+"""The grid of a Hessian's entries off the diagonal, in units of what their row and column have on it; a half of it at
+each further level."""
+
+_START = 0.5
+_LEAST = -2000.0  # of log₂ h
+_CLASSES = (0.25, 0.5, 0.75, 0.9)
+_SIXTEENTHS = 8.0  # of an octave, in a level
+
+
+def dither(key: Key, clients: Array, dim: int, purpose: str) -> Array:
+    """u uniform on [-½, ½) for every coordinate of some clients, shape (n, d): both ends draw it."""
+    drawn = [key.of(client).to(purpose).generator().random(dim) for client in clients]
+    return np.reshape(drawn, (len(drawn), dim)) - 0.5
+
+
+def lattices(codes: Sequence[bytes]) -> list[Message]:
+    """A message for each code."""
+    return [Lattice(code) for code in codes]
+
+
+def codes_of(messages: Sequence[Message]) -> list[bytes]:
+    """The codes of messages; TypeError where one is no lattice."""
+    found = []
+    for message in messages:
+        if not isinstance(message, Lattice):
+            raise TypeError(f"a {type(message).__name__} message where a lattice was to come")
+        found.append(message.code)
+    return found
+
+
+def encode_table(integers: Array, support: Array, predicted: Array | None = None) -> list[bytes]:
+    """The integers (n, d) on their supports, a code a client; `predicted` magnitudes (n, d), or all alike."""
+    return encode_vectors(integers[support], _quarters(predicted, support), support.sum(axis=1))
+
+
+def decode_table(codes: Sequence[bytes], support: Array, predicted: Array | None = None) -> Array:
+    """What :func:`encode_table` coded, shape (n, d)."""
+    table = np.zeros(support.shape, np.int64)
+    table[support] = decode_vectors(codes, _quarters(predicted, support), support.sum(axis=1))
+    return table
+
+
+def _quarters(predicted: Array | None, support: Array) -> Array:
+    return np.zeros(int(support.sum()), np.int64) if predicted is None else quarters(predicted[support])
+
+
+def _headed(numbers: Array, codes: Sequence[bytes]) -> list[bytes]:
+    return [head + code for head, code in zip(encode_heads(numbers), codes, strict=True)]
+
+
+# -- the start
+
+
+def encode_starts(points: Array, u: Array, support: Array) -> list[bytes]:
+    """Local minimisers (n, d) on the grid ½, dithered."""
+    return encode_table(np.rint(points / _START + u).astype(np.int64), support)
+
+
+def decode_starts(codes: Sequence[bytes], u: Array, support: Array) -> Array:
+    return np.where(support, (decode_table(codes, support) - u) * _START, 0.0)
+
+
+def start_grid(n_clients: int) -> float:
+    """½/√n: a mean of starts is no finer."""
+    return _START / math.sqrt(n_clients)
+
+
+# -- the model
+
+
+def encode_point(integers: Array) -> bytes:
+    """Integers (d,) of which nothing is known."""
+    return encode_vectors(integers, np.zeros_like(integers), np.array([len(integers)]))[0]
+
+
+def decode_point(code: bytes, dim: int) -> Array:
+    return decode_vectors([code], np.zeros(dim, np.int64), np.array([dim]))
+
+
+def encode_step(integers: Array, last: Array, exponents: Array) -> bytes:
+    """The model's integers (d,) after the `last` ones, and both grids' exponents in half octaves."""
+    code = encode_vectors(integers, _predicted_step(last), np.array([len(integers)]))
+    return _headed(exponents[None, :], code)[0]
+
+
+def decode_step(code: bytes, last: Array) -> tuple[Array, Array]:
+    """The integers (d,) and exponents (2,) of :func:`encode_step`."""
+    exponents, rest = decode_heads([code], 2)
+    return decode_vectors(rest, _predicted_step(last), np.array([len(last)])), exponents[0]
+
+
+def _predicted_step(last: Array) -> Array:
+    if not last.any():
+        return np.zeros(len(last), np.int64)
+    size = np.abs(last).astype(np.float64)
+    return quarters(np.maximum(0.3 * np.cumsum(size)[-1] / len(size) + 0.7 * size, 1e-3))
+
+
+def half_octaves(number: float) -> int:
+    """round(2 log₂ x)."""
+    return round(2.0 * math.log2(max(number, 1e-300)))
+
+
+def encode_scales(levels: Array) -> bytes:
+    """Scales in half octaves (d,)."""
+    middle = int(np.median(levels))
+    return _headed(np.array([[middle]]), [encode_point(levels - middle)])[0]
+
+
+def decode_scales(code: bytes, dim: int) -> Array:
+    """The scales σ (d,), 2 to the half of what :func:`encode_scales` was given."""
+    middle, rest = decode_heads([code], 1)
+    return np.exp2((decode_point(rest[0], dim) + middle[0, 0]) / 2.0)
+
+
+# -- gradients
+
+
+def encode_first_changes(changes: Array, support: Array) -> tuple[list[bytes], Array]:
+    """Changes (n, d) of gradients, each client's on a grid of about a quarter of their size; and how they arrive."""
+    sizes = np.sqrt(np.mean(changes**2, axis=1))
+    exponents = np.where(sizes > 0, np.frexp(sizes)[1] - 3, 0).astype(np.int64)[:, None]
+    grid = np.ldexp(1.0, exponents)
+    integers = np.rint(changes / grid).astype(np.int64)
+    return _headed(exponents, encode_table(integers, support)), integers * grid
+
+
+def decode_first_changes(codes: Sequence[bytes], support: Array) -> Array:
+    exponents, rest = decode_heads(codes, 1)
+    return decode_table(rest, support) * np.ldexp(1.0, np.clip(exponents, -1000, 1000))
+
+
+def predicted_changes(last: Array, levels: Array, grid: Array, scales: Array, support: Array) -> Array:
+    """How large gradients' integers (n, d) may be on a grid (d,): as the last, and as √h_jj/σ_j, by which they move."""
+    before = np.abs(last) / grid
+    curved = np.where(support, np.sqrt(of_levels(levels, support)) / scales, 0.0)
+    ratio = _means(before, support) / np.maximum(_means(curved, support), 1e-300)
+    return np.maximum(0.4 * before + 0.6 * curved * ratio[:, None], 1e-4)
+
+
+def _means(table: Array, support: Array) -> Array:
+    """Each client's mean over its support, summed from left to right."""
+    if not table.shape[1]:
+        return np.zeros(len(table))
+    totals: Array = np.cumsum(np.where(support, table, 0.0), axis=1)[:, -1]
+    return totals / np.maximum(support.sum(axis=1), 1)
+
+
+# -- diagonals of Hessians
+
+
+def encode_diagonals(diagonals: Array, u: Array, support: Array) -> tuple[list[bytes], Array]:
+    """Diagonals (n, d) in dithered half octaves; and their levels as they arrive, 2 log₂ h."""
+    integers = np.rint(_levels(diagonals) + u).astype(np.int64)
+    middle = [int(np.median(row[on])) if on.any() else 0 for row, on in zip(integers, support, strict=True)]
+    heads = np.array(middle)[:, None]
+    return _headed(heads, encode_table(integers - heads, support)), np.where(support, integers - u, 0.0)
+
+
+def decode_diagonals(codes: Sequence[bytes], u: Array, support: Array) -> Array:
+    """The levels (n, d)."""
+    middle, rest = decode_heads(codes, 1)
+    return np.where(support, decode_table(rest, support) + middle - u, 0.0)
+
+
+def of_levels(levels: Array, support: Array) -> Array:
+    """The diagonals (n, d) whose levels these are."""
+    return np.where(support, np.exp2(levels / 2.0), 0.0)
+
+
+def _levels(diagonals: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.maximum(2.0 * np.log2(np.maximum(diagonals, 0.0)), _LEAST)
+
+
+# -- whole Hessians
+
+
+def encode_hessian(hessian: Array, levels: Array, support: Array, ridge: Array, level: int = 0) -> bytes:
+    """A client's Hessian (d, d) on its support: the diagonal in 1/16 octaves, the others by :data:`FINENESS`.
+
+    `levels` (d,) are its diagonal's, as they arrived before; `ridge` (d,).
+    """
+    on = np.flatnonzero(support)
+    row, column, kinds = _pairs(levels[on])
+    own = np.rint(_SIXTEENTHS * _levels(np.diag(hessian)[on])).astype(np.int64)
+    unit = _units(own, ridge[on])
+    grid = math.ldexp(FINENESS, -level) * unit[row] * unit[column]
+    off = np.rint(hessian[on[row], on[column]] / grid).astype(np.int64)
+    integers = np.concatenate([own - _sixteenths(levels[on]), off])
+    return encode_vectors(integers, 0 * integers, np.array([len(integers)]), kinds, 2 + len(_CLASSES))[0]
+
+
+def decode_hessian(code: bytes, levels: Array, support: Array, ridge: Array, level: int = 0) -> Array:
+    """The Hessian (d, d) that :func:`encode_hessian` coded, zero off the support."""
+    on, dim = np.flatnonzero(support), len(support)
+    row, column, kinds = _pairs(levels[on])
+    integers = decode_vectors([code], np.zeros_like(kinds), np.array([len(kinds)]), kinds, 2 + len(_CLASSES))
+    own = integers[: len(on)] + _sixteenths(levels[on])
+    unit, hessian = _units(own, ridge[on]), np.zeros((dim, dim))
+    hessian[on[row], on[column]] = integers[len(on) :] * (math.ldexp(FINENESS, -level) * unit[row] * unit[column])
+    hessian += hessian.T
+    hessian[on, on] = np.exp2(own / (2.0 * _SIXTEENTHS))
+    return hessian
+
+
+def _pairs(levels: Array) -> tuple[Array, Array, Array]:
+    """The pairs of a support's columns; and the kinds of what is sent: the diagonal, then pairs by h_jj h_kk's size."""
+    row, column = np.triu_indices(len(levels), 1)
+    size = levels[row] + levels[column]
+    cuts = np.sort(size)[[int(share * len(size)) for share in _CLASSES]] if len(size) else np.zeros(0)
+    kinds = np.concatenate([np.zeros(len(levels), np.int64), 1 + np.searchsorted(cuts, size, side="right")])
+    return row, column, kinds
+
+
+def _sixteenths(levels: Array) -> Array:
+    """What levels are in 1/16 octaves of h, about."""
+    return np.rint(_SIXTEENTHS * levels).astype(np.int64)
+
+
+def _units(sixteenths: Array, ridge: Array) -> Array:
+    """a_j = √(h_jj + λ_j)."""
+    return np.sqrt(np.exp2(sixteenths / (2.0 * _SIXTEENTHS)) + ridge)
