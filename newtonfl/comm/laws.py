@@ -31,6 +31,21 @@ _FACTORS = 128
 """A vector's factor is 2^(k/2), and k + 128 its byte."""
 
 
+class WrongCode(WireError):
+    """Bytes that nobody can have coded.
+
+    Parameters
+    ----------
+    position : int
+        Of the payload among those that were read.
+    reason : str
+    """
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"message {position}: {reason}")
+        self.position, self.reason = position, reason
+
+
 @cache
 def laplace_laws() -> Laws:
     """The laws by number: that of b = 2^(j/4) is j + 16."""
@@ -124,20 +139,20 @@ def decode_vectors(
 
     Raises
     ------
-    WireError
+    WrongCode
         If a payload is not the one code of any integers.
     """
     of = _cells(counts, kinds, many)
     for i, (payload, count) in enumerate(zip(payloads, counts.tolist(), strict=True)):
         if len(payload) < many if count else len(payload):
-            raise WireError(f"message {i}: {len(payload)} bytes are not the code of {count} integers of {many} kinds")
+            raise WrongCode(i, f"{len(payload)} bytes are not the code of {count} integers of {many} kinds")
     heads = b"".join(payload[:many] if payload else bytes([_FACTORS]) * many for payload in payloads)
     bodies = [payload[many:] for payload in payloads]
     buffer, lengths = np.frombuffer(b"".join(bodies), np.uint8), np.array([len(body) for body in bodies], np.int64)
     which = _which(predicted, np.frombuffer(heads, np.uint8).astype(np.int64) - _FACTORS, of)
     integers, wrong = range_decode(buffer, offsets_of(lengths)[:-1], lengths, which, counts, laplace_laws())
     if wrong >= 0:
-        raise WireError(f"message {wrong}: {len(payloads[wrong])} bytes are not the code of {counts[wrong]} integers")
+        raise WrongCode(wrong, f"{len(payloads[wrong])} bytes are not the code of {counts[wrong]} integers")
     return integers
 
 
@@ -167,7 +182,7 @@ def decode_heads(payloads: Sequence[bytes], k: int) -> tuple[Array, list[bytes]]
             folded = 0
             for shift in range(0, 63, 7):
                 if at == len(payload) or (shift == 56 and payload[at] > 127):
-                    raise WireError(f"message {i}: {len(payload)} bytes where {k} numbers stand before a vector")
+                    raise WrongCode(i, f"{len(payload)} bytes where {k} numbers stand before a vector")
                 folded |= (payload[at] & 127) << shift
                 at += 1
                 if payload[at - 1] < 128:

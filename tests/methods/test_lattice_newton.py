@@ -15,7 +15,7 @@ from newtonfl.checks import check_method
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Lattice
 from newtonfl.core.random import Key
-from newtonfl.methods import lattice_newton
+from newtonfl.methods import ProblemConstants, lattice_newton
 from newtonfl.methods.standalone import lattice_messages as said
 from newtonfl.methods.standalone.lattice_server import with_diagonal
 from newtonfl.methods.standalone.local_minimisers import local_minimisers
@@ -213,19 +213,28 @@ def test_codes_that_cannot_be_are_refused(part):
     """A reply whose bytes nobody can have coded ends the solve in words."""
     problem = dense_glm(n=6)
     method = lattice_newton().resolved(problem)
-    with pytest.raises(WireError, match=r"\d+ bytes"), Session(problem, method, 0) as session:
+    with (
+        pytest.raises(WireError, match=rf"round [01], client 3, {part}: \d+ bytes"),
+        Session(problem, method, 0) as session,
+    ):
 
-        def spoilt(parts):
-            return {name: Lattice(m.code + b"\0\0") if name == part else m for name, m in parts.items()}
+        def spoilt(client, parts):
+            wrong = client == 3
+            return {name: Lattice(m.code + b"\0\0") if wrong and name == part else m for name, m in parts.items()}
 
         def exchange(announcement, sizes):
             replies = session.exchange(announcement, sizes)
-            return type(replies)(replies.clients, [spoilt(parts) for parts in replies.parts])
-
-        from newtonfl.components.protocol import ProblemConstants
+            return type(replies)(replies.clients, [*map(spoilt, replies.clients, replies.parts)])
 
         facts = ProblemConstants(6, problem.dim, problem.ridge, lambda: 0.0, problem.like)
         x0 = np.zeros(problem.dim)
-        server = method.init_server(facts, x0, [spoilt(parts) for parts in session.init_clients(x0)])
+        server = method.init_server(facts, x0, [*map(spoilt, range(6), session.init_clients(x0))])
         for k in range(2):
             server = method.round(server, exchange, Key(0, k))
+
+
+def test_gradients_that_are_not_finite_end_the_solve_in_words():
+    """Poisson's exponential overflows at a first point so far away."""
+    problem = dense_glm("poisson", n=6)
+    result = nf.solve(problem, "lattice-newton", x0=np.full(problem.dim, 1e4), rounds=5)
+    assert not result.converged and "not finite" in str(result.reason)

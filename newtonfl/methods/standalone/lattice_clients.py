@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from newtonfl.comm.messages import Indices
+from newtonfl.comm.messages import Dense, Indices
 from newtonfl.comm.parts import Parts
 from newtonfl.components.protocol import Announcement
 from newtonfl.core.backend import Array, to_device, to_host
@@ -76,7 +76,11 @@ def respond(
     if coins & SAMPLE:
         return _sampled(clients, announcement, problem), clients
     clients = replace(clients)
-    codes = _first(clients, parts, problem) if coins & FIRST else _moved(clients, parts, bool(coins & STAY), problem)
+    grid, predicted = _first(clients, parts, problem) if coins & FIRST else _moved(clients, parts, coins, problem)
+    news = np.where(clients.support, to_host(_trial(clients, problem).gradient) - clients.gradients, 0.0)
+    if not np.isfinite(news).all():  # the wire refuses it, in words
+        return [{"gradient": Dense(row)} for row in news], clients
+    codes = _told(clients, news, grid, predicted)
     replies: list[Parts] = [{"gradient": message} for message in said.lattices(codes)]
     if coins & CURVATURE:
         u = said.dither(key.to(f"try {coins >> TRY}"), problem.clients, problem.dim, "diagonal")
@@ -87,33 +91,37 @@ def respond(
     return replies, clients
 
 
-def _first(clients: LatticeClients, parts: Parts, problem: Problem) -> list[bytes]:
-    """The gradients' codes at the first point, which is announced, or x⁰; `clients` move."""
+def _first(clients: LatticeClients, parts: Parts, problem: Problem) -> tuple[None, None]:
+    """The first point, which is announced, or x⁰; each gradient has a grid of its own. `clients` move."""
     n, dim = clients.z.shape
     if "model" in parts:
         integers = said.decode_point(said.codes_of([parts["model"]])[0], dim)
         clients.z = _rows(integers * said.start_grid(problem.n_clients), n)
-    codes, clients.changes = said.encode_first_changes(_news(clients, problem), clients.support)
-    clients.gradients = clients.gradients + clients.changes
-    return codes
+    return None, None
 
 
-def _moved(clients: LatticeClients, parts: Parts, stay: bool, problem: Problem) -> list[bytes]:
-    """The gradients' codes at a trial; `clients` move."""
+def _moved(clients: LatticeClients, parts: Parts, coins: int, problem: Problem) -> tuple[Array, Array]:
+    """A trial; the gradients' grid (d,) there, and how large their integers may be. `clients` move."""
     n, dim = clients.z.shape
     if "scale" in parts:
         clients.scales = _rows(said.decode_scales(said.codes_of([parts["scale"]])[0], dim), n)
     integers, exponents = said.decode_step(said.codes_of([parts["model"]])[0], clients.integers[0])
-    grids = np.exp2(exponents / 2.0)
-    scales, z = clients.scales[0], clients.z[0] if stay else clients.z[0] + clients.step[0]
+    grids, scales = np.exp2(exponents / 2.0), clients.scales[0]
+    z = clients.z[0] if coins & STAY else clients.z[0] + clients.step[0]
     clients.z, clients.integers = _rows(z, n), _rows(integers, n)
-    clients.step = _rows(integers * (grids[0] / scales), n)
-    grid = grids[1] * scales
-    predicted = said.predicted_changes(clients.changes, clients.levels, grid, scales, clients.support)
-    units = np.rint(_news(clients, problem) / grid).astype(np.int64)
-    clients.changes = units * grid
+    clients.step, grid = _rows(integers * (grids[0] / scales), n), grids[1] * scales
+    return grid, said.predicted_changes(clients.changes, clients.levels, grid, scales, clients.support)
+
+
+def _told(clients: LatticeClients, news: Array, grid: Array | None, predicted: Array | None) -> list[bytes]:
+    """The codes of what the gradients are beyond what has arrived; it has arrived then."""
+    if grid is None:
+        codes, clients.changes = said.encode_first_changes(news, clients.support)
+    else:
+        units = said.integers_of(news / grid)
+        codes, clients.changes = said.encode_table(units, clients.support, predicted), units * grid
     clients.gradients = clients.gradients + clients.changes
-    return said.encode_table(units, clients.support, predicted)
+    return codes
 
 
 def _sampled(clients: LatticeClients, announcement: Announcement, problem: Problem) -> Sequence[Parts]:
@@ -132,12 +140,6 @@ def _sampled(clients: LatticeClients, announcement: Announcement, problem: Probl
 
 def _trial(clients: LatticeClients, problem: Problem) -> Point:
     return problem.at(to_device(clients.z[0] + clients.step[0], problem.like))
-
-
-def _news(clients: LatticeClients, problem: Problem) -> Array:
-    """What the gradients at the trial are beyond what has arrived."""
-    gradients = to_host(_trial(clients, problem).gradient)
-    return np.where(clients.support, gradients - clients.gradients, 0.0)
 
 
 def _rows(vector: Array, n: int) -> Array:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from newtonfl.comm.coding import WireError
 from newtonfl.comm.laws import decode_heads, decode_vectors, encode_heads, encode_vectors, quarters
 from newtonfl.comm.messages import Lattice, Message
 from newtonfl.core.backend import Array
@@ -22,7 +23,8 @@ FINENESS = 0.04
 each further level."""
 
 _START = 0.5
-_LEAST = -2000.0  # of log₂ h
+_MOST = 900.0  # of log₂
+_LEAST = -800.0  # of log₂ h, where a column's curvature is 0
 _CLASSES = (0.25, 0.5, 0.75, 0.9)
 _SIXTEENTHS = 8.0  # of an octave, in a level
 
@@ -39,13 +41,28 @@ def lattices(codes: Sequence[bytes]) -> list[Message]:
 
 
 def codes_of(messages: Sequence[Message]) -> list[bytes]:
-    """The codes of messages; TypeError where one is no lattice."""
+    """The codes of messages; WireError where one is no lattice."""
     found = []
     for message in messages:
         if not isinstance(message, Lattice):
-            raise TypeError(f"a {type(message).__name__} message where a lattice was to come")
+            raise WireError(f"a {type(message).__name__} message where a lattice was to come")
         found.append(message.code)
     return found
+
+
+def integers_of(values: Array) -> Array:
+    """The nearest integers.
+
+    Raises
+    ------
+    ValueError
+        Where one has more than 62 bits: the grid is too fine for numbers of that size.
+    """
+    if not (np.abs(values) < 2.0**62).all():
+        raise ValueError(
+            "lattice-newton: a number is so far beyond its grid that it has no code; give a larger accuracy"
+        )
+    return np.rint(values).astype(np.int64)
 
 
 def encode_table(integers: Array, support: Array, predicted: Array | None = None) -> list[bytes]:
@@ -73,7 +90,7 @@ def _headed(numbers: Array, codes: Sequence[bytes]) -> list[bytes]:
 
 def encode_starts(points: Array, u: Array, support: Array) -> list[bytes]:
     """Local minimisers (n, d) on the grid ½, dithered."""
-    return encode_table(np.rint(points / _START + u).astype(np.int64), support)
+    return encode_table(integers_of(points / _START + u), support)
 
 
 def decode_starts(codes: Sequence[bytes], u: Array, support: Array) -> Array:
@@ -141,13 +158,13 @@ def encode_first_changes(changes: Array, support: Array) -> tuple[list[bytes], A
     sizes = np.sqrt(np.mean(changes**2, axis=1))
     exponents = np.where(sizes > 0, np.frexp(sizes)[1] - 3, 0).astype(np.int64)[:, None]
     grid = np.ldexp(1.0, exponents)
-    integers = np.rint(changes / grid).astype(np.int64)
+    integers = integers_of(changes / grid)
     return _headed(exponents, encode_table(integers, support)), integers * grid
 
 
 def decode_first_changes(codes: Sequence[bytes], support: Array) -> Array:
     exponents, rest = decode_heads(codes, 1)
-    return decode_table(rest, support) * np.ldexp(1.0, np.clip(exponents, -1000, 1000))
+    return decode_table(rest, support) * np.ldexp(1.0, _within(exponents, _MOST, "gradient"))
 
 
 def predicted_changes(last: Array, levels: Array, grid: Array, scales: Array, support: Array) -> Array:
@@ -171,7 +188,7 @@ def _means(table: Array, support: Array) -> Array:
 
 def encode_diagonals(diagonals: Array, u: Array, support: Array) -> tuple[list[bytes], Array]:
     """Diagonals (n, d) in dithered half octaves; and their levels as they arrive, 2 log₂ h."""
-    integers = np.rint(_levels(diagonals) + u).astype(np.int64)
+    integers = integers_of(_levels(diagonals) + u)
     middle = [int(np.median(row[on])) if on.any() else 0 for row, on in zip(integers, support, strict=True)]
     heads = np.array(middle)[:, None]
     return _headed(heads, encode_table(integers - heads, support)), np.where(support, integers - u, 0.0)
@@ -180,7 +197,8 @@ def encode_diagonals(diagonals: Array, u: Array, support: Array) -> tuple[list[b
 def decode_diagonals(codes: Sequence[bytes], u: Array, support: Array) -> Array:
     """The levels (n, d)."""
     middle, rest = decode_heads(codes, 1)
-    return np.where(support, decode_table(rest, support) + middle - u, 0.0)
+    levels = np.where(support, decode_table(rest, support) + middle - u, 0.0)
+    return _within(levels, 2 * _MOST, "diagonal")
 
 
 def of_levels(levels: Array, support: Array) -> Array:
@@ -188,9 +206,16 @@ def of_levels(levels: Array, support: Array) -> Array:
     return np.where(support, np.exp2(levels / 2.0), 0.0)
 
 
+def _within(numbers: Array, most: float, what: str) -> Array:
+    """The `numbers`, which are logarithms; WireError where one stands for what no number here can be."""
+    if (np.abs(numbers) > most).any():
+        raise WireError(f"a {what} of 2 to the {np.abs(numbers).max():g}, a number that no client can have sent")
+    return numbers
+
+
 def _levels(diagonals: Array) -> Array:
     with np.errstate(divide="ignore"):
-        return np.maximum(2.0 * np.log2(np.maximum(diagonals, 0.0)), _LEAST)
+        return 2.0 * np.maximum(np.log2(np.maximum(diagonals, 0.0)), _LEAST)
 
 
 # -- whole Hessians
@@ -206,7 +231,7 @@ def encode_hessian(hessian: Array, levels: Array, support: Array, ridge: Array, 
     own = np.rint(_SIXTEENTHS * _levels(np.diag(hessian)[on])).astype(np.int64)
     unit = _units(own, ridge[on])
     grid = math.ldexp(FINENESS, -level) * unit[row] * unit[column]
-    off = np.rint(hessian[on[row], on[column]] / grid).astype(np.int64)
+    off = integers_of(hessian[on[row], on[column]] / grid)
     integers = np.concatenate([own - _sixteenths(levels[on]), off])
     return encode_vectors(integers, 0 * integers, np.array([len(integers)]), kinds, 2 + len(_CLASSES))[0]
 
@@ -216,7 +241,7 @@ def decode_hessian(code: bytes, levels: Array, support: Array, ridge: Array, lev
     on, dim = np.flatnonzero(support), len(support)
     row, column, kinds = _pairs(levels[on])
     integers = decode_vectors([code], np.zeros_like(kinds), np.array([len(kinds)]), kinds, 2 + len(_CLASSES))
-    own = integers[: len(on)] + _sixteenths(levels[on])
+    own = _within(integers[: len(on)] + _sixteenths(levels[on]), 2 * _SIXTEENTHS * _MOST, "Hessian's diagonal")
     unit, hessian = _units(own, ridge[on]), np.zeros((dim, dim))
     hessian[on[row], on[column]] = integers[len(on) :] * (math.ldexp(FINENESS, -level) * unit[row] * unit[column])
     hessian += hessian.T

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.laws import WrongCode
 from newtonfl.comm.messages import Indices, Lattice, Message
 from newtonfl.comm.packets import HEAD, SECTION
 from newtonfl.comm.parts import Parts, Sizes, column
@@ -124,7 +127,8 @@ def first_point(server: LatticeServer, exchange: Exchange, key: Key, sampling: S
     grid, integers = said.start_grid(n), None
     if server.starts is not None:
         u = said.dither(key.at(-1), np.arange(n), len(ridge), "start")
-        points = said.decode_starts(server.starts, u, server.support)
+        with _reading(0, "start", np.arange(n)):
+            points = said.decode_starts(server.starts, u, server.support)
         integers, server.starts = np.rint(np.mean(points, axis=0) / grid).astype(np.int64), None
     for tried in range(_TRIES + 1):
         parts: Parts = {}
@@ -132,7 +136,8 @@ def first_point(server: LatticeServer, exchange: Exchange, key: Key, sampling: S
             server.z, parts = integers * grid, {"model": Lattice(said.encode_point(integers))}
         coins = FIRST | CURVATURE | tried << TRY
         replies = exchange(Announcement(key.round, parts, coins=coins), _sizes(server))
-        server.changes = said.decode_first_changes(said.codes_of(replies.messages("gradient")), server.support)
+        with _reading(key.round, "gradient", replies.clients):
+            server.changes = said.decode_first_changes(said.codes_of(replies.messages("gradient")), server.support)
         server.gradients = server.gradients + server.changes
         _curvature(server, replies, exchange, key.to(f"try {tried}"), sampling)
         server.g = np.mean(server.gradients, axis=0) + ridge * server.z
@@ -153,7 +158,7 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     exponents = _exponents(server, nu)
     grids = np.exp2(exponents / 2.0)
     unit, grid = grids[0] / server.scales, grids[1] * server.scales
-    integers = np.rint((server.x - server.z) / unit).astype(np.int64)
+    integers = said.integers_of((server.x - server.z) / unit)
     parts: Parts = {"model": Lattice(said.encode_step(integers, server.integers, exponents))}
     if server.round == 1:
         parts["scale"] = Lattice(said.encode_scales(np.rint(2.0 * np.log2(server.scales)).astype(np.int64)))
@@ -162,7 +167,8 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     replies = exchange(Announcement(key.round, parts, coins=coins), _sizes(server))
     predicted = said.predicted_changes(server.changes, server.levels, grid, server.scales, server.support)
     messages = replies.messages("gradient")
-    server.changes = said.decode_table(said.codes_of(messages), server.support, predicted) * grid
+    with _reading(key.round, "gradient", replies.clients):
+        server.changes = said.decode_table(said.codes_of(messages), server.support, predicted) * grid
     server.gradients = server.gradients + server.changes
     server.integers = integers
     server.bytes_sent += 2 * HEAD + (1 + len(parts)) * SECTION + _length(list(parts.values())) + _mean_length(messages)
@@ -232,7 +238,8 @@ def _curvature(server: LatticeServer, replies: Replies, exchange: Exchange, key:
     n, ridge = server.constants.n_clients, server.constants.ridge
     messages = replies.messages("diagonal")
     u = said.dither(key, np.arange(n), len(ridge), "diagonal")
-    server.levels = said.decode_diagonals(said.codes_of(messages), u, server.support)
+    with _reading(key.round, "diagonal", replies.clients):
+        server.levels = said.decode_diagonals(said.codes_of(messages), u, server.support)
     diagonals = said.of_levels(server.levels, server.support)
     mean = np.mean(diagonals, axis=0)
     leverage = np.sum(diagonals / np.maximum(mean + ridge, 1e-300), axis=1)
@@ -242,7 +249,8 @@ def _curvature(server: LatticeServer, replies: Replies, exchange: Exchange, key:
     sampled = exchange(request, _sizes(server)).messages("curvature")
     total = np.zeros((len(ridge), len(ridge)))
     for client, code in zip(chosen.tolist(), said.codes_of(sampled), strict=True):
-        total += said.decode_hessian(code, server.levels[client], server.support[client], ridge, server.level)
+        with _reading(key.round, "curvature", [client]):
+            total += said.decode_hessian(code, server.levels[client], server.support[client], ridge, server.level)
     server.P = with_diagonal(total / many, mean) + np.diag(np.maximum(ridge, 1e-10 * float(np.max(mean, initial=0.0))))
     share = many / n
     server.curvature_bytes = _mean_length(messages) + SECTION + share * (_mean_length(sampled) + 2 * HEAD + SECTION)
@@ -263,6 +271,17 @@ def with_diagonal(sampled: Array, diagonal: Array) -> Array:
     values, vectors = np.linalg.eigh(scaled)
     semidefinite: Array = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return semidefinite
+
+
+@contextmanager
+def _reading(round: int, part: str, clients: Array | list[int]) -> Iterator[None]:
+    """Say of which round, part and client a code cannot be."""
+    try:
+        yield
+    except WrongCode as error:
+        raise WireError(f"round {round}, client {clients[error.position]}, {part}: {error.reason}") from None
+    except WireError as error:
+        raise WireError(f"round {round}, {part}: {error}") from None
 
 
 def _solved(server: LatticeServer, g: Array) -> Array:
