@@ -62,12 +62,11 @@ def _edges(j: int) -> list[int]:
     """Where the integers from -K to K - 1, and any other, begin within 2¹⁶."""
     with localcontext(prec=30):
         b, width = Decimal(2) ** (Decimal(j) / 4), Decimal(2 ** _shift(j))
-
-        def above(t: Decimal) -> Decimal:
-            return (-t / b).exp() / 2 if t >= 0 else 1 - (t / b).exp() / 2
-
-        half = Decimal("0.5")
-        mass = [above(h * width - half) - above((h + 1) * width - half) for h in range(-_REACH, _REACH)]
+        ratio, half = (-width / b).exp(), (Decimal("-0.5") / b).exp()
+        # The mass above h·width - ½ is ½exp(-(h·width - ½)/b) for h ≥ 1, and by symmetry for h ≤ 0.
+        above = {h: ratio**h / half / 2 for h in range(1, _REACH + 1)}
+        above |= {h: 1 - ratio**-h * half / 2 for h in range(-_REACH, 1)}
+        mass = [above[h] - above[h + 1] for h in range(-_REACH, _REACH)]
         heavy = [Decimal(1) / (4 * (1 + abs(h)) ** 2) for h in range(-_REACH, _REACH)]
         mixed = [(1 - _HEAVY) * p + _HEAVY * q for p, q in zip(mass, heavy, strict=True)]
         mixed.append(Decimal(1) - sum(mixed, Decimal(0)))
