@@ -33,6 +33,7 @@ SETS = {
     "breast_cancer": [1e-3], "a1a": [1e-3], "phishing": [1e-3], "a9a": [1e-3], "w8a": [1e-3, 1e-4], "w2a": [1e-4],
 }  # fmt: skip
 BESIDE = (
+    "lattice-newton,share=0,least=0",
     "newton,wire=float32",
     "newton-3pc,init=zero,line_search=5,compressor=topk:8d+natural",
     "newton-3pc-ls,compressor=rank:2",

@@ -134,8 +134,24 @@ def test_curvature_comes_anew_where_it_is_worth_its_bytes():
     assert counts[0] == 0 and 1 <= counts[3] <= 3
 
 
+def test_without_any_hessian_it_is_bfgs():
+    """On the same grids, from everyone's diagonal: nobody computes a Hessian after its own minimiser."""
+    problem, _ = split_by_label()
+    before = problem.hessian_counts.copy()
+    rounds = list(played(problem, lattice_newton(share=0.0, least=0), np.zeros(problem.dim), 40))
+    assert all(
+        "curvature" not in replies.parts[0] for _, heard in rounds for _, replies in heard if len(replies.clients)
+    )
+    assert sum("diagonal" in replies.parts[0] for _, heard in rounds[1:] for _, replies in heard) == 0
+    assert np.linalg.norm(problem.at(rounds[-1][0]).gradient.mean(axis=0) + 1e-3 * rounds[-1][0]) <= 1e-9
+    set_up = problem.hessian_counts - before
+    nf.solve(problem, "lattice-newton,share=0,least=0", rounds=40)
+    assert np.array_equal(problem.hessian_counts, set_up)
+
+
 def test_the_contract_holds():
     check_method(lattice_newton(least=2, share=0.3))
+    check_method(lattice_newton(least=0, share=0.0))
 
 
 # --- its parts
@@ -199,7 +215,7 @@ def test_the_guard_asks_more_clients_for_finer_hessians():
     "settings, fault",
     [
         ({"accuracy": 0.0}, "accuracy: given 0.0"), ({"share": 1.5}, "share: given 1.5"),
-        ({"least": 0}, "least: given 0"),
+        ({"least": -1}, "least: given -1"), ({"share": -0.1}, "share: given -0.1"),
         ({"refreshes": -1}, "refreshes: given -1"), ({"refreshes": 1.5}, "refreshes: given 1.5"),
     ],
 )  # fmt: skip

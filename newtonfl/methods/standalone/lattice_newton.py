@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
-from newtonfl.methods.standalone.exact import whole, within
+from newtonfl.methods.standalone.exact import within
 from newtonfl.methods.standalone.lattice_clients import LatticeClients, init_clients, respond
 from newtonfl.methods.standalone.lattice_server import LatticeServer, Sampling, first_point, init_server, trial
 from newtonfl.methods.typed import method
@@ -47,15 +49,16 @@ def lattice_newton(
         The f - f* that is wanted, about: no grid is finer than it needs. Beyond it they get finer again, by 32 at a
         time.
     share : float
-        The share of the clients whose Hessians are asked for, at most 1.
+        The share of the clients whose Hessians are asked for, from 0 to 1.
     least : int
-        How many of them at least.
+        How many of them at least; with ``share=0,least=0`` no Hessian is ever formed, and P begins as a diagonal.
     refreshes : int
         How often curvature may come anew.
     """
-    sampling = Sampling(within("share", share, 0.0, 1.0 + 1e-12), whole("least", least), refreshes)
-    if isinstance(refreshes, bool) or not isinstance(refreshes, int) or refreshes < 0:
-        raise ValueError(f"refreshes: given {refreshes!r}, must be a whole number of at least 0")
+    for name, number in (("least", least), ("refreshes", refreshes)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
+            raise ValueError(f"{name}: given {number!r}, must be a whole number of at least 0")
+    sampling = Sampling(within("share", share, -1e-12, 1.0 + 1e-12), int(least), int(refreshes))
     return LatticeNewton(within("accuracy", accuracy, 0.0, 1.0), sampling)
 
 

@@ -154,7 +154,8 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     ridge = server.constants.ridge
     server.round += 1
     nu = server.nu = _norm(server, server.g)
-    stalled = _guard(server, nu)
+    learns = sampling.count(server.constants.n_clients, 0) > 0  # else P learns from steps alone, as long as it takes
+    stalled = learns and _guard(server, nu)
     exponents = _exponents(server, nu)
     grids = np.exp2(exponents / 2.0)
     unit, grid = grids[0] / server.scales, grids[1] * server.scales
@@ -162,7 +163,7 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     parts: Parts = {"model": Lattice(said.encode_step(integers, server.integers, exponents))}
     if server.round == 1:
         parts["scale"] = Lattice(said.encode_scales(np.rint(2.0 * np.log2(server.scales)).astype(np.int64)))
-    fresh = stalled or _is_worth_it(server, nu, sampling)
+    fresh = stalled or (learns and _is_worth_it(server, nu, sampling))
     coins = CURVATURE * fresh | STAY * (server.rejected is not None)
     replies = exchange(Announcement(key.round, parts, coins=coins), _sizes(server))
     predicted = said.predicted_changes(server.changes, server.levels, grid, server.scales, server.support)
@@ -246,12 +247,14 @@ def _curvature(server: LatticeServer, replies: Replies, exchange: Exchange, key:
     many = sampling.count(n, server.level)
     chosen = np.sort(np.argsort(-leverage, kind="stable")[:many])
     request = Announcement(key.round, {}, {}, chosen, chosen, SAMPLE | server.level << LEVEL)
-    sampled = exchange(request, _sizes(server)).messages("curvature")
+    sampled = exchange(request, _sizes(server)).messages("curvature") if many else []
     total = np.zeros((len(ridge), len(ridge)))
     for client, code in zip(chosen.tolist(), said.codes_of(sampled), strict=True):
         with _reading(key.round, "curvature", [client]):
             total += said.decode_hessian(code, server.levels[client], server.support[client], ridge, server.level)
-    server.P = with_diagonal(total / many, mean) + np.diag(np.maximum(ridge, 1e-10 * float(np.max(mean, initial=0.0))))
+    server.P = with_diagonal(total / max(many, 1), mean) + np.diag(
+        np.maximum(ridge, 1e-10 * float(np.max(mean, initial=0.0)))
+    )
     share = many / n
     server.curvature_bytes = _mean_length(messages) + SECTION + share * (_mean_length(sampled) + 2 * HEAD + SECTION)
     server.last_curvature, server.curvatures = server.round, server.curvatures + 1
