@@ -84,6 +84,19 @@ def _costs() -> Array:
     return bits
 
 
+@cache
+def _roots() -> Array:
+    """2^(r/16) for r from 0 to 15, each the nearest float."""
+    with localcontext(prec=30):
+        return np.array([float(Decimal(2) ** (Decimal(r) / 16)) for r in range(16)])
+
+
+def powers(sixteenths: Array) -> Array:
+    """2^(k/16) of whole numbers k, in the same bits on any machine, as exp2 is not."""
+    k = np.asarray(sixteenths, np.int64)
+    return np.ldexp(_roots()[k & 15], k >> 4)
+
+
 def quarters(magnitudes: Array) -> Array:
     """round(4 log₂ m) of magnitudes m > 0, by comparisons."""
     fraction, exponent = np.frexp(magnitudes)

@@ -14,6 +14,7 @@ from newtonfl.comm.laws import (
     encode_heads,
     encode_vectors,
     laplace_laws,
+    powers,
     quarters,
 )
 from newtonfl.core.ragged import offsets_of
@@ -125,6 +126,14 @@ def test_quarters_are_rounded_logarithms():
     sizes = 2.0 ** np.random.default_rng(0).uniform(-300, 300, 5000)
     assert quarters(sizes).tolist() == np.rint(4 * np.log2(sizes)).tolist()
     assert quarters(np.array([1.0, 2.0, 0.25, 1e-3])).tolist() == [0, 4, -8, -40]
+
+
+def test_powers_are_the_nearest_floats():
+    """Of 2^(k/16), by decimal arithmetic: both ends hold the same bits wherever they are."""
+    with localcontext(prec=60):
+        for k in (-14_000, -17, -1, 0, 1, 8, 15, 16, 31, 4000):
+            assert powers(np.array([k]))[0] == float(Decimal(2) ** (Decimal(k) / 16))
+    assert powers(np.array([-16, 0, 32])).tolist() == [0.5, 1.0, 4.0]
 
 
 @pytest.mark.parametrize("many", [1, 3])

@@ -106,7 +106,7 @@ def _moved(clients: LatticeClients, parts: Parts, coins: int, problem: Problem) 
     if "scale" in parts:
         clients.scales = _rows(said.decode_scales(said.codes_of([parts["scale"]])[0], dim), n)
     integers, exponents = said.decode_step(said.codes_of([parts["model"]])[0], clients.integers[0])
-    grids, scales = np.exp2(exponents / 2.0), clients.scales[0]
+    grids, scales = said.of_half_octaves(exponents), clients.scales[0]
     z = clients.z[0] if coins & STAY else clients.z[0] + clients.step[0]
     clients.z, clients.integers = _rows(z, n), _rows(integers, n)
     clients.step, grid = _rows(integers * (grids[0] / scales), n), grids[1] * scales

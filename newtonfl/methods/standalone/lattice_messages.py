@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.laws import decode_heads, decode_vectors, encode_heads, encode_vectors, quarters
+from newtonfl.comm.laws import decode_heads, decode_vectors, encode_heads, encode_vectors, powers, quarters
 from newtonfl.comm.messages import Lattice, Message
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
@@ -138,6 +138,11 @@ def half_octaves(number: float) -> int:
     return round(2.0 * math.log2(max(number, 1e-300)))
 
 
+def of_half_octaves(exponents: Array) -> Array:
+    """2^(k/2)."""
+    return powers(8 * exponents)
+
+
 def encode_scales(levels: Array) -> bytes:
     """Scales in half octaves (d,)."""
     middle = int(np.median(levels))
@@ -147,7 +152,7 @@ def encode_scales(levels: Array) -> bytes:
 def decode_scales(code: bytes, dim: int) -> Array:
     """The scales σ (d,), 2 to the half of what :func:`encode_scales` was given."""
     middle, rest = decode_heads([code], 1)
-    return np.exp2((decode_point(rest[0], dim) + middle[0, 0]) / 2.0)
+    return powers(8 * (decode_point(rest[0], dim) + middle[0, 0]))
 
 
 # -- gradients
@@ -170,7 +175,7 @@ def decode_first_changes(codes: Sequence[bytes], support: Array) -> Array:
 def predicted_changes(last: Array, levels: Array, grid: Array, scales: Array, support: Array) -> Array:
     """How large gradients' integers (n, d) may be on a grid (d,): as the last, and as √h_jj/σ_j, by which they move."""
     before = np.abs(last) / grid
-    curved = np.where(support, np.sqrt(of_levels(levels, support)) / scales, 0.0)
+    curved = np.where(support, powers(np.rint(4.0 * levels)) / scales, 0.0)
     ratio = _means(before, support) / np.maximum(_means(curved, support), 1e-300)
     return np.maximum(0.4 * before + 0.6 * curved * ratio[:, None], 1e-4)
 

@@ -99,7 +99,8 @@ def init_server(constants: ProblemConstants, x0: Array, messages: Sequence[Parts
     n, dim, z = constants.n_clients, constants.dim, to_host(x0)
     support, zeros = np.zeros((n, dim), bool), np.zeros((n, dim))
     for row, message in zip(support, column(messages, "support"), strict=True):
-        assert isinstance(message, Indices)
+        if not isinstance(message, Indices):
+            raise WireError(f"round 0, support: a {type(message).__name__} message where a set was to come")
         row[message.indices] = True
     starts = None if z.any() else said.codes_of(column(messages, "start"))
     return LatticeServer(
@@ -144,7 +145,7 @@ def first_point(server: LatticeServer, exchange: Exchange, key: Key, sampling: S
         if integers is None or float(server.g @ server.z) <= 0.5 * float(server.z @ (server.P @ server.z)):
             break
         integers = np.rint(integers / 2.0).astype(np.int64)
-    server.scales = np.exp2(np.rint(-np.log2(np.diag(np.linalg.inv(server.P)))) / 2.0)
+    server.scales = said.of_half_octaves(np.rint(-np.log2(np.diag(np.linalg.inv(server.P)))))
     server.curvatures = 0  # anew
     aim(server)
 
@@ -157,7 +158,7 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     learns = sampling.count(server.constants.n_clients, 0) > 0  # else P learns from steps alone, as long as it takes
     stalled = learns and _guard(server, nu)
     exponents = _exponents(server, nu)
-    grids = np.exp2(exponents / 2.0)
+    grids = said.of_half_octaves(exponents)
     unit, grid = grids[0] / server.scales, grids[1] * server.scales
     integers = said.integers_of((server.x - server.z) / unit)
     parts: Parts = {"model": Lattice(said.encode_step(integers, server.integers, exponents))}
@@ -252,9 +253,8 @@ def _curvature(server: LatticeServer, replies: Replies, exchange: Exchange, key:
     for client, code in zip(chosen.tolist(), said.codes_of(sampled), strict=True):
         with _reading(key.round, "curvature", [client]):
             total += said.decode_hessian(code, server.levels[client], server.support[client], ridge, server.level)
-    server.P = with_diagonal(total / max(many, 1), mean) + np.diag(
-        np.maximum(ridge, 1e-10 * float(np.max(mean, initial=0.0)))
-    )
+    least = 1e-10 * float(np.max(mean, initial=0.0))  # where there is no ridge and a column is met nowhere
+    server.P = with_diagonal(total / max(many, 1), mean) + np.diag(np.maximum(ridge, least))
     share = many / n
     server.curvature_bytes = _mean_length(messages) + SECTION + share * (_mean_length(sampled) + 2 * HEAD + SECTION)
     server.last_curvature, server.curvatures = server.round, server.curvatures + 1
