@@ -178,8 +178,11 @@ def test_a_hessian_arrives_on_its_grid():
     A[:, 3] = 0.0
     hessian, support, ridge = A.T @ A, np.arange(7) != 3, np.full(7, 1e-3)
     _, levels = said.encode_diagonals(np.diag(hessian)[None, :], draw.random((1, 7)) - 0.5, support[None, :])
-    code = said.encode_hessian(hessian, levels[0], support, ridge)
-    found = said.decode_hessian(code, levels[0], support, ridge)
+    none = np.zeros(7, bool)  # a client whose columns are all empty has nothing to send
+    told = np.stack([levels[0], 0.0 * levels[0]]), np.stack([support, none]), ridge
+    codes = said.encode_hessians([hessian, 0.0 * hessian], *told)
+    found, nothing = said.decode_hessians(codes, *told)
+    assert codes[1] == b"" and not nothing.any()
     unit = np.sqrt(np.diag(hessian) + ridge)
     assert np.abs(np.log2(np.diag(found)[support] / np.diag(hessian)[support])).max() <= 1 / 32 + 1e-12
     off = ~np.eye(7, dtype=bool)

@@ -131,10 +131,8 @@ def _sampled(clients: LatticeClients, announcement: Announcement, problem: Probl
         np.isin(everyone, everyone if announcement.participants is None else announcement.participants)
     )
     point, ridge, level = _trial(clients, problem.select(chosen)), to_host(problem.ridge), announcement.coins >> LEVEL
-    codes = [
-        said.encode_hessian(to_host(point.hessian(j)), clients.levels[i], clients.support[i], ridge, level)
-        for j, i in enumerate(chosen.tolist())
-    ]
+    hessians = (to_host(point.hessian(j)) for j in range(len(chosen)))
+    codes = said.encode_hessians(hessians, clients.levels[chosen], clients.support[chosen], ridge, level)
     return [{"curvature": message} for message in said.lattices(codes)]
 
 

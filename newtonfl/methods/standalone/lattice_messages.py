@@ -8,7 +8,7 @@ order, so that both ends hold the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -26,6 +26,7 @@ _START = 0.5
 _MOST = 900.0  # of log₂
 _LEAST = -800.0  # of log₂ h, where a column's curvature is 0
 _CLASSES = (0.25, 0.5, 0.75, 0.9)
+_KINDS = 2 + len(_CLASSES)  # of a Hessian's integers: the diagonal, and five classes of pairs
 _SIXTEENTHS = 8.0  # of an octave, in a level
 
 
@@ -226,32 +227,58 @@ def _levels(diagonals: Array) -> Array:
 # -- whole Hessians
 
 
-def encode_hessian(hessian: Array, levels: Array, support: Array, ridge: Array, level: int = 0) -> bytes:
-    """A client's Hessian (d, d) on its support: the diagonal in 1/16 octaves, the others by :data:`FINENESS`.
+def encode_hessians(
+    hessians: Iterable[Array], levels: Array, support: Array, ridge: Array, level: int = 0
+) -> list[bytes]:
+    """Clients' Hessians (d, d) on their supports: diagonals in 1/16 octaves, the others by :data:`FINENESS`.
 
-    `levels` (d,) are its diagonal's, as they arrived before; `ridge` (d,).
+    Parameters
+    ----------
+    hessians : iterable of numpy.ndarray, shape (d, d)
+        One a client.
+    levels : numpy.ndarray, shape (m, d)
+        Of their diagonals, as they have arrived before.
+    support : numpy.ndarray of bool, shape (m, d)
+    ridge : numpy.ndarray, shape (d,)
+    level : int
+        How often the grid off the diagonal has been halved.
     """
-    on = np.flatnonzero(support)
-    row, column, kinds = _pairs(levels[on])
-    own = np.rint(_SIXTEENTHS * _levels(np.diag(hessian)[on])).astype(np.int64)
-    unit = _units(own, ridge[on])
-    grid = math.ldexp(FINENESS, -level) * unit[row] * unit[column]
-    off = integers_of(hessian[on[row], on[column]] / grid)
-    integers = np.concatenate([own - _sixteenths(levels[on]), off])
-    return encode_vectors(integers, 0 * integers, np.array([len(integers)]), kinds, 2 + len(_CLASSES))[0]
+    integers, kinds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for hessian, known, on in zip(hessians, levels, support, strict=True):
+        h, near = hessian[np.ix_(on, on)], known[on]
+        row, column, kind = _pairs(near)
+        own = np.rint(_SIXTEENTHS * _levels(np.diag(h))).astype(np.int64)
+        unit = _units(own, ridge[on])
+        off = integers_of(h[row, column] / (math.ldexp(FINENESS, -level) * unit[row] * unit[column]))
+        integers.append(np.concatenate([own - _sixteenths(near), off]))
+        kinds.append(kind)
+    whole = np.concatenate(integers)
+    return encode_vectors(whole, 0 * whole, _sizes(support), np.concatenate(kinds), _KINDS)
 
 
-def decode_hessian(code: bytes, levels: Array, support: Array, ridge: Array, level: int = 0) -> Array:
-    """The Hessian (d, d) that :func:`encode_hessian` coded, zero off the support."""
-    on, dim = np.flatnonzero(support), len(support)
-    row, column, kinds = _pairs(levels[on])
-    integers = decode_vectors([code], np.zeros_like(kinds), np.array([len(kinds)]), kinds, 2 + len(_CLASSES))
-    own = _within(integers[: len(on)] + _sixteenths(levels[on]), 2 * _SIXTEENTHS * _MOST, "Hessian's diagonal")
-    unit, hessian = _units(own, ridge[on]), np.zeros((dim, dim))
-    hessian[on[row], on[column]] = integers[len(on) :] * (math.ldexp(FINENESS, -level) * unit[row] * unit[column])
-    hessian += hessian.T
-    hessian[on, on] = np.exp2(own / (2.0 * _SIXTEENTHS))
-    return hessian
+def decode_hessians(
+    codes: Sequence[bytes], levels: Array, support: Array, ridge: Array, level: int = 0
+) -> Iterator[Array]:
+    """The Hessians (d, d) that :func:`encode_hessians` coded, zero off the supports."""
+    pairs, sizes = [_pairs(known[on]) for known, on in zip(levels, support, strict=True)], _sizes(support)
+    kinds = np.concatenate([np.zeros(0, np.int64), *(kind for _, _, kind in pairs)])
+    whole = decode_vectors(codes, 0 * kinds, sizes, kinds, _KINDS)
+    ends = np.cumsum(sizes)
+    for (row, column, _), known, on, first, end in zip(pairs, levels, support, ends - sizes, ends, strict=True):
+        integers, k, where = whole[first:end], int(on.sum()), np.flatnonzero(on)
+        own = _within(integers[:k] + _sixteenths(known[on]), 2 * _SIXTEENTHS * _MOST, "Hessian's diagonal")
+        unit, hessian = _units(own, ridge[on]), np.zeros((len(on), len(on)))
+        grid = math.ldexp(FINENESS, -level) * unit[row] * unit[column]
+        hessian[where[row], where[column]] = integers[k:] * grid
+        hessian += hessian.T
+        hessian[where, where] = np.exp2(own / (2.0 * _SIXTEENTHS))
+        yield hessian
+
+
+def _sizes(support: Array) -> Array:
+    """How many integers each client's Hessian has."""
+    k = support.sum(axis=1)
+    return k * (k + 1) // 2
 
 
 def _pairs(levels: Array) -> tuple[Array, Array, Array]:

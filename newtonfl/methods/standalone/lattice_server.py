@@ -249,10 +249,10 @@ def _curvature(server: LatticeServer, replies: Replies, exchange: Exchange, key:
     chosen = np.sort(np.argsort(-leverage, kind="stable")[:many])
     request = Announcement(key.round, {}, {}, chosen, chosen, SAMPLE | server.level << LEVEL)
     sampled = exchange(request, _sizes(server)).messages("curvature") if many else []
-    total = np.zeros((len(ridge), len(ridge)))
-    for client, code in zip(chosen.tolist(), said.codes_of(sampled), strict=True):
-        with _reading(key.round, "curvature", [client]):
-            total += said.decode_hessian(code, server.levels[client], server.support[client], ridge, server.level)
+    known, total = (server.levels[chosen], server.support[chosen]), np.zeros((len(ridge), len(ridge)))
+    with _reading(key.round, "curvature", chosen):
+        for hessian in said.decode_hessians(said.codes_of(sampled), *known, ridge, server.level):
+            total += hessian
     least = 1e-10 * float(np.max(mean, initial=0.0))  # where there is no ridge and a column is met nowhere
     server.P = with_diagonal(total / max(many, 1), mean) + np.diag(np.maximum(ridge, least))
     share = many / n
@@ -277,7 +277,7 @@ def with_diagonal(sampled: Array, diagonal: Array) -> Array:
 
 
 @contextmanager
-def _reading(round: int, part: str, clients: Array | list[int]) -> Iterator[None]:
+def _reading(round: int, part: str, clients: Array) -> Iterator[None]:
     """Say of which round, part and client a code cannot be."""
     try:
         yield
