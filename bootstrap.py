@@ -55,7 +55,7 @@ Solved on 4 MPI ranks; the picture is {folder / "gap.png"}. Try next:
 
     .venv/bin/newtonfl solve breast_cancer                                 the same bits in one process
     .venv/bin/mpiexec -n 2 .venv/bin/newtonfl solve digits --method fednl  other data, another method, 2 ranks
-    .venv/bin/newtonfl compare breast_cancer --methods newton-3pc bl1 gd   methods side by side
+    .venv/bin/newtonfl compare breast_cancer --methods lattice-newton bl1  methods side by side
     .venv/bin/newtonfl methods newton-3pc                                  the method's paper, settings and conditions
 """)
     return 0
