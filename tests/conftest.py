@@ -28,6 +28,15 @@ def kernels_of_numpy():
         yield
 
 
+@pytest.fixture(scope="module", params=["numpy", "numba"])
+def form(request):
+    """Both forms of the kernels, numba's where it is installed."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    with compiled.forced(request.param):
+        yield request.param
+
+
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Run a command in this process; returns (status, stdout, stderr)."""

@@ -199,6 +199,8 @@ def decode_heads(payloads: Sequence[bytes], k: int) -> tuple[Array, list[bytes]]
                 at += 1
                 if payload[at - 1] < 128:
                     break
+            if shift and not payload[at - 1]:
+                raise WrongCode(i, "a number before a vector has more bytes than it needs")
             numbers[i, j] = folded >> 1 ^ -(folded & 1)
         rest.append(payload[at:])
     return numbers, rest

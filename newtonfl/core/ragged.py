@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from newtonfl.core.backend import Array, namespace, on_host, zeros
+from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
 
 
 def offsets_of(sizes: Array) -> Array:
@@ -22,14 +21,14 @@ def ranges(starts: Array, sizes: Array) -> Array:
 
 
 def selected(values: Array, offsets: Array, chosen: Array) -> Array:
-    """Some clients' vectors, end to end: not copied where these clients follow each other.
+    """What belongs to some clients, end to end: not copied where these clients follow each other.
 
-    Client i's vector is ``values[offsets[i]:offsets[i + 1]]``; `chosen` are positions, on the host, perhaps none.
+    Client i's is ``values[offsets[i]:offsets[i + 1]]``; `chosen` are positions, on the host, perhaps none.
     """
-    edges = [0, *(np.flatnonzero(np.diff(chosen) != 1) + 1).tolist(), len(chosen)]
-    runs = [(chosen[a], chosen[b - 1] + 1) for a, b in pairwise(edges) if a < b]
-    pieces = [values[int(offsets[i]) : int(offsets[j])] for i, j in runs]
-    return pieces[0] if len(pieces) == 1 else namespace(values).concat([values[:0], *pieces])
+    sizes = np.diff(offsets)[chosen]
+    if len(chosen) and (np.diff(chosen) == 1).all():
+        return values[int(offsets[chosen[0]]) : int(offsets[chosen[-1] + 1])]
+    return namespace(values).take(values, to_device(ranges(offsets[chosen], sizes), values), axis=0)
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,8 @@ class Blocks:
 
     def select(self, chosen: Array) -> Blocks:
         """The vectors of some clients, as a copy: `chosen` are positions, on the host, perhaps none."""
-        if not len(chosen):
-            return Blocks(self.values[:0], offsets_of([]))
-        return Blocks.of([self[int(i)] for i in chosen])
+        values = namespace(self.values).asarray(selected(self.values, self.offsets, chosen), copy=True)
+        return Blocks(values, offsets_of(self.sizes[chosen]))
 
     def put(self, chosen: Array, other: Blocks) -> Blocks:
         """A copy in which the clients at positions `chosen` have the vectors of `other`, in that order.

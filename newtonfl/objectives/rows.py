@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from newtonfl.core.backend import Array, namespace, on_host, to_device, to_host, zeros
-from newtonfl.core.ragged import Blocks, offsets_of, ranges
+from newtonfl.core.ragged import Blocks, offsets_of, selected
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import weighted_grams
 
@@ -94,13 +94,7 @@ class DenseRows(Rows):
         return self.array[int(self.offsets[i]) : int(self.offsets[i + 1]), :]
 
     def select(self, chosen: Array) -> DenseRows:
-        sizes = np.diff(self.offsets)[chosen]
-        index = ranges(self.offsets[chosen], sizes)
-        if len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
-            array = self.array[int(index[0]) : int(index[-1]) + 1, :]  # they follow each other: no copy
-        else:
-            array = namespace(self.array).take(self.array, to_device(index, self.array), axis=0)
-        return DenseRows(array, offsets_of(sizes))
+        return DenseRows(selected(self.array, self.offsets, chosen), offsets_of(np.diff(self.offsets)[chosen]))
 
     def margins(self, x: Array) -> Array:
         xp = namespace(x)

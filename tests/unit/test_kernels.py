@@ -21,7 +21,6 @@ from newtonfl.kernels import (
     checksums,
     cholesky,
     cholesky_solve,
-    compiled,
     largest,
     pair_sums,
     pairs,
@@ -29,14 +28,7 @@ from newtonfl.kernels import (
     sums,
 )
 
-
-@pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
-def form(request):
-    """Every test runs on both forms of the kernels, numba's where it is installed."""
-    if request.param == "numba":
-        pytest.importorskip("numba")
-    with compiled.forced(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("form")
 
 
 LIBRARIES = pytest.mark.parametrize("xp", [np, array_api_strict], ids=["numpy", "strict"])

@@ -18,18 +18,11 @@ from newtonfl.comm.laws import (
     quarters,
 )
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import compiled, range_decode, range_encode
+from newtonfl.kernels import range_decode, range_encode
+
+pytestmark = pytest.mark.usefixtures("form")
 
 LAWS = laplace_laws()
-
-
-@pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
-def form(request):
-    """Every test runs on both forms of the kernels, numba's where it is installed."""
-    if request.param == "numba":
-        pytest.importorskip("numba")
-    with compiled.forced(request.param):
-        yield
 
 
 def drawn(seed: int, counts: np.ndarray, wild: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -172,3 +165,5 @@ def test_heads_come_back_and_are_bounded():
     for cut in (b"", b"\x80", b"\1\2", b"\x80" * 9):
         with pytest.raises(WireError, match="numbers stand before a vector"):
             decode_heads([cut], 3)
+    with pytest.raises(WireError, match="more bytes than it needs"):  # 1 again
+        decode_heads([b"\x82\x00"], 1)

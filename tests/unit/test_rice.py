@@ -9,16 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import compiled, rice
+from newtonfl.kernels import rice
 
-
-@pytest.fixture(autouse=True, scope="module", params=["numpy", "numba"])
-def form(request):
-    """Every test runs on both forms of the kernels, numba's where it is installed."""
-    if request.param == "numba":
-        pytest.importorskip("numba")
-    with compiled.forced(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("form")
 
 
 def to_bytes(bits: str) -> bytes:

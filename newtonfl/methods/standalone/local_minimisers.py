@@ -27,20 +27,22 @@ def local_minimisers(problem: Problem, ridge: Array) -> Array:
         found: Array = to_host(some.at(to_device(x, some.like)).value) + 0.5 * np.sum(ridge * x**2, axis=1)
         return found
 
+    some = problem
     for _ in range(_ROUNDS):
-        some = problem.select(unsolved)  # clients that are done compute nothing more
-        gradients = to_host(some.at(to_device(x[unsolved], some.like)).gradient) + ridge * x[unsolved]
+        here = x[unsolved]
+        gradients = to_host(some.at(to_device(here, some.like)).gradient) + ridge * here
         large = np.linalg.norm(gradients, axis=1) > _SMALL
-        unsolved, gradients = unsolved[large], gradients[large]
-        if not len(unsolved):
+        if not large.any():
             break
-        some, here = problem.select(unsolved), x[unsolved]
+        if not large.all():  # those who are done compute nothing more
+            unsolved, here, gradients = unsolved[large], here[large], gradients[large]
+            some = problem.select(unsolved)
         point, f = some.at(to_device(here, some.like)), values(some, here)
         systems = ((to_host(point.hessian(i)) + np.diag(ridge), g) for i, g in enumerate(gradients))
         steps = np.stack([np.linalg.solve(*system) for system in systems])
         slopes, t = np.sum(gradients * steps, axis=1), np.ones(len(unsolved))
         for _ in range(_HALVINGS):
-            high = values(some, here - t[:, None] * steps) > f - 1e-4 * t * slopes
+            high = ~(values(some, here - t[:, None] * steps) <= f - 1e-4 * t * slopes)  # or not a number
             if not high.any():
                 break
             t = np.where(high, 0.5 * t, t)
