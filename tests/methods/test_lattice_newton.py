@@ -16,8 +16,8 @@ from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Lattice
 from newtonfl.core.random import Key
 from newtonfl.methods import ProblemConstants, lattice_newton
-from newtonfl.methods.standalone import lattice_messages as said
-from newtonfl.methods.standalone.lattice_server import with_diagonal
+from newtonfl.methods.standalone import lattice_messages as lattice
+from newtonfl.methods.standalone.lattice_curvature import with_diagonal
 from newtonfl.methods.standalone.local_minimisers import local_minimisers
 from newtonfl.solver.session import Session
 
@@ -177,16 +177,16 @@ def test_a_hessian_arrives_on_its_grid():
     A = draw.standard_normal((9, 7))
     A[:, 3] = 0.0
     hessian, support, ridge = A.T @ A, np.arange(7) != 3, np.full(7, 1e-3)
-    _, levels = said.encode_diagonals(np.diag(hessian)[None, :], draw.random((1, 7)) - 0.5, support[None, :])
+    _, levels = lattice.encode_diagonals(np.diag(hessian)[None, :], draw.random((1, 7)) - 0.5, support[None, :])
     none = np.zeros(7, bool)  # a client whose columns are all empty has nothing to send
     told = np.stack([levels[0], 0.0 * levels[0]]), np.stack([support, none]), ridge
-    codes = said.encode_hessians([hessian, 0.0 * hessian], *told)
-    found, nothing = said.decode_hessians(codes, *told)
+    codes = lattice.encode_hessians([hessian, 0.0 * hessian], *told)
+    found, nothing = lattice.decode_hessians(codes, *told)
     assert codes[1] == b"" and not nothing.any()
     unit = np.sqrt(np.diag(hessian) + ridge)
     assert np.abs(np.log2(np.diag(found)[support] / np.diag(hessian)[support])).max() <= 1 / 32 + 1e-12
     off = ~np.eye(7, dtype=bool)
-    assert (np.abs(found - hessian) <= 0.51 * 1.05 * said.FINENESS * np.outer(unit, unit))[off].all()
+    assert (np.abs(found - hessian) <= 0.51 * 1.05 * lattice.FINENESS * np.outer(unit, unit))[off].all()
     assert np.array_equal(found, found.T) and not found[3].any()
 
 

@@ -12,7 +12,7 @@ from newtonfl.comm.parts import Parts
 from newtonfl.components.protocol import Announcement
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.standalone import lattice_messages as said
+from newtonfl.methods.standalone import lattice_messages as lattice
 from newtonfl.methods.standalone.local_minimisers import local_minimisers
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.point import Point
@@ -61,8 +61,8 @@ def init_clients(problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts]
     x0 = to_host(x0)
     if not x0.any():
         points = local_minimisers(problem, np.maximum(to_host(problem.ridge), _LEAST_LOCAL_RIDGE))
-        starts = said.encode_starts(points, said.dither(key, problem.clients, dim, "start"), support)
-        for mine, message in zip(parts, said.lattices(starts), strict=True):
+        starts = lattice.encode_starts(points, lattice.dither(key, problem.clients, dim, "start"), support)
+        for mine, message in zip(parts, lattice.lattices(starts), strict=True):
             mine["start"] = message
     zeros = np.zeros((n, dim))
     return parts, LatticeClients(_rows(x0, n), zeros, zeros.astype(np.int64), zeros, zeros, zeros, zeros, support)
@@ -76,50 +76,48 @@ def respond(
     if coins & SAMPLE:
         return _sampled(clients, announcement, problem), clients
     clients = replace(clients)
-    grid, predicted = _first(clients, parts, problem) if coins & FIRST else _moved(clients, parts, coins, problem)
-    news = np.where(clients.support, to_host(_trial(clients, problem).gradient) - clients.gradients, 0.0)
-    if not np.isfinite(news).all():  # the wire refuses it, in words
-        return [{"gradient": Dense(row)} for row in news], clients
-    codes = _told(clients, news, grid, predicted)
-    replies: list[Parts] = [{"gradient": message} for message in said.lattices(codes)]
+    grid = predicted = None  # each client's gradient has a grid of its own at the first point
+    if not coins & FIRST:
+        grid, predicted = _move(clients, parts, coins)
+    elif "model" in parts:
+        integers = lattice.decode_point(lattice.codes_of([parts["model"]])[0], problem.dim)
+        clients.z = _rows(integers * lattice.start_grid(problem.n_clients), len(problem.clients))
+    differences = np.where(clients.support, to_host(_trial(clients, problem).gradient) - clients.gradients, 0.0)
+    if not np.isfinite(differences).all():  # the wire refuses it, in words
+        return [{"gradient": Dense(row)} for row in differences], clients
+    codes = _encode_gradients(clients, differences, grid, predicted)
+    replies: list[Parts] = [{"gradient": message} for message in lattice.lattices(codes)]
     if coins & CURVATURE:
-        u = said.dither(key.to(f"try {coins >> TRY}"), problem.clients, problem.dim, "diagonal")
+        u = lattice.dither(key.to(f"try {coins >> TRY}"), problem.clients, problem.dim, "diagonal")
         diagonals = to_host(_trial(clients, problem).hessian_diagonal())
-        coded, clients.levels = said.encode_diagonals(diagonals, u, clients.support)
-        for reply, message in zip(replies, said.lattices(coded), strict=True):
+        coded, clients.levels = lattice.encode_diagonals(diagonals, u, clients.support)
+        for reply, message in zip(replies, lattice.lattices(coded), strict=True):
             reply["diagonal"] = message
     return replies, clients
 
 
-def _first(clients: LatticeClients, parts: Parts, problem: Problem) -> tuple[None, None]:
-    """The first point, which is announced, or x⁰; each gradient has a grid of its own. `clients` move."""
-    n, dim = clients.z.shape
-    if "model" in parts:
-        integers = said.decode_point(said.codes_of([parts["model"]])[0], dim)
-        clients.z = _rows(integers * said.start_grid(problem.n_clients), n)
-    return None, None
-
-
-def _moved(clients: LatticeClients, parts: Parts, coins: int, problem: Problem) -> tuple[Array, Array]:
+def _move(clients: LatticeClients, parts: Parts, coins: int) -> tuple[Array, Array]:
     """A trial; the gradients' grid (d,) there, and how large their integers may be. `clients` move."""
     n, dim = clients.z.shape
     if "scale" in parts:
-        clients.scales = _rows(said.decode_scales(said.codes_of([parts["scale"]])[0], dim), n)
-    integers, exponents = said.decode_step(said.codes_of([parts["model"]])[0], clients.integers[0])
-    grids, scales = said.of_half_octaves(exponents), clients.scales[0]
+        clients.scales = _rows(lattice.decode_scales(lattice.codes_of([parts["scale"]])[0], dim), n)
+    integers, exponents = lattice.decode_step(lattice.codes_of([parts["model"]])[0], clients.integers[0])
+    grids, scales = lattice.of_half_octaves(exponents), clients.scales[0]
     z = clients.z[0] if coins & STAY else clients.z[0] + clients.step[0]
     clients.z, clients.integers = _rows(z, n), _rows(integers, n)
     clients.step, grid = _rows(integers * (grids[0] / scales), n), grids[1] * scales
-    return grid, said.predicted_changes(clients.changes, clients.levels, grid, scales, clients.support)
+    return grid, lattice.predicted_changes(clients.changes, clients.levels, grid, scales, clients.support)
 
 
-def _told(clients: LatticeClients, news: Array, grid: Array | None, predicted: Array | None) -> list[bytes]:
+def _encode_gradients(
+    clients: LatticeClients, differences: Array, grid: Array | None, predicted: Array | None
+) -> list[bytes]:
     """The codes of what the gradients are beyond what has arrived; it has arrived then."""
     if grid is None:
-        codes, clients.changes = said.encode_first_changes(news, clients.support)
+        codes, clients.changes = lattice.encode_first_changes(differences, clients.support)
     else:
-        units = said.integers_of(news / grid)
-        codes, clients.changes = said.encode_table(units, clients.support, predicted), units * grid
+        units = lattice.integers_of(differences / grid)
+        codes, clients.changes = lattice.encode_table(units, clients.support, predicted), units * grid
     clients.gradients = clients.gradients + clients.changes
     return codes
 
@@ -132,8 +130,8 @@ def _sampled(clients: LatticeClients, announcement: Announcement, problem: Probl
     )
     point, ridge, level = _trial(clients, problem.select(chosen)), to_host(problem.ridge), announcement.coins >> LEVEL
     hessians = (to_host(point.hessian(j)) for j in range(len(chosen)))
-    codes = said.encode_hessians(hessians, clients.levels[chosen], clients.support[chosen], ridge, level)
-    return [{"curvature": message} for message in said.lattices(codes)]
+    codes = lattice.encode_hessians(hessians, clients.levels[chosen], clients.support[chosen], ridge, level)
+    return [{"curvature": message} for message in lattice.lattices(codes)]
 
 
 def _trial(clients: LatticeClients, problem: Problem) -> Point:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.laws import decode_heads, decode_vectors, encode_heads, encode_vectors, powers, quarters
+from newtonfl.comm.laws import WrongCode, decode_heads, decode_vectors, encode_heads, encode_vectors, powers, quarters
 from newtonfl.comm.messages import Lattice, Message
+from newtonfl.comm.parts import Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 
@@ -49,6 +51,27 @@ def codes_of(messages: Sequence[Message]) -> list[bytes]:
             raise WireError(f"a {type(message).__name__} message where a lattice was to come")
         found.append(message.code)
     return found
+
+
+@contextmanager
+def reading(round: int, part: str, clients: Array) -> Iterator[None]:
+    """Say of which round, part and client a code cannot be."""
+    try:
+        yield
+    except WrongCode as error:
+        raise WireError(f"round {round}, client {clients[error.position]}, {part}: {error.reason}") from None
+    except WireError as error:
+        raise WireError(f"round {round}, {part}: {error}") from None
+
+
+def sizes(dim: int) -> Sizes:
+    """Every part is about d coordinates."""
+    return lambda part, clients, decoded: dim
+
+
+def mean_length(messages: Sequence[Message]) -> float:
+    """Bytes of a message, on the average."""
+    return sum(len(message.payload()) for message in messages) / max(len(messages), 1)
 
 
 def integers_of(values: Array) -> Array:
@@ -253,18 +276,19 @@ def encode_hessians(
         integers.append(np.concatenate([own - _sixteenths(near), off]))
         kinds.append(kind)
     whole = np.concatenate(integers)
-    return encode_vectors(whole, 0 * whole, _sizes(support), np.concatenate(kinds), _KINDS)
+    return encode_vectors(whole, 0 * whole, _integers_per_client(support), np.concatenate(kinds), _KINDS)
 
 
 def decode_hessians(
     codes: Sequence[bytes], levels: Array, support: Array, ridge: Array, level: int = 0
 ) -> Iterator[Array]:
     """The Hessians (d, d) that :func:`encode_hessians` coded, zero off the supports."""
-    pairs, sizes = [_pairs(known[on]) for known, on in zip(levels, support, strict=True)], _sizes(support)
+    pairs = [_pairs(known[on]) for known, on in zip(levels, support, strict=True)]
+    counts = _integers_per_client(support)
     kinds = np.concatenate([np.zeros(0, np.int64), *(kind for _, _, kind in pairs)])
-    whole = decode_vectors(codes, 0 * kinds, sizes, kinds, _KINDS)
-    ends = np.cumsum(sizes)
-    for (row, column, _), known, on, first, end in zip(pairs, levels, support, ends - sizes, ends, strict=True):
+    whole = decode_vectors(codes, 0 * kinds, counts, kinds, _KINDS)
+    ends = np.cumsum(counts)
+    for (row, column, _), known, on, first, end in zip(pairs, levels, support, ends - counts, ends, strict=True):
         integers, k, where = whole[first:end], int(on.sum()), np.flatnonzero(on)
         own = _within(integers[:k] + _sixteenths(known[on]), 2 * _SIXTEENTHS * _MOST, "Hessian's diagonal")
         unit, hessian = _units(own, ridge[on]), np.zeros((len(on), len(on)))
@@ -275,7 +299,7 @@ def decode_hessians(
         yield hessian
 
 
-def _sizes(support: Array) -> Array:
+def _integers_per_client(support: Array) -> Array:
     """How many integers each client's Hessian has."""
     k = support.sum(axis=1)
     return k * (k + 1) // 2

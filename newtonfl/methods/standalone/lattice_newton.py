@@ -14,7 +14,9 @@ from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.methods.standalone.exact import within
 from newtonfl.methods.standalone.lattice_clients import LatticeClients, init_clients, respond
-from newtonfl.methods.standalone.lattice_server import LatticeServer, Sampling, first_point, init_server, trial
+from newtonfl.methods.standalone.lattice_curvature import Sampling
+from newtonfl.methods.standalone.lattice_messages import sizes
+from newtonfl.methods.standalone.lattice_server import LatticeServer, first_point, init_server, trial
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -88,7 +90,7 @@ class LatticeNewton(Method):
         return problem.hessian_entries
 
     def setup_sizes(self, dim: int) -> Sizes:
-        return lambda part, clients, decoded: dim
+        return sizes(dim)
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], LatticeClients]:
         return init_clients(problem, x0, key)

@@ -1,26 +1,25 @@
-"""lattice-newton's server: the grids, the curvature and the steps."""
+"""lattice-newton's server: the grids and the steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.laws import WrongCode
-from newtonfl.comm.messages import Indices, Lattice, Message
+from newtonfl.comm.messages import Indices, Lattice
 from newtonfl.comm.packets import HEAD, SECTION
-from newtonfl.comm.parts import Parts, Sizes, column
+from newtonfl.comm.parts import Parts, column
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants, Replies
 from newtonfl.components.step.base import SingularStep
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve, damped_bfgs
-from newtonfl.methods.standalone import lattice_messages as said
-from newtonfl.methods.standalone.lattice_clients import CURVATURE, FIRST, LEVEL, SAMPLE, STAY, TRY
+from newtonfl.methods.standalone import lattice_messages as lattice
+from newtonfl.methods.standalone.lattice_clients import CURVATURE, FIRST, STAY, TRY
+from newtonfl.methods.standalone.lattice_curvature import Sampling, sampled_curvature
 
 _MODEL_NOISE, _MODEL_CAP = 0.3, 0.4
 _GRADIENT_NOISE, _GRADIENT_CAP = 0.25, 0.3
@@ -102,50 +101,38 @@ def init_server(constants: ProblemConstants, x0: Array, messages: Sequence[Parts
         if not isinstance(message, Indices):
             raise WireError(f"round 0, support: a {type(message).__name__} message where a set was to come")
         row[message.indices] = True
-    starts = None if z.any() else said.codes_of(column(messages, "start"))
+    starts = None if z.any() else lattice.codes_of(column(messages, "start"))
     return LatticeServer(
         z, z, z, zeros, zeros, zeros, support, np.eye(dim), np.ones(dim), np.zeros(dim, np.int64), [], starts,
         constants, 0.35 * math.sqrt(2.0 * accuracy),
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How much curvature is asked for: the settings of the method."""
-
-    share: float
-    least: int
-    refreshes: int
-
-    def count(self, n: int, level: int) -> int:
-        """How many clients of n are asked: twice as many at each further level."""
-        return min(n, max(self.least, math.ceil(self.share * n)) << level)
-
-
 def first_point(server: LatticeServer, exchange: Exchange, key: Key, sampling: Sampling) -> None:
     """The mean of the clients' minimisers, halved until ⟨∇f(z), z⟩ promises f(z) ≤ f(0) or nearly; curvature there."""
     n, ridge = server.constants.n_clients, server.constants.ridge
-    grid, integers = said.start_grid(n), None
+    grid, integers = lattice.start_grid(n), None
     if server.starts is not None:
-        u = said.dither(key.at(-1), np.arange(n), len(ridge), "start")
-        with _reading(0, "start", np.arange(n)):
-            points = said.decode_starts(server.starts, u, server.support)
+        u = lattice.dither(key.at(-1), np.arange(n), len(ridge), "start")
+        with lattice.reading(0, "start", np.arange(n)):
+            points = lattice.decode_starts(server.starts, u, server.support)
         integers, server.starts = np.rint(np.mean(points, axis=0) / grid).astype(np.int64), None
     for tried in range(_TRIES + 1):
         parts: Parts = {}
         if integers is not None:
-            server.z, parts = integers * grid, {"model": Lattice(said.encode_point(integers))}
+            server.z, parts = integers * grid, {"model": Lattice(lattice.encode_point(integers))}
         coins = FIRST | CURVATURE | tried << TRY
-        replies = exchange(Announcement(key.round, parts, coins=coins), _sizes(server))
-        with _reading(key.round, "gradient", replies.clients):
-            server.changes = said.decode_first_changes(said.codes_of(replies.messages("gradient")), server.support)
+        replies = exchange(Announcement(key.round, parts, coins=coins), lattice.sizes(server.constants.dim))
+        with lattice.reading(key.round, "gradient", replies.clients):
+            codes = lattice.codes_of(replies.messages("gradient"))
+            server.changes = lattice.decode_first_changes(codes, server.support)
         server.gradients = server.gradients + server.changes
-        _curvature(server, replies, exchange, key.to(f"try {tried}"), sampling)
+        _learn(server, replies, exchange, key.to(f"try {tried}"), sampling)
         server.g = np.mean(server.gradients, axis=0) + ridge * server.z
         if integers is None or float(server.g @ server.z) <= 0.5 * float(server.z @ (server.P @ server.z)):
             break
         integers = np.rint(integers / 2.0).astype(np.int64)
-    server.scales = said.of_half_octaves(np.rint(-np.log2(np.diag(np.linalg.inv(server.P)))))
+    server.scales = lattice.of_half_octaves(np.rint(-np.log2(np.diag(np.linalg.inv(server.P)))))
     server.curvatures = 0  # anew
     aim(server)
 
@@ -158,29 +145,30 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     learns = sampling.count(server.constants.n_clients, 0) > 0  # else P learns from steps alone, as long as it takes
     stalled = learns and _guard(server, nu)
     exponents = _exponents(server, nu)
-    grids = said.of_half_octaves(exponents)
+    grids = lattice.of_half_octaves(exponents)
     unit, grid = grids[0] / server.scales, grids[1] * server.scales
-    integers = said.integers_of((server.x - server.z) / unit)
-    parts: Parts = {"model": Lattice(said.encode_step(integers, server.integers, exponents))}
+    integers = lattice.integers_of((server.x - server.z) / unit)
+    parts: Parts = {"model": Lattice(lattice.encode_step(integers, server.integers, exponents))}
     if server.round == 1:
-        parts["scale"] = Lattice(said.encode_scales(np.rint(2.0 * np.log2(server.scales)).astype(np.int64)))
+        parts["scale"] = Lattice(lattice.encode_scales(np.rint(2.0 * np.log2(server.scales)).astype(np.int64)))
     fresh = stalled or (learns and _is_worth_it(server, nu, sampling))
     coins = CURVATURE * fresh | STAY * (server.rejected is not None)
-    replies = exchange(Announcement(key.round, parts, coins=coins), _sizes(server))
-    predicted = said.predicted_changes(server.changes, server.levels, grid, server.scales, server.support)
+    replies = exchange(Announcement(key.round, parts, coins=coins), lattice.sizes(server.constants.dim))
+    predicted = lattice.predicted_changes(server.changes, server.levels, grid, server.scales, server.support)
     messages = replies.messages("gradient")
-    with _reading(key.round, "gradient", replies.clients):
-        server.changes = said.decode_table(said.codes_of(messages), server.support, predicted) * grid
+    with lattice.reading(key.round, "gradient", replies.clients):
+        server.changes = lattice.decode_table(lattice.codes_of(messages), server.support, predicted) * grid
     server.gradients = server.gradients + server.changes
     server.integers = integers
-    server.bytes_sent += 2 * HEAD + (1 + len(parts)) * SECTION + _length(list(parts.values())) + _mean_length(messages)
+    server.bytes_sent += 2 * HEAD + (1 + len(parts)) * SECTION + lattice.mean_length(messages)
+    server.bytes_sent += sum(len(message.payload()) for message in parts.values())
     s = integers * unit
     z = server.z + s
     g = np.mean(server.gradients, axis=0) + ridge * z
     after = _norm(server, g)
     server.pairs = [*server.pairs[1 - _PAIRS :], (s, g - server.g)]
     if fresh:
-        _curvature(server, replies, exchange, key.to("try 0"), sampling)
+        _learn(server, replies, exchange, key.to("try 0"), sampling)
     for pair in server.pairs if fresh else server.pairs[-1:]:
         server.P = damped_bfgs(server.P, *pair)
     before, ahead = abs(float(server.g @ s)), float(g @ s)
@@ -213,7 +201,7 @@ def _exponents(server: LatticeServer, nu: float) -> Array:
     noise = _GRADIENT_NOISE * min(server.rho, _GRADIENT_CAP) ** 2 * nu
     gradient = max(noise, server.floor) * math.sqrt(12 * n / dim)
     sizes = (math.ldexp(size, -server.level) for size in (model, gradient))
-    return np.array([said.half_octaves(size) for size in sizes])
+    return np.array([lattice.half_octaves(size) for size in sizes])
 
 
 def _guard(server: LatticeServer, nu: float) -> bool:
@@ -235,56 +223,11 @@ def _is_worth_it(server: LatticeServer, nu: float, sampling: Sampling) -> bool:
     return _GAIN * a_round * to_come > server.curvature_bytes
 
 
-def _curvature(server: LatticeServer, replies: Replies, exchange: Exchange, key: Key, sampling: Sampling) -> None:
-    """P from everyone's diagonal, which has come with the `replies`, and Hessians of the clients of most leverage."""
-    n, ridge = server.constants.n_clients, server.constants.ridge
-    messages = replies.messages("diagonal")
-    u = said.dither(key, np.arange(n), len(ridge), "diagonal")
-    with _reading(key.round, "diagonal", replies.clients):
-        server.levels = said.decode_diagonals(said.codes_of(messages), u, server.support)
-    diagonals = said.of_levels(server.levels, server.support)
-    mean = np.mean(diagonals, axis=0)
-    leverage = np.sum(diagonals / np.maximum(mean + ridge, 1e-300), axis=1)
-    many = sampling.count(n, server.level)
-    chosen = np.sort(np.argsort(-leverage, kind="stable")[:many])
-    request = Announcement(key.round, {}, {}, chosen, chosen, SAMPLE | server.level << LEVEL)
-    sampled = exchange(request, _sizes(server)).messages("curvature") if many else []
-    known, total = (server.levels[chosen], server.support[chosen]), np.zeros((len(ridge), len(ridge)))
-    with _reading(key.round, "curvature", chosen):
-        for hessian in said.decode_hessians(said.codes_of(sampled), *known, ridge, server.level):
-            total += hessian
-    least = 1e-10 * float(np.max(mean, initial=0.0))  # where there is no ridge and a column is met nowhere
-    server.P = with_diagonal(total / max(many, 1), mean) + np.diag(np.maximum(ridge, least))
-    share = many / n
-    server.curvature_bytes = _mean_length(messages) + SECTION + share * (_mean_length(sampled) + 2 * HEAD + SECTION)
+def _learn(server: LatticeServer, replies: Replies, exchange: Exchange, key: Key, sampling: Sampling) -> None:
+    """P anew, where the `replies` have diagonals."""
+    found = sampled_curvature(replies, exchange, key, server.support, server.constants, sampling, server.level)
+    server.P, server.levels, server.curvature_bytes = found
     server.last_curvature, server.curvatures = server.round, server.curvatures + 1
-
-
-def with_diagonal(sampled: Array, diagonal: Array) -> Array:
-    """A sample's Hessian (d, d) with everyone's mean diagonal (d,) in place of its own, its correlations kept.
-
-    Positive semidefinite, as the sample is; features that the sample has not met are kept, and a biased sample does no
-    harm to what has been met.
-    """
-    own = np.diag(sampled)
-    met = (own > 0) & (diagonal > 0)
-    ratio = np.where(met, np.sqrt(np.where(met, diagonal, 1.0) / np.where(met, own, 1.0)), 0.0)
-    scaled = sampled * ratio[:, None] * ratio
-    np.fill_diagonal(scaled, diagonal)
-    values, vectors = np.linalg.eigh(scaled)
-    semidefinite: Array = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    return semidefinite
-
-
-@contextmanager
-def _reading(round: int, part: str, clients: Array) -> Iterator[None]:
-    """Say of which round, part and client a code cannot be."""
-    try:
-        yield
-    except WrongCode as error:
-        raise WireError(f"round {round}, client {clients[error.position]}, {part}: {error.reason}") from None
-    except WireError as error:
-        raise WireError(f"round {round}, {part}: {error}") from None
 
 
 def _solved(server: LatticeServer, g: Array) -> Array:
@@ -297,16 +240,3 @@ def _solved(server: LatticeServer, g: Array) -> Array:
 def _norm(server: LatticeServer, g: Array) -> float:
     """√(gᵀP⁻¹g)."""
     return math.sqrt(max(float(g @ _solved(server, g)), 0.0))
-
-
-def _sizes(server: LatticeServer) -> Sizes:
-    dim = server.constants.dim
-    return lambda part, clients, decoded: dim
-
-
-def _length(messages: Sequence[Message]) -> float:
-    return float(sum(len(message.payload()) for message in messages))
-
-
-def _mean_length(messages: Sequence[Message]) -> float:
-    return _length(messages) / max(len(messages), 1)
