@@ -27,7 +27,7 @@ def selected(values: Array, offsets: Array, chosen: Array) -> Array:
     """
     sizes = np.diff(offsets)[chosen]
     if len(chosen) and (np.diff(chosen) == 1).all():
-        return values[int(offsets[chosen[0]]) : int(offsets[chosen[-1] + 1])]
+        return values[int(offsets[chosen[0]]) : int(offsets[chosen[-1] + 1]), ...]
     return namespace(values).take(values, to_device(ranges(offsets[chosen], sizes), values), axis=0)
 
 
