@@ -20,7 +20,6 @@ from timing import machine
 
 import newtonfl as nf
 from newtonfl import registry
-from newtonfl.comm.packets import HEAD, SECTION
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, ProblemConstants, Replies
@@ -93,9 +92,8 @@ def bytes_by_part(problem: nf.Problem, seed: int = 0) -> dict[str, float]:
 
     def enter(everyone: Sequence[Parts]) -> None:
         for parts in everyone:
-            spent["heads"] += (HEAD + SECTION * len(parts)) / n
             for part, message in parts.items():
-                spent[NAMES[part]] += len(message.payload()) / n
+                spent[NAMES[part]] += message.length / n
 
     with Session(problem, method, seed) as session:
 
@@ -107,7 +105,6 @@ def bytes_by_part(problem: nf.Problem, seed: int = 0) -> dict[str, float]:
 
         facts = ProblemConstants(n, problem.dim, problem.ridge, lambda: 0.0, problem.like)
         setup = session.init_clients(np.zeros(problem.dim))
-        enter([{} for _ in setup])
         enter(setup)
         server = method.init_server(facts, np.zeros(problem.dim), setup)
         for k in range(ROUNDS):
@@ -115,6 +112,8 @@ def bytes_by_part(problem: nf.Problem, seed: int = 0) -> dict[str, float]:
             value = float(problem.at(server.x).value.mean() + 0.5 * np.sum(problem.ridge * server.x**2))
             if value - optimal <= 1e-12:
                 break
+    counted = session.ledger.totals()["bytes"]
+    spent["heads"] = sum(counted[way]["mean"] for way in ("up", "down", "setup")) - sum(spent.values())
     return spent
 
 

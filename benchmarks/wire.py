@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from timing import machine
 
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import (
     FORMS,
     Choice,
@@ -30,7 +31,7 @@ from newtonfl.comm.messages import (
     Several,
     Sparse,
 )
-from newtonfl.comm.packets import Kind, Packet, decode, encode
+from newtonfl.comm.packets import Packet, decode, encode
 from newtonfl.core.backend import one_blas_thread
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

@@ -9,8 +9,8 @@ import numpy as np
 from newtonfl.bases import Basis, Coordinates, TriangleCoordinates
 from newtonfl.checks.small_problems import dense_problem, sparse_problem
 from newtonfl.checks.trials import carried, close, no_error, promise, reads_back
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import Dense, Message, Sparse
-from newtonfl.comm.packets import Kind
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle

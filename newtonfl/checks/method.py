@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from newtonfl import registry
 from newtonfl.checks.small_problems import dense_problem
 from newtonfl.checks.trials import clients_first, holds_nameless, no_error, promise
 from newtonfl.comm.envelope import unpack
-from newtonfl.comm.packets import EVERYONE
+from newtonfl.comm.heads import EVERYONE
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature
@@ -191,12 +190,19 @@ class _Counting(InProcess):
 
 
 def _packets(buffer: Array) -> Iterator[tuple[int, int]]:
-    """(client, length) of the packets in a buffer: the header's numbers at bytes 8 and 16, after 28 of its own."""
-    view = memoryview(buffer)
-    while len(view):
-        client, length = struct.unpack_from("<I", view, 8)[0], 28 + struct.unpack_from("<Q", view, 16)[0]
-        yield client, length
-        view = view[length:]
+    """(client, length) of the packets in a buffer, from the numbers of their heads."""
+    octets, at = memoryview(buffer), 0
+    while at < len(octets):
+        begins, at, numbers = at, at + 4, list[int]()
+        while len(numbers) < 3 or len(numbers) < 3 + (numbers[0] >> 2 & 1) + 2 * (numbers[0] >> 3):
+            number, shift = octets[at] & 127, 7
+            while octets[at] > 127:
+                at += 1
+                number, shift = number + ((octets[at] & 127) << shift), shift + 7
+            numbers.append(number)
+            at += 1
+        at += sum(numbers[4 + (numbers[0] >> 2 & 1) :: 2])
+        yield numbers[2] - 1 if numbers[2] else EVERYONE, at - begins
 
 
 @dataclass(frozen=True, eq=False)

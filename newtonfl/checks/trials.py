@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from newtonfl.comm.coding import Precision
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import MatrixMessage, Message, Several
-from newtonfl.comm.packets import Kind, Packet, decode, encode
+from newtonfl.comm.packets import Packet, decode, encode
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks

@@ -735,6 +735,47 @@ def add_in_order(
 # -- bytes put together and taken apart
 
 
+@njit(_INT(_INTS, _INT, _TO_BYTES, _TO_INTS), **OPTIONS)
+def write_numbers(numbers: Array, count: int, code: Array, lengths: Array) -> int:
+    """Write rows of `count` numbers; returns how many bytes they take."""
+    at = 0
+    for i in range(len(lengths)):
+        begins = at
+        for j in range(i * count, (i + 1) * count):
+            number = numbers[j]
+            while number > 127:
+                code[at] = number & 127 | 128
+                number >>= 7
+                at += 1
+            code[at] = number
+            at += 1
+        lengths[i] = at - begins
+    return at
+
+
+@njit(types.boolean(_BYTES, _INTS, _INT, _TO_INTS, _TO_INTS), **OPTIONS)
+def read_numbers(buffer: Array, last: Array, count: int, numbers: Array, end: Array) -> bool:
+    """Read rows of `count` numbers from `end` on, which moves behind them; returns whether there are any such."""
+    for i in range(len(end)):
+        at = end[i]
+        for j in range(i * count, (i + 1) * count):
+            number, shift = np.int64(0), 0
+            while True:
+                if at >= last[i] or shift == 63:
+                    return False
+                byte = np.int64(buffer[at])
+                number |= (byte & 127) << shift
+                shift += 7
+                at += 1
+                if byte < 128:
+                    break
+            if byte == 0 and shift > 7:
+                return False
+            numbers[j] = number
+        end[i] = at
+    return True
+
+
 @njit(types.void(_BYTES, _INTS, _INTS, _TO_BYTES), **OPTIONS)
 def put_apart(whole: Array, lengths: Array, first: Array, buffer: Array) -> None:
     """Copy the parts that stand end to end in `whole` to where each begins in the buffer."""

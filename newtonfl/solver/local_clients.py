@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.packets import Kind, check_finite, decode_many, encode_many, measured
-from newtonfl.comm.parts import Parts, Sizes, formula_bits
+from newtonfl.comm.heads import Kind
+from newtonfl.comm.packets import are_plain, check_finite, decode_many, encode_many, lengths_of
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, formula_bits
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Method
@@ -157,10 +158,10 @@ def _answer(
     if len(parts) != len(clients):
         raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
     bits = formula_bits(parts)
-    lengths = None if sizes is None else measured(parts)
     refusal = None
     try:
-        if lengths is not None:
+        if sizes is not None and isinstance(parts, ManyParts) and are_plain(parts):
+            lengths = lengths_of(kind, round, clients, parts)
             check_finite(parts, round, clients)
         else:
             packets, lengths = encode_many(kind, round, clients, parts, own=sizes is not None)

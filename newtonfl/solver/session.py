@@ -16,10 +16,11 @@ import numpy as np
 
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.envelope import pack, unpack
+from newtonfl.comm.heads import EVERYONE, Kind
 from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
-from newtonfl.comm.packets import EVERYONE, Kind, decode_many, encode_many, measured
+from newtonfl.comm.packets import are_plain, decode_many, encode_many, lengths_of
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
@@ -168,9 +169,8 @@ class Session:
         to_all, to_one = ManyParts(columns, 1), list(announcement.to_one.values())
         clients, packet = np.array(list(announcement.to_one), np.int64), np.zeros(0, np.uint8)
         alone = self.transport.size == 1 and not self.transport.lays_out_all and not to_one
-        length = measured(to_all) if alone else None
-        if length is None:
-            packet, length = encode_many(kind, announcement.round, np.array([EVERYONE]), to_all, announcement.coins)
+        said = kind, announcement.round, np.array([EVERYONE]), to_all, announcement.coins
+        packet, length = (packet, lengths_of(*said)) if alone and are_plain(to_all) else encode_many(*said)
         down.count(recipients, int(length[0]), int(formula_bits(to_all)[0]), setup)
         self.ledger.count_levels("down", to_all)
         if not to_one:

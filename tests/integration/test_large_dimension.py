@@ -16,8 +16,9 @@ from mpi_programs.large_dimension import DIM, METHODS, problem, solved
 import newtonfl as nf
 from newtonfl.bases import DataSubspace, spans
 from newtonfl.comm.coding import NotFinite
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import Run
-from newtonfl.comm.packets import Kind, check_finite, encode_many, measured
+from newtonfl.comm.packets import are_plain, check_finite, encode_many, lengths_of
 from newtonfl.comm.parts import ManyParts
 from newtonfl.components.curvature.base import HessianEstimate
 from newtonfl.components.gradient.base import GradientEstimate
@@ -159,8 +160,9 @@ def test_runs_are_measured_without_their_bytes(precision):
     values = np.arange(1.0, 8.0)
     runs = [Run(2, values[:k], 9, precision=precision) for k in (7, 0, 3)]
     parts, clients = ManyParts({"subspace": runs}, 3), np.array([4, 5, 7])
-    assert measured(parts).tolist() == encode_many(Kind.SETUP, 0, clients, parts)[1].tolist()
-    assert measured(ManyParts({"subspace": [*runs[:2], nf.TopK(1)]}, 3)) is None
+    assert are_plain(parts)
+    assert lengths_of(Kind.SETUP, 0, clients, parts).tolist() == encode_many(Kind.SETUP, 0, clients, parts)[1].tolist()
+    assert not are_plain(ManyParts({"subspace": [*runs[:2], nf.TopK(1)]}, 3))
     wrong = ManyParts({"subspace": [runs[0], Run(0, np.array([1.0, np.nan]), 9), runs[2]]}, 3)
     with pytest.raises(NotFinite, match="round 2, client 5, subspace"):
         check_finite(wrong, 2, clients)

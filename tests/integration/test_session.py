@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from cases import functions_problem
+from packet_lengths import packet
 
 import newtonfl as nf
 from newtonfl.comm.packets import WireError
@@ -55,9 +56,10 @@ def test_who_hears_who_speaks_and_what_it_costs():
     assert replies.clients.tolist() == [0, 3]
     for client, message in zip(SPEAKERS, replies.messages("gradient"), strict=True):
         assert np.array_equal(message.values, (2 * x_star - x_star) + client)
-    packet = 28 + 12 + 8 * problem.dim
-    assert session.ledger.up.bytes.tolist() == [packet, 0, 0, packet]
-    assert session.ledger.down.bytes.tolist() == [packet, 2 * packet, 0, packet]
+    d = problem.dim
+    up, to_all, to_one = packet(gradient=d), packet(coins=5, model=d), packet(coins=5, gradient=d)
+    assert session.ledger.up.bytes.tolist() == [up, 0, 0, up]
+    assert session.ledger.down.bytes.tolist() == [to_all, to_all + to_one, 0, to_all]
     assert session.ledger.down.formula_bits.tolist() == [32 * problem.dim * times for times in (1, 2, 0, 1)]
 
 

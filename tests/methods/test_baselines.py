@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import strict_device
 from cases import dense_glm, functions_problem
+from packet_lengths import packet
 from reference_data import logistic, recorded
 from strict_device import problem as device_problem
 
@@ -309,23 +310,25 @@ def test_a_trial_that_overflows_is_refused_and_no_more(name):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_bytes_are_packets(name):
-    """Every packet has 28 bytes, 12 a part and 8 a number: from what each exchange tells, counted by hand."""
+    """Every packet is a head and 8 bytes a number: from what each exchange tells, counted by hand."""
     problem = dense_glm()
     dim = problem.dim
     result = nf.solve(problem, BASELINES[name](), rounds=1, tol=0.0)
     up, down = result.history[1].bytes_up, result.history[1].bytes_down
 
-    def packet(*parts):
-        return 28 + sum(12 + 8 * part for part in parts)
-
+    model = packet(model=dim)
     if name == "giant":
-        assert up == packet(1, dim) + packet(dim) + packet(11) and down == 3 * packet(dim)
+        assert up == packet(value=1, gradient=dim) + packet(direction=dim) + packet(trials=11)
+        assert down == model + packet(gradient=dim) + packet(direction=dim)
     elif name == "dingo":
-        trials = (down - 2 * packet(dim)) / packet(dim)
-        assert trials in range(1, 12) and up == packet(dim) + packet(dim, dim, dim) + trials * packet(dim)
+        trials = (down - model - packet(gradient=dim)) / model
+        assert trials in range(1, 12)
+        directions = packet(product=dim, direction=dim, damped=dim)
+        assert up == (1 + trials) * packet(gradient=dim) + directions
     else:
-        trials = 1 + (down - 2 * packet(dim)) / packet(0)
-        assert trials in range(1, 132) and up == packet(1, dim, dim + 1, 1) + trials * packet(1)
+        trials = 1 + (down - model - packet(direction=dim)) / packet(trials=0)
+        assert trials in range(1, 132)
+        assert up == packet(value=1, gradient=dim, eigenpairs=dim + 1, constant=1) + trials * packet(value=1)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_functions_of_ones_own():
 
 def test_curvature_comes_anew_where_it_is_worth_its_bytes():
     """On rows whose Hessian at the optimum is another than at the start; never with refreshes=0."""
-    problem, _ = split_by_label(30, 20, 25)
+    problem, _ = split_by_label(60, 20, 40)
     counts = {}
     for refreshes in (0, 3):
         rounds = list(played(problem, lattice_newton(refreshes=refreshes), np.zeros(problem.dim), 25))

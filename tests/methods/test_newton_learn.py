@@ -17,7 +17,8 @@ from reference_data import logistic
 import newtonfl as nf
 from newtonfl import registry
 from newtonfl.cli.main import main
-from newtonfl.comm.packets import Kind, Packet, encode
+from newtonfl.comm.heads import Kind
+from newtonfl.comm.packets import Packet, encode
 from newtonfl.components.curvature.learned_rows import NewtonLearn
 from newtonfl.components.gradient.invariant import InvariantGradient
 from newtonfl.components.step.newton import Plain

@@ -9,6 +9,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 from cases import dense_glm, functions_problem, sparse_glm
+from packet_lengths import packet
 from problem_cases import EACH, EACH_LOSS, direct
 from scipy.special import log_softmax
 
@@ -160,22 +161,18 @@ def test_no_gradient_no_step():
 # --- what is sent
 
 
-def packet(*parts):
-    """28 bytes, 12 a part, 8 a number."""
-    return 28 + sum(12 + 8 * part for part in parts)
-
-
 @pytest.mark.parametrize("jacobi", [False, True])
 def test_newton_cgs_bytes_are_its_packets(jacobi):
     problem = dense_glm()
     d = problem.dim
     method = nf.newton_cg(preconditioner="jacobi" if jacobi else "none", products=2, line_search=4)
     result = nf.solve(problem, method, rounds=1, tol=0.0)
-    first, record = (d, d) if jacobi else (d,), result.history[1]
+    first = {"gradient": d, "diagonal": d} if jacobi else {"gradient": d}
+    record = result.history[1]
     products = record.exchanges - 2
     assert products in (1, 2)
-    assert record.bytes_up == packet(1, *first) + products * packet(d) + packet(5)
-    assert record.bytes_down == packet(d) + products * packet(d) + packet(d, 1)
+    assert record.bytes_up == packet(value=1, **first) + products * packet(product=d) + packet(trials=5)
+    assert record.bytes_down == packet(model=d) + products * packet(direction=d) + packet(direction=d, trials=1)
     assert record.formula_bits_up == 32 * (1 + len(first) * d + products * d + 5) and record.hessians == 0
 
 
@@ -183,8 +180,8 @@ def test_l_bfgss_bytes_are_its_packets():
     problem = sparse_glm()
     record = nf.solve(problem, nf.l_bfgs(), rounds=1, tol=0.0).history[1]
     searches = record.exchanges - 1
-    assert record.bytes_up == packet(problem.dim) + searches * packet(4)
-    assert record.bytes_down == packet(problem.dim) + searches * packet(problem.dim, 1)
+    assert record.bytes_up == packet(gradient=problem.dim) + searches * packet(value=4)
+    assert record.bytes_down == packet(model=problem.dim) + searches * packet(direction=problem.dim, trials=1)
 
 
 @EACH_METHOD

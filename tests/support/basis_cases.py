@@ -9,8 +9,9 @@ import pytest
 from cases import BASES, DIM, sparse_glm
 
 from newtonfl.bases import TriangleCoordinates
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import LowRank
-from newtonfl.comm.packets import Kind, Packet, decode, encode
+from newtonfl.comm.packets import Packet, decode, encode
 from newtonfl.compressors import Compressor
 from newtonfl.core.symmetric import triangle
 

@@ -9,6 +9,7 @@ import scipy.sparse
 
 from newtonfl.bases import PSD, Basis, Coordinates, DataSubspace, Support, Symmetric
 from newtonfl.comm.coding import PRECISIONS, Precision
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import (
     Choice,
     Dense,
@@ -23,7 +24,7 @@ from newtonfl.comm.messages import (
     Several,
     Sparse,
 )
-from newtonfl.comm.packets import Kind, Packet, decode, encode
+from newtonfl.comm.packets import Packet, decode, encode
 from newtonfl.compressors import (
     Compressor,
     RandK,

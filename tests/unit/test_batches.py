@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from newtonfl.comm.coding import NotFinite, WireError
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import Batch, Batches, Choice, Dense, Indices, Nothing, Sparse, batched, concatenated
-from newtonfl.comm.packets import Kind, Packet, check_finite, decode_many, encode, encode_many, measured
+from newtonfl.comm.packets import Packet, are_plain, check_finite, decode_many, encode, encode_many, lengths_of
 from newtonfl.comm.parts import ManyParts, column, end_to_end, formula_bits, joined_all, nothing_from, select_parts
 
 SIZES = np.array([7, 0, 40, 1, 300])
@@ -93,7 +94,7 @@ def test_the_first_packet_that_cannot_be_is_named():
         decode_many(buffer, lengths.tolist(), lambda part, who, decoded: np.where(who == 2, 3, SIZES[who]))
     with pytest.raises(WireError, match="round 2, client 3: this packet was not asked for"):
         decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who], np.array([0, 1, 2, 4]))
-    for others in (np.append(lengths[:-1], lengths[-1] + 1), [10**9, -(10**9), *lengths[:3]], [*lengths, 28]):
+    for others in (np.append(lengths[:-1], lengths[-1] + 1), [10**9, -(10**9), *lengths[:3]], [*lengths, 7]):
         with pytest.raises(WireError):
             decode_many(buffer, list(map(int, others)), lambda part, who, decoded: SIZES[who])
     values = np.concatenate([m.values for m in messages])
@@ -122,15 +123,15 @@ def test_packets_of_whole_vectors_are_measured_as_they_are_laid_out(precision):
     """Nothing is written, and the lengths are those of the bytes: of dense vectors and index sets, and of no others."""
     parts = ManyParts({"support": batch(drawn(Indices)), "initial": batch(drawn(Dense, precision))}, 5)
     _, lengths = encode_many(Kind.SETUP, 0, np.arange(5), parts)
-    assert measured(parts).tolist() == lengths.tolist()
-    assert measured(nothing_from(np.arange(3))).tolist() == [28, 28, 28]
+    assert are_plain(parts) and lengths_of(Kind.SETUP, 0, np.arange(5), parts).tolist() == lengths.tolist()
+    assert lengths_of(Kind.REPLY, 0, np.arange(3), nothing_from(np.arange(3))).tolist() == [7, 7, 7]
     for other in (
         ManyParts({"curvature": batch(drawn(Sparse))}, 5),
         ManyParts({"curvature": [Nothing()] * 5}, 5),
         ManyParts({"of one's own": batch(drawn(Dense))}, 5),
         [{"gradient": Dense(np.ones(2))}],
     ):
-        assert measured(other) is None
+        assert not are_plain(other)
 
 
 def test_groups_stand_end_to_end():

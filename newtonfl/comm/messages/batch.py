@@ -74,6 +74,11 @@ class Batch(Sequence[Message]):
         counts = np.array([len(numbers)])
         return cls(type(message), counts, values, indices, np.array([message.formula_bits]), message.precision)
 
+    @property
+    def kind(self) -> tuple[int, Precision]:
+        """Form and precision, as a packet's head has them."""
+        return self.form.form, self.precision
+
     @cached_property
     def offsets(self) -> Array:
         """Where each client's part lies, shape (n + 1,)."""

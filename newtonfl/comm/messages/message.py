@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+
 from newtonfl.comm.coding import PRECISIONS, Precision, WireError
 from newtonfl.core.backend import Array
+from newtonfl.kernels import varints
 
 FLOAT_BITS = 32
 """Bits a number has in the papers' formulas, whatever the wire's precision."""
-
-_NESTED = struct.Struct("<BBQ")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Message(ABC):
             Of the same form and count.
         """
 
+    @property
+    def length(self) -> int:
+        """Of its payload, in bytes."""
+        return len(self.payload())
+
     def scaled(self, factor: float) -> Message:
         """This message with its numbers multiplied by `factor`: the same form and count; TypeError without any."""
         raise TypeError(f"a {type(self).__name__} message cannot be scaled")
@@ -63,7 +69,7 @@ class Message(ABC):
 
     @abstractmethod
     def payload(self) -> bytes:
-        """Its bytes, less the section table's entry.
+        """Its bytes, less what the packet's head says of them.
 
         Returns
         -------
@@ -83,7 +89,7 @@ class Message(ABC):
         size : int
             How many coordinates the vector has.
         precision : {"float64", "float32", "natural"}
-            Of its numbers, as the section table has it.
+            Of its numbers, as the head has it.
 
         Returns
         -------
@@ -150,17 +156,22 @@ def count_in(buffer: memoryview) -> int:
 
 
 def nest(message: Message) -> bytes:
-    """A message inside another's payload: its form, precision and length before its own payload."""
+    """A message inside another's payload: before its own payload 4 · form + precision, and the length."""
     payload = message.payload()
-    return _NESTED.pack(message.form, PRECISIONS.index(message.precision), len(payload)) + payload
+    head = np.array([[message.form << 2 | PRECISIONS.index(message.precision), len(payload)]])
+    return bytes(varints.write(head)[0].tobytes()) + payload
 
 
 def unnest(buffer: memoryview, size: int, forms: Mapping[int, type[Message]]) -> tuple[Message, memoryview]:
     """The message that :func:`nest` put at the beginning of `buffer`, of one of `forms`, and what follows it."""
-    if len(buffer) < _NESTED.size:
+    if len(buffer) < 2:
         raise WireError(f"{len(buffer)} bytes hold no message")
-    form, precision, length = _NESTED.unpack(buffer[: _NESTED.size])
-    rest = buffer[_NESTED.size :]
+    try:
+        numbers, end = varints.read(np.frombuffer(buffer, np.uint8), np.zeros(1, int), np.array([len(buffer)]), 2)
+    except varints.BadNumbers as error:
+        raise WireError(f"a message inside has no head: {error}") from None
+    code, length = numbers[0].tolist()
+    form, precision, rest = code >> 2, code & 3, buffer[int(end[0]) :]
     if form not in forms or precision >= len(PRECISIONS) or length > len(rest):
         raise WireError(f"a message inside is of form {form}, precision {precision} and {length} bytes")
     return forms[form].read(rest[:length], size, PRECISIONS[precision]), rest[length:]

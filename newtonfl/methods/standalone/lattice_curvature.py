@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from newtonfl.comm.packets import HEAD, SECTION
+from newtonfl.comm.heads import EVERYONE
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants, Replies
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
@@ -89,8 +89,10 @@ def sampled_curvature(
             total += hessian
     least = 1e-10 * float(np.max(mean, initial=0.0))  # where there is no ridge and a column is met nowhere
     P = with_diagonal(total / max(many, 1), mean) + np.diag(np.maximum(ridge, least))
-    of_chosen = lattice.mean_length(sampled) + 2 * HEAD + SECTION
-    return Curvature(P, levels, lattice.mean_length(messages) + SECTION + many / n * of_chosen)
+    size = lattice.mean_bytes(key.round, replies.clients, {"diagonal": messages})
+    size -= lattice.mean_bytes(key.round, replies.clients, {})  # the gradient's head would have been sent anyway
+    size += many / n * lattice.mean_bytes(key.round, np.full(many, EVERYONE), {})
+    return Curvature(P, levels, size + many / n * lattice.mean_bytes(key.round, chosen, {"curvature": sampled}))
 
 
 def with_diagonal(sampled: Array, diagonal: Array) -> Array:

@@ -8,15 +8,17 @@ order, so that both ends hold the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
 from newtonfl.comm.coding import WireError
+from newtonfl.comm.heads import Kind
 from newtonfl.comm.laws import WrongCode, decode_heads, decode_vectors, encode_heads, encode_vectors, powers, quarters
 from newtonfl.comm.messages import Lattice, Message
-from newtonfl.comm.parts import Sizes
+from newtonfl.comm.packets import lengths_of
+from newtonfl.comm.parts import ManyParts, Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 
@@ -69,9 +71,12 @@ def sizes(dim: int) -> Sizes:
     return lambda part, clients, decoded: dim
 
 
-def mean_length(messages: Sequence[Message]) -> float:
-    """Bytes of a message, on the average."""
-    return sum(len(message.payload()) for message in messages) / max(len(messages), 1)
+def mean_bytes(round: int, clients: Array, columns: Mapping[str, Sequence[Message]]) -> float:
+    """Bytes of a client's packet, on the average; 0 where there are no clients."""
+    if not len(clients):
+        return 0.0
+    parts = ManyParts(dict(columns), len(clients))
+    return float(np.mean(lengths_of(Kind.REPLY, round, clients, parts)))
 
 
 def integers_of(values: Array) -> Array:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from newtonfl.comm.coding import WireError
+from newtonfl.comm.heads import EVERYONE
 from newtonfl.comm.messages import Indices, Lattice
-from newtonfl.comm.packets import HEAD, SECTION
 from newtonfl.comm.parts import Parts, column
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants, Replies
 from newtonfl.components.step.base import SingularStep
@@ -160,8 +160,9 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
         server.changes = lattice.decode_table(lattice.codes_of(messages), server.support, predicted) * grid
     server.gradients = server.gradients + server.changes
     server.integers = integers
-    server.bytes_sent += 2 * HEAD + (1 + len(parts)) * SECTION + lattice.mean_length(messages)
-    server.bytes_sent += sum(len(message.payload()) for message in parts.values())
+    said = {part: [message] for part, message in parts.items()}
+    server.bytes_sent += lattice.mean_bytes(key.round, np.array([EVERYONE]), said)
+    server.bytes_sent += lattice.mean_bytes(key.round, replies.clients, {"gradient": messages})
     s = integers * unit
     z = server.z + s
     g = np.mean(server.gradients, axis=0) + ridge * z

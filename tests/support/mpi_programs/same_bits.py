@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from newtonfl.comm.envelope import unpack
 from newtonfl.comm.launcher import launched
 from newtonfl.comm.mpi import MPITransport
 from newtonfl.comm.transport import InProcess
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from packet_lengths import first_of
 
 JOBS = {
     "breast_cancer": ("breast_cancer", 16, lambda p: nf.newton_3pc(), 1000),
@@ -84,7 +89,7 @@ def counting(base):
                 if self.call in ("setup", "round"):
                     # The first packet goes to all that hear, each of the others to one client.
                     packets = arrays["packets"].tobytes()
-                    first = 28 + int.from_bytes(packets[16:24], "little")  # a header and the length that it tells
+                    first = first_of(packets)
                     self.counted[self.way("down")] += first * len(arrays["recipients"]) + len(packets) - first
             return whole
 
