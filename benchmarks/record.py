@@ -35,9 +35,13 @@ BESIDE = (
     "lattice-newton,share=0,least=0",
     "newton,wire=float32",
     "newton-3pc,init=zero,line_search=5,compressor=topk:8d+natural",
+    "newton-3pc,init=zero,compressor=grid:1,gradient=grid:0.1,model=grid:0.1",
     "newton-3pc-ls,compressor=rank:2",
     "bl1,wire=float32",
+    "bfgs",
+    "bfgs,gradient=grid:0.1",
     "l-bfgs",
+    "l-bfgs,gradient=grid:0.1",
 )
 PUBLISHED = {("a1a", 1e-3): 71_900, ("a9a", 1e-3): 73_400, ("w8a", 1e-4): 271_250, ("w2a", 1e-4): 247_500}
 """Bytes a client to 1e-15: 575, 587, 2,170 and 1,980 kbit of the papers' formula."""

@@ -24,9 +24,6 @@ _FIRST, _LAST = -16, 64
 _REACH = 32
 _HEAVY = Decimal("0.02")
 _QUARTERS = np.array([2.0**-0.875, 2.0**-0.625, 2.0**-0.375, 2.0**-0.125])
-_TRIED = np.arange(-3, 4)
-"""Half octaves around the mean's own in which a vector's factor is looked for."""
-
 _FACTORS = 128
 """A vector's factor is 2^(k/2), and k + 128 its byte."""
 
@@ -104,7 +101,7 @@ def quarters(magnitudes: Array) -> Array:
 
 
 def encode_vectors(
-    integers: Array, predicted: Array, counts: Array, kinds: Array | None = None, many: int = 1
+    integers: Array, predicted: Array, counts: Array, kinds: Array | None = None, many: int = 1, around: int = 3
 ) -> list[bytes]:
     """Each client's integers as bytes: a factor of all its predictions, a byte a kind, then the integers' code.
 
@@ -119,6 +116,8 @@ def encode_vectors(
         Integers of one kind have a factor of their own; None: all are of one kind.
     many : int
         How many kinds there are.
+    around : int
+        A factor is looked for in so many half octaves around the mean's own.
 
     Returns
     -------
@@ -130,9 +129,9 @@ def encode_vectors(
     size = np.bincount(of, np.abs(integers), n * many) / np.maximum(np.bincount(of, None, n * many), 1)
     scale = np.bincount(of, np.exp2(predicted / 4.0), n * many) / np.maximum(np.bincount(of, None, n * many), 1)
     guess = np.rint(2.0 * np.log2(np.maximum(size, 0.05) / np.where(scale > 0, scale, 1.0)))
-    guess = np.clip(guess, -_FACTORS - _TRIED[0], _FACTORS - 1 - _TRIED[-1]).astype(np.int64)
+    guess = np.clip(guess, around - _FACTORS, _FACTORS - 1 - around).astype(np.int64)
     best, factor = np.full(n * many, np.inf), guess
-    for k in _TRIED:
+    for k in range(-around, around + 1):
         which = _which(predicted, guess + k, of)
         part = np.clip((integers >> laws.shifts[which]) + _REACH, -1, 2 * _REACH)
         cost = np.bincount(of, _costs()[which, np.where(part < 0, 2 * _REACH, part)], n * many)

@@ -5,7 +5,7 @@ symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` wi
 ``Unbiased(ω)`` with E C(v) = v and E‖C(v) - v‖² ≤ ω‖v‖². ``newtonfl.checks.check_compressor`` holds it to that.
 
 Select (topk, toplek, randk, randseqk, threshold), factorise (rankr, powersgd), quantise (natural, dithering,
-natural_dithering, rounding), compose (select_quantise, rank_quantise, contracted, rounded).
+natural_dithering, rounding, grid), compose (select_quantise, rank_quantise, contracted, rounded).
 
 May be imported by: bases, mechanisms, components, methods, checks.
 """
@@ -13,6 +13,7 @@ May be imported by: bases, mechanisms, components, methods, checks.
 from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
 from newtonfl.compressors.contracted import Contracted
 from newtonfl.compressors.dithering import Dithering
+from newtonfl.compressors.grid import Grid
 from newtonfl.compressors.identity import Identity
 from newtonfl.compressors.natural import Natural
 from newtonfl.compressors.natural_dithering import NaturalDithering
@@ -30,7 +31,7 @@ from newtonfl.compressors.topk import TopK
 from newtonfl.compressors.toplek import TopLEK
 
 __all__ = [
-    "BiasedRounding", "Compressor", "Contracted", "Contractive", "Dithering", "Identity", "Natural",
+    "BiasedRounding", "Compressor", "Contracted", "Contractive", "Dithering", "Grid", "Identity", "Natural",
     "NaturalDithering", "PowerSGD", "Quantiser", "RandK", "RandSeqK", "RankR", "RankThenQuantise", "Rounded",
     "SelectThenQuantise", "Threshold", "TopK", "TopLEK", "Unbiased",
 ]  # fmt: skip

@@ -116,22 +116,25 @@ def _pieces(integers: Array, which: Array, laws: Laws) -> tuple[Array, Array, Ar
     inside = (high >= -K) & (high < K)
     symbol = np.where(inside, high + K, 2 * K)
     begins = laws.edges[which, symbol]
-    sizes = _bit_lengths(integers)
-    many = np.where(inside, 1 + (shifts > 0), 3 + (sizes > 16) + (sizes > 32) + (sizes > 48))
+    parts = laws.edges[which, symbol + 1] - begins
+    low, far = np.flatnonzero(inside & (shifts > 0)), np.flatnonzero(~inside)
+    many = np.ones(len(integers), np.int64)
+    if not len(low) and not len(far):
+        return begins, parts, many
+    sizes, negative = _bit_lengths(integers[far]), integers[far] < 0
+    many[low], many[far] = 2, 3 + (sizes > 16) + (sizes > 32) + (sizes > 48)
     first, width, at = np.empty(int(many.sum()), np.int64), np.empty(int(many.sum()), np.int64), offsets_of(many)[:-1]
-    first[at], width[at] = begins, laws.edges[which, symbol + 1] - begins
-    low = np.flatnonzero(inside & (shifts > 0))
+    first[at], width[at] = begins, parts
     first[at[low] + 1] = (integers[low] & ((1 << shifts[low]) - 1)) << (BITS - shifts[low])
     width[at[low] + 1] = 1 << (BITS - shifts[low])
-    far = np.flatnonzero(~inside)  # its sign and its number of bits, then these, sixteen at a time
-    sign_and_size = sizes[far] + ((integers[far] < 0).astype(np.int64) << _SIZE_BITS)
-    unit = BITS - _SIZE_BITS - 1
-    first[at[far] + 1], width[at[far] + 1] = sign_and_size << unit, 1 << unit
+    unit = BITS - _SIZE_BITS - 1  # its sign and its number of bits, then these, sixteen at a time
+    first[at[far] + 1] = sizes + (negative.astype(np.int64) << _SIZE_BITS) << unit
+    width[at[far] + 1] = 1 << unit
     for part in range(4):
-        some = far[sizes[far] > 16 * part] if part else far
-        bits = np.minimum(np.maximum(sizes[some] - 16 * part, 0), 16)
-        chunk = (np.abs(integers[some]) >> (16 * part)) & ((1 << bits) - 1)
-        first[at[some] + 2 + part], width[at[some] + 2 + part] = chunk << (BITS - bits), 1 << (BITS - bits)
+        some = sizes > 16 * part if part else np.full(len(far), True)
+        bits, where = np.minimum(np.maximum(sizes[some] - 16 * part, 0), 16), at[far[some]] + 2 + part
+        chunk = (np.abs(integers[far[some]]) >> (16 * part)) & ((1 << bits) - 1)
+        first[where], width[where] = chunk << (BITS - bits), 1 << (BITS - bits)
     return first, width, many
 
 

@@ -22,6 +22,7 @@ May be imported by: solver, estimators, checks, experiments, cli.
 from newtonfl.components.participation import All, Independent, Participation, Trace, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
+from newtonfl.methods.first_order.bfgs import bfgs
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
 from newtonfl.methods.first_order.dore import dore
 from newtonfl.methods.first_order.ef21 import ef21, ef21_bc, ef21_plus, ef21_pp, ef21_w
@@ -59,7 +60,7 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Method", "Participation",
     "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana",
-    "artemis", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
+    "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
     "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
     "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs", "lag", "lattice_newton",
     "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
@@ -72,7 +73,8 @@ arrange(
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2",
-        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "newton-cg", "lattice-newton", "l-bfgs",
+        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "newton-cg", "lattice-newton", "bfgs",
+        "l-bfgs",
         "accelerated-gd", "ef21",
         "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback",
         "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina",

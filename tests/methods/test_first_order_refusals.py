@@ -133,7 +133,7 @@ def test_minibatches_need_rows():
 def test_what_needs_convexity_is_refused_on_a_problem_without_it_and_ef21_runs():
     problem = dense_glm(nonconvex=0.1)
     second_order = {name for name, make in METHODS.items() if "stepsize" not in signature(make).parameters}
-    for name in second_order - {"l-bfgs"} | {"accelerated-gd", "adiana"}:  # which needs gradients alone
+    for name in second_order - {"bfgs", "l-bfgs"} | {"accelerated-gd", "adiana"}:  # which needs gradients alone
         with pytest.raises(ValueError, match=f"{name} needs convex functions"):
             METHODS[name](**({"optimum": np.zeros(7)} if name == "newton-star" else {})).resolved(problem)
     for name in ("diana", "artemis", "dore"):

@@ -1,4 +1,4 @@
-"""Newton-CG and L-BFGS: on every loss, at once with many columns, and what they send. Their boxes: test_presets.py."""
+"""Newton-CG, BFGS, L-BFGS: on every loss, at once with many columns, and what they send. Boxes: test_presets.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from newtonfl.components.step.interpolation import Interpolation
 from newtonfl.core.symmetric import triangle
 from newtonfl.methods.standalone.newton_cg import forcing
 
-METHODS = ["newton-cg", "newton-cg,preconditioner=jacobi", "l-bfgs"]
+METHODS = ["newton-cg", "newton-cg,preconditioner=jacobi", "l-bfgs", "bfgs"]
 EACH_METHOD = pytest.mark.parametrize("method", METHODS)
 DRAW = np.random.default_rng(5)
 V = DRAW.standard_normal(7)
@@ -190,7 +190,7 @@ def test_the_checks_of_methods_pass(method):
 
 
 def registered(name):
-    return {"newton-cg": nf.newton_cg, "l-bfgs": nf.l_bfgs}[name]()
+    return {"newton-cg": nf.newton_cg, "l-bfgs": nf.l_bfgs, "bfgs": nf.bfgs}[name]()
 
 
 def test_l_bfgs_goes_with_other_gradients_and_wires():

@@ -206,6 +206,7 @@ PARTS = {
     and not inspect.isabstract(each)
 }
 WITHOUT_A_PAPER = {
+    "Grid": "the library's own",
     "Identity": "C(x) = x",
     "Contracted": "its constant is worked out in its docstring",
     "Support": "the library's own",
@@ -213,6 +214,7 @@ WITHOUT_A_PAPER = {
     "preset accelerated-gd": "Nesterov's book, which it names",
     "preset newton": "elementary",
     "preset lattice-newton": "the library's own",
+    "preset bfgs": "Nocedal and Wright's book, which it names",
     "preset l-bfgs": "Nocedal and Wright's book, which it names",
 }
 SOURCED = PARTS | {f"preset {name}": preset for name, preset in METHODS.items()}

@@ -15,6 +15,7 @@ from newtonfl.comm.messages import (
     Dense,
     Factors,
     Indices,
+    Integers,
     Lattice,
     Levels,
     LowRank,
@@ -101,6 +102,7 @@ COMPRESSORS: dict[str, Compressor] = {
         "dithering": "dithering",
         "natural-dithering": "natural-dithering:4",
         "rounding": "rounding",
+        "grid": "grid:0.5",
         "contracted": "contracted(randk:5)",
         "topk+natural": "topk:5+natural",
         "topk+dithering": "topk:5+dithering",
@@ -176,6 +178,7 @@ MESSAGES: list[tuple[str, Message, int]] = [
     ("nothing", Nothing(), 9),
     ("dense", Dense(np.array([1.5, -0.1, 0.0, 3e-5, -7e8])), 5),
     ("indices", Indices(np.array([0, 3, 4, 900])), 1000),
+    ("integers", Integers.of_many(np.array([3, 0, -1, 0, -90]), np.array([5]), np.array([-7]))[0], 5),
     ("lattice", Lattice(bytes(range(256))), 77),
     ("sparse", Sparse(np.array([2, 3, 77]), np.array([0.3, -2.0, 1e-9])), 100),
     ("run", Run(5, np.array([0.7, -0.6, 0.1]), 7), 7),
@@ -286,6 +289,7 @@ def same_message(a: Message, b: Message) -> bool:
     if isinstance(a, Several) and isinstance(b, Several):
         return len(a.parts) == len(b.parts) and all(map(same_message, a.parts, b.parts))
     fields = ("indices", "values", "first", "size", "vectors", "signs", "codes", "scales", "s", "base")
+    fields += ("exponent", "code")
     return all(np.array_equal(getattr(a, name, None), getattr(b, name, None)) for name in fields)
 
 

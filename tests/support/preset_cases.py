@@ -35,6 +35,7 @@ from newtonfl.mechanisms import (
 from newtonfl.methods import (
     Method,
     Uniform,
+    bfgs,
     bl1,
     bl2,
     dingo,
@@ -323,6 +324,10 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     "l-bfgs, three pairs": (
         15, 0.1, lambda s: l_bfgs(memory=3, line_search=1, backtrack=0.4),
         lambda s, x: T.l_bfgs(s.p, x, ROUNDS, 3, 0.4, 1),
+    ),
+    "bfgs": (50, 1.0, lambda s: bfgs(), lambda s, x: T.bfgs(s.p, x, ROUNDS)),
+    "bfgs, one trial": (
+        15, 0.1, lambda s: bfgs(line_search=1, backtrack=0.4), lambda s, x: T.bfgs(s.p, x, ROUNDS, 0.4, 1)
     ),
     "lattice-newton": (
         50, 1.0, lambda s: lattice_newton(refreshes=0), lambda s, x: T.lattice_newton(s.p, x, ROUNDS, of_diagonals)

@@ -723,6 +723,21 @@ def newton_cg(p, x, rounds, jacobi=False, c=1e-4, gamma=0.5):
     return out
 
 
+def parabola(p, x, direction, gamma, trials):
+    """The step at the vertex of a parabola through the best of the trials 1/γ, 1, γ, … and its neighbours."""
+    first, steps, values = -1, [0.0], [p.total_value(x)]
+    while np.argmin(values) == 0:
+        steps = [0.0, *sorted(gamma ** np.arange(first, first + trials)), *steps[1:]]
+        values = [p.total_value(x + t * direction) for t in steps]
+        first += trials
+    best = int(np.argmin(values))
+    if best == len(steps) - 1:
+        return steps[best]
+    around = slice(best - 1, best + 2)
+    a, b, _ = np.polyfit(np.array(steps[around]) - steps[best], np.array(values[around]) - values[best], 2)
+    return steps[best] - b / (2 * a)
+
+
 def l_bfgs(p, x, rounds, memory=10, gamma=0.5, trials=3):
     """L-BFGS: the inverse Hessian of the last pairs, each of them put in by BFGS's formula; the step by a parabola."""
     out, pairs, last = [], [], None
@@ -735,20 +750,23 @@ def l_bfgs(p, x, rounds, memory=10, gamma=0.5, trials=3):
         for s, y in pairs:
             V = np.eye(p.d) - np.outer(y, s) / (s @ y)
             B = V.T @ B @ V + np.outer(s, s) / (s @ y)
-        direction, first = -B @ g, -1
-        steps, values = [0.0], [p.total_value(x)]
-        while np.argmin(values) == 0:
-            steps = [0.0, *sorted(gamma ** np.arange(first, first + trials)), *steps[1:]]
-            values = [p.total_value(x + t * direction) for t in steps]
-            first += trials
-        best = int(np.argmin(values))
-        around = slice(best - 1, best + 2)
-        if best == len(steps) - 1:
-            t = steps[best]
-        else:
-            a, b, _ = np.polyfit(np.array(steps[around]) - steps[best], np.array(values[around]) - values[best], 2)
-            t = steps[best] - b / (2 * a)
-        last, x = (x, g), x + t * direction
+        last, x = (x, g), x - parabola(p, x, -B @ g, gamma, trials) * B @ g
+        out.append(x)
+    return out
+
+
+def bfgs(p, x, rounds, gamma=0.5, trials=3):
+    """BFGS: the inverse Hessian that all pairs show; the step by a parabola."""
+    out, B, last = [], None, None
+    for _ in range(rounds):
+        g = p.total_gradient(x)
+        if last is not None:
+            s, y = x - last[0], g - last[1]
+            B = (s @ y) / (y @ y) * np.eye(p.d) if B is None else B
+            V = np.eye(p.d) - np.outer(y, s) / (s @ y)
+            B = V.T @ B @ V + np.outer(s, s) / (s @ y)
+        direction = -g / np.linalg.norm(g) if B is None else -B @ g
+        last, x = (x, g), x + parabola(p, x, direction, gamma, trials) * direction
         out.append(x)
     return out
 

@@ -8,7 +8,7 @@ from cases import COMPRESSORS, on_wire, wired
 from compressor_inputs import DIM, KEY, SIZE, arrived, inputs, matrices, symmetric, vectors
 
 from newtonfl.comm.coding import PRECISIONS
-from newtonfl.comm.messages import Dense, Levels, Nothing, Several, Sparse
+from newtonfl.comm.messages import Dense, Integers, Levels, Nothing, Several, Sparse
 from newtonfl.compressors import Contractive, Identity, RandK, RankR, Rounded, TopK, Unbiased
 from newtonfl.core.ragged import Blocks
 
@@ -46,7 +46,8 @@ def test_all_clients_at_once_is_one_after_the_other(name, precision):
     for message, v, key in zip(compressor.compress_all(blocks, keys), blocks, keys, strict=True):
         expected = compressor.compress(v, key)
         assert message.payload() == expected.payload() and message.formula_bits == expected.formula_bits
-        kept = "float64" if isinstance(message, Levels) else precision  # a scale is always sent in full
+        whole = isinstance(message, Levels | Integers | Nothing)  # a scale is always sent in full
+        kept = "float64" if whole else precision
         assert message.precision == expected.precision == kept
 
 

@@ -17,6 +17,7 @@ from newtonfl.comm.messages import (
     Dense,
     Factors,
     Indices,
+    Integers,
     Lattice,
     Levels,
     LowRank,
@@ -88,13 +89,13 @@ def test_payloads_come_back(name, message, size, precision):
 
 @pytest.mark.parametrize(
     "message, size",
-    [(message, size) for _, message, size in MESSAGES + EDGES if not isinstance(message, Lattice)],
-    ids=[name for name, message, _ in MESSAGES + EDGES if not isinstance(message, Lattice)],
+    [(message, size) for _, message, size in MESSAGES + EDGES if not isinstance(message, Integers | Lattice)],
+    ids=[name for name, message, _ in MESSAGES + EDGES if not isinstance(message, Integers | Lattice)],
 )
 def test_payloads_of_another_length_are_refused(message, size):
     """Every truncation and extension: a payload's length follows from what stands in it.
 
-    Of a lattice it follows from the laws that the reader has: tests/unit/test_laws.py.
+    Of integers and a lattice it follows from the laws that the reader has: tests/unit/test_laws.py.
     """
     payload = message.payload()
     for length in range(len(payload)):
@@ -340,7 +341,7 @@ def test_one_several_inside_another_is_taken_apart():
 @pytest.mark.parametrize("name, message, size", MESSAGES + EDGES, ids=IDS)
 def test_scaled_messages(name, message, size):
     """The same form and count with every number multiplied, as it arrives; sets and squares have none to multiply."""
-    if isinstance(message, Indices | Lattice | LowRank) or name == "several matrices":
+    if isinstance(message, Indices | Integers | Lattice | LowRank) or name == "several matrices":
         with pytest.raises(TypeError, match="message cannot be scaled"):
             message.scaled(2.0)
         return

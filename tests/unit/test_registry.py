@@ -39,6 +39,7 @@ RANGES: dict[str, st.SearchStrategy[Any]] = {
     "base": st.integers(2, 255),
     "r": st.integers(1, 1000),
     "n_clients": st.integers(1, 1000),
+    "width": st.floats(2.0**-40, 1.99),
     "path": st.just(""),
     "whole": st.sampled_from([nf.Identity(), Rounded(nf.Identity(), "float32")]),
     "rounds": st.lists(
@@ -110,6 +111,7 @@ def test_a_trace_reads_from_its_file(tmp_path):
 WRITTEN = {
     "topk:8d": nf.TopK("8d"),
     "topk:8d+natural": nf.SelectThenQuantise(nf.TopK("8d"), nf.Natural()),
+    "grid:0.5": nf.Grid(0.5),
     "natural-dithering:8:3": nf.NaturalDithering(8, 3),
     "cbag:0.75/topk:30": nf.CBAG(nf.TopK(30), 0.75),
     "adacgd:2,topk:1,topk:8/topk:9": nf.AdaCGD((nf.TopK(1), nf.TopK(8), nf.TopK(9)), 2.0),

@@ -211,8 +211,12 @@ NUMBER = np.ones(1).tobytes()
         (sealed([], flags=0), "kind 1 with flags 0"),
         (sealed([], flags=1 << 16), "kind 1 with flags 65536"),
         (sealed([(1, 1, 0, NUMBER), (1, 1, 0, NUMBER)]), "two sections are named gradient"),
-        (sealed([(1, 11, 0, NUMBER)]), "section 0 is part 1, form 11"),
+        (sealed([(1, 12, 0, NUMBER)]), "section 0 is part 1, form 12"),
         (sealed([(1, 10, 1, NUMBER)]), "gradient: a lattice at float32"),
+        (sealed([(1, 11, 1, NUMBER)]), "gradient: integers at float32"),
+        (sealed([(1, 11, 0, NUMBER)]), "gradient: 7 bytes are not the code of 1 integers"),
+        (sealed([(1, 11, 0, b"\xff\x7f\x80")]), r"gradient: a grid of 2\^\(8192/2\)"),
+        (sealed([(1, 11, 0, b"")]), "gradient: 0 bytes are not the code of 1 integers"),
         (sealed([(1, 1, 0, NUMBER), (2, 15, 0, b"")]), "section 1 is part 2, form 15"),
         (sealed([(len(PARTS), 1, 0, NUMBER)]), f"section 0 is part {len(PARTS)}"),
         (sealed([(1, 1, 3, NUMBER)]), "precision 3"),
@@ -260,7 +264,7 @@ def test_huge_announced_lengths_are_refused_without_allocating():
     count = struct.pack("<I", 2**32 - 1)
     buffers = [
         sealed([(2, 3, 0, count)], lengths={0: 2**62}),
-        *(sealed([(2, form, q, count + b"\xff" * 30)]) for form in (2, 3, 5) for q in range(3)),
+        *(sealed([(2, form, q, count + b"\xff" * 30)]) for form in (2, 3, 5, 11) for q in range(3)),
         *(sealed([(2, 4, q, struct.pack("<Q", 0) + count)]) for q in range(3)),
         *(sealed([(2, 1, q, b"\0" * 30)]) for q in range(3)),
     ]

@@ -2,6 +2,7 @@
 
 from newtonfl.comm.messages.batch import Batch, Batches, batched, concatenated, groups_of
 from newtonfl.comm.messages.choice import Choice
+from newtonfl.comm.messages.integers import Integers
 from newtonfl.comm.messages.lattice import Lattice
 from newtonfl.comm.messages.levels import Levels
 from newtonfl.comm.messages.matrices import Factors, LowRank
@@ -12,7 +13,7 @@ from newtonfl.comm.messages.vectors import Dense, Indices, Nothing, Run, Sparse,
 FORMS: dict[int, type[Message]] = {form.form: form for form in (Indices, Several, Choice, Lattice)} | SUMMANDS
 
 __all__ = [
-    "FLOAT_BITS", "FORMS", "Batch", "Batches", "Choice", "Dense", "Factors", "Indices", "Lattice", "Levels", "LowRank",
-    "MatrixMessage", "Message", "Nothing", "Run", "Several", "Sparse", "batch_of_one", "batched",
+    "FLOAT_BITS", "FORMS", "Batch", "Batches", "Choice", "Dense", "Factors", "Indices", "Integers", "Lattice", "Levels",
+    "LowRank", "MatrixMessage", "Message", "Nothing", "Run", "Several", "Sparse", "batch_of_one", "batched",
     "concatenated", "groups_of",
 ]  # fmt: skip

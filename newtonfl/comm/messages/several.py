@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from newtonfl.comm.coding import Precision, WireError
+from newtonfl.comm.messages.integers import Integers
 from newtonfl.comm.messages.levels import Levels
 from newtonfl.comm.messages.matrices import Factors, LowRank
 from newtonfl.comm.messages.message import Message, common_precision, nest, unnest
@@ -63,6 +64,6 @@ class Several(Message):
 
 
 SUMMANDS: dict[int, type[Message]] = {
-    form.form: form for form in (Nothing, Dense, Sparse, Run, LowRank, Levels, Factors)
+    form.form: form for form in (Nothing, Dense, Sparse, Run, LowRank, Levels, Factors, Integers)
 }
 """The forms that Several may hold."""

@@ -45,7 +45,7 @@ def l_bfgs(
         How ∇f_i is sent: "exact", by a Compressor (EF21 with it) or a Mechanism, as text "topk:30".
     """
     return Descent(
-        LimitedMemory(memory, Interpolation(backtrack, line_search)),
+        LimitedMemory(Interpolation(backtrack, line_search), memory),
         gradient=AnchoredGradient(vector_mechanism("gradient", gradient, "auto", wire)),
         model=model_on_wire("exact", "auto", wire), ridge=ridge, wire=wire, name="l-bfgs",
         own_parameters=(("gradient", to_text(gradient)),),
