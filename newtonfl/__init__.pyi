@@ -125,6 +125,7 @@ from .objectives.losses import Loss
 from .results.history import History, Record
 from .results.network import Network
 from .results.progress import Progress
+from .solver.checkpoint import Checkpoint
 from .solver.optimum import optimum
 from .solver.result import Reason, Result
 from .solver.solve import solve
@@ -138,6 +139,7 @@ __all__ = [
     "BiasedRounding",
     "BAG",
     "CBAG",
+    "Checkpoint",
     "CLAG",
     "Choice",
     "Comparison",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class Coordinates:
     """
 
     sizes: Array
+    from_setup: ClassVar[bool] = True
 
     @property
     def norms_are_plain(self) -> bool:

@@ -133,7 +133,7 @@ def read(buffer: Array, first: Array, last: Array) -> Heads:
         raise WireError(f"{sections[i]} sections announced in {last[i] - first[i]} bytes")
     flags, most, body = np.zeros(n, np.int64), int(np.max(sections, initial=0)), at.copy()
     codes, lengths = np.full((n, most), -1, np.int64), np.zeros((n, most), np.int64)
-    for lead in np.unique(leads).tolist():
+    for lead in sorted(set(leads.tolist())):
         some, flagged, many = np.flatnonzero(leads == lead), bool(lead & _FLAGGED), lead >> 3
         *found, body[some] = _numbers(buffer, at[some], last[some], flagged + 2 * many)
         if flagged:

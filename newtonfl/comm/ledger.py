@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Self
 
 import numpy as np
 
@@ -69,6 +70,23 @@ class Ledger:
         """How many messages were of level 0, 1, …; None where none was of any."""
         found = self.levels[way]
         return tuple(found[level] for level in range(max(found) + 1)) if found else None
+
+    def to_arrays(self) -> dict[str, Array]:
+        """All counts, by name."""
+        arrays: dict[str, Array] = {}
+        for way, tally in (("up", self.up), ("down", self.down)):
+            arrays |= {f"{way}_{count.name}": getattr(tally, count.name) for count in fields(Tally)}
+            arrays[f"levels_{way}"] = np.array(sorted(self.levels[way].items()), np.int64).reshape(-1, 2)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """What :meth:`to_arrays` gave."""
+        ledger = cls(len(arrays["up_bytes"]))
+        for way in ("up", "down"):
+            setattr(ledger, way, Tally(*(np.array(arrays[f"{way}_{count.name}"]) for count in fields(Tally))))
+            ledger.levels[way] = Counter(dict(arrays[f"levels_{way}"].tolist()))
+        return ledger
 
     def totals(self) -> dict[str, dict[str, dict[str, float]]]:
         """Total, mean and max over the clients of up, down, setup_up, setup_down and setup, by kind of count."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -111,6 +111,7 @@ class ProblemConstants:
     strong_convexity: float = 0.0
     convex: bool = True
     tol: float = 0.0
+    from_setup: ClassVar[bool] = True
 
     def smoothness(self) -> float:
         """L of f, ridge included; ValueError where the problem states no bound."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_cupy_array, is_numpy_array
+from array_api_compat import array_namespace, device, is_array_api_obj, is_cupy_array, is_numpy_array
 
 Array: TypeAlias = Any
 """An array of whichever library holds the data; typed as Any because the Array API has no static type yet."""
@@ -23,6 +23,11 @@ Array: TypeAlias = Any
 def namespace(array: Array) -> Any:
     """The Array API namespace of `array`."""
     return array_namespace(array)
+
+
+def is_array(value: object) -> bool:
+    """Whether `value` is an array of some library."""
+    return bool(is_array_api_obj(value))
 
 
 def on_host(array: Array) -> bool:

@@ -201,6 +201,25 @@ class Problem(ABC):
             for point in problem._points.values():
                 point.release_hessians()
 
+    def remembered(self) -> list[tuple[bool, Array, bool]]:
+        """The points that are remembered, the last one last: of the ridge inside or not, x, whether a Hessian counted.
+
+        x stands on the host. :meth:`remember` takes them up in another process, which then counts what this one would.
+        """
+        local = self._prepared.get("local ridge")
+        both = [(False, self), (True, local)] if local is not None else [(False, self)]
+        return [(inside, to_host(point.x), point.has_counted) for inside, one in both for point in one._points.values()]
+
+    def remember(self, points: Sequence[tuple[bool, Array, bool]]) -> None:
+        """Remember the `points` that :meth:`remembered` of the same clients named; nothing is computed."""
+        for inside, x, counted in points:
+            point = (self.with_local_ridge() if inside else self).at(to_device(x, self.like))
+            point.has_counted = counted
+
+    def restore_counts(self, counts: Array) -> None:
+        """Set :attr:`hessian_counts` to `counts`, shape (n held here,)."""
+        self._counts[self._positions] = counts
+
     def prepare(self, part: Any) -> Any:
         """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""
         if part not in self._prepared:

@@ -51,6 +51,7 @@ class Point(ABC):
         self.problem, self.x = problem, x
         self._on_support: dict[bool, Blocks] = {}
         self._counted: set[object] = set()
+        self._counted_before = False
         self._in: tuple[Sequence[Array], Blocks] | None = None
 
     @cached_property
@@ -167,9 +168,18 @@ class Point(ABC):
 
     def _count(self, which: object) -> None:
         """Every client computes a Hessian, of which nobody has counted `which` before."""
-        if which not in self._counted:
+        if which not in self._counted and not self._counted_before:
             self.problem.count_hessians()
             self._counted.add(which)
+
+    @property
+    def has_counted(self) -> bool:
+        """Whether Hessians here have been counted; where it is set, they have been in another process."""
+        return bool(self._counted) or self._counted_before
+
+    @has_counted.setter
+    def has_counted(self, counted: bool) -> None:
+        self._counted_before = counted
 
     def release_hessians(self) -> None:
         """Forget the Hessians, which are large, but not that they were counted."""

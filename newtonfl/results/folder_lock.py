@@ -19,6 +19,8 @@ class FolderLock:
     ----------
     folder : Path
         Made where it is missing; :meth:`release` takes one that was made and stayed empty away again.
+    option : str
+        What asked for it, for a refusal.
 
     Raises
     ------
@@ -28,11 +30,11 @@ class FolderLock:
         If it cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, option: str = "--out") -> None:
         self.folder = folder
         self._made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        while (file := _held(folder)) is None:
+        while (file := _held(folder, option)) is None:
             pass
         self._file = file
 
@@ -56,7 +58,7 @@ class FolderLock:
                 self.folder.rmdir()
 
 
-def _held(folder: Path) -> IO[str] | None:
+def _held(folder: Path, option: str) -> IO[str] | None:
     """The lock's file, open and locked; None where its last holder removed it in the meantime."""
     file = (folder / LOCK).open("a", encoding="utf-8")
     if find_spec("fcntl") is None:  # Windows
@@ -67,7 +69,7 @@ def _held(folder: Path) -> IO[str] | None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise ValueError(f"--out {folder}: another job is writing into it; give another folder, or wait") from None
+        raise ValueError(f"{option} {folder}: another job is writing into it; give another folder, or wait") from None
     except OSError:  # a file system without locks
         return file
     with contextlib.suppress(FileNotFoundError):

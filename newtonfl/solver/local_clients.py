@@ -23,6 +23,8 @@ from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Method
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.questions import Question
+from newtonfl.solver.saved_clients import SavedClients
+from newtonfl.solver.state_tree import StateTree
 
 T = TypeVar("T")
 
@@ -132,6 +134,21 @@ class LocalClients:
     def ask(self, question: Question, x: Array) -> Array:
         """Their answers to a question at `x` (d,), a row a client."""
         return np.concatenate(self._of_each_group(lambda g: question(self.groups[g], x)))
+
+    def saved(self) -> list[SavedClients]:
+        """What a checkpoint keeps of them, a group each."""
+        return [
+            SavedClients(group.clients, StateTree.of(state), group.hessian_counts, group.remembered())
+            for group, state in zip(self.groups, self.states, strict=True)
+        ]
+
+    def restore(self, saved: SavedClients) -> None:
+        """Take up what was `saved` of these clients, or of more."""
+        for g, group in enumerate(self.groups):
+            mine = saved.taken(np.searchsorted(saved.clients, group.clients))
+            self.states[g] = mine.tree.state(self.states[g], group.like)
+            group.restore_counts(mine.hessian_counts)
+            group.remember(mine.points)
 
     def _of_each_group(self, work: Callable[[int], T]) -> list[T]:
         """What `work` makes of every group; each thread takes one group in so many, and this thread is one of them."""

@@ -55,6 +55,8 @@ class Result:
         More about why it ended, where more is known.
     theory : list of str
         What theory says about the step size, with the constants that it was made of.
+    resumed : str
+        From which checkpoint it went on, as a sentence; empty where it began at round 0.
     """
 
     x: Array = field(repr=False)
@@ -64,6 +66,7 @@ class Result:
     method: Method
     detail: str = ""
     theory: list[str] = field(default_factory=list)
+    resumed: str = ""
 
     @property
     def converged(self) -> bool:
@@ -73,7 +76,8 @@ class Result:
     @property
     def notes(self) -> list[str]:
         """What a user should know: more about why it ended, and of the method's settings."""
-        return [self.detail] * bool(self.detail) + self.method.notes() + self.theory
+        own = [words for words in (self.detail, self.resumed) if words]
+        return own + self.method.notes() + self.theory
 
     @property
     def rounds(self) -> int:

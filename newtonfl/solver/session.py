@@ -29,6 +29,7 @@ from newtonfl.methods import Announcement, Method, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.local_clients import Answer, LocalClients
 from newtonfl.solver.questions import QUESTIONS
+from newtonfl.solver.saved_clients import SavedClients
 
 
 @dataclass
@@ -106,6 +107,15 @@ class Session:
             return answers[0]["answer"]
         clients = np.concatenate([answer["clients"] for answer in answers])
         return np.concatenate([answer["answer"] for answer in answers])[np.argsort(clients)]
+
+    def save(self) -> SavedClients:
+        """What a checkpoint keeps of all clients, in client order. Off the ledger."""
+        answers = [answer for answer in self._call(pack({}, call="save")) if len(answer["clients"])]
+        return SavedClients.joined([SavedClients.from_arrays(answer) for answer in answers])
+
+    def restore(self, saved: SavedClients) -> None:
+        """Give every client what was `saved` of it. Off the ledger."""
+        self._call(pack(saved.to_arrays(), call="restore"))
 
     def end(self, arrays: dict[str, Array], **values: Any) -> None:
         """Send every rank the result; the conversation is over."""
@@ -213,9 +223,18 @@ class Session:
             call, travels = values["call"], self.transport.lays_out_all or self.transport.rank != 0
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
-                if call == "ask":
+                if call == "restore":
+                    return pack({})
+                if call in ("ask", "save"):
                     return pack({"clients": nobody, "answer": nobody})
                 return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
+            if call in ("save", "restore"):
+                phase = "saving a checkpoint" if call == "save" else "taking up a checkpoint"
+                if call == "restore":
+                    self.local.restore(SavedClients.from_arrays(arrays))
+                    return pack({})
+                saved = SavedClients.joined(self.local.saved()).to_arrays()
+                return pack(saved) if travels else self._keep([saved])
             if call == "ask":
                 phase = f"answering {values['question']}"
                 x = to_device(arrays["x"], self.problem.like)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
-from dataclasses import fields
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.ledger import Ledger, Tally
+from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.methods import Method
@@ -18,6 +20,8 @@ from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History, Record
 from newtonfl.solver.arguments import check_problem_argument
+from newtonfl.solver.checkpoint import Checkpoint
+from newtonfl.solver.kept_solve import KeptSolve
 from newtonfl.solver.loop import Loop
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.session import Session
@@ -34,6 +38,7 @@ def solve(
     seed: int = 0,
     callback: Callable[[Record], object] | None = None,
     f_star: float | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
 ) -> Result:
     """Minimise `problem` by `method`.
 
@@ -68,6 +73,11 @@ def solve(
         ``callback(record)`` after every round, round 0 first, on rank 0; a true return stops.
     f_star : float or None
         The optimal value that the records' gaps are measured from; None is the problem's own.
+    checkpoint : Checkpoint, str, Path or None
+        A folder in which rank 0 keeps the solve's state, after every round or as often as a :class:`Checkpoint` says.
+        Where it holds one of the same solve, this one goes on from there, in the bits of one that was never cut off,
+        on any number of ranks: same problem, method, `seed` and `x0`, and the same BLAS. `rounds` counts from the
+        beginning. No file is needed on the other ranks.
 
     Returns
     -------
@@ -78,7 +88,8 @@ def solve(
     Raises
     ------
     ValueError, TypeError
-        If an argument is not allowed, or a method's setting does not go with the problem.
+        If an argument is not allowed, or a method's setting does not go with the problem, or a checkpoint is another
+        solve's or damaged.
     Fault
         If another rank failed; the message names rank and phase.
 
@@ -97,17 +108,39 @@ def solve(
             made = as_method(method)
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
             resolved: Method = made.resolved(problem)
-        arguments = f"{resolved!r}, tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {problem.objective}"
-        transport.same("solve", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's part may print its address
+        method_text = re.sub(r" at 0x[0-9a-f]+", "", repr(resolved))  # a user's part may print its address
+        transport.same(
+            "solve", f"{method_text}, tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {problem.objective}"
+        )
         with transport.agreed("checking the problem's functions"):
             problem.verify(x)
         optimal_value = problem.f_star if f_star is None else f_star
-        with Session(problem, resolved, seed) as session, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with ExitStack() as opened:
+            with transport.agreed("opening the checkpoint"):
+                kept = None
+                if checkpoint is not None and transport.rank == 0:
+                    kept = KeptSolve(checkpoint, _identity(problem, method_text, seed), x, opened)
+            opened.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
+            session = opened.enter_context(Session(problem, resolved, seed))
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
-            result = Loop(session, tol, rtol, rounds, callback, optimal_value).run(to_device(x, problem.like))
+            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, kept)
+            result = loop.run(to_device(x, problem.like))
             _send_result(session, result)
             return result
+
+
+def _identity(problem: Problem, method: str, seed: int) -> dict[str, Any]:
+    """What must be the same for a solve to go on from a checkpoint."""
+    return {
+        "version of newtonfl": sys.modules["newtonfl"].__version__,
+        "method": method,
+        "seed": seed,
+        "objective": problem.objective,
+        "number of clients": problem.n_clients,
+        "number of coordinates": problem.dim,
+        "ridge": [float(number).hex() for number in sorted(set(problem.ridge.tolist()))],
+    }
 
 
 def _check(
@@ -146,23 +179,20 @@ def real_vector(values: Array) -> Array:
 
 def _send_result(session: Session, result: Result) -> None:
     """Send the result to every other rank, which ends the session."""
-    ledger = {"up": result.ledger.up, "down": result.ledger.down}
-    tallies = {
-        f"{way}_{count.name}": getattr(tally, count.name) for way, tally in ledger.items() for count in fields(Tally)
-    }
     session.end(
-        {"x": result.x, **tallies},
+        {"x": result.x, **result.ledger.to_arrays()},
         reason=result.reason.name,
         detail=result.detail,
         theory=result.theory,
+        resumed=result.resumed,
         history=result.history.to_jsonl(),
     )
 
 
 def _unpacked(arrays: dict[str, Array], values: dict[str, Any], method: Method) -> Result:
     """The Result that rank 0 sent."""
-    ledger = Ledger(len(arrays["up_bytes"]))
-    ledger.up = Tally(*(arrays[f"up_{count.name}"] for count in fields(Tally)))
-    ledger.down = Tally(*(arrays[f"down_{count.name}"] for count in fields(Tally)))
     history = History([Record.from_json(line) for line in values["history"].splitlines()])
-    return Result(arrays["x"], Reason[values["reason"]], history, ledger, method, values["detail"], values["theory"])
+    reason, ledger = Reason[values["reason"]], Ledger.from_arrays(arrays)
+    return Result(
+        arrays["x"], reason, history, ledger, method, values["detail"], values["theory"], values["resumed"]
+    )  # fmt: skip

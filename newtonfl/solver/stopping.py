@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array, to_host
@@ -31,19 +32,35 @@ class StoppingRule:
         self.least_norm, self.least_f, self.best_round = math.inf, math.inf, 0
         self.visits: dict[bytes, int] = {}
 
+    def converged(self, record: Record) -> Reason | None:
+        """Whether the gradient of a `record` is small enough, and in which sense."""
+        if record.gradient_norm <= self.tol:
+            return Reason.CONVERGED
+        return Reason.CONVERGED_RELATIVE if record.gradient_norm <= self.relative_tol else None
+
     def reason(self, record: Record, x: Array) -> Reason | None:
         """Why to stop at `x`, whose measures are in `record`; None where the solve goes on."""
         if not (math.isfinite(record.f) and math.isfinite(record.gradient_norm)):
             return Reason.NOT_FINITE
-        if record.gradient_norm <= self.tol:
-            return Reason.CONVERGED
-        if record.gradient_norm <= self.relative_tol:
-            return Reason.CONVERGED_RELATIVE
+        if (converged := self.converged(record)) is not None:
+            return converged
         if record.round == 0:
             self.initial_f = record.f
         if record.f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):
             return Reason.DIVERGED
         return Reason.STALLED if self._stalled(record, x) else None
+
+    def saved(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it, as JSON has it."""
+        visits = {point.hex(): count for point, count in self.visits.items()}
+        numbers = [value.hex() for value in (self.initial_f, self.least_norm, self.least_f)]
+        return {"numbers": numbers, "best_round": self.best_round, "visits": visits}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take up what :meth:`saved` gave."""
+        self.initial_f, self.least_norm, self.least_f = map(float.fromhex, saved["numbers"])
+        self.best_round = saved["best_round"]
+        self.visits = {bytes.fromhex(point): count for point, count in saved["visits"].items()}
 
     def _stalled(self, record: Record, x: Array) -> bool:
         # Where f need not be convex its gradient may grow for long while f falls, as far as rounding shows.

@@ -213,7 +213,7 @@ def test_a_signal_while_the_folder_is_opened_leaves_it_closed(folder):
     """It lets the first round end: the folder then holds a result, and no lock."""
     program = (
         "import newtonfl.results.folder_lock as folder_lock, os, signal\nheld = folder_lock._held\n"
-        "def held_and_interrupted(folder):\n    file = held(folder)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "def held_and_interrupted(*of):\n    file = held(*of)\n    os.kill(os.getpid(), signal.SIGINT)\n"
         "    return file\nfolder_lock._held = held_and_interrupted\n"
         f"os.chdir({str(folder)!r})\nfrom newtonfl.cli.main import main\nmain()"
     )

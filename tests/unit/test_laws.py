@@ -167,3 +167,24 @@ def test_heads_come_back_and_are_bounded():
             decode_heads([cut], 3)
     with pytest.raises(WireError, match="more bytes than it needs"):  # 1 again
         decode_heads([b"\x82\x00"], 1)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_one_client_after_the_other_is_all_side_by_side(broken, monkeypatch):
+    """The form for few clients and the one for many: the same bytes, and the same integers of whatever bytes."""
+    draw, laws = np.random.default_rng(int(broken)), laplace_laws()
+    for most in (4, 30, 200) * 40:
+        counts = draw.integers(0, most, draw.integers(1, 6))
+        which = draw.integers(0, len(laws.shifts), counts.sum())
+        integers = np.rint(draw.laplace(size=counts.sum()) * 2.0 ** draw.uniform(-3, 50, counts.sum())).astype(np.int64)
+        found = []
+        for few in (0, 1 << 40):
+            monkeypatch.setattr("newtonfl.kernels.range_coder.FEW", few)
+            code, lengths = range_encode(integers, which, counts, laws)
+            sent = code.copy()
+            if broken and len(sent):
+                sent[len(sent) // 2] ^= 1 + most
+            read, wrong = range_decode(sent, np.cumsum(lengths) - lengths, lengths, which, counts, laws)
+            assert broken or (wrong == -1 and np.array_equal(read, integers))
+            found.append((code.tobytes(), lengths.tolist(), read.tolist(), wrong))
+        assert found[0] == found[1]

@@ -12,6 +12,16 @@ from newtonfl.kernels import varints
 
 pytestmark = pytest.mark.usefixtures("form")
 
+
+@pytest.fixture(scope="module", autouse=True, params=["one by one", "side by side"])
+def many(request):
+    """Few rows are read one by one, many side by side."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "side by side":
+            patch.setattr(varints, "_FEW", 0)
+        yield
+
+
 NUMBERS = st.integers(0, 2**63 - 1) | st.sampled_from([0, 127, 128, 2**14 - 1, 2**14, 2**56, 2**62])
 
 
