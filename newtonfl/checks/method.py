@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from newtonfl.objectives.base import Problem
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 
+_KEPT = 4  # rounds
 _TOLERANCE = 1e-12  # nothing is learned where the iterates move by rounding alone
 
 
@@ -44,6 +46,7 @@ def check_method(
     - The same seed gives the same bits again, in x, history and ledger; and so do clients in groups, as on several
       ranks: a client depends on none that shares its process.
     - Every array of a client state has a row for each client.
+    - A solve that is cut off after any of four rounds goes on from its checkpoint in the same bits and counts.
     - x stays finite, and the gradient norm falls to `falls` times its start.
     - A method of first order computes no Hessian.
     - A preset's settings, as the command line writes them, make the same method again, where all its parts have names.
@@ -91,6 +94,7 @@ def check_method(
     groups = [group for group in (everyone[2::3], everyone[::3], everyone[1::3]) if len(group)]
     apart = _run(resolved, problem, groups, rounds, seed)
     _check_equal(result, apart, f"{name}: clients in groups, as on several ranks, must give the same bits")
+    _check_checkpoints(resolved, problem, min(rounds, _KEPT), seed)
     hessians = result.history[-1].hessians
     _check_progress(result, name, falls or (0.1 if hessians else 0.97))
     if first_order is None:
@@ -132,6 +136,24 @@ def _run(method: Method, problem: Problem, groups: list[Array], rounds: int, see
                 f"{method.name}: the ledger has {entered.tolist()} bytes {kind}, the packets {counted.tolist()}",
             )
     return result
+
+
+def _check_checkpoints(method: Method, problem: Problem, rounds: int, seed: int) -> None:
+    """A solve that is cut off in every round, against one that is not."""
+    mine = copy.copy(problem)
+    mine.transport = None
+
+    def run(last: int, folder: str | None) -> Result:
+        return solve(
+            mine, method, rounds=rounds, tol=_TOLERANCE, seed=seed, checkpoint=folder,
+            callback=lambda record: record.round == last,
+        )  # fmt: skip
+
+    with no_error(f"{method.name}: a solve must go on from a checkpoint"), TemporaryDirectory() as folder:
+        whole = run(-1, None)
+        for last in range(rounds + 1):
+            again = run(last, folder)
+    _check_equal(whole, again, f"{method.name}: cut off, and gone on with from a checkpoint, it must be the same solve")
 
 
 def _check_equal(one: Result, other: Result, words: str) -> None:

@@ -69,7 +69,7 @@ def _prepare(
             opened_folders.enter_context(FolderLock(args.out))
             for label, plan in plans.items():
                 plan.folder = opened_folders.enter_context(RunFolder(args.out / folders[label], args.force))
-                plan.write()
+                plan.write(plan.folder)
     return Comparing(opened, solution, plans, network, args.out)
 
 
@@ -119,7 +119,7 @@ def _finish(plan: RunSpec, label: str, entry: int, result: Result, end: tuple[bo
     """Complete one method's folder; run.toml then says how many rounds were done, so that a solve stops there too."""
     if plan.folder:
         plan.rounds = result.rounds
-        plan.write()
+        plan.write(plan.folder)
         summary = {
             **plan.summary(result, ranks), "reason": end[1], "converged": end[0],
             "comparison": {"label": label, "entry": entry},

@@ -41,7 +41,23 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
     solve.add_argument("--rtol", type=number, help="stop at ‖∇f(x)‖₂ ≤ RTOL·‖∇f(0)‖₂ too; default 0, not at all")
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
+    solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
+    _add_every(solve)
     _add_run(solve)
+    solve.set_defaults(resume=False)
+
+    resume = commands.add_parser(
+        "resume", help="go on with a solve that was cut off, or has ended, from its checkpoint",
+        epilog="for example `newtonfl resume runs/long --rounds 5000`",
+    )  # fmt: skip
+    resume.add_argument("folder", type=Path, metavar="DIR", help="what solve --checkpoint was given")
+    resume.add_argument("--rounds", type=whole, help="the most rounds from the beginning on; default as before")
+    resume.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default as before")
+    resume.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
+    resume.add_argument("--force", action="store_true", help="overwrite a result in the DIR of --out")
+    resume.add_argument("--quiet", action="store_true", help="no progress line")
+    _add_every(resume)
+    _add_load(resume)
 
     compare = commands.add_parser(
         "compare", help="several methods on one start: a table, and pictures with --out",
@@ -84,6 +100,12 @@ def parser() -> argparse.ArgumentParser:
     methods.add_argument("name", nargs="?")
     _add_load(methods)
     return top
+
+
+def _add_every(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--every", type=whole, metavar="N", help="a checkpoint after every N rounds, and at the end; default 1"
+    )
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:

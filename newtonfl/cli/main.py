@@ -1,4 +1,4 @@
-"""The command line: newtonfl solve | compare | plot | problems | check | methods."""
+"""The command line: newtonfl solve | resume | compare | plot | problems | check | methods."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OK, FAULT = 0, 1
 
-_ON_RANKS = ("solve", "compare")
+_ON_RANKS = ("solve", "resume", "compare")
 """The commands that MPI ranks share; the others are rank 0's, and need no MPI."""
 
 
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace, transport: Transport, interrupts: Interrupts |
         status = _load(args.load, transport)
         if status:
             return status
-    if interrupts is not None and args.command == "solve":
+    if interrupts is not None and args.command in ("solve", "resume"):
         from newtonfl.cli.solve import solve_command
 
         return solve_command(args, transport, interrupts)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from newtonfl import __version__, registry
+from newtonfl.cli.checkpoint_folder import CheckpointFolder
 from newtonfl.cli.starting_point import Start
 from newtonfl.comm.transport import Fault, Transport, is_refusal
 from newtonfl.core.backend import Array, Unavailable, on_host
@@ -72,25 +73,24 @@ class RunSpec:
     seed: int
     folder: RunFolder | None = None
     rtol: float = 0.0
+    checkpoints: CheckpointFolder | None = None
 
     @property
     def problem(self) -> Problem:
         """What is minimised."""
         return self.opened.problem
 
-    def write(self) -> None:
-        """Write run.toml, with which ``newtonfl solve`` does this run again."""
-        if self.folder is None:
-            return
+    def write(self, folder: RunFolder | CheckpointFolder) -> None:
+        """Write run.toml into the `folder`, with which ``newtonfl solve`` does this run again."""
         document = self.opened.file.resolved(self.opened.path.parent, self.problem.schema)
         document["method"] = {"name": self.method.name, **registry.method_parameters(self.method)}
         document["run"] = {
-            "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(self.folder), "seed": self.seed,
+            "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(folder), "seed": self.seed,
             "device": self.opened.device,
         }  # fmt: skip
         if self.rtol:
             document["run"]["rtol"] = self.rtol
-        self.folder.write_run_file(to_toml(document))
+        folder.write_run_file(to_toml(document))
 
     def summary(self, result: Result, ranks: int) -> dict[str, Any]:
         """The content of result.json."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from newtonfl import registry
+from newtonfl.cli.checkpoint_folder import CheckpointFolder, solve_words
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
 from newtonfl.comm.transport import Transport
@@ -23,13 +24,18 @@ _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
 
 
 def solve_command(args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
-    """Do ``newtonfl solve``; returns the exit status, the same on every rank."""
+    """Do ``newtonfl solve``, or resume; returns the exit status, the same on every rank."""
     with ExitStack() as opened:
         return report_errors(
-            lambda: _prepare(args, transport, interrupts, opened),
+            lambda: _prepare(_solve_words(args, transport), transport, interrupts, opened),
             lambda plan: _carry_out(plan, args, transport, interrupts),
             transport,
         )
+
+
+def _solve_words(args: argparse.Namespace, transport: Transport) -> argparse.Namespace:
+    with transport.agreed("reading the command line"):
+        return args if args.command == "solve" else solve_words(args, transport.rank == 0)
 
 
 def _prepare(
@@ -76,8 +82,26 @@ def _prepare(
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             plan.folder = opened_folders.enter_context(RunFolder(args.out, args.force))
-            plan.write()
+            plan.write(plan.folder)
+    with transport.agreed("opening --checkpoint"):
+        _open_checkpoints(plan, args, transport.rank == 0)
     return plan
+
+
+def _open_checkpoints(plan: RunSpec, args: argparse.Namespace, writes: bool) -> None:
+    if args.checkpoint is None:
+        if args.every is not None:
+            raise ValueError(f"--every: given {args.every} without --checkpoint DIR")
+        return
+    if args.out and args.out.resolve() == args.checkpoint.resolve():
+        raise ValueError(f"--checkpoint {args.checkpoint}: given the folder of --out as well; give another one")
+    plan.checkpoints = CheckpointFolder(args.checkpoint, 1 if args.every is None else args.every)
+    if writes and not args.resume:
+        plan.checkpoints.prepare(args.force)
+        plan.write(plan.checkpoints)
+    elif writes and plan.folder:
+        for record in plan.checkpoints.records():
+            plan.folder.record(record)
 
 
 def _of_file(opened: LoadedProblem) -> dict[str, Any]:
@@ -107,7 +131,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
 
     result = solve(
         plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
-        callback=callback,
+        callback=callback, checkpoint=None if plan.checkpoints is None else plan.checkpoints.checkpoint,
     )  # fmt: skip
     progress.close(in_log=False)
     status = _STATUS.get(result.reason, 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from newtonfl.cli.checkpoint_folder import CheckpointFolder
 from newtonfl.core.backend import Array
 from newtonfl.experiments.run_methods import Solution
 from newtonfl.objectives.base import Problem
@@ -53,7 +54,7 @@ class Start:
             return solution.x + self.offset
         return np.zeros(problem.dim) if self.values is None else self.values
 
-    def kept(self, folder: RunFolder) -> str:
+    def kept(self, folder: RunFolder | CheckpointFolder) -> str:
         """How run.toml shall name it; a file's content is kept beside that."""
         return self.words if self.values is None else folder.write_initial_point(self.values)
 

@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +36,7 @@ from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
+from newtonfl.solver.checkpoint import Checkpoint
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 
@@ -61,6 +63,7 @@ class Federated(BaseEstimator, ABC):
     device: str = "cpu"
     random_state: Any = 0
     verbose: bool | int = False
+    checkpoint: Checkpoint | str | Path | None = None
 
     _numeric: ClassVar[bool] = True
 
@@ -152,10 +155,26 @@ class Federated(BaseEstimator, ABC):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
                 raise ValueError(f"{key}: given {value!r}, must be a finite number of at least {least:g}")
+        if self.checkpoint is not None:
+            if not isinstance(self.checkpoint, Checkpoint | str | Path):
+                raise TypeError(f"checkpoint: given {self.checkpoint!r}, must be a folder or a Checkpoint, or None")
+            if not isinstance(self.random_state, (int, np.integer)):
+                raise ValueError(
+                    f"checkpoint: given with random_state={self.random_state!r}, which draws another seed at every "
+                    "fit; give a whole number"
+                )
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
         return None if isinstance(self.method, str) and self.method == AUTO else as_method(self.method)
+
+    def _kept(self, part: str) -> Checkpoint | None:
+        """Where a solve keeps its state, each part of a fit in a folder of its own."""
+        if self.checkpoint is None:
+            return None
+        given = self.checkpoint
+        kept = given if isinstance(given, Checkpoint) else Checkpoint(given)
+        return replace(kept, folder=kept.path / part) if part else kept
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
@@ -221,8 +240,9 @@ class Federated(BaseEstimator, ABC):
         x0: Array | None,
         method: Method | None,
         seed: int,
+        part: str = "",
     ) -> Result:
-        """One solve. Collective."""
+        """One solve, of the `part` where there are several. Collective."""
         made = self._taken(federation, loss) if method is None else method
         if method is not None:
             self.method_, self.method_why_ = str(self.method), "it was named"
@@ -235,7 +255,7 @@ class Federated(BaseEstimator, ABC):
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
                 problem, made, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
-                callback=progress,
+                callback=progress, checkpoint=self._kept(part),
             )  # fmt: skip
         if result.reason in _FAILED:
             raise ValueError(

@@ -85,7 +85,8 @@ class _Classifier(ClassifierMixin, Federated):
             results = []
             for k, x0 in zip(positive, points, strict=True):
                 labels = np.where(codes == k, 1.0, -1.0)
-                results.append(self._solve(federation, labels, weights, self._loss(), x0, method, seed))
+                part = f"class {k}" if count > 2 else ""
+                results.append(self._solve(federation, labels, weights, self._loss(), x0, method, seed, part))
                 federation = replace(federation, preparation=None)  # which the first solve has counted
             solution = np.array([result.x for result in results])
         self.coef_, self.intercept_ = self._coefficients(solution)

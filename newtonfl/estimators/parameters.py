@@ -39,7 +39,11 @@ PARAMETERS = """alpha : float
     random_state : int, RandomState or None
         Seeds splits and the method's draws. None draws a seed anew at every fit.
     verbose : bool or int
-        Keep a progress line on stderr (rank 0)."""
+        Keep a progress line on stderr (rank 0).
+    checkpoint : Checkpoint, str, Path or None
+        A folder in which fit keeps its state, and from which the same fit of the same rows goes on after it was cut
+        off, as :func:`newtonfl.solve` says; several classes have a folder each in it. Needs a `random_state` that is a
+        number."""
 
 ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         Rounds.

@@ -71,6 +71,11 @@ class Checkpoint:
         """Whether the folder holds a checkpoint, whole or not."""
         return any((self.path / name).is_file() for name in (NEWEST, PREVIOUS))
 
+    def remove(self) -> None:
+        """Take away what the folder holds of checkpoints."""
+        for name in (NEWEST, PREVIOUS, _UNFINISHED):
+            (self.path / name).unlink(missing_ok=True)
+
     def write(self, arrays: dict[str, Array], values: dict[str, Any]) -> None:
         """Write one; the last one becomes the one before.
 

@@ -36,6 +36,8 @@ class TakenUp:
         Spent in rounds so far.
     stopping : JSON value
         What the stopping rule kept.
+    reason : str or None
+        The name of why it ended, where it has.
     """
 
     server: Any
@@ -43,6 +45,7 @@ class TakenUp:
     history: History
     seconds: float
     stopping: Any
+    reason: str | None
 
 
 class KeptSolve:
@@ -121,7 +124,9 @@ class KeptSolve:
         history = History([Record.from_json(line) for line in values["history"]])
         step = to_device(np.array(arrays["step"]), problem.like)
         self._arrays, self._values = {}, {}  # which may be large
-        return TakenUp(tree.state(server, problem.like), step, history, values["seconds"], values["stopping"])
+        return TakenUp(
+            tree.state(server, problem.like), step, history, values["seconds"], values["stopping"], values["reason"]
+        )
 
     def is_due(self, round: int, last: bool) -> bool:
         """Whether a checkpoint is to be written after a `round`; after the `last` one is."""
@@ -141,8 +146,9 @@ class KeptSolve:
         arrays |= {f"ledger/{name}": array for name, array in session.ledger.to_arrays().items()}
         arrays |= {"x0": self.x0, "step": to_host(now.step), "digests": self._digests}
         values = {
-            "identity": self.identity, "round": now.history[-1].round, "server": tree.description, "sizes_of": tree.sizes_of,
-            "history": [record.to_json() for record in now.history], "seconds": now.seconds, "stopping": now.stopping,
-            "exchanges": session.exchanges,
+            "identity": self.identity, "round": now.history[-1].round, "exchanges": session.exchanges,
+            "server": tree.description, "sizes_of": tree.sizes_of, "stopping": now.stopping, "seconds": now.seconds,
+            "reason": now.reason,
+            "history": [record.to_json() for record in now.history],
         }  # fmt: skip
         self.checkpoint.write(arrays, values)

@@ -29,6 +29,9 @@ T = TypeVar("T")
 _IN_DOUBT = (Reason.ROUND_LIMIT, Reason.STALLED, Reason.SINGULAR, Reason.NO_STEP)
 """Ends that may hide a gradient that is rounding alone."""
 
+_LOST = (Reason.NOT_FINITE, Reason.DIVERGED, Reason.STALLED)
+"""Ends after which more rounds would lead nowhere else."""
+
 
 class Loop:
     """Runs a method's rounds over an open session.
@@ -87,7 +90,9 @@ class Loop:
         else:
             server, step, self.history, self.seconds = found.server, found.step, found.history, found.seconds
             self.stopping.restore(found.stopping)
-            reason = self.stopping.converged(self.history[-1])
+            # A solve that had converged, or that its limit or a callback ended, may go on; one that was lost may not.
+            ended = Reason[found.reason] if found.reason else None
+            reason = ended if ended in _LOST else self.stopping.converged(self.history[-1])
         for k in range(self.history[-1].round, self.rounds):
             if reason is not None:
                 break
@@ -111,7 +116,8 @@ class Loop:
     def _keep(self, server: Any, step: Array, reason: Reason | None) -> None:
         last = reason is not None or self.history[-1].round >= self.rounds
         if self.kept is not None and self.kept.is_due(self.history[-1].round, last):
-            self.kept.keep(self.session, TakenUp(server, step, self.history, self.seconds, self.stopping.saved()))
+            name, stopping = reason and reason.name, self.stopping.saved()
+            self.kept.keep(self.session, TakenUp(server, step, self.history, self.seconds, stopping, name))
 
     def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
         """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
