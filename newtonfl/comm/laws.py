@@ -130,17 +130,29 @@ def encode_vectors(
     scale = np.bincount(of, np.exp2(predicted / 4.0), n * many) / np.maximum(np.bincount(of, None, n * many), 1)
     guess = np.rint(2.0 * np.log2(np.maximum(size, 0.05) / np.where(scale > 0, scale, 1.0)))
     guess = np.clip(guess, around - _FACTORS, _FACTORS - 1 - around).astype(np.int64)
-    best, factor = np.full(n * many, np.inf), guess
-    for k in range(-around, around + 1):
-        which = _which(predicted, guess + k, of)
-        part = np.clip((integers >> laws.shifts[which]) + _REACH, -1, 2 * _REACH)
-        cost = np.bincount(of, _costs()[which, np.where(part < 0, 2 * _REACH, part)], n * many)
-        factor, best = np.where(cost < best, guess + k, factor), np.minimum(cost, best)
+    best, factor = _cost(integers, predicted, guess, of), guess
+    for way in (1, -1):  # from the mean's own upwards, then downwards, as long as it gets cheaper
+        climbing, chosen = np.full(n * many, True), np.arange(len(of))
+        for k in range(1, around + 1):
+            cost = _cost(integers[chosen], predicted[chosen], guess + way * k, of[chosen])
+            climbing &= cost < best
+            factor, best = np.where(climbing, guess + way * k, factor), np.where(climbing, cost, best)
+            chosen = np.flatnonzero(climbing[of])
+            if not len(chosen):
+                break
     code, lengths = range_encode(integers, _which(predicted, factor, of), counts, laws)
     cuts, whole = offsets_of(lengths).tolist(), code.tobytes()
     heads = (factor + _FACTORS).astype(np.uint8).tobytes()
     some = counts.tolist()
     return [heads[i * many : (i + 1) * many] + whole[cuts[i] : cuts[i + 1]] if some[i] else b"" for i in range(n)]
+
+
+def _cost(integers: Array, predicted: Array, factor: Array, of: Array) -> Array:
+    """The bits that each vector's `integers` take under a `factor` of its own."""
+    which = _which(predicted, factor, of)
+    part = np.clip((integers >> laplace_laws().shifts[which]) + _REACH, -1, 2 * _REACH)
+    costs: Array = np.bincount(of, _costs()[which, np.where(part < 0, 2 * _REACH, part)], len(factor))
+    return costs
 
 
 def decode_vectors(

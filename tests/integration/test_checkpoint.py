@@ -355,3 +355,11 @@ def test_check_method_finds_a_state_that_does_not_come_back():
     method = Forgetful(**{key: value for key, value in vars(gd).items() if not key.startswith("_")})
     with pytest.raises(AssertionError, match="gone on with from a checkpoint, it must be the same solve"):
         check_method(method, dense_glm())
+
+
+def test_a_smaller_tolerance_holds_for_what_looks_at_it(tmp_path):
+    """newton-cg solves no system further than the solve's tolerance: the one that it is resumed with."""
+    problem = sparse_glm(n=5)
+    assert nf.solve(problem, "newton-cg", tol=1e-2, checkpoint=tmp_path).converged
+    further = nf.solve(problem, "newton-cg", tol=1e-11, checkpoint=tmp_path)
+    assert further.converged and further.rounds <= nf.solve(problem, "newton-cg", tol=1e-11).rounds + 2

@@ -78,16 +78,14 @@ class NewtonCGServer:
     ----------
     x : numpy.ndarray, shape (d,)
         The iterate.
-    ridge : numpy.ndarray, shape (d,)
-    tol : float
-        The ‖∇f‖ at which the solve ends.
+    constants : ProblemConstants
+        With the ‖∇f‖ at which the solve ends.
     norm, eta : float
         ‖∇f‖ and η of the round before; nan and ½ before the first.
     """
 
     x: Array
-    ridge: Array
-    tol: float
+    constants: ProblemConstants
     norm: float = math.nan
     eta: float = _ETA
 
@@ -128,10 +126,10 @@ class NewtonCG(Method):
         return nothing_from(problem.clients), NewtonCGClients(for_each(x0, problem))
 
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> NewtonCGServer:
-        return NewtonCGServer(to_host(x0), constants.ridge, constants.tol)
+        return NewtonCGServer(to_host(x0), constants)
 
     def round(self, server: NewtonCGServer, exchange: Exchange, key: Key) -> NewtonCGServer:
-        x, ridge = server.x, server.ridge
+        x, ridge = server.x, server.constants.ridge
         length = {"value": 1, "trials": 1 + self.search.trials}
 
         def ask(**vectors: Array) -> dict[str, Array]:
@@ -152,7 +150,7 @@ class NewtonCG(Method):
         norm = float(np.linalg.norm(g))
         if norm == 0.0:
             return server
-        eta = max(forcing(norm, server.norm, server.eta), min(_ETA, 0.5 * server.tol / norm))
+        eta = max(forcing(norm, server.norm, server.eta), min(_ETA, 0.5 * server.constants.tol / norm))
         p, flat = conjugate_gradients(product, g, eta, self.products, self._diagonal(at_x, ridge))
         p = -(p if flat is None else p + _far_along(flat, p))
         step = self.search.search(float(g @ p), values)
