@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -164,7 +165,12 @@ def _plot(args: argparse.Namespace) -> None:
     from newtonfl.results.network import Network
 
     network = None if args.network is None else Network.parse(args.network)
-    for path in redraw(args.runs, args.out, network):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        paths = redraw(args.runs, args.out, network)
+    for words in dict.fromkeys(str(warning.message) for warning in caught if warning.category is RuntimeWarning):
+        print(f"newtonfl: {words}", file=sys.stderr)
+    for path in paths:
         print(path)
 
 

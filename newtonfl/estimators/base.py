@@ -172,8 +172,7 @@ class Federated(BaseEstimator, ABC):
         """Where a solve keeps its state, each part of a fit in a folder of its own."""
         if self.checkpoint is None:
             return None
-        given = self.checkpoint
-        kept = given if isinstance(given, Checkpoint) else Checkpoint(given)
+        kept = self.checkpoint if isinstance(self.checkpoint, Checkpoint) else Checkpoint(self.checkpoint)
         return replace(kept, folder=kept.path / part) if part else kept
 
     def _seed(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
@@ -181,11 +182,28 @@ class History(Sequence[Record]):
 
     @classmethod
     def read(cls, path: str | Path) -> History:
-        """The history in the history.jsonl at `path`; ValueError names the file and line that is no record."""
+        """The history in the history.jsonl at `path`, up to a last line that a full disk or a kill has torn.
+
+        Raises
+        ------
+        ValueError
+            With the file, and the line that is no record.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the last line is torn.
+        """
         records = []
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        lines = Path(path).read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            if number == len(lines) and not line:
+                break
             try:
-                records.append(Record.from_json(line))
-            except (ValueError, TypeError) as error:
+                records.append(Record.from_json(line.decode()))
+            except (ValueError, TypeError, OverflowError) as error:
+                if number == len(lines) > 1:  # each line ends with a new one
+                    warnings.warn(f"{path}: its last line is torn, read up to it", RuntimeWarning, stacklevel=2)
+                    break
                 raise ValueError(f"{path}, line {number}: {error}") from None
         return cls(records)

@@ -18,28 +18,31 @@ from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.history import History, Record
 
 RESULT, HISTORY, PICTURE = "result.json", "history.jsonl", "gap"
-_RUN, _START, _SOLUTION, _UNFINISHED = "run.toml", "x0.npy", "x.npy", f"{RESULT}.part"
-_FILES = (RESULT, _UNFINISHED, HISTORY, _RUN, _START, _SOLUTION, f"{PICTURE}.png", f"{PICTURE}.svg")
-"""All that is ever written of a run."""
+_RUN, _START, _SOLUTION, _PART = "run.toml", "x0.npy", "x.npy", ".part"
+_PICTURES = (f"{PICTURE}.png", f"{PICTURE}.svg")
+_FILES = (RESULT, HISTORY, _RUN, _START, _SOLUTION, *_PICTURES)
+"""All that is ever written of a run, but for what is behind the name while it is not whole."""
 
 
 class RunFolder:
-    """Writes one run, from its first record on; until then the folder's old run stays whole.
+    """Writes one run. An old result stays as it is until the new one is whole.
 
-    result.json comes last and at once, so its presence proves that the run ended well. No other job may write here
-    before this is closed.
+    Where there is none the lines are written as they come, and a killed run keeps them; beside an old result everything
+    has .part behind its name, which it loses at the end. result.json comes last and at once, so its presence proves
+    that the run ended well. No other job may write here before this is closed.
 
     Parameters
     ----------
     path : Path
         Made where it is missing.
     force : bool
-        Overwrite a result that is there.
+        Take the place of a result that is there, or of the lines of a run that did not end.
 
     Raises
     ------
     ValueError
-        If the folder holds a result and `force` is false, or another job writes into it.
+        If the folder holds a result or lines and `force` is false, if one of a run's files is none, such as a link, or
+        if another job writes into it.
     OSError
         If it cannot be written.
     """
@@ -52,6 +55,7 @@ class RunFolder:
         except ValueError:
             self._lock.release()
             raise
+        self._beside = _PART if (path / RESULT).exists() else ""
         self._run = ""
         self._x0: Array | None = None
         self._history: IO[str] | None = None
@@ -76,7 +80,7 @@ class RunFolder:
         return _START
 
     def record(self, record: Record) -> None:
-        """Add a line to history.jsonl; a killed run keeps its lines. The first takes the old run away.
+        """Add a line to history.jsonl; a killed run keeps its lines. The first takes those of an older one away.
 
         Raises
         ------
@@ -85,10 +89,11 @@ class RunFolder:
         """
         if self._history is None:
             for name in _FILES:
-                (self.path / name).unlink(missing_ok=True)
+                self._at(name).unlink(missing_ok=True)
+                (self.path / f"{name}{_PART}").unlink(missing_ok=True)
             self._write_what_is_run()
-            self._history = (self.path / HISTORY).open("w", encoding="utf-8")
-        with _whole(self.path / HISTORY, os.fstat(self._history.fileno()).st_size):
+            self._history = self._at(HISTORY).open("w", encoding="utf-8")
+        with _whole(self._at(HISTORY), os.fstat(self._history.fileno()).st_size):
             try:
                 self._history.write(record.to_json() + "\n")
                 self._history.flush()
@@ -98,29 +103,43 @@ class RunFolder:
                 raise
 
     def finish(self, x: Array, result: dict[str, Any]) -> None:
-        """Write x.npy, and then result.json."""
-        with _whole(self.path / _SOLUTION):
-            np.save(self.path / _SOLUTION, x)
-        unfinished = self.path / _UNFINISHED
+        """Write x.npy, and then result.json; what stood beside an old result takes its place."""
+        with _whole(self._at(_SOLUTION)), self._at(_SOLUTION).open("wb") as file:
+            np.save(file, x)
+        unfinished = self.path / f"{RESULT}{_PART}"
         with _whole(unfinished), unfinished.open("w", encoding="utf-8") as file:
             file.write(_sound(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self.close_history()
+        if self._beside:
+            for name in (RESULT, *_PICTURES):  # a result without its lines would be a false one
+                (self.path / name).unlink(missing_ok=True)
+            for name in (_START, HISTORY, _RUN, _SOLUTION):
+                if self._at(name).exists():
+                    os.replace(self._at(name), self.path / name)
         os.replace(unfinished, self.path / RESULT)
         self.close()
 
-    def close(self) -> None:
-        """End the history, finished or not, and let other jobs in."""
+    def close_history(self) -> None:
+        """No more lines will come."""
         if self._history is not None:
             self._history.close()
+
+    def close(self) -> None:
+        """End the history, finished or not, and let other jobs in."""
+        self.close_history()
         self._lock.release()
 
+    def _at(self, name: str) -> Path:
+        return self.path / f"{name}{self._beside}"
+
     def _write_what_is_run(self) -> None:
-        with _whole(self.path / _RUN):
-            (self.path / _RUN).write_text(self._run, encoding="utf-8")
+        with _whole(self._at(_RUN)):
+            self._at(_RUN).write_text(self._run, encoding="utf-8")
         if self._x0 is not None:
-            with _whole(self.path / _START):
-                np.save(self.path / _START, self._x0)
+            with _whole(self._at(_START)), self._at(_START).open("wb") as file:
+                np.save(file, self._x0)
 
 
 @contextlib.contextmanager
@@ -138,9 +157,17 @@ def _whole(path: Path, size: int = 0) -> Iterator[None]:
 
 
 def keep(path: Path, force: bool) -> None:
-    """Refuse to overwrite a result, unless by force."""
-    if (path / RESULT).exists() and not force:
+    """Refuse to take the place of a result, or of a run's lines, unless by force; and what is no plain file."""
+    for name in _FILES:
+        for file in (path / name, path / f"{name}{_PART}"):
+            if file.is_symlink() or (file.exists() and not file.is_file()):
+                raise ValueError(f"--out {path}: {file.name} is no plain file; give another folder")
+    if force:
+        return
+    if (path / RESULT).exists():
         raise ValueError(f"--out {path}: holds a result already; give another folder, or --force")
+    if (path / HISTORY).exists() and (path / HISTORY).stat().st_size:
+        raise ValueError(f"--out {path}: holds the lines of a run that did not end; give another folder, or --force")
 
 
 def _sound(words: str) -> str:

@@ -63,12 +63,12 @@ RUN = [line for line in COMMANDS if not any(word in line for word in NOT_RUN)]
 
 def out_of(line: str) -> str:
     """The folder that a command writes; empty where it writes none."""
-    return " ".join(re.findall(r"--out (\S+)", line))
+    return " ".join(re.findall(r"--(?:out|checkpoint) (\S+)", line))
 
 
 def needed(line: str) -> list[str]:
     """The commands before it, on its page, that write the folders that a command reads."""
-    words = line.replace(f"--out {out_of(line)}", "")
+    words = re.sub(r"--(?:out|checkpoint) \S+", "", line)
     return [other for other in RUN if out_of(other) and re.search(rf"\b{re.escape(out_of(other))}\b", words)]
 
 
@@ -97,7 +97,7 @@ def ended(line: str, folder: Path) -> tuple[int, str]:
         for word in shlex.split(line)
         for path in (sorted(str(p.relative_to(folder)) for p in folder.glob(word)) if "/*" in word else [word])
     ]
-    words += ["--quiet"] if {"solve", "compare"} & set(words) else []
+    words += ["--quiet"] if {"solve", "resume", "compare"} & set(words) else []
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as out:
         if words[0] == "mpiexec":
             assert words[1] == "-n" and words[3] == "newtonfl"
@@ -129,7 +129,7 @@ def test_a_command_comes_to_what_it_promises(line, folder, monkeypatch):
     if "newtonfl solve" in line:
         assert re.search(r"^ended +converged: ", out, re.M), out
         files = {"run.toml", "history.jsonl", "x.npy", "result.json"}
-        assert not out_of(line) or files <= {path.name for path in written.iterdir()}
+        assert "--out" not in line or files <= {path.name for path in written.iterdir()}
     if "newtonfl compare" in line:
         ends = dict(re.findall(r"^(\S+) +[\d,]+ +\S+  (.*)$", out.partition("\nended ")[2], re.M))
         methods = re.findall(r"[^\s-]\S+", re.findall(r"--methods((?: [^\s-]\S*)+)", line)[0])

@@ -177,7 +177,19 @@ def has_no_result(out: Path) -> bool:
 
 
 def run_again(folder: Path) -> int:
-    words = ["solve", "endless.py", "--method", "newton", "--rounds", "0", *WORDS[2:4], "--quiet", "--out", "out"]
+    words = [
+        "solve",
+        "endless.py",
+        "--method",
+        "newton",
+        "--rounds",
+        "0",
+        *WORDS[2:4],
+        "--quiet",
+        "--out",
+        "out",
+        "--force",
+    ]
     (folder / "endless.py").write_text(ENDLESS.replace("READING", "0.0").replace("ROUND", "0.0"))
     return end(run(folder, 0, words), 30).status
 

@@ -160,7 +160,7 @@ def test_force_leaves_nothing_of_the_old_run_and_all_of_others(run, small, tmp_p
     # Refused before a round: by the settings, and by the first round's set-up.
     assert run("solve", small, "--set", "compressor=topk:7", "--out", out, "--force")[0] == 2
     assert {path.name: path.read_bytes() for path in out.iterdir()} == old
-    # Fails in a round: what is there is the new run's, and others'.
+    # Fails in a round: the old run is whole, and the new one's lines stand beside it.
     (tmp_path / "own.py").write_text(
         "import numpy as np\nimport newtonfl as nf\nseen = set()\n\ndef gradient(i, x):\n    seen.add(x.tobytes())\n"
         "    return x + 1 if len(seen) < 4 else 1 / 0\n\ndef problem(comm=None):\n"
@@ -168,8 +168,48 @@ def test_force_leaves_nothing_of_the_old_run_and_all_of_others(run, small, tmp_p
         "                            verify=False)\n"
     )
     assert run("solve", tmp_path / "own.py", *GD, "--out", out, "--force", "--quiet")[0] == 1
-    assert {path.name for path in out.iterdir()} == {"mine.txt", "run.toml", "history.jsonl"}
-    assert "own.py" in (out / "run.toml").read_text() and len((out / "history.jsonl").read_text().splitlines()) == 3
+    beside = {path.name for path in out.iterdir()} - set(old)
+    assert (
+        beside == {"run.toml.part", "history.jsonl.part"} and {name: (out / name).read_bytes() for name in old} == old
+    )
+    assert "own.py" in (out / "run.toml.part").read_text()
+    assert len((out / "history.jsonl.part").read_text().splitlines()) == 3
+    # Ends well: nothing of the old run is left.
+    assert run("solve", small, "--rounds", "2", "--out", out, "--force")[0] == 0
+    assert {path.name for path in out.iterdir()} == {"mine.txt", "run.toml", "history.jsonl", "x.npy", "result.json"}
+    assert len((out / "history.jsonl").read_text().splitlines()) == 3
+
+
+def test_the_lines_of_a_run_that_did_not_end_are_not_taken_away_unasked(run, small, tmp_path):
+    out = tmp_path / "out"
+    assert run("solve", small, "--rounds", "3", "--out", out)[0] == 0
+    (out / "result.json").unlink()
+    lines = (out / "history.jsonl").read_bytes()
+    for command in (["solve", small], ["compare", small, "--methods", "newton-3pc", "gd"]):
+        place = out if command[0] == "solve" else tmp_path
+        if command[0] == "compare":
+            (tmp_path / "newton-3pc").symlink_to(out)
+        status, _, err = run(*command, "--out", place)
+        assert status == 2 and "holds the lines of a run that did not end; give another folder, or --force" in err
+    assert (out / "history.jsonl").read_bytes() == lines
+    assert run("solve", small, "--rounds", "1", "--out", out, "--force")[0] == 0
+    assert len((out / "history.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", "result.json", "x.npy", "run.toml.part"])
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_what_is_no_plain_file_is_not_written_into(run, small, tmp_path, name, kind):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "precious").write_text("mine")
+    if kind == "link":
+        (out / name).symlink_to(tmp_path / "precious")
+    elif kind == "fifo":
+        os.mkfifo(out / name)
+    else:
+        (out / name).mkdir()
+    status, _, err = run("solve", small, "--out", out, "--force")
+    assert status == 2 and f"{name} is no plain file" in err and (tmp_path / "precious").read_text() == "mine"
 
 
 def test_force_takes_an_old_comparison_away_before_the_new_one(run, small, tmp_path, monkeypatch):
@@ -194,7 +234,7 @@ def test_two_jobs_do_not_write_into_one_folder(run, small, tmp_path):
             assert status == 2 and f"--out {out}: another job is writing into it" in err
         assert {path.name for path in out.iterdir()} == {LOCK, "history.jsonl"}
         assert (out / "history.jsonl").read_text() == "of the first job"
-    assert run("solve", small, "--quiet", "--out", out)[0] == 0
+    assert run("solve", small, "--quiet", "--out", out, "--force")[0] == 0
     assert not (out / LOCK).exists()
 
 
@@ -304,3 +344,17 @@ def test_a_slow_rank_is_named_once_by_one_that_waits(tmp_path):
     assert ended.status == 0 and "converged" in ended.out
     (line,) = ended.err.splitlines()
     assert line.startswith("newtonfl: rank 0 has waited ") and line.endswith(" s for rank 1, and goes on waiting")
+
+
+def test_a_torn_last_line_is_passed_over_and_that_is_told(run, small, tmp_path):
+    """A full disk or a power cut leaves one; any other line that is none is refused."""
+    out = tmp_path / "out"
+    assert run("solve", small, "--rounds", "4", "--out", out, "--method", "gd")[0] == 0
+    whole = (out / "history.jsonl").read_text()
+    (out / "history.jsonl").write_text(whole[:-20])
+    status, _, err = run("plot", out)
+    assert status == 0 and err == f"newtonfl: {out / 'history.jsonl'}: its last line is torn, read up to it\n"
+    lines = whole.splitlines(keepends=True)
+    (out / "history.jsonl").write_text("".join([*lines[:2], lines[2][:-20] + "\n", *lines[3:]]))
+    status, _, err = run("plot", out)
+    assert status == 2 and "history.jsonl, line 3" in err
