@@ -19,6 +19,10 @@ class WireError(ValueError):
     """A packet that cannot be what its sender meant; the message names client, round and field."""
 
 
+class WrongForm(WireError, TypeError):
+    """A message of a form that cannot say what its part is about."""
+
+
 class NotFinite(WireError):
     """A number on the wire that is not finite: the method's failure, not the wire's."""
 

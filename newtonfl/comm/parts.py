@@ -8,10 +8,12 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 
+from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Batch, Message, batched, concatenated
 from newtonfl.core.backend import Array
 
 M = TypeVar("M")
+T = TypeVar("T")
 
 PARTS = (
     "model", "gradient", "curvature", "error", "support", "initial",
@@ -25,6 +27,24 @@ PARTS = (
 
 Parts: TypeAlias = dict[str, Message]
 """What one client says, by part."""
+
+
+class ReadParts(dict[str, T]):
+    """Parts that came in a packet: one that is missing is the sender's fault, and no KeyError.
+
+    Parameters
+    ----------
+    parts : dict
+    where : str
+        Whose they are, for a message.
+    """
+
+    def __init__(self, parts: Mapping[str, T], where: str) -> None:
+        super().__init__(parts)
+        self.where = where
+
+    def __missing__(self, name: str) -> T:
+        raise WireError(f"{self.where}: the part {name} is missing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +73,17 @@ class ManyParts(Sequence[Parts]):
             return self.select(np.arange(self.n)[i])
         if not -self.n <= i < self.n:
             raise IndexError(f"client {i} of {self.n}")
-        return {name: messages[i] for name, messages in self.columns.items()}
+        return self._like({name: messages[i] for name, messages in self.columns.items()})
 
     def __iter__(self) -> Iterator[Parts]:
         if not self.columns:
-            return ({} for _ in range(self.n))
-        return (dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True))
+            return (self._like({}) for _ in range(self.n))
+        return (
+            self._like(dict(zip(self.columns, row, strict=True))) for row in zip(*self.columns.values(), strict=True)
+        )
+
+    def _like(self, parts: Parts) -> Parts:
+        return ReadParts(parts, self.columns.where) if isinstance(self.columns, ReadParts) else parts
 
     def select(self, chosen: Array) -> Self:
         """The parts of some clients, at the positions `chosen`."""
@@ -106,8 +131,12 @@ def formula_bits(parts: Sequence[Parts]) -> Array:
 
 
 def column(parts: Sequence[Parts], name: str) -> Sequence[Message]:
-    """Every client's message about the part `name`."""
-    return parts.columns[name] if isinstance(parts, ManyParts) else [mine[name] for mine in parts]
+    """Every client's message about the part `name`; WireError where one has none."""
+    try:
+        return parts.columns[name] if isinstance(parts, ManyParts) else [mine[name] for mine in parts]
+    except KeyError:
+        lacking = next((i for i, mine in enumerate(parts) if name not in mine), 0)
+        raise WireError(f"the packet of client {lacking} of {len(parts)} has no part {name}") from None
 
 
 def joined(one: Mapping[str, M], other: Mapping[str, M]) -> dict[str, M]:

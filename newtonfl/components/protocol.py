@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
+from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Batch, Message, batched
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
 from newtonfl.core.backend import Array
@@ -49,14 +50,32 @@ class Replies:
     parts: Sequence[Parts]
 
     def have(self, part: str) -> bool:
-        """Whether there are replies, and they say something about `part`: all do, or none."""
+        """Whether there are replies, and they say something about `part`: all do, or none; else WireError."""
         if isinstance(self.parts, ManyParts):
             return part in self.parts.columns and len(self.parts) > 0
-        return len(self.parts) > 0 and part in self.parts[0]
+        found = [part in mine for mine in self.parts]
+        if any(found) and not all(found):
+            raise self._without(part)
+        return any(found)
 
     def messages(self, part: str) -> Sequence[Message]:
-        """Every reply's message about `part`."""
-        return column(self.parts, part)
+        """Every reply's message about `part`; WireError where one has none."""
+        try:
+            return column(self.parts, part)
+        except WireError:
+            raise self._without(part) from None
+
+    def either(self, part: str, other: str) -> list[Message]:
+        """Every reply's message about the one of two parts that it has; WireError where one has neither."""
+        found = [mine.get(part, mine.get(other)) for mine in self.parts]
+        for i, message in enumerate(found):
+            if message is None:
+                raise WireError(f"client {self.clients[i]}: the reply has neither part {part} nor {other}")
+        return [message for message in found if message is not None]
+
+    def _without(self, part: str) -> WireError:
+        lacking = next((i for i, mine in enumerate(self.parts) if part not in mine), 0)
+        return WireError(f"client {self.clients[lacking]}: the reply has no part {part}")
 
     def scalars(self, part: str) -> Array:
         """Every reply's number about `part`, shape (replies,)."""

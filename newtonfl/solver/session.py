@@ -21,7 +21,7 @@ from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
 from newtonfl.comm.packets import are_plain, decode_many, encode_many, lengths_of
-from newtonfl.comm.parts import ManyParts, Parts, Sizes, end_to_end, formula_bits, select_parts
+from newtonfl.comm.parts import ManyParts, Parts, ReadParts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.kernels import compiled
@@ -270,16 +270,32 @@ class Session:
         sizes = self.method.announcement_sizes(self.problem.dim)
         found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
         # The first goes to all.
-        to_one = dict(zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True))
+        where = f"round {int(found.rounds[0])}, the announcement"
+        pairs = zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True)
+        to_one: dict[int, Parts] = {client: ReadParts(parts, f"{where} to client {client}") for client, parts in pairs}
         n = self.problem.n_clients
         recipients, participants = (
             None if len(arrays[name]) == n else arrays[name] for name in ("recipients", "participants")
         )
-        return Announcement(int(found.rounds[0]), found.parts[0], to_one, recipients, participants, int(found.flags[0]))
+        to_all = ReadParts(found.parts[0], where)
+        return Announcement(
+            int(found.rounds[0]), to_all, _Packets(to_one, where), recipients, participants, int(found.flags[0])
+        )
 
     def _initial_point(self, message: Message) -> Array:
         x0 = np.zeros(self.problem.dim) if isinstance(message, Nothing) else message.coordinates()[1]
         return to_device(x0, self.problem.like)
+
+
+class _Packets(dict[int, Parts]):
+    """What goes to single clients: one that gets nothing, where something must come, is the sender's fault."""
+
+    def __init__(self, parts: dict[int, Parts], where: str) -> None:
+        super().__init__(parts)
+        self.where = where
+
+    def __missing__(self, client: int) -> Parts:
+        raise WireError(f"{self.where} to client {client} is missing")
 
 
 class _ReportedFailure(Exception):

@@ -123,6 +123,20 @@ def test_the_cubic_minimiser_is_stationary(values, m):
     assert np.linalg.norm(g + values * h + 0.5 * m * r * h) <= 1e-12 * terms
 
 
+@pytest.mark.parametrize("lowest", [1.0, 0.0, -1.0, 1e-300, -1e308, 1e308, np.inf])
+@pytest.mark.parametrize("gradient", [[1.0, 1.0], [1e308, 1e308], [1e-320, 0.0], [0.0, 1.0], [np.inf, 1.0]])
+@pytest.mark.parametrize("m", [0.0, 1.0, 5e-324, 1e-309, 1e-160, 1e308])
+def test_the_cubic_minimiser_ends_whatever_it_is_given(lowest, gradient, m):
+    """With a step, with what is no number and ends the solve, or with the matrix's refusal; never without an end."""
+    with np.errstate(all="ignore"):
+        try:
+            h = cubic_minimiser(np.array([lowest, max(lowest, 2.0)]), np.array(gradient), m)
+        except SingularStep:
+            assert lowest <= 0.0
+        else:
+            assert h.shape == (2,)
+
+
 def test_the_cubic_minimiser_without_a_cubic_term_is_newtons():
     assert np.array_equal(cubic_minimiser(np.array([2.0, 4.0]), np.array([1.0, 1.0]), 0.0), [-0.5, -0.25])
     assert not cubic_minimiser(np.array([0.0, 4.0]), np.zeros(2), 1.0).any()

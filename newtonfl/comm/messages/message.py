@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from newtonfl.comm.coding import PRECISIONS, Precision, WireError
+from newtonfl.comm.coding import PRECISIONS, Precision, WireError, WrongForm
 from newtonfl.core.backend import Array
 from newtonfl.kernels import varints
 
@@ -64,8 +64,8 @@ class Message(ABC):
         raise TypeError(f"a {type(self).__name__} message cannot be scaled")
 
     def coordinates(self) -> tuple[Array | None, Array]:
-        """(indices, values): where the vector is not zero; indices None means everywhere. TypeError of a matrix."""
-        raise TypeError(f"a {type(self).__name__} message is no vector")
+        """(indices, values): where the vector is not zero; indices None means everywhere. WrongForm of a matrix."""
+        raise WrongForm(f"a {type(self).__name__} message is no vector")
 
     @abstractmethod
     def payload(self) -> bytes:

@@ -206,8 +206,9 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
             return state, state.estimate
         mean = estimate = state.mean
         copies, weights = state.copies, state.weights[replies.clients]
-        messages = replies.messages("gradient") if replies.have("gradient") else []  # all send, or none
         first = self.mechanism is None or self._is_first(context.round)
+        # All send whole gradients; of changes all, or none.
+        messages = replies.messages("gradient") if first or replies.have("gradient") else []
         if first:
             mean = estimate = context.space.accumulate(zeros(constants.dim, constants.like), messages, weights)
         elif len(messages):

@@ -96,7 +96,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         copies = state.copies
         assert copies is not None
         if len(replies.clients):
-            messages: Sequence[Message] = [parts.get("anew") or parts["gradient"] for parts in replies.parts]
+            messages: Sequence[Message] = replies.either("anew", "gradient")
             anew = np.array(["anew" in parts for parts in replies.parts])
             before = _forgotten(copies.select(replies.clients), anew)
             after = context.space.select(replies.clients).add(before, messages, np.ones(len(messages)))

@@ -54,6 +54,8 @@ class Cubic(Shift):
     def next(self, g: GradientEstimate, hessian: HessianEstimate, constants: ProblemConstants, probe: Probe) -> Array:
         m = constants.hessian_lipschitz if isinstance(self.lipschitz, str) else self.lipschitz
         matrix = self.matrix(hessian, constants)
+        if not bool(namespace(matrix).all(namespace(matrix).isfinite(matrix))):
+            return g.point * np.nan  # of which the solve ends
         values, vectors = namespace(matrix).linalg.eigh(matrix)
         h = cubic_minimiser(to_host(values), to_host(vectors.T @ g.gradient), m)
         return g.point + vectors @ to_device(h, values)
@@ -72,11 +74,15 @@ def cubic_minimiser(values: Array, gradient: Array, m: float) -> Array:
     norm = float(np.linalg.norm(gradient))
     if norm == 0.0:
         return np.zeros_like(gradient)
-    if m == 0.0:
+    if not (np.isfinite(norm) and np.isfinite(values).all()):
+        return np.full_like(gradient, np.nan)  # of which the solve ends
+    with np.errstate(over="ignore", divide="ignore"):
+        lowest = max(0.0, float(np.divide(-2.0 * values[0], m))) if values[0] < 0 else 0.0  # Λ + (m r/2) I ⪰ 0
+        reach = float(np.divide(np.sqrt(2.0 * norm), np.sqrt(m)))
+    if not np.isfinite(lowest + reach):  # m is nothing beside the rest
         if values[0] <= 0:
             raise SingularStep("the matrix of the step is not positive definite")
         return -gradient / values
-    lowest = max(0.0, -2.0 * float(values[0]) / m)  # Λ + (m r/2) I must be positive semidefinite
 
     def h(r: float) -> Array:
         return -gradient / (values + 0.5 * m * r)
@@ -84,7 +90,6 @@ def cubic_minimiser(values: Array, gradient: Array, m: float) -> Array:
     def excess(r: float) -> float:
         return float(np.linalg.norm(h(r))) / r - 1.0
 
-    reach = float(np.sqrt(2.0 * norm / m))
     high = lowest + reach  # there ‖h(r)‖ ≤ 2‖g‖/(m·reach) = reach ≤ r
     if excess(high) >= 0.0:  # up to rounding it is the root
         return h(high)
@@ -96,5 +101,6 @@ def cubic_minimiser(values: Array, gradient: Array, m: float) -> Array:
     # The hard case: the gradient has nothing along the lowest eigenvector, and ‖h‖ = lowest needs some of it.
     open_ = values + 0.5 * m * lowest > 1e-12 * abs(float(values[-1]))
     short = np.where(open_, -gradient / np.where(open_, values + 0.5 * m * lowest, 1.0), 0.0)
-    short[0] += np.sqrt(max(lowest**2 - float(short @ short), 0.0))
+    length = float(np.linalg.norm(short))
+    short[0] += np.sqrt(max(lowest - length, 0.0)) * np.sqrt(lowest + length)
     return short
