@@ -20,7 +20,7 @@ from newtonfl.comm.heads import EVERYONE, Kind
 from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
-from newtonfl.comm.packets import are_plain, decode_many, encode_many, lengths_of
+from newtonfl.comm.packets import Packets, are_plain, decode_many, encode_many, lengths_of
 from newtonfl.comm.parts import ManyParts, Parts, ReadParts, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
@@ -60,6 +60,7 @@ class Session:
         self._kept: list[Any] = []  # the server's own clients' answers to the call
         self._sizes: Sizes | None = None
         self._announced: Announcement | None = None  # where it did not travel
+        self._round: int | None = None  # of the last announcement that came in packets
         self.failure: BaseException | None = None
         self._clock = time.process_time()
         self.open = self.transport.rank == 0
@@ -148,9 +149,11 @@ class Session:
             who, said = answer.clients, answer.parts
             if said is None:
                 replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
-                late = np.flatnonzero(replies.rounds != announcement.round)
-                if len(late):
-                    raise _not_asked_for(int(replies.rounds[late[0]]), int(replies.clients[late[0]]))
+                kind = Kind.SETUP if setup else Kind.REPLY
+                odd = (replies.rounds != announcement.round) | (replies.kinds != kind) | (replies.flags != 0)
+                if odd.any():
+                    i = int(np.argmax(odd))
+                    raise _not_asked_for(int(replies.rounds[i]), int(replies.clients[i]))
                 who, said = replies.clients, replies.parts
             self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
             self.ledger.count_levels("up", said)
@@ -231,6 +234,7 @@ class Session:
             if call in ("save", "restore"):
                 phase = "saving a checkpoint" if call == "save" else "taking up a checkpoint"
                 if call == "restore":
+                    self._round = None  # the next one says where the solve is
                     self.local.restore(SavedClients.from_arrays(arrays))
                     return pack({})
                 saved = SavedClients.joined(self.local.saved()).to_arrays()
@@ -269,6 +273,7 @@ class Session:
             return self._announced
         sizes = self.method.announcement_sizes(self.problem.dim)
         found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
+        self._check_announcement(found, arrays["recipients"])
         # The first goes to all.
         where = f"round {int(found.rounds[0])}, the announcement"
         pairs = zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True)
@@ -281,6 +286,20 @@ class Session:
         return Announcement(
             int(found.rounds[0]), to_all, _Packets(to_one, where), recipients, participants, int(found.flags[0])
         )
+
+    def _check_announcement(self, found: Packets, recipients: Array) -> None:
+        """Refuse what the server of this solve cannot have sent now: another kind, round, client or flags."""
+        clients, round = found.clients[1:], int(found.rounds[0])
+        where = f"round {round}, the announcement"
+        if (found.kinds != Kind.ANNOUNCEMENT).any() or found.clients[0] != EVERYONE:
+            raise WireError(f"{where}: it does not begin with an announcement to all")
+        if len(np.unique(clients)) < len(clients) or not np.isin(clients, recipients).all():
+            raise WireError(f"{where}: a packet goes to a client that does not hear it, or two go to one")
+        if (found.rounds != round).any() or (found.flags != found.flags[0]).any():
+            raise WireError(f"{where}: its packets are of several rounds, or have several coins")
+        if self._round is not None and round < self._round:
+            raise WireError(f"{where}: it comes after one of round {self._round}")
+        self._round = round
 
     def _initial_point(self, message: Message) -> Array:
         x0 = np.zeros(self.problem.dim) if isinstance(message, Nothing) else message.coordinates()[1]
