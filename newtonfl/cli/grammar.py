@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from newtonfl.cli.words import number, whole
+from newtonfl.cli.words import number, positive, whole
 
 BAD_INPUT = 2
 
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--force", action="store_true", help="overwrite a result in the DIR of --out")
     resume.add_argument("--quiet", action="store_true", help="no progress line")
     _add_every(resume)
+    _add_timeout(resume)
     _add_load(resume)
 
     compare = commands.add_parser(
@@ -121,7 +122,15 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", metavar="{cpu,cuda,auto}", help="where rows and Hessians live; default cpu")
     command.add_argument("--force", action="store_true", help="overwrite a result in DIR")
     command.add_argument("--quiet", action="store_true", help="no progress line")
+    _add_timeout(command)
     _add_load(command)
+
+
+def _add_timeout(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--timeout", type=positive, metavar="SECONDS",
+        help="under mpiexec: end the job where a rank waits so long for another; default never",
+    )  # fmt: skip
 
 
 def _add_load(command: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 import traceback
 import warnings
@@ -93,12 +94,23 @@ def _connect(words: list[str]) -> Transport:
     from newtonfl.comm.mpi import connect
 
     try:
-        return connect()
+        return connect(limit=_limit(words))
     except RuntimeError:
         if ranks == 1:
             return InProcess()
         parsed(parser(), words)  # what is wrong with them is said in any environment
         raise
+
+
+def _limit(words: list[str]) -> float:
+    """What --timeout says, before there are ranks that could agree on what all words say; infinite without it."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, _, value = word.partition("=")
+        if name == "--timeout":
+            with contextlib.suppress(ValueError):
+                seconds = float(value or after)
+                return seconds if seconds > 0 else math.inf  # what is none is refused with the other words
+    return math.inf
 
 
 def _abort(transport: Transport) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import re
 
 
@@ -21,6 +22,14 @@ def number(words: str) -> float:
         return float(words)
     except ValueError:
         raise argparse.ArgumentTypeError(f"given {words!r}, must be a number") from None
+
+
+def positive(words: str) -> float:
+    """An option's number above 0."""
+    value = number(words)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"given {words!r}, must be a finite number above 0")
+    return value
 
 
 def parsed(top: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import numpy as np
 from newtonfl.comm.launcher import is_child_of_rank, launched
 from newtonfl.comm.mpi_end import abort, end_job_on_failure
 from newtonfl.comm.mpi_wait import Waiting, duplicate
+from newtonfl.comm.start_limit import start_limit
 from newtonfl.comm.transport import Transport
 
 CHUNK = 2**30
@@ -29,14 +31,17 @@ class MPITransport(Transport):
     ----------
     comm : mpi4py.MPI.Comm
         Is duplicated, so that nothing of ours meets the caller's own messages.
+    limit : float
+        Seconds that a rank may wait for others before it ends the job.
     """
 
     lays_out_all = False
 
-    def __init__(self, comm: Any) -> None:
-        self.comm = duplicate(comm)
+    def __init__(self, comm: Any, limit: float = math.inf) -> None:
+        self.comm = duplicate(comm, limit)
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
-        self.waiting = Waiting(duplicate(comm))
+        self.waiting = Waiting(duplicate(comm, limit))
+        self.waiting.limit = limit
         atexit.register(self.waiting.leave)
 
     def broadcast(self, buffer: bytes | None) -> bytes:
@@ -114,7 +119,7 @@ def _chunks(buffer: bytes | bytearray) -> list[memoryview]:
     return [view[first : first + CHUNK] for first in range(0, len(view), CHUNK)]
 
 
-def connect(comm: Any = None) -> MPITransport:
+def connect(comm: Any = None, limit: float = math.inf) -> MPITransport:
     """Take part in an MPI job: every rank calls this.
 
     From then on an exception that nobody catches ends every rank (a plain ``mpiexec python script.py`` would hang).
@@ -123,6 +128,8 @@ def connect(comm: Any = None) -> MPITransport:
     ----------
     comm : mpi4py.MPI.Comm or None
         None is MPI.COMM_WORLD.
+    limit : float
+        Seconds that a rank may wait for others, from now on, before it ends the job.
 
     Returns
     -------
@@ -142,7 +149,8 @@ def connect(comm: Any = None) -> MPITransport:
             "solve in one process take PMI_RANK, PMI_SIZE and PMI_FD out of its environment"
         )
     try:
-        from mpi4py import MPI
+        with start_limit(limit):
+            from mpi4py import MPI
     except ImportError:
         raise RuntimeError("MPI needs mpi4py, which is not installed: pip install 'newtonfl[mpi]'") from None
     except RuntimeError as error:
@@ -159,8 +167,9 @@ def connect(comm: Any = None) -> MPITransport:
         raise TypeError(f"comm: given {comm!r}, must be an mpi4py communicator that this rank belongs to")
     kept = comm.Get_attr(_kept_at())
     if isinstance(kept, MPITransport):
+        kept.waiting.limit = min(kept.waiting.limit, limit)
         return kept
-    transport = MPITransport(comm)
+    transport = MPITransport(comm, limit)
     comm.Set_attr(_kept_at(), transport)
     if transport.size > 1:
         end_job_on_failure(transport.comm)

@@ -32,12 +32,15 @@ class Waiting:
     ----------
     stop : int
         The number of the signal that a rank got, by its note; 0 where none did.
+    limit : float
+        Seconds that a wait may take; after that the job ends, and the ranks that were waited for are named.
     """
 
     def __init__(self, comm: Any) -> None:
         self.comm, self.rank = comm, comm.Get_rank()
         self.others = [rank for rank in range(comm.Get_size()) if rank != self.rank]
         self.stop = 0
+        self.limit = math.inf
         self._gone: int | None = None  # a rank that has ended
         self._waiting: set[int] = set()  # ranks that have said that they wait too
         self._longest = 0.0  # seconds of the longest wait so far
@@ -45,7 +48,7 @@ class Waiting:
     def wait(self, request: Any) -> None:
         """Wait for a request, but not for a rank that has ended: that would be for ever."""
         begun = time.monotonic()
-        deadline, question, verdict = math.inf, begun + self._longest + _LONG, math.inf
+        deadline, question, verdict = math.inf, begun + min(self._longest + _LONG, self.limit), math.inf
         while not request.Test():
             self.read_notes()
             now = time.monotonic()
@@ -60,8 +63,9 @@ class Waiting:
                 self._waiting = {self.rank}
                 self._send_all(_WHO)
             if now > verdict:
-                verdict = math.inf
-                self._say_who_is_missing(now - begun)
+                over = now - begun > self.limit
+                question, verdict = math.inf if over else begun + self.limit, math.inf
+                self._say_who_is_missing(now - begun, over)
             if now - begun < _SPIN:
                 os.sched_yield()
             else:  # the rank that this one waits for may need the core
@@ -103,19 +107,36 @@ class Waiting:
         for rank in self.others:
             self._send(note, rank)
 
-    def _say_who_is_missing(self, seconds: float) -> None:
-        """Name the ranks that are in no call: they compute, or are frozen. One rank speaks for all that wait."""
+    def _say_who_is_missing(self, seconds: float, over: bool) -> None:
+        """Name the ranks that are in no call: they compute, or are frozen. One rank speaks for all that wait.
+
+        Where the wait is `over` that rank ends the job.
+        """
         missing = [rank for rank in self.others if rank not in self._waiting]
-        if missing and self.rank == min(self._waiting):
+        if (missing or over) and self.rank == min(self._waiting):
             names = f"rank {missing[0]}" if len(missing) == 1 else f"ranks {', '.join(map(str, missing))}"
-            report(f"rank {self.rank} has waited {seconds:.0f} s for {names}, and goes on waiting")
+            names = names if missing else "the others, which wait as well"
+            then = "longer than --timeout allows: the job ends" if over else "and goes on waiting"
+            report(f"rank {self.rank} has waited {seconds:.0f} s for {names}, {then}")
+            if over:
+                abort(self.comm, 1)
 
 
-def duplicate(comm: Any) -> Any:
-    """A duplicate of `comm`, which takes every rank; where one does not come, stderr gets a line about it."""
+def duplicate(comm: Any, limit: float = math.inf) -> Any:
+    """A duplicate of `comm`, which takes every rank; where one does not come, stderr gets a line about it.
+
+    After `limit` seconds the job ends.
+    """
     made, request = comm.Idup()
-    deadline = time.monotonic() + _PATIENCE
+    begun = time.monotonic()
+    deadline = begun + _PATIENCE
     while not request.Test():
+        if time.monotonic() - begun > limit:
+            report(
+                f"rank {comm.Get_rank()} has waited {limit:g} s for every rank to call newtonfl, as long as --timeout "
+                "allows: the job ends"
+            )
+            abort(comm, 1)
         if time.monotonic() > deadline:
             deadline = math.inf
             report(
