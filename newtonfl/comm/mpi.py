@@ -17,6 +17,7 @@ import numpy as np
 from newtonfl.comm.launcher import is_child_of_rank, launched
 from newtonfl.comm.mpi_end import abort, end_job_on_failure
 from newtonfl.comm.mpi_wait import Waiting, duplicate
+from newtonfl.comm.shared_memory import forget_names
 from newtonfl.comm.start_limit import start_limit
 from newtonfl.comm.transport import Transport
 
@@ -42,6 +43,7 @@ class MPITransport(Transport):
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
         self.waiting = Waiting(duplicate(comm, limit))
         self.waiting.limit = limit
+        forget_names()
         atexit.register(self.waiting.leave)
 
     def broadcast(self, buffer: bytes | None) -> bytes:
