@@ -132,14 +132,15 @@ class Transport(ABC):
         # A SystemExit must not pass for success.
         raise Fault(f"{where}: {fields['message']}", fields["bad_input"]) from own
 
-    def same(self, what: str, arguments: str) -> None:
+    def same(self, what: str, arguments: str, verb: str = "was given", remedy: str = "") -> None:
         """Refuse, on every rank, that ranks were given different `arguments` for `what`. Collective."""
         everyone = self.gather(arguments.encode())
         with self.agreed(f"comparing {what}"):
             for rank, other in enumerate(everyone):
                 if other != everyone[0]:
                     raise ValueError(
-                        f"rank {rank} was given another {what} than rank 0: {other.decode()} and {everyone[0].decode()}"
+                        f"rank {rank} {verb} another {what} than rank 0: {other.decode()} and {everyone[0].decode()}"
+                        f"{remedy}"
                     )
 
     @contextmanager

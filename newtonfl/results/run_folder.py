@@ -118,6 +118,8 @@ class RunFolder:
             for name in (_START, HISTORY, _RUN, _SOLUTION):
                 if self._at(name).exists():
                     os.replace(self._at(name), self.path / name)
+                else:
+                    (self.path / name).unlink(missing_ok=True)
         os.replace(unfinished, self.path / RESULT)
         self.close()
 

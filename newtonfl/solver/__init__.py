@@ -10,6 +10,8 @@ checkpoint, kept_solve
     Files of a solve's state, two generations; and a solve that is taken up from them, and kept in them.
 state_tree, saved_clients
     A state as a description and arrays, and back; the clients' part of a checkpoint.
+surroundings
+    What the bits depend on beside the arguments: versions, code, the BLAS kernel.
 recession, rounding
     What an end may hide: no minimiser, or a gradient that is rounding alone.
 session, questions

@@ -20,6 +20,11 @@ from newtonfl.solver.session import Session
 from newtonfl.solver.state_tree import StateTree
 
 _ARRAYS = ("clients/", "ledger/", "server/")
+_NEEDED = {
+    "identity", "round", "exchanges", "server", "sizes_of", "stopping", "seconds", "reason", "history", "x0", "step",
+    "digests", "clients/values",
+}  # fmt: skip
+"""What a checkpoint of this format has, beside the arrays of states."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,9 @@ class KeptSolve:
 
     def _check(self, identity: dict[str, Any]) -> None:
         where = self.checkpoint.path
-        saved = self._values.get("identity", {})
+        if lacking := _NEEDED - self._values.keys() - self._arrays.keys():
+            raise ValueError(f"{where}: no checkpoint of a solve: it lacks {', '.join(sorted(lacking))}")
+        saved = self._values["identity"]
         for what, value in identity.items():
             if saved.get(what) != value:
                 raise ValueError(

@@ -25,6 +25,7 @@ from newtonfl.solver.kept_solve import KeptSolve
 from newtonfl.solver.loop import Loop
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.session import Session
+from newtonfl.solver.surroundings import surroundings
 
 
 def solve(
@@ -108,7 +109,14 @@ def solve(
             made = as_method(method)
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
             resolved: Method = made.resolved(problem)
-        method_text = re.sub(r" at 0x[0-9a-f]+", "", repr(resolved))  # a user's part may print its address
+        with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # arrays with all of their numbers
+            method_text = re.sub(r" at 0x[0-9a-f]+", "", repr(resolved))  # a user's part may print its address
+        if transport.size > 1:
+            found = ", ".join(f"{name} {words}" for name, words in surroundings().items())
+            transport.same(
+                "installation", found, "has",
+                "; bits would depend on who computes what. On unlike processors give all ranks one OPENBLAS_CORETYPE",
+            )  # fmt: skip
         transport.same(
             "solve", f"{method_text}, tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {problem.objective}"
         )

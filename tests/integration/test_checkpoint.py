@@ -182,6 +182,12 @@ def test_two_damaged_ones_are_refused(kept, tmp_path):
         nf.solve(dense_glm(), "newton-3pc", checkpoint=folder)
 
 
+def test_a_whole_file_of_something_else_is_refused(tmp_path):
+    nf.Checkpoint(tmp_path).write({"x": np.ones(3)}, {"round": 3})
+    with pytest.raises(ValueError, match="no checkpoint of a solve: it lacks clients/values, digests"):
+        nf.solve(dense_glm(), "gd", checkpoint=tmp_path)
+
+
 def test_whatever_is_done_to_a_file_it_is_refused_or_the_same(kept, tmp_path):
     """Flipped bytes, cuts, bytes put in: the content, or a refusal in words."""
     draw, whole = np.random.default_rng(0), (kept / NEWEST).read_bytes()
