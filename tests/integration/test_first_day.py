@@ -37,8 +37,8 @@ def refused(capsys, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("", ["no command", "solve, compare, plot", "`newtonfl solve breast_cancer`"]),
-        ("slove small.toml", ["given 'slove'; did you mean solve?", "allowed are solve, compare"]),
+        ("", ["no command", "solve, resume, compare, plot", "`newtonfl solve breast_cancer`"]),
+        ("slove small.toml", ["given 'slove'; did you mean solve?", "allowed are solve, resume, compare"]),
         ("solve", ["required: problem", "for example `newtonfl solve breast_cancer"]),
         ("solve small.toml newton", ["given 'newton' too many; a method stands behind --method"]),
         ("solve small.toml --tolerance 3", ["there is no --tolerance; did you mean --tol?", "`newtonfl solve --help`"]),
