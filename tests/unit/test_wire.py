@@ -213,6 +213,8 @@ NUMBER = np.ones(1).tobytes()
         (sealed([(1, 1, 0, NUMBER), (1, 1, 0, NUMBER)]), "two sections are named gradient"),
         (sealed([(1, 12, 0, NUMBER)]), "section 0 is part 1, form 12"),
         (sealed([(1, 10, 1, NUMBER)]), "gradient: a lattice at float32"),
+        (sealed([(1, 0, 1, b"")]), "gradient: 0 bytes of nothing at float32"),
+        (sealed([(1, 2, 2, b"\0" * 5)]), "gradient: Indices has no numbers, and is announced at natural"),
         (sealed([(1, 11, 1, NUMBER)]), "gradient: integers at float32"),
         (sealed([(1, 11, 0, NUMBER)]), "gradient: 7 bytes are not the code of 1 integers"),
         (sealed([(1, 11, 0, b"\xff\x7f\x80")]), r"gradient: a grid of 2\^\(8192/2\)"),

@@ -167,6 +167,8 @@ class Batch(Sequence[Message]):
         WireError
             If a payload is no such message.
         """
+        if not numbers and precision != "float64":  # one content has one spelling
+            raise WireError(f"{form.__name__} has no numbers, and is announced at {precision}")
         at, end, counts, values, indices = first, first + lengths, sizes, None, None
         if positions:
             if (lengths < _COUNT).any():
