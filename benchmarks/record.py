@@ -1,11 +1,11 @@
-"""Bytes to an accuracy, from x⁰ = 0: python benchmarks/record.py [--all] [--seeds N] [--parts FILE] [SET …]
+"""Bytes to an accuracy, from x⁰ = 0: python benchmarks/record.py [--all] [--seeds N] [--rounds N] [SET …]
 
 Every byte of every packet, heads and set-up and both ways, as the ledger counts them, a client's mean, until the
 server's x has f - f* of at most 1e-3, 1e-6, 1e-9, 1e-12 and 1e-15; medians over seeds. lattice-newton at its default,
 beside the settings that send least of what was there before and, with --all, every preset at its default; a method that
-does not come so far in 400 rounds has a dash. Published: the papers' own formula bits for 1e-15, from starts near the
-optimum, indices not counted, by their better method. With --parts, where lattice-newton's bytes to 1e-12 go, and a
-picture of it. Needs the data that NEWTONFL_DATA names.
+does not come so far in 400 rounds, or in --rounds, has a dash. Published: the papers' own formula bits for 1e-15, from
+starts near the optimum, indices not counted, by their better method. With --parts FILE, where lattice-newton's bytes to
+1e-12 go, and a picture of it. Needs the data that NEWTONFL_DATA names.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def taken(problem: nf.Problem, method: str, optimal: float, seed: int) -> dict[float, tuple[float, int]]:
+def taken(problem: nf.Problem, method: str, optimal: float, seed: int, rounds: int) -> dict[float, tuple[float, int]]:
     """(bytes a client, rounds) of every goal that is reached."""
     reached: dict[float, tuple[float, int]] = {}
     setup = 0.0
@@ -66,16 +66,16 @@ def taken(problem: nf.Problem, method: str, optimal: float, seed: int) -> dict[f
                 reached[goal] = (setup + record.bytes_up + record.bytes_down, record.round)
         return len(reached) == len(GOALS)
 
-    nf.solve(problem, method, tol=0.0, rounds=ROUNDS, seed=seed, callback=look)
+    nf.solve(problem, method, tol=0.0, rounds=rounds, seed=seed, callback=look)
     return reached
 
 
-def rows(problem: nf.Problem, methods: tuple[str, ...], seeds: int) -> Iterator[str]:
+def rows(problem: nf.Problem, methods: tuple[str, ...], seeds: int, most: int) -> Iterator[str]:
     """A line a method: medians over seeds, and rounds to 1e-12."""
     optimal = problem.f_star if problem.f_star is not None else nf.optimum(problem)[1]
     for method in methods:
         try:
-            runs = [taken(problem, method, optimal, seed) for seed in range(seeds)]
+            runs = [taken(problem, method, optimal, seed, most) for seed in range(seeds)]
         except ValueError as error:
             yield f"| {method} | {error} |"
             continue
@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", metavar="SET", default=list(SETS))
     parser.add_argument("--all", action="store_true", help="every preset at its default as well")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="the most that a method gets")
     parser.add_argument("--parts", metavar="FILE", help="the picture of lattice-newton's bytes by part, and no table")
     asked = parser.parse_args()
     if asked.parts:
@@ -165,7 +166,7 @@ def main() -> None:
             print(f"\n### {title}" + (f"; published for 1e-15: {published:,} bytes" if published else ""))
             print("\n| method | " + " | ".join(f"{goal:g}" for goal in GOALS) + " | rounds to 1e-12 |")
             print("|---|" + "--:|" * (len(GOALS) + 1))
-            for line in rows(problem, methods, asked.seeds):
+            for line in rows(problem, methods, asked.seeds, asked.rounds):
                 print(line, flush=True)
 
 
