@@ -19,6 +19,10 @@ from collections import Counter
 from itertools import product
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+from mpi_launch import processes_with
+
 FAULTS = {
     "raise": "raise ArithmeticError('planted')", "sys.exit(0)": "sys.exit(0)", "sys.exit(3)": "sys.exit(3)",
     "os._exit(0)": "os._exit(0)", "os._exit(3)": "os._exit(3)", "SIGKILL": "os.kill(os.getpid(), 9)",
@@ -67,20 +71,6 @@ def problem(comm=None):
 """
 
 
-def left_over(mark: str) -> list[str]:
-    """Command lines of processes that mention `mark`."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if mark in line:
-                found.append(line)
-    return found
-
-
 def case(fault: str, phase: str, who: int, ranks: int) -> list[str]:
     """What fell short of one job."""
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
@@ -113,7 +103,7 @@ def case(fault: str, phase: str, who: int, ranks: int) -> list[str]:
             short.append("a result was written")
         if fault in ("raise", "sys.exit(0)", "sys.exit(3)", "SIGSTOP") and f"rank {who}" not in err:
             short.append(f"rank {who} is not named: {err[-200:]!r}")
-        if left_over(place):
+        if processes_with(place):
             short.append("processes are left")
         if set(os.listdir("/dev/shm")) - shared:
             short.append("something is left in /dev/shm")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from newtonfl.cli.words import number, positive, whole
 
@@ -16,6 +16,10 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that prints on rank 0 alone."""
 
     silent = False
+
+    def __init__(self, **options: Any) -> None:
+        # Words in full: --timeout is read before there are ranks, and a part of a word might be another one's later.
+        super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         if not Parser.silent:

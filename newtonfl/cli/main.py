@@ -94,7 +94,7 @@ def _connect(words: list[str]) -> Transport:
     from newtonfl.comm.mpi import connect
 
     try:
-        return connect(limit=_limit(words))
+        return connect(timeout=_timeout(words))
     except RuntimeError:
         if ranks == 1:
             return InProcess()
@@ -102,15 +102,15 @@ def _connect(words: list[str]) -> Transport:
         raise
 
 
-def _limit(words: list[str]) -> float:
+def _timeout(words: list[str]) -> float:
     """What --timeout says, before there are ranks that could agree on what all words say; infinite without it."""
+    found = math.inf
     for word, after in zip(words, [*words[1:], ""], strict=True):
         name, _, value = word.partition("=")
         if name == "--timeout":
-            with contextlib.suppress(ValueError):
-                seconds = float(value or after)
-                return seconds if seconds > 0 else math.inf  # what is none is refused with the other words
-    return math.inf
+            with contextlib.suppress(ValueError):  # what is none is refused with the other words
+                found = float(value or after)
+    return found if found > 0 else math.inf
 
 
 def _abort(transport: Transport) -> None:

@@ -21,8 +21,8 @@ from newtonfl.datasets.load import build, open_problem
 from newtonfl.methods import Method
 from newtonfl.objectives.base import Problem
 from newtonfl.results.run_folder import RunFolder, to_toml
+from newtonfl.solver.environment import environment
 from newtonfl.solver.result import Result
-from newtonfl.solver.surroundings import surroundings
 
 if TYPE_CHECKING:
     from newtonfl.datasets.problem_file import ProblemFile, PythonRun
@@ -122,7 +122,7 @@ class RunSpec:
             "seed": self.seed,
             "device": self.opened.device,
             "version": __version__,
-            "surroundings": surroundings(),
+            "environment": environment(),
             "x_sha256": result.x_sha256,
         }
 

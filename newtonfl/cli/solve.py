@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from newtonfl import registry
-from newtonfl.cli.checkpoint_folder import CheckpointFolder, solve_words
+from newtonfl.cli.checkpoint_folder import CheckpointFolder, solve_arguments
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
 from newtonfl.comm.transport import Transport
@@ -27,15 +27,15 @@ def solve_command(args: argparse.Namespace, transport: Transport, interrupts: In
     """Do ``newtonfl solve``, or resume; returns the exit status, the same on every rank."""
     with ExitStack() as opened:
         return report_errors(
-            lambda: _prepare(_solve_words(args, transport), transport, interrupts, opened),
+            lambda: _prepare(_solve_arguments(args, transport), transport, interrupts, opened),
             lambda plan: _carry_out(plan, args, transport, interrupts),
             transport,
         )
 
 
-def _solve_words(args: argparse.Namespace, transport: Transport) -> argparse.Namespace:
+def _solve_arguments(args: argparse.Namespace, transport: Transport) -> argparse.Namespace:
     with transport.agreed("reading the command line"):
-        return args if args.command == "solve" else solve_words(args, transport.rank == 0)
+        return args if args.command == "solve" else solve_arguments(args, transport.rank == 0)
 
 
 def _prepare(
@@ -97,8 +97,7 @@ def _open_checkpoints(plan: RunSpec, args: argparse.Namespace, writes: bool) -> 
         raise ValueError(f"--checkpoint {args.checkpoint}: given the folder of --out as well; give another one")
     plan.checkpoints = CheckpointFolder(args.checkpoint, 1 if args.every is None else args.every)
     if writes and not args.resume:
-        plan.checkpoints.prepare(args.force)
-        plan.write(plan.checkpoints)
+        plan.checkpoints.prepare(args.force, plan.write)
     elif writes and plan.folder:
         for record in plan.checkpoints.records():
             plan.folder.record(record)

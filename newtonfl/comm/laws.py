@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
 from newtonfl.comm.coding import WireError
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
-from newtonfl.kernels import Laws, range_decode, range_encode
+from newtonfl.kernels import Laws, range_decode, range_encode, varints
 
 _FIRST, _LAST = -16, 64
 """Laws are of b = 2^(j/4), j from the first to the last."""
@@ -192,34 +193,26 @@ def _which(predicted: Array, factor: Array, of: Array) -> Array:
 
 
 def encode_heads(numbers: Array) -> list[bytes]:
-    """A few small numbers a client, shape (n, k), before its vector: 7 bits a byte, signs folded in."""
-    return [b"".join(map(_head, row)) for row in numbers.tolist()]
+    """A few small numbers a client, shape (n, k), before its vector; signs folded in: 0, -1, 1, -2 are 0, 1, 2, 3."""
+    numbers = np.asarray(numbers, np.int64)
+    code, lengths = varints.write(numbers << 1 ^ numbers >> 63)
+    cuts, whole = offsets_of(lengths).tolist(), code.tobytes()
+    return [whole[a:b] for a, b in pairwise(cuts)]
 
 
 def decode_heads(payloads: Sequence[bytes], k: int) -> tuple[Array, list[bytes]]:
     """The `k` numbers that stand before each payload, shape (n, k), and what is behind them; or WireError."""
-    numbers, rest = np.zeros((len(payloads), k), np.int64), []
-    for i, payload in enumerate(payloads):
-        at = 0
-        for j in range(k):
-            folded = 0
-            for shift in range(0, 63, 7):
-                if at == len(payload) or (shift == 56 and payload[at] > 127):
-                    raise WrongCode(i, f"{len(payload)} bytes where {k} numbers stand before a vector")
-                folded |= (payload[at] & 127) << shift
-                at += 1
-                if payload[at - 1] < 128:
-                    break
-            if shift and not payload[at - 1]:
-                raise WrongCode(i, "a number before a vector has more bytes than it needs")
-            numbers[i, j] = folded >> 1 ^ -(folded & 1)
-        rest.append(payload[at:])
-    return numbers, rest
-
-
-def _head(number: int) -> bytes:
-    folded, coded = number << 1 if number >= 0 else (-number << 1) - 1, []
-    while folded > 127:
-        coded.append(folded & 127 | 128)
-        folded >>= 7
-    return bytes([*coded, folded])
+    edges = offsets_of(np.array([len(payload) for payload in payloads], np.int64))
+    buffer = np.frombuffer(b"".join(payloads), np.uint8)
+    try:
+        folded, end = varints.read(buffer, edges[:-1], edges[1:], k)
+    except varints.BadNumbers as error:
+        if len(payloads) > 1:  # to say which of them cannot be
+            for i, payload in enumerate(payloads):
+                try:
+                    decode_heads([payload], k)
+                except WrongCode as wrong:
+                    raise WrongCode(i, wrong.reason) from None
+        raise WrongCode(0, f"{len(buffer)} bytes where {k} numbers stand before a vector: {error}") from None
+    taken = (end - edges[:-1]).tolist()
+    return folded >> 1 ^ -(folded & 1), [payload[at:] for payload, at in zip(payloads, taken, strict=True)]

@@ -17,8 +17,8 @@ import numpy as np
 from newtonfl.comm.launcher import is_child_of_rank, launched
 from newtonfl.comm.mpi_end import abort, end_job_on_failure
 from newtonfl.comm.mpi_wait import Waiting, duplicate
-from newtonfl.comm.shared_memory import forget_names
-from newtonfl.comm.start_limit import start_limit
+from newtonfl.comm.shared_memory import unlink_shared_memory
+from newtonfl.comm.startup_timeout import startup_timeout
 from newtonfl.comm.transport import Transport
 
 CHUNK = 2**30
@@ -32,18 +32,18 @@ class MPITransport(Transport):
     ----------
     comm : mpi4py.MPI.Comm
         Is duplicated, so that nothing of ours meets the caller's own messages.
-    limit : float
+    timeout : float
         Seconds that a rank may wait for others before it ends the job.
     """
 
     lays_out_all = False
 
-    def __init__(self, comm: Any, limit: float = math.inf) -> None:
-        self.comm = duplicate(comm, limit)
+    def __init__(self, comm: Any, timeout: float = math.inf) -> None:
+        self.comm = duplicate(comm, timeout)
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
-        self.waiting = Waiting(duplicate(comm, limit))
-        self.waiting.limit = limit
-        forget_names()
+        self.waiting = Waiting(duplicate(comm, timeout))
+        self.waiting.timeout = timeout
+        unlink_shared_memory()
         atexit.register(self.waiting.leave)
 
     def broadcast(self, buffer: bytes | None) -> bytes:
@@ -121,7 +121,7 @@ def _chunks(buffer: bytes | bytearray) -> list[memoryview]:
     return [view[first : first + CHUNK] for first in range(0, len(view), CHUNK)]
 
 
-def connect(comm: Any = None, limit: float = math.inf) -> MPITransport:
+def connect(comm: Any = None, timeout: float = math.inf) -> MPITransport:
     """Take part in an MPI job: every rank calls this.
 
     From then on an exception that nobody catches ends every rank (a plain ``mpiexec python script.py`` would hang).
@@ -130,7 +130,7 @@ def connect(comm: Any = None, limit: float = math.inf) -> MPITransport:
     ----------
     comm : mpi4py.MPI.Comm or None
         None is MPI.COMM_WORLD.
-    limit : float
+    timeout : float
         Seconds that a rank may wait for others, from now on, before it ends the job.
 
     Returns
@@ -151,7 +151,7 @@ def connect(comm: Any = None, limit: float = math.inf) -> MPITransport:
             "solve in one process take PMI_RANK, PMI_SIZE and PMI_FD out of its environment"
         )
     try:
-        with start_limit(limit):
+        with startup_timeout(timeout):
             from mpi4py import MPI
     except ImportError:
         raise RuntimeError("MPI needs mpi4py, which is not installed: pip install 'newtonfl[mpi]'") from None
@@ -169,9 +169,9 @@ def connect(comm: Any = None, limit: float = math.inf) -> MPITransport:
         raise TypeError(f"comm: given {comm!r}, must be an mpi4py communicator that this rank belongs to")
     kept = comm.Get_attr(_kept_at())
     if isinstance(kept, MPITransport):
-        kept.waiting.limit = min(kept.waiting.limit, limit)
+        kept.waiting.timeout = min(kept.waiting.timeout, timeout)
         return kept
-    transport = MPITransport(comm, limit)
+    transport = MPITransport(comm, timeout)
     comm.Set_attr(_kept_at(), transport)
     if transport.size > 1:
         end_job_on_failure(transport.comm)

@@ -32,7 +32,7 @@ class Waiting:
     ----------
     stop : int
         The number of the signal that a rank got, by its note; 0 where none did.
-    limit : float
+    timeout : float
         Seconds that a wait may take; after that the job ends, and the ranks that were waited for are named.
     """
 
@@ -40,7 +40,7 @@ class Waiting:
         self.comm, self.rank = comm, comm.Get_rank()
         self.others = [rank for rank in range(comm.Get_size()) if rank != self.rank]
         self.stop = 0
-        self.limit = math.inf
+        self.timeout = math.inf
         self._gone: int | None = None  # a rank that has ended
         self._waiting: set[int] = set()  # ranks that have said that they wait too
         self._longest = 0.0  # seconds of the longest wait so far
@@ -48,7 +48,7 @@ class Waiting:
     def wait(self, request: Any) -> None:
         """Wait for a request, but not for a rank that has ended: that would be for ever."""
         begun = time.monotonic()
-        deadline, question, verdict = math.inf, begun + min(self._longest + _LONG, self.limit), math.inf
+        deadline, question, verdict = math.inf, begun + min(self._longest + _LONG, self.timeout), math.inf
         while not request.Test():
             self.read_notes()
             now = time.monotonic()
@@ -63,8 +63,8 @@ class Waiting:
                 self._waiting = {self.rank}
                 self._send_all(_WHO)
             if now > verdict:
-                over = now - begun > self.limit
-                question, verdict = math.inf if over else begun + self.limit, math.inf
+                over = now - begun > self.timeout
+                question, verdict = math.inf if over else begun + self.timeout, math.inf
                 self._say_who_is_missing(now - begun, over)
             if now - begun < _SPIN:
                 os.sched_yield()
@@ -122,19 +122,19 @@ class Waiting:
                 abort(self.comm, 1)
 
 
-def duplicate(comm: Any, limit: float = math.inf) -> Any:
+def duplicate(comm: Any, timeout: float = math.inf) -> Any:
     """A duplicate of `comm`, which takes every rank; where one does not come, stderr gets a line about it.
 
-    After `limit` seconds the job ends.
+    After `timeout` seconds the job ends.
     """
     made, request = comm.Idup()
     begun = time.monotonic()
     deadline = begun + _PATIENCE
     while not request.Test():
-        if time.monotonic() - begun > limit:
+        if time.monotonic() - begun > timeout:
             report(
-                f"rank {comm.Get_rank()} has waited {limit:g} s for every rank to call newtonfl, as long as --timeout "
-                "allows: the job ends"
+                f"rank {comm.Get_rank()} has waited {timeout:g} s for every rank to call newtonfl, as long as "
+                "--timeout allows: the job ends"
             )
             abort(comm, 1)
         if time.monotonic() > deadline:

@@ -13,6 +13,7 @@ from newtonfl.comm.messages import Batch, Message, batched, concatenated
 from newtonfl.core.backend import Array
 
 M = TypeVar("M")
+K = TypeVar("K")
 T = TypeVar("T")
 
 PARTS = (
@@ -29,22 +30,22 @@ Parts: TypeAlias = dict[str, Message]
 """What one client says, by part."""
 
 
-class ReadParts(dict[str, T]):
-    """Parts that came in a packet: one that is missing is the sender's fault, and no KeyError.
+class Received(dict[K, T]):
+    """What came in packets: an entry that is missing is the sender's fault, and no KeyError.
 
     Parameters
     ----------
-    parts : dict
-    where : str
-        Whose they are, for a message.
+    entries : dict
+    what : str
+        What an entry is, for a message: "round 3, the reply: the part".
     """
 
-    def __init__(self, parts: Mapping[str, T], where: str) -> None:
-        super().__init__(parts)
-        self.where = where
+    def __init__(self, entries: Mapping[K, T], what: str) -> None:
+        super().__init__(entries)
+        self.what = what
 
-    def __missing__(self, name: str) -> T:
-        raise WireError(f"{self.where}: the part {name} is missing")
+    def __missing__(self, key: K) -> T:
+        raise WireError(f"{self.what} {key} is missing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +74,12 @@ class ManyParts(Sequence[Parts]):
             return self.select(np.arange(self.n)[i])
         if not -self.n <= i < self.n:
             raise IndexError(f"client {i} of {self.n}")
-        return self._like({name: messages[i] for name, messages in self.columns.items()})
+        return {name: messages[i] for name, messages in self.columns.items()}
 
     def __iter__(self) -> Iterator[Parts]:
         if not self.columns:
-            return (self._like({}) for _ in range(self.n))
-        return (
-            self._like(dict(zip(self.columns, row, strict=True))) for row in zip(*self.columns.values(), strict=True)
-        )
-
-    def _like(self, parts: Parts) -> Parts:
-        return ReadParts(parts, self.columns.where) if isinstance(self.columns, ReadParts) else parts
+            return ({} for _ in range(self.n))
+        return (dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True))
 
     def select(self, chosen: Array) -> Self:
         """The parts of some clients, at the positions `chosen`."""

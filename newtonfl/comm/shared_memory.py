@@ -12,7 +12,7 @@ from pathlib import Path
 _MAPS, _NAME = Path("/proc/self/maps"), "/dev/shm/mpich_shm_"
 
 
-def forget_names() -> None:
+def unlink_shared_memory() -> None:
     """Take away the names of what this process has mapped; every rank must have started MPI."""
     with suppress(OSError):
         lines = _MAPS.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -168,7 +168,7 @@ class Federated(BaseEstimator, ABC):
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
         return None if isinstance(self.method, str) and self.method == AUTO else as_method(self.method)
 
-    def _kept(self, part: str) -> Checkpoint | None:
+    def _checkpoint_of(self, part: str) -> Checkpoint | None:
         """Where a solve keeps its state, each part of a fit in a folder of its own."""
         if self.checkpoint is None:
             return None
@@ -254,7 +254,7 @@ class Federated(BaseEstimator, ABC):
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
                 problem, made, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
-                callback=progress, checkpoint=self._kept(part),
+                callback=progress, checkpoint=self._checkpoint_of(part),
             )  # fmt: skip
         if result.reason in _FAILED:
             raise ValueError(

@@ -14,7 +14,7 @@ import numpy as np
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of, ranges
 from newtonfl.kernels import compiled
-from newtonfl.kernels.range_coder_few import FEW, decode_few, encode_few
+from newtonfl.kernels.range_coder_sequential import FEW, decode_sequential, encode_sequential
 
 BITS = 16
 """A law's frequencies sum to two to this."""
@@ -70,7 +70,7 @@ def range_encode(integers: Array, which: Array, counts: Array, laws: Laws) -> tu
         total = forms.range_encode(first, width, cuts, code, lengths)
         return code[:total], lengths
     if len(first) <= FEW * int(np.diff(cuts).max(initial=0)):
-        return encode_few(first, width, cuts)
+        return encode_sequential(first, width, cuts)
     return _together(_digits(first, width, cuts))
 
 
@@ -99,7 +99,7 @@ def range_decode(
         forms.range_decode(buffer, first, lengths, which, counts, laws.edges, laws.shifts, integers)
     elif len(integers) <= FEW * int(counts.max(initial=0)):
         codes = [buffer[a : a + b].tobytes() for a, b in zip(first.tolist(), lengths.tolist(), strict=True)]
-        integers = decode_few(codes, which, counts, laws.edges, laws.shifts, _MOST_BITS, _SIZE_BITS)
+        integers = decode_sequential(codes, which, counts, laws.edges, laws.shifts, _MOST_BITS, _SIZE_BITS)
     else:
         order = np.argsort(-counts, kind="stable")  # those who still have integers stand first
         starts, coded = offsets_of(counts)[:-1][order], _Coded(buffer, first[order], lengths[order])

@@ -18,9 +18,10 @@ from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.history import History, Record
 
 RESULT, HISTORY, PICTURE = "result.json", "history.jsonl", "gap"
-_RUN, _START, _SOLUTION, _PART = "run.toml", "x0.npy", "x.npy", ".part"
+RUN_FILE, INITIAL_POINT = "run.toml", "x0.npy"
+_SOLUTION, _PART = "x.npy", ".part"
 _PICTURES = (f"{PICTURE}.png", f"{PICTURE}.svg")
-_FILES = (RESULT, HISTORY, _RUN, _START, _SOLUTION, *_PICTURES)
+_FILES = (RESULT, HISTORY, RUN_FILE, INITIAL_POINT, _SOLUTION, *_PICTURES)
 """All that is ever written of a run, but for what is behind the name while it is not whole."""
 
 
@@ -77,7 +78,7 @@ class RunFolder:
     def write_initial_point(self, x0: Array) -> str:
         """Write x0.npy with the run file; returns how run.toml shall name it."""
         self._x0 = x0
-        return _START
+        return INITIAL_POINT
 
     def record(self, record: Record) -> None:
         """Add a line to history.jsonl; a killed run keeps its lines. The first takes those of an older one away.
@@ -115,7 +116,7 @@ class RunFolder:
         if self._beside:
             for name in (RESULT, *_PICTURES):  # a result without its lines would be a false one
                 (self.path / name).unlink(missing_ok=True)
-            for name in (_START, HISTORY, _RUN, _SOLUTION):
+            for name in (INITIAL_POINT, HISTORY, RUN_FILE, _SOLUTION):
                 if self._at(name).exists():
                     os.replace(self._at(name), self.path / name)
                 else:
@@ -137,10 +138,10 @@ class RunFolder:
         return self.path / f"{name}{self._beside}"
 
     def _write_what_is_run(self) -> None:
-        with _whole(self._at(_RUN)):
-            self._at(_RUN).write_text(self._run, encoding="utf-8")
+        with _whole(self._at(RUN_FILE)):
+            self._at(RUN_FILE).write_text(self._run, encoding="utf-8")
         if self._x0 is not None:
-            with _whole(self._at(_START)), self._at(_START).open("wb") as file:
+            with _whole(self._at(INITIAL_POINT)), self._at(INITIAL_POINT).open("wb") as file:
                 np.save(file, self._x0)
 
 

@@ -6,11 +6,11 @@ arguments
     What is refused where a problem must be.
 loop, stopping
     Set up, round, record, stop: the only loop; and when it ends.
-checkpoint, kept_solve
-    Files of a solve's state, two generations; and a solve that is taken up from them, and kept in them.
+checkpoint, checkpointed_solve
+    Files of a solve's state, two generations; and a solve that is resumed from them, and saved in them.
 state_tree, saved_clients
     A state as a description and arrays, and back; the clients' part of a checkpoint.
-surroundings
+environment
     What the bits depend on beside the arguments: versions, code, the BLAS kernel.
 recession, rounding
     What an end may hide: no minimiser, or a gradient that is rounding alone.

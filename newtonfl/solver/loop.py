@@ -17,7 +17,7 @@ from newtonfl.core.random import Key
 from newtonfl.methods import ProblemConstants
 from newtonfl.results.history import History, Record
 from newtonfl.solver import constants
-from newtonfl.solver.kept_solve import KeptSolve, TakenUp
+from newtonfl.solver.checkpointed_solve import CheckpointedSolve, SolveState
 from newtonfl.solver.recession import recedes
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.rounding import at_rounding_level
@@ -48,8 +48,8 @@ class Loop:
         Gets every record; a true return stops.
     f_star : float or None
         What the records' gaps are measured from.
-    kept : KeptSolve or None
-        Where the solve's state is kept, and taken up.
+    checkpointed : CheckpointedSolve or None
+        Where the solve's state is saved, and resumed from.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Loop:
         rounds: int,
         callback: Callable[[Record], object] | None,
         f_star: float | None,
-        kept: KeptSolve | None = None,
+        checkpointed: CheckpointedSolve | None = None,
     ) -> None:
         self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
         self.problem, self.method = session.problem, session.method
-        self.rtol, self.kept = rtol, kept
+        self.rtol, self.checkpointed = rtol, checkpointed
         silent = self.method.expected_silent_rounds(self.problem.n_clients)
         self.stopping = StoppingRule(tol, self._relative_tol(), silent)
         self.history = History()
@@ -83,10 +83,10 @@ class Loop:
             return self._result(x, Reason.NOT_FINITE)
         self.theory = self.method.theory(server)
         self.seconds += time.perf_counter() - clock
-        found = None if self.kept is None else self.kept.take_up(self.session, server)
+        found = None if self.checkpointed is None else self.checkpointed.resume(self.session, server)
         if found is None:
             reason, step = self._record(0, x, 0.0), zeros(self.problem.dim, self.problem.like)
-            self._keep(server, step, reason)
+            self._save(server, step, reason)
         else:
             server, step, self.history, self.seconds = found.server, found.step, found.history, found.seconds
             self.stopping.restore(found.stopping)
@@ -110,14 +110,14 @@ class Loop:
             self.seconds += time.perf_counter() - clock
             step = server.x - before
             reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(step))))
-            self._keep(server, step, reason)
+            self._save(server, step, reason)
         return self._result(server.x, self._seen_through(reason or Reason.ROUND_LIMIT, server.x, step))
 
-    def _keep(self, server: Any, step: Array, reason: Reason | None) -> None:
+    def _save(self, server: Any, step: Array, reason: Reason | None) -> None:
         last = reason is not None or self.history[-1].round >= self.rounds
-        if self.kept is not None and self.kept.is_due(self.history[-1].round, last):
+        if self.checkpointed is not None and self.checkpointed.is_due(self.history[-1].round, last):
             name, stopping = reason and reason.name, self.stopping.saved()
-            self.kept.keep(self.session, TakenUp(server, step, self.history, self.seconds, stopping, name))
+            self.checkpointed.save(self.session, SolveState(server, step, self.history, self.seconds, stopping, name))
 
     def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
         """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
@@ -155,7 +155,7 @@ class Loop:
             self.method,
             self.detail,
             self.theory,
-            "" if self.kept is None else self.kept.resumed,
+            "" if self.checkpointed is None else self.checkpointed.resumed,
         )
 
     def _record(self, round: int, x: Array, step: float) -> Reason | None:

@@ -21,7 +21,7 @@ from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
 from newtonfl.comm.packets import Packets, are_plain, decode_many, encode_many, lengths_of
-from newtonfl.comm.parts import ManyParts, Parts, ReadParts, Sizes, end_to_end, formula_bits, select_parts
+from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.kernels import compiled
@@ -275,17 +275,15 @@ class Session:
         found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
         self._check_announcement(found, arrays["recipients"])
         # The first goes to all.
-        where = f"round {int(found.rounds[0])}, the announcement"
+        round, n = int(found.rounds[0]), self.problem.n_clients
+        where = f"round {round}, the announcement"
         pairs = zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True)
-        to_one: dict[int, Parts] = {client: ReadParts(parts, f"{where} to client {client}") for client, parts in pairs}
-        n = self.problem.n_clients
+        parts: dict[int, Parts] = {i: Received(mine, f"{where} to client {i}: the part") for i, mine in pairs}
+        to_all, to_one = Received(found.parts[0], f"{where}: the part"), Received(parts, f"{where}: the one to client")
         recipients, participants = (
             None if len(arrays[name]) == n else arrays[name] for name in ("recipients", "participants")
         )
-        to_all = ReadParts(found.parts[0], where)
-        return Announcement(
-            int(found.rounds[0]), to_all, _Packets(to_one, where), recipients, participants, int(found.flags[0])
-        )
+        return Announcement(round, to_all, to_one, recipients, participants, int(found.flags[0]))
 
     def _check_announcement(self, found: Packets, recipients: Array) -> None:
         """Refuse what the server of this solve cannot have sent now: another kind, round, client or flags."""
@@ -304,17 +302,6 @@ class Session:
     def _initial_point(self, message: Message) -> Array:
         x0 = np.zeros(self.problem.dim) if isinstance(message, Nothing) else message.coordinates()[1]
         return to_device(x0, self.problem.like)
-
-
-class _Packets(dict[int, Parts]):
-    """What goes to single clients: one that gets nothing, where something must come, is the sender's fault."""
-
-    def __init__(self, parts: dict[int, Parts], where: str) -> None:
-        super().__init__(parts)
-        self.where = where
-
-    def __missing__(self, client: int) -> Parts:
-        raise WireError(f"{self.where} to client {client} is missing")
 
 
 class _ReportedFailure(Exception):

@@ -21,11 +21,11 @@ from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History, Record
 from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.checkpoint import Checkpoint
-from newtonfl.solver.kept_solve import KeptSolve
+from newtonfl.solver.checkpointed_solve import CheckpointedSolve
+from newtonfl.solver.environment import environment
 from newtonfl.solver.loop import Loop
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.session import Session
-from newtonfl.solver.surroundings import surroundings
 
 
 def solve(
@@ -112,7 +112,7 @@ def solve(
         with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # arrays with all of their numbers
             method_text = re.sub(r" at 0x[0-9a-f]+", "", repr(resolved))  # a user's part may print its address
         if transport.size > 1:
-            found = ", ".join(f"{name} {words}" for name, words in surroundings().items())
+            found = ", ".join(f"{name} {words}" for name, words in environment().items())
             transport.same(
                 "installation", found, "has",
                 "; bits would depend on who computes what. On unlike processors give all ranks one OPENBLAS_CORETYPE",
@@ -125,14 +125,14 @@ def solve(
         optimal_value = problem.f_star if f_star is None else f_star
         with ExitStack() as opened:
             with transport.agreed("opening the checkpoint"):
-                kept = None
+                checkpointed = None
                 if checkpoint is not None and transport.rank == 0:
-                    kept = KeptSolve(checkpoint, _identity(problem, method_text, seed), x, opened)
+                    checkpointed = CheckpointedSolve(checkpoint, _identity(problem, method_text, seed), x, opened)
             opened.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
             session = opened.enter_context(Session(problem, resolved, seed))
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
-            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, kept)
+            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, checkpointed)
             result = loop.run(to_device(x, problem.like))
             _send_result(session, result)
             return result

@@ -18,6 +18,7 @@ from mpi_programs.checkpointed import solved
 import newtonfl as nf
 from newtonfl import registry
 from newtonfl.checks import check_method
+from newtonfl.results.folder_lock import FolderLock
 from newtonfl.solver.checkpoint import NEWEST, PREVIOUS
 from newtonfl.solver.state_tree import NotSaveable, StateTree
 
@@ -208,11 +209,11 @@ def test_whatever_is_done_to_a_file_it_is_refused_or_the_same(kept, tmp_path):
                 content[at : at + 30] = bytes(30)
         (tmp_path / NEWEST).write_bytes(content)
         try:
-            found, told, _ = other.read()
+            found, others, _ = other.read()
         except ValueError as error:
             refused += str(tmp_path / NEWEST) in str(error)
         else:
-            assert told == values and all(np.array_equal(found[key], arrays[key]) for key in arrays)
+            assert others == values and all(np.array_equal(found[key], arrays[key]) for key in arrays)
     assert refused > 200
 
 
@@ -282,6 +283,17 @@ def test_a_class_that_is_not_loaded_is_not_made():
 
 
 # --- the command line
+
+
+def test_force_waits_for_nobody_and_harms_nobody(run, small, tmp_path):
+    """A job that works in the folder keeps its checkpoint and its run.toml."""
+    folder = tmp_path / "kept"
+    assert run("solve", small, "--rounds", "1", "--checkpoint", folder, "--quiet")[0] == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with FolderLock(folder):
+        status, _, error = run("solve", small, "--method", "gd", "--checkpoint", folder, "--force", "--quiet")
+    assert status == 2 and f"--checkpoint {folder}: another job is writing into it" in error
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_resume_goes_on_with_a_solve_of_the_command_line(run, small, tmp_path):

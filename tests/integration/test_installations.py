@@ -13,7 +13,7 @@ import pytest
 from mpi_launch import heed_ctrl_c, mpiexec
 
 import newtonfl as nf
-from newtonfl.solver.surroundings import surroundings
+from newtonfl.solver.environment import environment
 
 pytestmark = pytest.mark.mpi
 SOLVE = (sys.executable, "-m", "newtonfl", "solve", "breast_cancer", "--rounds", "2", "--quiet")
@@ -46,7 +46,7 @@ def test_other_code_is_refused(tmp_path):
 
 
 def test_another_blas_kernel_is_refused_with_the_remedy():
-    if "openblas" not in surroundings()["blas"] or "Nehalem" in surroundings()["blas"]:
+    if "openblas" not in environment()["blas"] or "Nehalem" in environment()["blas"]:
         pytest.skip("needs an OpenBLAS that has not chosen Nehalem's kernels")
     ended = together(SOLVE, ["env", "OPENBLAS_CORETYPE=Nehalem", *SOLVE])
     assert ended.returncode == 1 and "give all ranks one OPENBLAS_CORETYPE" in ended.stderr
@@ -70,5 +70,5 @@ def test_long_arrays_are_compared_in_full(tmp_path):
 
 def test_a_result_says_what_its_bits_depend_on(run, small, tmp_path):
     assert run("solve", small, "--rounds", "1", "--out", tmp_path / "out", "--quiet")[0] == 0
-    found = json.loads((tmp_path / "out" / "result.json").read_text())["surroundings"]
-    assert found == surroundings() and found["numpy"] == np.__version__
+    found = json.loads((tmp_path / "out" / "result.json").read_text())["environment"]
+    assert found == environment() and found["numpy"] == np.__version__

@@ -11,6 +11,7 @@ from packet_lengths import packet
 
 import newtonfl as nf
 from newtonfl.comm.packets import WireError
+from newtonfl.comm.transport import InProcess
 from newtonfl.methods import Announcement, Method
 from newtonfl.solver.session import Session
 
@@ -87,3 +88,22 @@ def test_a_wrong_reply_is_named(method, told):
         session.init_clients(np.zeros(problem.dim))
         session.method.round(x_star, session.exchange, nf.Key(0, 7))
     assert told in str(caught.value) + str(caught.value.__notes__)
+
+
+class LaidOut(InProcess):
+    """In process, with every packet laid out and read."""
+
+    lays_out_all = True
+
+
+def test_an_announcement_of_an_earlier_round_is_refused():
+    """One that is played again: clients never go back."""
+    problem, x_star = functions_problem(4)
+    problem.transport = LaidOut()
+    with (
+        pytest.raises(WireError, match="round 6, the announcement: it comes after one of round 7"),
+        Session(problem, Selective()) as session,
+    ):
+        session.init_clients(np.zeros(problem.dim))
+        for round in (7, 7, 6):
+            session.method.round(x_star, session.exchange, nf.Key(0, round))

@@ -11,7 +11,7 @@ import time
 import pytest
 from mpi_launch import end, heed_ctrl_c, mpiexec, processes_with
 
-from newtonfl.comm.start_limit import start_limit
+from newtonfl.comm.startup_timeout import startup_timeout
 
 pytestmark = pytest.mark.mpi
 
@@ -98,14 +98,13 @@ def test_a_job_that_goes_on_is_left_alone(tmp_path):
 
 def test_a_child_watches_and_is_gone_afterwards():
     before = len(os.listdir("/proc/self/fd"))
-    with start_limit(60.0):
+    with startup_timeout(60.0):
         pass
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
-    program = (
-        "import time\nfrom newtonfl.comm.start_limit import start_limit\nwith start_limit(0.2):\n    time.sleep(60)\n"
-    )
+    program = "import time\nfrom newtonfl.comm.startup_timeout import startup_timeout\n"
+    program += "with startup_timeout(0.2):\n    time.sleep(60)\n"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert ended.returncode == -signal.SIGKILL and "rank 0 has waited 0.2 s for every rank to start MPI" in ended.stderr
 
@@ -114,6 +113,12 @@ def test_a_child_watches_and_is_gone_afterwards():
 def test_a_limit_that_cannot_be_is_refused(run, small, seconds):
     status, _, error = run("solve", small, "--timeout", seconds)
     assert status == 2 and f"--timeout: given '{seconds}'" in error
+
+
+def test_a_part_of_an_option_is_not_one(run, small):
+    """Else --timeou would be heard by the grammar and not while ranks start."""
+    status, _, error = run("solve", small, "--timeou", "3")
+    assert status == 2 and "there is no --timeou; did you mean --timeout?" in error
 
 
 def test_alone_there_is_nobody_to_wait_for(run, small):

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import numpy as np
-from packet_lengths import first_of, number
+from packet_lengths import first_of, head_of, number
 
 from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.parts import PARTS
@@ -25,11 +25,7 @@ def sealed(rest: bytes) -> bytes:
 
 def taken_apart(packet: bytes) -> tuple[list[int], list[list]]:
     """(kind, round, client, flags) and [code, payload] of each section."""
-    numbers, at, many = [], 4, 3
-    while len(numbers) < many:
-        stop = next(i for i in range(at, len(packet)) if packet[i] < 128) + 1
-        numbers.append(sum((octet & 127) << 7 * i for i, octet in enumerate(packet[at:stop])))
-        at, many = stop, 3 + (numbers[0] >> 2 & 1) + 2 * (numbers[0] >> 3)
+    numbers, at = head_of(packet)
     flagged, sections = numbers[0] >> 2 & 1, []
     for code, length in zip(numbers[3 + flagged :: 2], numbers[4 + flagged :: 2], strict=True):
         sections.append([code, packet[at : at + length]])

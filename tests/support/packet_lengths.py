@@ -18,11 +18,17 @@ def packet(coins: int = 0, **vectors: int) -> int:
     )
 
 
-def first_of(packets: bytes) -> int:
-    """The length of the first of several packets."""
+def head_of(packet: bytes) -> tuple[list[int], int]:
+    """The numbers of a packet's head, and where its payloads begin."""
     at, numbers = 4, list[int]()
     while len(numbers) < 3 or len(numbers) < 3 + (numbers[0] >> 2 & 1) + 2 * (numbers[0] >> 3):
-        stop = next(i for i in range(at, len(packets)) if packets[i] < 128) + 1
-        numbers.append(sum((octet & 127) << 7 * i for i, octet in enumerate(packets[at:stop])))
+        stop = next(i for i in range(at, len(packet)) if packet[i] < 128) + 1
+        numbers.append(sum((octet & 127) << 7 * i for i, octet in enumerate(packet[at:stop])))
         at = stop
+    return numbers, at
+
+
+def first_of(packets: bytes) -> int:
+    """The length of the first of several packets."""
+    numbers, at = head_of(packets)
     return at + sum(numbers[4 + (numbers[0] >> 2 & 1) :: 2])

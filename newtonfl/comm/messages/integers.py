@@ -23,7 +23,7 @@ _PER_BYTE = 1024
 
 @dataclass(frozen=True)
 class Integers(Message):
-    """Numbers q_j·2^(k/2) with whole numbers q_j: half an octave is the finest that a grid is told.
+    """Numbers q_j·2^(k/2) with whole numbers q_j: grids differ by half octaves.
 
     Both ends work out 2^(k/2) by the same operations, so they hold the same bits. The papers have no formula for such
     messages: all bits are counted. :meth:`of_many` makes them.

@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 
 from newtonfl.comm.messages import Dense
-from newtonfl.comm.parts import ManyParts, Parts, ReadParts, Sizes, nothing_from
+from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.backtracking import Backtracking
 from newtonfl.components.step.trials import finite
@@ -135,9 +135,7 @@ class NewtonCG(Method):
         def ask(**vectors: Array) -> dict[str, Array]:
             announcement = Announcement(key.round, {part: Dense(vector) for part, vector in vectors.items()})
             replies = exchange(announcement, lambda part, clients, decoded: length.get(part, len(x)))
-            return ReadParts(
-                {part: mean(replies, part) for part in replies.parts[0]}, f"round {key.round}, the replies"
-            )
+            return Received({part: mean(replies, part) for part in replies.parts[0]}, f"round {key.round}, the replies")
 
         def product(v: Array) -> Array:
             return ask(direction=v)["product"] + ridge * v

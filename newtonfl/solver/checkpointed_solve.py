@@ -1,4 +1,4 @@
-"""A solve with a checkpoint: taken up where it was cut off, and kept after every so many rounds."""
+"""A solve with a checkpoint: resumed where it was cut off, and saved after every so many rounds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEEDED = {
 
 
 @dataclass(frozen=True)
-class TakenUp:
+class SolveState:
     """What a solve goes on with.
 
     Attributes
@@ -40,7 +40,7 @@ class TakenUp:
     seconds : float
         Spent in rounds so far.
     stopping : JSON value
-        What the stopping rule kept.
+        What the stopping rule saved.
     reason : str or None
         The name of why it ended, where it has.
     """
@@ -53,7 +53,7 @@ class TakenUp:
     reason: str | None
 
 
-class KeptSolve:
+class CheckpointedSolve:
     """Rank 0's hold of a checkpoint's folder.
 
     Parameters
@@ -107,7 +107,7 @@ class KeptSolve:
         if not np.array_equal(self._arrays["x0"], self.x0):
             raise ValueError(f"{where}: holds the checkpoint of a solve from another x0; give another folder")
 
-    def take_up(self, session: Session, server: Any) -> TakenUp | None:
+    def resume(self, session: Session, server: Any) -> SolveState | None:
         """What the solve goes on with, clients and ledger put back; None where there is no checkpoint yet.
 
         `server` is the state after the set-up.
@@ -131,7 +131,7 @@ class KeptSolve:
         history = History([Record.from_json(line) for line in values["history"]])
         step = to_device(np.array(arrays["step"]), problem.like)
         self._arrays, self._values = {}, {}  # which may be large
-        return TakenUp(
+        return SolveState(
             tree.state(server, problem.like), step, history, values["seconds"], values["stopping"], values["reason"]
         )
 
@@ -139,7 +139,7 @@ class KeptSolve:
         """Whether a checkpoint is to be written after a `round`; after the `last` one is."""
         return last or round % self.checkpoint.every == 0
 
-    def keep(self, session: Session, now: TakenUp) -> None:
+    def save(self, session: Session, now: SolveState) -> None:
         """Write a checkpoint of where the solve is `now`.
 
         Raises

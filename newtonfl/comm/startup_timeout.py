@@ -17,7 +17,7 @@ from newtonfl.comm.mpi_end import report
 
 
 @contextmanager
-def start_limit(seconds: float) -> Iterator[None]:
+def startup_timeout(seconds: float) -> Iterator[None]:
     """End this process, and so its job, where the body takes longer; a child watches. Without `fork` there is no limit.
 
     Parameters

@@ -14,7 +14,7 @@ import scipy.linalg  # so that its library is loaded
 import threadpoolctl
 
 
-def surroundings() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """By name; ranks must have the same, and a result says them.
 
     Returns

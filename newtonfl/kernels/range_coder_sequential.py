@@ -19,7 +19,7 @@ FEW = 64
 _LEAST, _WHOLE, _LAST = 1 << 32, 1 << 48, (1 << 16) - 1
 
 
-def encode_few(first: Array, width: Array, cuts: Array) -> tuple[Array, Array]:
+def encode_sequential(first: Array, width: Array, cuts: Array) -> tuple[Array, Array]:
     """The codes of pieces that begin at `first` within 2¹⁶ and are `width` wide, client i's from ``cuts[i]`` on.
 
     Returns
@@ -54,7 +54,7 @@ def _encoded(begins: Sequence[int], widths: Sequence[int]) -> bytes:
     return np.array([digit & _LAST for digit in digits], ">u2").tobytes().rstrip(b"\0")
 
 
-def decode_few(
+def decode_sequential(
     codes: Sequence[bytes], which: Array, counts: Array, edges: Array, shifts: Array, most_bits: int, size_bits: int
 ) -> Array:
     """The integers of the `codes`, whatever their bytes are, end to end; the laws are those of the coder for many."""
