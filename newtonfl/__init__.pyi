@@ -68,6 +68,7 @@ from .mechanisms import (
 from .methods import (
     All,
     Independent,
+    Lost,
     Trace,
     Uniform,
     accelerated_gd,
@@ -125,6 +126,7 @@ from .objectives.losses import Loss
 from .results.history import History, Record
 from .results.network import Network
 from .results.progress import Progress
+from .solver.attendance import MissingClients
 from .solver.checkpoint import Checkpoint
 from .solver.optimum import optimum
 from .solver.result import Reason, Result
@@ -168,12 +170,14 @@ __all__ = [
     "LAG",
     "Levels",
     "Loss",
+    "Lost",
     "LowRank",
     "MFAC",
     "Marina",
     "MatrixMessage",
     "Mechanism",
     "Message",
+    "MissingClients",
     "Natural",
     "NaturalDithering",
     "Network",

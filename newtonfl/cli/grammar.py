@@ -44,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
     solve.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default 1e-10")
     solve.add_argument("--rtol", type=number, help="stop at ‖∇f(x)‖₂ ≤ RTOL·‖∇f(0)‖₂ too; default 0, not at all")
+    solve.add_argument(
+        "--availability", metavar="LAW", help="who is there: trace:FILE, independent:P, lost:COUNT:AFTER; default all"
+    )
+    solve.add_argument(
+        "--on-missing", metavar="{raise,wait,skip}", help="what is done about a client that is away; default raise"
+    )
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
     _add_every(solve)

@@ -18,9 +18,10 @@ from newtonfl.cli.starting_point import Start
 from newtonfl.comm.transport import Fault, Transport, is_refusal
 from newtonfl.core.backend import Array, Unavailable, on_host
 from newtonfl.datasets.load import build, open_problem
-from newtonfl.methods import Method
+from newtonfl.methods import Method, Participation
 from newtonfl.objectives.base import Problem
 from newtonfl.results.run_folder import RunFolder, to_toml
+from newtonfl.solver.attendance import OnMissing
 from newtonfl.solver.environment import environment
 from newtonfl.solver.result import Result
 
@@ -75,6 +76,8 @@ class RunSpec:
     folder: RunFolder | None = None
     rtol: float = 0.0
     checkpoints: CheckpointFolder | None = None
+    availability: Participation | None = None
+    on_missing: OnMissing = "raise"
 
     @property
     def problem(self) -> Problem:
@@ -91,6 +94,8 @@ class RunSpec:
         }  # fmt: skip
         if self.rtol:
             document["run"]["rtol"] = self.rtol
+        if self.availability is not None:
+            document["run"] |= {"availability": self.availability.to_spec(), "on_missing": self.on_missing}
         folder.write_run_file(to_toml(document))
 
     def summary(self, result: Result, ranks: int) -> dict[str, Any]:
@@ -120,6 +125,9 @@ class RunSpec:
             "n_clients": self.problem.n_clients,
             "dim": self.problem.dim,
             "seed": self.seed,
+            "availability": None if self.availability is None else self.availability.to_spec(),
+            "on_missing": None if self.availability is None else self.on_missing,
+            "waits": last.waits,
             "device": self.opened.device,
             "version": __version__,
             "environment": environment(),

@@ -17,10 +17,11 @@ from newtonfl.experiments.run_methods import Solution
 from newtonfl.results.history import Record
 from newtonfl.results.progress import Progress
 from newtonfl.results.run_folder import RunFolder
+from newtonfl.solver.attendance import availability_law
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 
-_STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3}
+_STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3, Reason.MISSING: 3}
 
 
 def solve_command(args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
@@ -77,7 +78,14 @@ def _prepare(
         rtol = at_least(0.0, "--rtol", args.rtol, run.get("rtol", 0.0))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
         origin = opened.origin(args.x0, transport)
-    plan = RunSpec(opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol)
+        on_missing = args.on_missing or run.get("on_missing", "raise")
+        law = availability_law(args.availability or run.get("availability"), on_missing, problem.n_clients)
+        if args.on_missing and law is None:
+            raise ValueError(f"--on-missing: given {args.on_missing} without --availability LAW: all are always there")
+    plan = RunSpec(
+        opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol, availability=law,
+        on_missing=on_missing,
+    )  # fmt: skip
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
@@ -131,6 +139,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     result = solve(
         plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
         callback=callback, checkpoint=None if plan.checkpoints is None else plan.checkpoints.checkpoint,
+        availability=plan.availability, on_missing=plan.on_missing,
     )  # fmt: skip
     progress.close(in_log=False)
     status = _STATUS.get(result.reason, 0)

@@ -12,6 +12,7 @@ import numpy as np
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Batch, Message, batched
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
+from newtonfl.components.participation import Participation
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Problem
@@ -155,6 +156,13 @@ class Method(ABC):
             Where a setting does not go with the problem, or with another setting.
         """
         return self
+
+    def among_available(self, availability: Participation) -> Self:
+        """This method of those among its participants who are there; ValueError where it cannot be without one."""
+        raise ValueError(
+            f"{self.name}: every client that it asks must answer, so on_missing='skip' cannot be with it: 'wait' waits "
+            "for who is away, and methods with partial participation (fednl-pp, bl2, ef21-pp) go on without"
+        )
 
     @abstractmethod
     def parameters(self) -> dict[str, str | float]:

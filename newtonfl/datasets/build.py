@@ -13,7 +13,7 @@ from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.multinomial import Multinomial
 from newtonfl.objectives.regularisers import formula
-from newtonfl.objectives.row_problem import RowProblem
+from newtonfl.objectives.row_problem import RowProblem, mean_over
 
 
 def assemble(
@@ -66,7 +66,7 @@ def assemble(
         sparse = scipy.sparse.issparse(rows)
         rows = scipy.sparse.hstack([rows, ones], format="csr") if sparse else np.hstack([rows, ones])
         penalised = np.append(penalised, float(penalise_intercept))  # by ridge and regulariser alike
-    mean = f"(1/{total})" if weights is None else f"(1/{total:.6g})"
+    mean = mean_over(total, weights)
     weight = "" if weights is None else "w_j "
     if isinstance(loss, int):
         objective, penalised = (

@@ -182,6 +182,12 @@ class Run(_Section):
     )
     x0: str | None = Field(default=None, description='"zeros", "optimum+C" or "FILE.npy"; zeros')
     seed: Annotated[int | None, Field(ge=0)] = Field(default=None, description="of every random draw; 0")
+    availability: str | None = Field(
+        default=None, description='who is there: "trace:FILE", "independent:P" or "lost:COUNT:AFTER"; all'
+    )
+    on_missing: Literal["raise", "wait", "skip"] | None = Field(
+        default=None, description="what is done about a client that is away; raise"
+    )
     device: Literal["cpu", "cuda", "auto"] | None = Field(default=None, description="where rows and Hessians live; cpu")
 
 

@@ -19,7 +19,7 @@ A lower-case function makes a method; what it is made of are classes of the dist
 May be imported by: solver, estimators, checks, experiments, cli.
 """
 
-from newtonfl.components.participation import All, Independent, Participation, Trace, Uniform
+from newtonfl.components.participation import All, Independent, Lost, Participation, Trace, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.bfgs import bfgs
@@ -58,7 +58,7 @@ from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
 
 __all__ = [
-    "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Method", "Participation",
+    "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method", "Participation",
     "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana",
     "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
     "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",

@@ -54,7 +54,7 @@ def check_components(
     participation: Participation,
 ) -> None:  # fmt: skip
     """Refuse components whose mathematics do not go together; ValueError."""
-    away = f"participation={participation}"
+    away = participation.setting
     if shared := gradient.bernoulli_probabilities.keys() & curvature.bernoulli_probabilities.keys():
         raise ValueError(f"{name}: gradient and curvature both ask for a coin named {min(shared)}: name one otherwise")
     if len(coins := (gradient.bernoulli_probabilities | curvature.bernoulli_probabilities).keys() - set(COINS)) > (
@@ -67,6 +67,10 @@ def check_components(
         raise ValueError(
             f"{name}: {away} needs gradients that stay true while a client is away: with a learned Hessian the "
             "invariant, of first order a mechanism that does not compare with the last round, such as ef21"
+        )
+    if gradient.reaches_all and not participation.reachable:
+        raise ValueError(
+            f"{name}: {away} cannot be: every client must hear every round, for it keeps its last gradient"
         )
     if step.searches and "anchor" in gradient.bernoulli_probabilities:
         raise ValueError(
@@ -96,6 +100,6 @@ def check_model(
         raise ValueError(f"{name}: clients that step themselves take x - γg alone: a fixed step, no curvature")
     if participation.partial and not gradient.invariant and not model.survives_absence:
         raise ValueError(
-            f"{name}: participation={participation} with {model.to_spec()} downwards: who was away would hold another "
+            f"{name}: {participation.setting}, and {model.to_spec()} downwards: who was away would hold another "
             "estimate than the server. Use a direction compressed without memory (artemis), or send the model whole"
         )

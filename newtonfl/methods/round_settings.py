@@ -14,7 +14,7 @@ from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.sent import ExactModel
-from newtonfl.components.participation import All, Participation
+from newtonfl.components.participation import All, AmongAvailable, Participation
 from newtonfl.components.protocol import Method
 from newtonfl.components.step.base import Step
 from newtonfl.core.backend import Array
@@ -79,6 +79,9 @@ class RoundSettings(Method):
         curvature, gradient = self.curvature.resolved(problem), self.gradient.resolved(problem)
         gradient.check(curvature.gradients(problem))
         return replace(self, curvature=curvature, gradient=gradient, model=model)
+
+    def among_available(self, availability: Participation) -> Self:
+        return replace(self, participation=AmongAvailable(self.participation, availability))
 
     def parameters(self) -> dict[str, str | float]:
         return self._component_parameters() | dict(self.own_parameters)

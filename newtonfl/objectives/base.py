@@ -172,6 +172,53 @@ class Problem(ABC):
     def _select(self, part: Self, chosen: Array) -> None:  # noqa: B027 - functions hold nothing per client
         """Lay out the clients' own data in `part`."""
 
+    def without(self, clients: Sequence[int]) -> Self:
+        """The problem of the other clients alone, as if these had never been there: f is the mean over those that stay.
+
+        Where clients run on ranks, every rank calls this.
+
+        Parameters
+        ----------
+        clients : sequence of int
+            Whom to leave out, of all processes.
+
+        Returns
+        -------
+        Problem
+            Its clients are numbered anew from 0, in the order that they had.
+
+        Raises
+        ------
+        ValueError
+            If a number is no client's, nobody stays, or the problem does not know how to do without.
+
+        Examples
+        --------
+        >>> import newtonfl as nf
+        >>> p = nf.load("breast_cancer", clients=16)
+        >>> p.without([3, 5]).n_clients
+        14
+        """
+        gone = np.unique(np.asarray(clients, dtype=np.int64))
+        if len(gone) and not 0 <= gone[0] <= gone[-1] < self.n_clients:
+            raise ValueError(f"clients: given {list(clients)}, must be numbers from 0 to {self.n_clients - 1}")
+        stay = np.setdiff1d(np.arange(self.n_clients), gone)
+        if not len(stay):
+            raise ValueError("clients: given all of them, somebody must stay")
+        part = copy.copy(self.select(np.flatnonzero(np.isin(self.clients, stay))))
+        part._points, part._prepared, part._of_clients = {}, {}, {}
+        part._smoothness, part.f_star = None, None
+        part._counts, part._positions = np.zeros(len(part.clients), np.int64), np.arange(len(part.clients))
+        part.n_clients, part.clients = len(stay), np.searchsorted(stay, part.clients)
+        if self.preparation is not None:
+            part.preparation = self.preparation[0][stay], self.preparation[1][stay]
+        self._leave_out(part, stay)
+        return part
+
+    def _leave_out(self, part: Self, stay: Array) -> None:
+        """Make the mean over all clients in `part` that over those who `stay`, by their numbers until now."""
+        raise ValueError(f"{type(self).__name__} does not know its functions without some of its clients")
+
     @property
     def hessian_counts(self) -> Array:
         """How many Hessians each client held here has computed, shape (n held here,)."""

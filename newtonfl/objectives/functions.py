@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -91,6 +91,7 @@ class FromFunctions(Problem):
         ridge = np.full(dim, float(l2))
         super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport, f_star, nonconvex)
         self.functions = value, gradient, hessian
+        self._numbers = self.clients  # what the functions know them by
         self.smoothness = smoothness
         self._to_verify, self._verified = verify, set[bytes]()
         self._hessian_lipschitz = _constants("hessian_lipschitz", hessian_lipschitz, self.n_clients)
@@ -106,14 +107,21 @@ class FromFunctions(Problem):
             aside = " (its smoothness bounds the mean of the clients alone)" if self.smoothness is not None else ""
             remedy = f"give FromFunctions its argument client_smoothness{aside}, or give stepsize=NUMBER"
             raise ValueError(f"{self._no_smoothness()}: {remedy}")
-        return self._given_smoothness[self.clients]
+        return self._given_smoothness[self._numbers]
 
     @property
     def hessian_lipschitz(self) -> Array:
         self.check_convex("a Lipschitz constant of the Hessian")
         if self._hessian_lipschitz is None:
             raise ValueError(f"{self._no_lipschitz()}: give FromFunctions its argument hessian_lipschitz")
-        return self._hessian_lipschitz[self.clients]
+        return self._hessian_lipschitz[self._numbers]
+
+    def _select(self, part: Self, chosen: Array) -> None:
+        part._numbers = self._numbers[chosen]
+
+    def _leave_out(self, part: Self, stay: Array) -> None:
+        if self.smoothness is not None:  # it is of the mean over all clients
+            part.smoothness = np.asarray(self.smoothness) * (self.n_clients / len(stay))
 
     def _at(self, x: Array) -> Point:
         return _FunctionPoint(self, x)
@@ -121,7 +129,7 @@ class FromFunctions(Problem):
     def verify(self, x: Array) -> None:
         if self._to_verify and x.tobytes() not in self._verified:
             self._verified.add(x.tobytes())
-            for client in self.clients:
+            for client in self._numbers:
                 check_functions(self.functions, int(client), x, hessians=self.regulariser is None)
 
     def call(self, which: int, x: Array, shape: tuple[int, ...]) -> list[Array]:
@@ -131,7 +139,7 @@ class FromFunctions(Problem):
         client, and the file and line.
         """
         answers = []
-        for i, client in enumerate(self.clients):
+        for i, client in enumerate(self._numbers):
             try:
                 point = (x if x.ndim == 1 else x[i]).view()
                 point.flags.writeable = False  # all clients get the same x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
@@ -67,8 +68,7 @@ class RowProblem(Problem):
         self._weights = weights
         self.total_weight = total_weight
         self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
-        per_row = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
-        self.row_weights = to_device(per_row * (self.n_clients / total_weight), like)
+        self.row_weights = self._row_weights()
         self.rows: Rows = (
             SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
@@ -91,6 +91,29 @@ class RowProblem(Problem):
         part.rows = self.rows.select(chosen)
         part.labels, part.row_weights = (selected(a, edges, chosen) for a in (self.labels, self.row_weights))
         part._weights = None if self._weights is None else selected(self._weights, edges, chosen)
+
+    @property
+    def _counts_of_rows(self) -> Array:
+        """w_j of the rows held here, on the host."""
+        return np.ones(len(self.labels)) if self._weights is None else np.asarray(self._weights, dtype=np.float64)
+
+    def _row_weights(self) -> Array:
+        return to_device(self._counts_of_rows * (self.n_clients / self.total_weight), self.like)
+
+    def _leave_out(self, part: Self, stay: Array) -> None:
+        sums = Blocks(part._counts_of_rows, part.rows.offsets).sums().tobytes()
+        if self.transport is not None:
+            with self.transport.keeping_interrupts():
+                everyone = self.transport.gather(sums)
+                sums = self.transport.broadcast(b"".join(everyone) if self.transport.rank == 0 else None)
+        total = math.fsum(np.frombuffer(sums))
+        if not total > 0.0:
+            raise ValueError("clients: given all that have rows, somebody must stay")
+        part.total_weight = int(total) if self._weights is None else total
+        part.row_weights = part._row_weights()
+        before, now = (mean_over(problem.total_weight, problem._weights) for problem in (self, part))
+        part.objective = self.objective.replace(before, now, 1)
+        part.title = part.objective if self.title == self.objective else f"{self.title}, {len(stay)} clients of it"
 
     @property
     def occupied(self) -> Array:
@@ -146,6 +169,11 @@ class RowProblem(Problem):
                 factors[a:b] = 0.0
                 factors[a + drawn] = (b - a) / batch
         return to_device(factors, self.like)
+
+
+def mean_over(total: float, weights: Array | None) -> str:
+    """How a formula begins: the mean over rows whose `weights` sum to `total`; None where each counts once."""
+    return f"(1/{total})" if weights is None else f"(1/{total:.6g})"
 
 
 def _own_copy(rows: Array) -> Array:

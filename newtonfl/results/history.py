@@ -45,6 +45,10 @@ class Record:
         server's, were of level 0 (nothing), 1, …
     setup_bytes_up, setup_bytes_down, setup_formula_bits_up, setup_formula_bits_down : float or None
         Of the set-up; in round 0's record alone.
+    missing : tuple of int, or None
+        The clients that were away when this round began; None where a solve has no availability.
+    waits : int or None
+        How often the server has waited for one so far.
     """
 
     round: int
@@ -65,11 +69,13 @@ class Record:
     setup_bytes_down: float | None = None
     setup_formula_bits_up: float | None = None
     setup_formula_bits_down: float | None = None
+    missing: tuple[int, ...] | None = None
+    waits: int | None = None
 
     def to_json(self) -> str:
         """One line; what is None is left out, and what is not finite is null."""
         kept = {name: value for name, value in asdict(self).items() if value is not None}
-        finite = {name: value if name in _LEVELS or abs(value) < float("inf") else None for name, value in kept.items()}
+        finite = {name: value if name in _TUPLES or abs(value) < float("inf") else None for name, value in kept.items()}
         return json.dumps(finite, allow_nan=False)
 
     @classmethod
@@ -90,15 +96,15 @@ class Record:
         ):
             raise ValueError(f"not a line of a history: {line[:80]!r}")
         values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
-        values |= {name: tuple(values[name]) for name in _LEVELS if name in values}
+        values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
         return cls(**{"gap": None, **values})
 
 
-_LEVELS = ("levels_up", "levels_down")
+_TUPLES = ("levels_up", "levels_down", "missing")
 
 
 def _readable(name: str, value: object) -> bool:
-    if name in _LEVELS:
+    if name in _TUPLES:
         return isinstance(value, list) and all(type(count) is int for count in value)
     return value is None or isinstance(value, (int, float))
 
@@ -157,14 +163,14 @@ class History(Sequence[Record]):
         return "".join(record.to_json() + "\n" for record in self)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a header and a row a record to `path`; what is None stays empty, levels are one cell with spaces."""
+        """Write a header and a row a record to `path`; None stays empty, several numbers are one cell with spaces."""
         with Path(path).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow([field.name for field in fields(Record)])
             table.writerows([_cell(value) for value in row.values()] for row in self._rows())
 
     def to_pandas(self) -> Any:
-        """The records as a pandas.DataFrame, a column a field and a row a record; levels stay tuples.
+        """The records as a pandas.DataFrame, a column a field and a row a record; several numbers stay tuples.
 
         Raises
         ------

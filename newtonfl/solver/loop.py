@@ -17,6 +17,7 @@ from newtonfl.core.random import Key
 from newtonfl.methods import ProblemConstants
 from newtonfl.results.history import History, Record
 from newtonfl.solver import constants
+from newtonfl.solver.attendance import Attendance, MissingClients
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve, SolveState
 from newtonfl.solver.recession import recedes
 from newtonfl.solver.result import Reason, Result
@@ -50,6 +51,8 @@ class Loop:
         What the records' gaps are measured from.
     checkpointed : CheckpointedSolve or None
         Where the solve's state is saved, and resumed from.
+    attendance : Attendance or None
+        Which clients are there; None is all, always.
     """
 
     def __init__(
@@ -61,10 +64,12 @@ class Loop:
         callback: Callable[[Record], object] | None,
         f_star: float | None,
         checkpointed: CheckpointedSolve | None = None,
+        attendance: Attendance | None = None,
     ) -> None:
         self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
         self.problem, self.method = session.problem, session.method
-        self.rtol, self.checkpointed = rtol, checkpointed
+        self.rtol, self.checkpointed, self.attendance = rtol, checkpointed, attendance
+        self.exchange = session.exchange if attendance is None else attendance.exchange(session.exchange)
         silent = self.method.expected_silent_rounds(self.problem.n_clients)
         self.stopping = StoppingRule(tol, self._relative_tol(), silent)
         self.history = History()
@@ -99,7 +104,16 @@ class Loop:
             clock = time.perf_counter()
             before = server.x
             try:
-                server = self.method.round(server, self.session.exchange, Key(self.session.seed, k))
+                missing = self._missing(k)
+                server = self.method.round(server, self.exchange, Key(self.session.seed, k))
+            except MissingClients as error:
+                self.detail = str(error)
+                if not error.lost:
+                    error.result = self._result(server.x, Reason.MISSING)
+                    raise
+                self.detail += f"; the problem of the others is problem.without({error.clients})"
+                reason = Reason.MISSING
+                break
             except NoStep as error:
                 reason = Reason.SINGULAR if isinstance(error, SingularStep) else Reason.NO_STEP
                 self.detail = "" if str(error) == reason.value else str(error)
@@ -109,9 +123,13 @@ class Loop:
                 break
             self.seconds += time.perf_counter() - clock
             step = server.x - before
-            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(step))))
+            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(step))), missing)
             self._save(server, step, reason)
         return self._result(server.x, self._seen_through(reason or Reason.ROUND_LIMIT, server.x, step))
+
+    def _missing(self, round: int) -> Array | None:
+        """Who is away as a round begins; None where nobody ever is."""
+        return None if self.attendance is None else self.attendance.at_round(round, self.history[-1].waits or 0)
 
     def _save(self, server: Any, step: Array, reason: Reason | None) -> None:
         last = reason is not None or self.history[-1].round >= self.rounds
@@ -158,7 +176,7 @@ class Loop:
             "" if self.checkpointed is None else self.checkpointed.resumed,
         )
 
-    def _record(self, round: int, x: Array, step: float) -> Reason | None:
+    def _record(self, round: int, x: Array, step: float, missing: Array | None = None) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record; returns why to stop, or None."""
         f, norm, hessians = self._measure(x)
         ledger = self.session.ledger
@@ -176,6 +194,8 @@ class Loop:
             float(up.bytes.mean()), float(down.bytes.mean()),
             float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds,
             self.session.exchanges, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
+            missing=None if missing is None else tuple(missing.tolist()),
+            waits=None if self.attendance is None else self.attendance.waits,
         )  # fmt: skip
         self.history.append(record)
         stopped = self.callback is not None and self.callback(record)

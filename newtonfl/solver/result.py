@@ -29,6 +29,7 @@ class Reason(Enum):
     DIVERGED = "diverged: the objective rose far above its start"
     NOT_FINITE = "the objective or its gradient is not finite"
     SINGULAR = "the step's matrix is not positive definite"
+    MISSING = "clients that a round wants are missing"
     NO_STEP = "no trial step along the direction is good enough"
 
     def __str__(self) -> str:

@@ -14,12 +14,14 @@ import numpy as np
 
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.transport import InProcess
+from newtonfl.components.participation import Participation
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History, Record
 from newtonfl.solver.arguments import check_problem_argument
+from newtonfl.solver.attendance import Attendance, OnMissing, availability_law
 from newtonfl.solver.checkpoint import Checkpoint
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve
 from newtonfl.solver.environment import environment
@@ -40,6 +42,8 @@ def solve(
     callback: Callable[[Record], object] | None = None,
     f_star: float | None = None,
     checkpoint: Checkpoint | str | Path | None = None,
+    availability: Participation | str | None = None,
+    on_missing: OnMissing = "raise",
 ) -> Result:
     """Minimise `problem` by `method`.
 
@@ -79,6 +83,15 @@ def solve(
         Where it holds one of the same solve, this one goes on from there, in the bits of one that was never cut off,
         on any number of ranks: same problem, method, `seed` and `x0`, and the same BLAS. `rounds` counts from the
         beginning. No file is needed on the other ranks.
+    availability : Participation, str or None
+        Who is there in round 1, 2, …, whatever the method would draw: "trace:FILE", "independent:0.7", "lost:0.3:10" or
+        another law of participation. At the set-up and in round 0 all are. None is always all. The history says who
+        was missing.
+    on_missing : {"raise", "wait", "skip"}
+        What is done about a client that a round wants, and that is away. "raise" ends the solve with an error that has
+        the result so far; "wait" waits for it; "skip" goes on without, where the method draws who takes part: S^k is
+        then drawn among those who are there. Where clients are lost for good, waiting and skipping end with the reason
+        "missing", and :meth:`Problem.without` makes the problem of the others.
 
     Returns
     -------
@@ -91,6 +104,8 @@ def solve(
     ValueError, TypeError
         If an argument is not allowed, or a method's setting does not go with the problem, or a checkpoint is another
         solve's or damaged.
+    MissingClients
+        If a client that a round wants is away and `on_missing` is "raise"; its ``result`` has what was found.
     Fault
         If another rank failed; the message names rank and phase.
 
@@ -108,6 +123,8 @@ def solve(
         with transport.agreed("checking the settings"):
             made = as_method(method)
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
+            law = availability_law(availability, on_missing, problem.n_clients)
+            made = made.among_available(law) if law is not None and on_missing == "skip" else made
             resolved: Method = made.resolved(problem)
         with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # arrays with all of their numbers
             method_text = re.sub(r" at 0x[0-9a-f]+", "", repr(resolved))  # a user's part may print its address
@@ -117,9 +134,9 @@ def solve(
                 "installation", found, "has",
                 "; bits would depend on who computes what. On unlike processors give all ranks one OPENBLAS_CORETYPE",
             )  # fmt: skip
-        transport.same(
-            "solve", f"{method_text}, tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {problem.objective}"
-        )
+        there = "" if law is None else f", availability={law!r}, on_missing={on_missing}"
+        numbers = f"tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}"
+        transport.same("solve", f"{method_text}{there}, {numbers}, {problem.objective}")
         with transport.agreed("checking the problem's functions"):
             problem.verify(x)
         optimal_value = problem.f_star if f_star is None else f_star
@@ -127,12 +144,14 @@ def solve(
             with transport.agreed("opening the checkpoint"):
                 checkpointed = None
                 if checkpoint is not None and transport.rank == 0:
-                    checkpointed = CheckpointedSolve(checkpoint, _identity(problem, method_text, seed), x, opened)
+                    identity = _identity(problem, method_text + there, seed)
+                    checkpointed = CheckpointedSolve(checkpoint, identity, x, opened)
             opened.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
             session = opened.enter_context(Session(problem, resolved, seed))
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
-            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, checkpointed)
+            attendance = None if law is None else Attendance(law, on_missing, problem.n_clients, seed)
+            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, checkpointed, attendance)
             result = loop.run(to_device(x, problem.like))
             _send_result(session, result)
             return result

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import dense_glm, sparse_glm
+from cut_off import SHORT, Cut, cut_at, in_pieces, same
 from mpi_launch import launch
 from mpi_programs import checkpointed
 from mpi_programs.checkpointed import solved
@@ -23,37 +24,6 @@ from newtonfl.solver.checkpoint import NEWEST, PREVIOUS
 from newtonfl.solver.state_tree import NotSaveable, StateTree
 
 PROGRAM = Path(checkpointed.__file__)
-SHORT = 4
-
-
-class Cut(Exception):
-    """The solve ends here."""
-
-
-def cut_at(round):
-    def look(record):
-        if record.round == round:
-            raise Cut
-
-    return look
-
-
-def same(one, other):
-    """Equal in x, in all records but their times, and in every count."""
-    assert one.x_sha256 == other.x_sha256 and one.reason == other.reason
-    for a, b in zip(one.history, other.history, strict=True):
-        first, second = json.loads(a.to_json()), json.loads(b.to_json())
-        assert {**first, "seconds": 0} == {**second, "seconds": 0}
-    counts, others = one.ledger.to_arrays(), other.ledger.to_arrays()
-    assert all(np.array_equal(counts[key], others[key]) for key in counts)
-
-
-def in_pieces(problem, method, folder, rounds=SHORT, **how):
-    """Cut off in every round, and gone on with from its checkpoint each time."""
-    for k in range(rounds):
-        with suppress(Cut):
-            nf.solve(problem, method, rounds=rounds, tol=0.0, checkpoint=folder, callback=cut_at(k + 1), **how)
-    return nf.solve(problem, method, rounds=rounds, tol=0.0, checkpoint=folder, **how)
 
 
 VARIED = {
