@@ -10,6 +10,8 @@ import numpy as np
 
 from newtonfl.cli.checkpoint_folder import CheckpointFolder
 from newtonfl.core.backend import Array
+from newtonfl.core.npy import read_npy
+from newtonfl.core.quoting import quoted
 from newtonfl.experiments.run_methods import Solution
 from newtonfl.objectives.base import Problem
 from newtonfl.results.run_folder import RunFolder
@@ -68,21 +70,21 @@ def _offset(origin: str) -> float | None:
     except ValueError:
         offset = math.nan
     if not math.isfinite(offset):
-        raise ValueError(f"--x0: given {origin!r}, must be zeros, optimum+C with a number C, or FILE.npy")
+        raise ValueError(f"--x0: given {quoted(origin)}, must be zeros, optimum+C with a number C, or FILE.npy")
     return offset
 
 
 def _from_file(origin: str, folder: Path, dim: int) -> Array:
     """The start in a .npy file: one named on the command line lies where it says, one in a problem file beside that."""
     if not origin.endswith(".npy"):
-        raise ValueError(f"--x0: given {origin!r}, must be zeros, optimum+C with a number C, or FILE.npy")
+        raise ValueError(f"--x0: given {quoted(origin)}, must be zeros, optimum+C with a number C, or FILE.npy")
     path = folder / origin
     if not path.is_file():
         raise FileNotFoundError(f"--x0 {path}: no such file")
     try:
         with path.open("rb") as file:
-            x0 = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+            x0 = read_npy(file, path.stat().st_size)
+    except (ValueError, TypeError) as error:
         raise ValueError(f"--x0 {path}: cannot be read as one array of numbers: {error}") from None
     if x0.dtype.kind not in "fiu":
         raise ValueError(f"--x0 {path}: must hold one array of real numbers")

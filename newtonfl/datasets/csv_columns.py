@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from newtonfl.core.quoting import excerpt, quoted
 from newtonfl.datasets.values import is_number
 
 MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>"))
@@ -96,14 +97,14 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     """
     if len(first) == 1:
         raise ValueError(
-            f"{where}, line 1: one column, {first[0][:60]!r}, where a label and a feature are two at least; "
+            f"{where}, line 1: one column, {quoted(first[0])}, where a label and a feature are two at least; "
             f"{layout.separator!r} ends a column; separator names another sign"
         )
     header = has_header(where, first, second, layout) if layout.header is None else layout.header
     names = tuple(first) if header else tuple(map(str, range(len(first))))
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
-        raise ValueError(f"{where}: several columns are named {twice[0]!r}; a name must be one column's")
+        raise ValueError(f"{where}: several columns are named {quoted(twice[0])}; a name must be one column's")
 
     numbers = {name: j for j, name in enumerate(names)}
 
@@ -124,7 +125,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     for j, name in enumerate(names):
         twice = [key for key, columns in uses.items() if j in columns]
         if len(twice) > 1:
-            raise ValueError(f"{where}: {twice[0]} and {twice[1]} both name column {name!r}")
+            raise ValueError(f"{where}: {twice[0]} and {twice[1]} both name column {quoted(name)}")
     left = [j for j in range(len(names)) if j != group and j not in drop and j not in uses["columns"]]
     candidates = [j for j in left if j not in categorical]
     row = second if header else first
@@ -144,7 +145,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
             f"drop = [{nameless[0]}] leaves it out"
         )
     if stray := categorical - set(features):
-        raise ValueError(f"{where}: categorical: {names[min(stray)]!r} is no feature")
+        raise ValueError(f"{where}: categorical: {quoted(names[min(stray)])} is no feature")
     if not features:
         raise ValueError(
             f"{where}: at least one feature is needed beside the label{' and the split' * (group is not None)}; "
@@ -159,14 +160,15 @@ def has_header(where: str, first: Sequence[str], second: Sequence[str], layout: 
     numbers = {which for which in said if isinstance(which, int) or (which or "").isdecimal()}
     words = [j for j, cell in enumerate(first) if _is_word(cell)]
     unexpected = [j for j in words if not {j, str(j)} & numbers]  # a column by number may be words in every line
+    beginning = excerpt(", ".join(first[:6]))
     settle = "header = true or header = false says which"
     if unexpected and said & set(first):
         return True
     if any(map(is_number, first)):
         if unexpected:
             raise ValueError(
-                f"{where}, line 1: {first[unexpected[0]]!r} is not a finite number, and a header would have no numbers "
-                f"beside it: {settle}"
+                f"{where}, line 1: {quoted(first[unexpected[0]])} is not a finite number, and a header would have no "
+                f"numbers beside it: {settle}"
             )
         whole = [int(cell) for cell in first if cell.isascii() and cell.isdecimal() and len(cell) < 20]
         if (
@@ -174,14 +176,12 @@ def has_header(where: str, first: Sequence[str], second: Sequence[str], layout: 
             and whole == list(range(whole[0], whole[0] + len(first)))
             and (whole[0] == 0 or len(first) > 2)
         ):
-            raise ValueError(
-                f"{where}, line 1: {', '.join(first[:6])} may be a header of numbers, and may be a row: {settle}"
-            )
+            raise ValueError(f"{where}, line 1: {beginning} may be a header of numbers, and may be a row: {settle}")
         return False
     if words and second and not any(is_number(second[j]) for j in words if j < len(second)):
         raise ValueError(
-            f"{where}, line 1: {', '.join(first[:6])} may be a header, and may be a row, for there are words below as "
-            f"well: {settle}"
+            f"{where}, line 1: {beginning} may be a header, and may be a row, for there are words below as well: "
+            f"{settle}"
         )
     return bool(words)
 
@@ -194,11 +194,11 @@ def _number(where: str, which: Column, names: Sequence[str], key: str, header: b
     """The number of the column `which`, which is the name of none."""
     if str(which).isdecimal() and int(which) < len(names):
         return int(which)
-    known = ", ".join(filter(None, names[:20])) if header else "there is no header line"
+    known = excerpt(", ".join(filter(None, names[:20]))) if header else "there is no header line"
     near = [name for name in names if name.lower() == str(which).lower()]
     near = near or difflib.get_close_matches(str(which), names, 1)
     raise ValueError(
-        f"{where}: {key}: given {which!r}, which is no column; "
+        f"{where}: {key}: given {quoted(which)}, which is no column; "
         f"allowed are numbers from 0 to {len(names) - 1} and names ({known})"
-        + (f"; did you mean {near[0]!r}?" if near else "")
+        + (f"; did you mean {quoted(near[0])}?" if near else "")
     )

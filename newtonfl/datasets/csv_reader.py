@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.core.quoting import excerpt, quoted
 from newtonfl.datasets.csv_columns import MISSING, Columns, CsvLayout, assign
 from newtonfl.datasets.file_bytes import read_utf8
 from newtonfl.datasets.table import Table
@@ -74,15 +75,15 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
         cells, fault = _cells(content, layout, columns)
         used = [j for j in (*columns.features, columns.label, columns.group) if j is not None]
         if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in used):
-            raise ValueError(_bad_cell(path, content, columns, layout) or f"{path}: not CSV text ({fault})")
+            raise ValueError(_bad_cell(path, content, columns, layout) or f"{path}: not CSV text ({excerpt(fault)})")
     except csv.Error as error:
-        raise ValueError(f"{path}: not CSV text ({error})") from None
+        raise ValueError(f"{path}: not CSV text ({excerpt(error)})") from None
     if not len(cells[0]):
         raise ValueError(f"{path}: no rows; the file holds only a header")
     for name, values in zip(columns.names, cells, strict=True) if columns.header and layout.header is None else ():
         if isinstance(values, Words) and name in values.distinct:
             raise ValueError(
-                f"{path}, line 1: {name!r} stands in its own column below: header = true or header = false says "
+                f"{path}, line 1: {quoted(name)} stands in its own column below: header = true or header = false says "
                 "whether the first line is a header"
             )
     return _table(path, cells, columns, layout, source)
@@ -118,7 +119,7 @@ def _cells(content: bytes, layout: CsvLayout, columns: Columns) -> tuple[list[Ar
             numbers = [math.nan if word in MISSING else float(word) for word in words.distinct]
             found[j] = np.array(numbers, np.float64)[words.codes]
         elif j != columns.label or layout.word_labels is False or any(map(is_number, words.distinct)):
-            return None, f"{wrong[0]!r} is no number"
+            return None, f"{quoted(wrong[0])} is no number"
     return [found[j] for j in range(width)], ""
 
 
@@ -161,12 +162,12 @@ def _bad_cell(path: Path, content: bytes, columns: Columns, layout: CsvLayout) -
             return f"{path}, line {line}: {len(cells)} columns, where the first line has {width}"
         for j in (*columns.features, columns.label, columns.group):
             if j is not None and (fault := _fault(j, cells[j], columns, layout)):
-                return f"{path}, line {line}, column {columns.names[j]}: {cells[j]!r} {fault}"
+                return f"{path}, line {line}, column {excerpt(columns.names[j], 60)}: {quoted(cells[j])} {fault}"
         label = cells[columns.label]
         labels |= {is_number(label)} if label not in MISSING and not layout.word_labels else set()
         if len(labels) > 1:
             return (
-                f"{path}, line {line}, column {columns.names[columns.label]}: {label!r} is a "
+                f"{path}, line {line}, column {excerpt(columns.names[columns.label], 60)}: {quoted(label)} is a "
                 f"{'number' if is_number(label) else 'word'}, and labels before are not; classes = [A, B] with two "
                 "words in quotes takes all as words"
             )

@@ -33,6 +33,7 @@ _DIGITS = 4300  # of an index: as many as Python makes a whole number of
 _INDEX = re.compile(rb"\+?[0-9]{1,%d}|-0+" % _DIGITS)
 _COMMENT = re.compile(rb"#[^\n]*")
 _QUERY = re.compile(rb"^([ \t]*[^ \t\n]+[ \t]+)qid:[0-9]+(?=[ \t\n]|\Z)", re.MULTILINE)
+_NO_NUMBER = re.compile(rb"[_\x0b\x0c]")  # what Python passes over in a number, and no file format
 _USUAL = b"0123456789+-.eE: \t\n"
 _APART = bytes.maketrans(b":", b" ")
 
@@ -141,9 +142,9 @@ def _fault(words: list[bytes], zero_based: bool) -> str | None:
 
 
 def _is_number(word: bytes) -> bool:
-    """Whether `word` is a finite number in ASCII (Python, but no file format, takes 1_0 for ten)."""
+    """Whether `word` is a finite number in ASCII."""
     try:
-        return math.isfinite(float(word)) and b"_" not in word
+        return math.isfinite(float(word)) and not _NO_NUMBER.search(word)
     except ValueError:
         return False
 

@@ -110,7 +110,11 @@ def build(path: Path, file: ProblemFile | PythonRun, transport: Transport, devic
     clients = "clients"
     if isinstance(file, PythonRun):
         with transport.agreed("running the problem's Python file"):
-            made = run_python(Path(file.problem), transport, file.arguments, device)
+            try:
+                made = run_python(Path(file.problem), transport, file.arguments, device)
+            except ValueError as error:
+                error.add_note(f"as {path} asks")
+                raise
     else:
         made = _from_file(file, path.parent, transport, device)
         clients = "files, one a client" if file.clients.split == "files" else clients

@@ -6,21 +6,19 @@ states against what is there, and what an array's header states against what the
 
 from __future__ import annotations
 
-import math
-import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy
-from numpy.lib import format as npy
 
 from newtonfl.core.backend import Array
+from newtonfl.core.npy import read_npy
+from newtonfl.core.quoting import excerpt, quoted
 from newtonfl.datasets.file_bytes import check_proportion
 
 _CSR = ("data", "indices", "indptr", "shape")
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _MOST_COLUMNS = 2**31 - 1  # a vector of so many numbers takes 16 GiB
 
 
@@ -80,12 +78,14 @@ def _arrays(path: Path, group: str | None) -> dict[str, Array]:
                 raise ValueError("it does not begin as one")
             archive = zipfile.ZipFile(stream)
         except Exception as error:  # a damaged zip makes it raise nearly anything
-            raise ValueError(f"{path}: not an npz file, or not all of it ({error}); numpy.savez writes one") from None
+            raise ValueError(
+                f"{path}: not an npz file, or not all of it ({excerpt(error)}); numpy.savez writes one"
+            ) from None
         entries: dict[str, zipfile.ZipInfo] = {}
         for entry in archive.infolist():
             name = entry.filename.removesuffix(".npy")
             if name in entries:
-                raise ValueError(f"{path}: two arrays in it are named {name!r}")
+                raise ValueError(f"{path}: two arrays in it are named {quoted(name)}")
             entries[name] = entry
         _check_names(path, list(entries), group)
         wanted = [name for name in ("X", *_CSR, "format", "y", "feature_names", group) if name in entries]
@@ -94,38 +94,31 @@ def _arrays(path: Path, group: str | None) -> dict[str, Array]:
 
 
 def _check_names(path: Path, names: list[str], group: str | None) -> None:
-    shown = ", ".join(name if name.isprintable() else repr(name) for name in sorted(names)[:20]) or "no arrays"
-    content = f"the file holds {shown}{', …' if len(names) > 20 else ''}"
+    shown = ", ".join(name if name.isprintable() else quoted(name) for name in sorted(names)[:20]) or "no arrays"
+    content = f"the file holds {excerpt(shown)}{', …' if len(names) > 20 else ''}"
     dense, sparse = "X" in names, set(_CSR) <= set(names)
     if "y" not in names or not (dense or sparse):
         raise ValueError(f"{path}: needs labels y, and rows X or their CSR parts {', '.join(_CSR)}; {content}")
     if dense and sparse:
         raise ValueError(f"{path}: must have rows X or their CSR parts, not both; {content}")
     if group is not None and group not in names:
-        raise ValueError(f"{path}: split = column:{group} needs an array {group!r} with one entry a row; {content}")
+        raise ValueError(
+            f"{path}: split = column:{excerpt(group)} needs an array {quoted(group)} with one entry a row; {content}"
+        )
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
     """One array, once its header is known to state what is there."""
-    where = f"{path}: the array {name!r}"
+    where = f"{path}: the array {quoted(name)}"
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{where} is packed in a way that numpy.savez does not use")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy's, on files that Python 2 wrote
-            with archive.open(entry) as stream:
-                shape, _, dtype = _HEADERS[npy.read_magic(stream)](stream)
-                size = stream.tell() + math.prod(shape) * dtype.itemsize
-            if dtype.hasobject:
-                raise TypeError("it holds Python objects: save numbers, or strings with dtype=str")
-            if size != entry.file_size:
-                raise ValueError(f"its header states {size} bytes, and there are {entry.file_size}")
-            with archive.open(entry) as stream:
-                return npy.read_array(stream, allow_pickle=False)
+        with archive.open(entry) as stream:
+            return read_npy(stream, entry.file_size)
     except TypeError as error:
         raise ValueError(f"{where} cannot be read: {error}") from None
-    except Exception as error:  # so does a damaged header
-        raise ValueError(f"{where} is damaged ({error or type(error).__name__})") from None
+    except Exception as error:  # so does a damaged member
+        raise ValueError(f"{where} is damaged ({excerpt(error) or type(error).__name__})") from None
 
 
 def _real(path: Path, name: str, array: Array, axes: int) -> Array:

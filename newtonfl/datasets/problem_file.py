@@ -52,10 +52,12 @@ class Data(_Section):
         default=None,
         description="how many rows there are that `classes` and `missing` leave out; any other number is refused",
     )
-    features: Annotated[int, Field(ge=1)] | Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
-        default=None,
-        description="how many columns there are, where LIBSVM text may leave out the last ones; or a list of what the "
-        "features must be called, in order, as a run.toml has it",
+    features: Annotated[int, Field(ge=1, le=2**31 - 1)] | Annotated[tuple[str, ...], Field(strict=False)] | None = (
+        Field(
+            default=None,
+            description="how many columns there are, where LIBSVM text may leave out the last ones; or a list of what "
+            "the features must be called, in order, as a run.toml has it",
+        )
     )
     zero_based: bool = Field(default=False, description="whether the indices of LIBSVM text begin with 0 rather than 1")
     label: str | int | None = Field(

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from newtonfl.core.quoting import excerpt
 from newtonfl.datasets import sources
 from newtonfl.datasets.file_bytes import read_text
 from newtonfl.datasets.problem_file import CSV_ONLY, SECTIONS, ProblemFile, PythonRun
@@ -54,14 +55,17 @@ def parse(toml: str, where: str) -> ProblemFile | PythonRun:
         document = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:  # names the line, but for the last one
         last = f"end of document, line {toml.count(chr(10)) + 1}"
-        raise ValueError(f"{where}: not TOML: {str(error).replace('end of document', last)}") from None
+        raise ValueError(f"{where}: not TOML: {excerpt(str(error).replace('end of document', last))}") from None
     if wide := dict.fromkeys(_wide_numbers(document)):
         raise ValueError("\n".join(f"{where}: {name}: given a whole number beyond 64 bits" for name in wide))
     if "problem" in document:
+        if mistakes := list(_of_the_method(document)):
+            raise ValueError(f"{where}: {excerpt(mistakes[0], 1000)}")
         try:
             return PythonRun.model_validate(document)
         except ValidationError as error:
-            raise ValueError(f"{where}: [{error.errors()[0]['loc'][0]}] {error.errors()[0]['msg']}") from None
+            first = error.errors()[0]
+            raise ValueError(f"{where}: [{excerpt(first['loc'][0], 60)}] {first['msg']}") from None
     mistakes = []
     try:
         file = ProblemFile.model_validate(document)
@@ -72,7 +76,7 @@ def parse(toml: str, where: str) -> ProblemFile | PythonRun:
         mistakes = [_sentence(document, at, details) for at, details in found.items()]
     mistakes += _between_keys(document)
     if mistakes:
-        raise ValueError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+        raise ValueError("\n".join(f"{where}: {excerpt(mistake, 1000)}" for mistake in mistakes[:40]))
     file._where = where
     return file
 
@@ -90,7 +94,8 @@ def read(path: Path) -> ProblemFile | PythonRun:
     except ValueError as error:
         if str(error).startswith(str(path)):
             raise
-        raise ValueError(f"{path}: not TOML: {error}") from None  # Python's own words on a number of 5000 digits
+        # Python's own words on a number of 5000 digits.
+        raise ValueError(f"{path}: not TOML: {excerpt(error)}") from None
 
 
 def _sentence(document: dict[str, Any], at: tuple[Any, ...], details: list[Any]) -> str:
@@ -163,6 +168,11 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
         yield f"[clients] split: given {split!r}, allowed only with a csv or npz source, not {source!r}"
     if get("clients", "count") is None and split != "files" and not split.startswith("column:"):
         yield f"[clients] count: missing, must be at least 1 with split = {split!r}"
+    yield from _of_the_method(document)
+
+
+def _of_the_method(document: dict[str, Any]) -> Iterator[str]:
+    """Mistakes in [method], whose other keys the method itself knows."""
     method = document.get("method")
     if isinstance(method, dict):
         if "name" not in method:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newtonfl.comm.transport import Fault, InProcess, Transport
+from newtonfl.core.quoting import excerpt, quoted
 from newtonfl.core.raised import own_line, shown
 from newtonfl.datasets.catalogue import catalogue
 from newtonfl.objectives.base import Problem
@@ -30,8 +31,8 @@ def known_python(file: PythonRun, path: Path) -> Path:
     known = catalogue().get(file.problem)
     if known is None or known.suffix != ".py":
         raise ValueError(
-            f"{path}: this run's problem is Python code, {file.problem}, and a settings file does not run code. "
-            "Give that path to newtonfl solve, with the [method] and [run] of this file as options"
+            f"{path}: this run's problem is Python code, {excerpt(file.problem)}, and a settings file does not run "
+            "code. Give that path to newtonfl solve, with the [method] and [run] of this file as options"
         )
     return known
 
@@ -82,7 +83,9 @@ def run_python(path: Path, transport: Transport, arguments: dict[str, Any], devi
         raise ValueError(f"{path}: a Python problem file must define problem(comm=None)")
     for key, value in arguments.items():
         if key not in inspect.signature(make).parameters:
-            raise ValueError(f"{key}: given {value}, and problem() of {path} takes no argument of that name")
+            raise ValueError(
+                f"[arguments] {key}: given {quoted(value)}, and problem() of {path} takes no argument of that name"
+            )
     with _refused_by_line(path):
         made = make(comm=None if isinstance(transport, InProcess) else transport, **arguments)
     if not isinstance(made, Problem):

@@ -7,10 +7,12 @@ rows and labels once read (table).
 from __future__ import annotations
 
 import glob
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from newtonfl.core.quoting import quoted
 from newtonfl.datasets.csv_columns import CsvLayout
 from newtonfl.datasets.csv_reader import read_csv
 from newtonfl.datasets.fetch import existing, libsvm_path
@@ -37,14 +39,21 @@ __all__ = [
 
 KINDS = ("libsvm", "csv", "npz", "sklearn")
 
+_LONGEST_PATH = 4000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def parse_source(source: str) -> tuple[str, str]:
     """Split ``KIND:WHAT``, or raise a ValueError that names the kinds."""
     kind, colon, what = source.partition(":")
     if kind not in KINDS or not colon or not what.strip():
-        raise ValueError(f"source: given {source!r}, must be libsvm:NAME_OR_PATH, csv:PATH, npz:PATH or sklearn:NAME")
+        raise ValueError(
+            f"source: given {quoted(source)}, must be libsvm:NAME_OR_PATH, csv:PATH, npz:PATH or sklearn:NAME"
+        )
+    if len(what) > _LONGEST_PATH or _CONTROL.search(what):
+        raise ValueError(f"source: given {quoted(source)}, which is no path that a file has")
     if kind == "sklearn" and what not in SKLEARN:
-        raise ValueError(f"source: given {source!r}, the scikit-learn sets are {', '.join(SKLEARN)}")
+        raise ValueError(f"source: given {quoted(source)}, the scikit-learn sets are {', '.join(SKLEARN)}")
     return kind, what
 
 

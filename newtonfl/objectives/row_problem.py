@@ -95,7 +95,7 @@ class RowProblem(Problem):
     @property
     def _counts_of_rows(self) -> Array:
         """w_j of the rows held here, on the host."""
-        return np.ones(len(self.labels)) if self._weights is None else np.asarray(self._weights, dtype=np.float64)
+        return np.ones(self.labels.shape[0]) if self._weights is None else np.asarray(self._weights, dtype=np.float64)
 
     def _row_weights(self) -> Array:
         return to_device(self._counts_of_rows * (self.n_clients / self.total_weight), self.like)

@@ -87,7 +87,10 @@ class Record:
         ValueError
             If it is no record.
         """
-        row = json.loads(line)
+        try:
+            row = json.loads(line)
+        except RecursionError:
+            raise ValueError("not a line of a history: brackets within brackets") from None
         names = {field.name for field in fields(cls)}
         if (
             not isinstance(row, dict)
@@ -106,7 +109,7 @@ _TUPLES = ("levels_up", "levels_down", "missing")
 def _readable(name: str, value: object) -> bool:
     if name in _TUPLES:
         return isinstance(value, list) and all(type(count) is int for count in value)
-    return value is None or isinstance(value, (int, float))
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1023)
 
 
 def _cell(value: object) -> object:

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.core.quoting import excerpt
 from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.history import History, Record
 
@@ -247,8 +248,8 @@ def _result(source: Path) -> dict[str, Any]:
         return {}
     try:
         result = json.loads(source.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{source}: not the result of a run ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{source}: not the result of a run ({excerpt(error)})") from None
     missing = {"method", "problem", "objective"} - set(result) if isinstance(result, dict) else {"a table of values"}
     if missing:
         raise ValueError(f"{source}: not the result of a run (it lacks {', '.join(sorted(missing))})")

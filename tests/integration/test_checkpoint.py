@@ -144,6 +144,36 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_and_that_is_told(kept, 
     assert "went on from round 4" in nf.solve(dense_glm(), "newton-3pc", rounds=8, tol=0.0, checkpoint=folder).resumed
 
 
+def header_of_another_shape(content):
+    """As many numbers by the header of one array as it states, fewer than there are: zipfile meets no wrong sum."""
+    return content.replace(b"(600, 10)", b"(500, 10)")
+
+
+def entry_that_hides_others(content):
+    """One bit of an entry's length in the zip's directory, which makes those behind it its comment."""
+    changed = bytearray(content)
+    changed[content.index(b"PK\x01\x02") + 33] ^= 0x40
+    return bytes(changed)
+
+
+def entry_that_is_secret(content):
+    changed = bytearray(content)
+    changed[content.index(b"PK\x01\x02") + 8] ^= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("damage", [header_of_another_shape, entry_that_hides_others, entry_that_is_secret])
+def test_damage_that_a_zip_archive_does_not_notice(damage, tmp_path):
+    checkpoint = nf.Checkpoint(tmp_path)
+    for round in (1, 2):
+        checkpoint.write({"a": np.arange(6000.0).reshape(600, 10), "b": np.ones(3)}, {"round": round})
+    whole = (tmp_path / NEWEST).read_bytes()
+    assert damage(whole) != whole
+    (tmp_path / NEWEST).write_bytes(damage(whole))
+    arrays, values, fault = checkpoint.read()
+    assert values["round"] == 1 and arrays["a"].shape == (600, 10) and f"{NEWEST}: damaged" in fault
+
+
 def test_two_damaged_ones_are_refused(kept, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(kept, folder)

@@ -318,7 +318,28 @@ def test_a_folder_named_like_a_pattern_is_a_folder(run, small, tmp_path):
     assert run("solve", odd / "a" / "run.toml", "--out", tmp_path / "b")[0] == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", "complex", "columns"])
+def npy_header(said):
+    words = said.encode()
+    return b"\x93NUMPY\x01\x00" + len(words).to_bytes(2, "little") + words
+
+
+TORN = npy_header("{'")
+"""A header that ends within its text."""
+STATES = "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }"
+"""A header with 0 bytes of numbers behind it, whatever it says of them."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 no zip",
+        "complex",
+        "columns",
+        TORN,
+        *(npy_header(STATES % shape) for shape in ("(4294967296,)", "(18446744073709551616,)", "(True,)", "(-1,)")),
+    ],
+)
 def test_a_start_that_is_no_array_of_numbers_is_refused(run, small, tmp_path, content):
     path = tmp_path / "start.npy"
     if content == "complex":

@@ -50,6 +50,8 @@ def test_a_trace_is_played_and_begins_again(tmp_path):
     [
         ("1 x\n", "line 1: given '1 x'"),
         ("0\n-1\n", "line 2"),
+        ("0\f1\n", r"line 1: given '0\\x0c1'"),
+        ("0\n\u20281\n", "line 2"),
         ("\n\n", "no client is ever available"),
         ("9" * 5000, "line 1"),
         (b"\xff\xfe", "no text"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import sys
 import tempfile
@@ -27,7 +28,10 @@ import numpy as np
 from plain_readers import PLAIN, Refused
 from sklearn.datasets import dump_svmlight_file
 
+import newtonfl as nf
+from newtonfl.cli.starting_point import Start
 from newtonfl.datasets import problem_reader, sources
+from newtonfl.solver.checkpoint import NEWEST
 
 TIMES, FLOOR = 20, 6 << 20  # bzip2's unpacking alone asks for 4 MB
 
@@ -63,6 +67,34 @@ def _npz(**arrays: Any) -> bytes:
     np.savez(stream, **arrays)
     return stream.getvalue()
 
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def _history() -> bytes:
+    """A line of every kind that is written, and one with levels."""
+    lines = [
+        {"round": 0, "f": 0.7, "gradient_norm": 0.5, "step": 0.0, "bytes_up": 0.0, "bytes_down": 0.0, "seconds": 0.0,
+         "formula_bits_up": 0.0, "formula_bits_down": 0.0, "hessians": 1.0, "setup_bytes_up": 70.5},
+        {"round": 1, "f": None, "gap": 1e-3, "gradient_norm": 1e-3, "step": 2.0, "bytes_up": 80.0, "bytes_down": 9.0,
+         "formula_bits_up": 640.0, "formula_bits_down": 0.0, "hessians": 2.0, "seconds": 0.1, "levels_up": [3, 1]},
+    ]  # fmt: skip
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def _checkpoint() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        nf.Checkpoint(folder).write(**KEPT)
+        return (Path(folder) / NEWEST).read_bytes()
+
+
+KEPT: dict[str, Any] = {
+    "arrays": {"values of clients": np.arange(700.0), "x0": np.ones(5), "up": np.arange(4), "step": np.zeros((2, 0))},
+    "values": {"round": 3, "history": ["{}"]},
+}
 
 TOML = b"""title = "Phishing"
 [data]
@@ -104,6 +136,11 @@ SEEDS = [
     Seed("npz", _npz(X=np.ones((5000, 8)), y=np.ones(5000)), {}),
     Seed("toml", TOML, {}),
     Seed("toml", b'problem = "a.py"\n[arguments]\nn = 3\n', {}),
+    Seed("trace", b"0 3 11 # monday\n\n7\n0 1 2 3 4 5\n", {}),
+    Seed("history", _history(), {}),
+    Seed("start", _npy(np.linspace(-1.0, 1.0, 5)), {}),
+    Seed("start", _npy(np.arange(5, dtype=">i4")), {}),
+    Seed("checkpoint", _checkpoint(), KEPT),
 ]
 LARGE = 1 << 16  # bytes; what is larger is drawn seldom
 
@@ -213,7 +250,7 @@ def _entries(content: bytes, draw: Draw) -> bytes:
 def mutated(seed: Seed, draw: Draw) -> tuple[bytes, int]:
     """The content of `seed`, changed; and the bytes that an honest reader may have to hold."""
     content, size = seed.content, len(seed.content)
-    if seed.kind == "npz":
+    if seed.kind in ("npz", "checkpoint"):
         content = _entries(content, draw) if draw.integers(4) else content
         if draw.integers(3) == 0:
             content = _bytes(content, draw)
@@ -231,19 +268,37 @@ def mutated(seed: Seed, draw: Draw) -> tuple[bytes, int]:
 # --- what comes of them
 
 
+def _read_history(path: Path, options: Any) -> nf.History:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f"{path}: its last line is torn", RuntimeWarning)
+        return nf.History.read(path)
+
+
+def _read_data(path: Path, options: Any) -> Any:
+    return sources.read(f"{path.suffix[1:]}:./{path.name}", folder=path.parent, **options)
+
+
+READERS: dict[str, Callable[[Path, Any], Any]] = {
+    **dict.fromkeys(("csv", "libsvm", "npz"), _read_data),
+    "toml": lambda path, options: problem_reader.read(path),
+    "trace": lambda path, options: nf.Trace.read(str(path)),
+    "history": _read_history,
+    "start": lambda path, options: Start.read(path.name, path.parent, 5, reads=True).values,
+    "checkpoint": lambda path, options: nf.Checkpoint(path.parent).read(),
+}
+ENDING = {"start": "npy"}
+
+
 def outcome(seed: Seed, content: bytes, size: int, folder: Path) -> tuple[str, str]:
     """What comes of a file of that content: "read", "refused" or "fault", and what the fault is."""
-    path = folder / f"mutated.{seed.kind}"
+    path = folder / (NEWEST if seed.kind == "checkpoint" else f"mutated.{ENDING.get(seed.kind, seed.kind)}")
     path.write_bytes(content)
     found, fault = None, ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tracemalloc.start()
         try:
-            if seed.kind == "toml":
-                found = problem_reader.read(path)
-            else:
-                found = sources.read(f"{seed.kind}:./{path.name}", folder=folder, **seed.options)
+            found = READERS[seed.kind](path, seed.options)
         except ValueError as error:
             fault = "" if path.name in str(error) else f"no file's name in: {error}"
         except Exception as error:
@@ -282,9 +337,9 @@ def main(count: int, first: int = 0) -> int:
             counts[kind, what] += 1
             if fault:
                 print(f"{number} ({kind}): {fault[:300]}", flush=True)
-    print(f"{'':8}{'read':>8}{'refused':>9}{'fault':>7}")
-    for kind in ("csv", "libsvm", "npz", "toml"):
-        print(f"{kind:8}{counts[kind, 'read']:8}{counts[kind, 'refused']:9}{counts[kind, 'fault']:7}")
+    print(f"{'':10}{'read':>8}{'refused':>9}{'fault':>7}")
+    for kind in READERS:
+        print(f"{kind:10}{counts[kind, 'read']:8}{counts[kind, 'refused']:9}{counts[kind, 'fault']:7}")
     return sum(number for (_, what), number in counts.items() if what == "fault")
 
 

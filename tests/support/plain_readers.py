@@ -1,4 +1,4 @@
-"""Readers that know nothing of newtonfl: a second opinion on what a CSV, LIBSVM, npz or TOML file holds.
+"""Readers that know nothing of newtonfl: a second opinion on what a file of data, of a problem or of a run holds.
 
 Each compares what newtonfl found in a file with what it finds itself, and returns what differs; or raises Refused.
 """
@@ -9,6 +9,7 @@ import bz2
 import csv
 import gzip
 import io
+import json
 import lzma
 import math
 import re
@@ -187,4 +188,49 @@ def toml(path: Path, file: Any, options: dict[str, Any]) -> str:
     return ""
 
 
-PLAIN = {"csv": csv_table, "libsvm": libsvm, "npz": npz, "toml": toml}
+# --- what runs write
+
+
+def trace(path: Path, found: Any, options: dict[str, Any]) -> str:
+    rounds = []
+    for line in path.read_text().removesuffix("\n").split("\n"):  # any line ends of text
+        words, comment, _ = line.partition("#")
+        if words.strip(" \t") or not comment:
+            if not re.fullmatch(r"[ \t0-9]*", words):
+                raise Refused(f"{words[:40]!r} holds more than numbers")
+            rounds.append(tuple(sorted({int(word) for word in words.split()})))
+    return "" if found.rounds == tuple(rounds) else "other rounds"
+
+
+def history(path: Path, found: Any, options: dict[str, Any]) -> str:
+    lines = path.read_bytes().split(b"\n")
+    for record, line in zip(found, lines, strict=False):
+        for name, value in json.loads(line).items():
+            mine = getattr(record, name)
+            same = list(mine) == value if isinstance(mine, tuple) else mine == value or (value is None and mine != mine)
+            if not same and value == value:
+                return f"{name} is {mine!r}, must be {value!r}"
+    # All of them, but for one that is torn.
+    return "" if len(lines) - len(found) == 1 else f"{len(found)} records of {len(lines)} lines"
+
+
+def start(path: Path, found: Any, options: dict[str, Any]) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise Refused(f"{type(error).__name__}: {error}") from None
+    return "" if np.array_equal(found, array.astype(float)) else "other numbers"
+
+
+def checkpoint(path: Path, found: Any, options: dict[str, Any]) -> str:
+    arrays, values, _ = found
+    same = arrays.keys() == options["arrays"].keys() and values == {"format": 2, **options["values"]}
+    return "" if same and all(np.array_equal(arrays[k], v) for k, v in options["arrays"].items()) else "another state"
+
+
+PLAIN = {
+    "csv": csv_table, "libsvm": libsvm, "npz": npz, "toml": toml, "trace": trace, "history": history, "start": start,
+    "checkpoint": checkpoint,
+}  # fmt: skip

@@ -43,7 +43,6 @@ def read(folder, content, features=None, **options):
         "1 qid:3 1:2 3:-4\n-1 qid: 4 2:.5\n",
         "1 +1:2 003:-4\n-1 2:+0.5\n",
         "1 " + "0" * 200 + "1:2 3:-4.\n-1 2:+0.5\n",
-        "1 1:2 3:-4\f\n-1 2:.5\n",
         b"1 1:2 3:-4 # caf\xe9\n-1 2:.5 # \0\n",
     ],
 )
@@ -82,6 +81,8 @@ def test_a_label_alone_is_a_row_of_zeros(tmp_path):
         ("1 qid:x 1:2", "'qid:x' is no query"),
         ("1 qid3:1 1:2", "'qid3:1' is no query"),
         ("1 1:2 qid:3", "the index 'qid' is not"),
+        ("1 1:2 3:-4\f", r"the value '-4\\x0c' of index 3"),
+        ("\v1 1:2", r"the label '\\x0b1' is not"),
         ("1 1:2\f3:4", r"the value '2\\x0c3:4' of index 1"),
         ("1\v1:2", r"the label '1\\x0b1:2' is not"),
         ("1 1:\f2", r"the value '\\x0c2' of index 1"),

@@ -183,9 +183,10 @@ def test_plot_draws_one_run(run, small, tmp_path):
     (tmp_path / "out" / "result.json").write_text("{}")
     status, _, err = run("plot", tmp_path / "out")
     assert status == 2 and "result.json" in err
-    (tmp_path / "out" / "history.jsonl").write_text('{"round": 0, "f": [1]}\n')
-    status, _, err = run("plot", tmp_path / "out")
-    assert status == 2 and "history.jsonl, line 1" in err
+    for line in ('{"round": 0, "f": [1]}\n', "[" * 20000 + "\n", f'{{"round": 0, "bytes_up": {10**400}}}\n'):
+        (tmp_path / "out" / "history.jsonl").write_text(line)
+        status, _, err = run("plot", tmp_path / "out")
+        assert status == 2 and "history.jsonl, line 1" in err and len(err) < 1000
 
 
 @pytest.fixture

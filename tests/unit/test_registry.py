@@ -35,6 +35,8 @@ RANGES: dict[str, st.SearchStrategy[Any]] = {
     "zeta": st.floats(0.0, 1e300),
     "delta": st.floats(0.0, 1e300, exclude_min=True),
     "tau": st.one_of(st.integers(1, 1000), SHARES),
+    "count": st.one_of(st.integers(1, 1000), SHARES),
+    "after": st.integers(0, 1000),
     "levels": st.integers(1, 1000),
     "base": st.integers(2, 255),
     "r": st.integers(1, 1000),

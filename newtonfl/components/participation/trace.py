@@ -11,6 +11,7 @@ import numpy as np
 
 from newtonfl.components.participation.base import Participation
 from newtonfl.core.backend import Array
+from newtonfl.core.quoting import quoted
 from newtonfl.core.random import Key
 
 
@@ -81,19 +82,19 @@ class Trace(Participation):
             If a line is not made of client numbers, or no line is there; the message names file and line.
         """
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         except UnicodeDecodeError:
             raise ValueError(
                 f"{path}: no text: a trace is a line a round with the available clients' numbers"
             ) from None
         rounds = []
         for number, line in enumerate(lines, 1):
-            words = line.partition("#")[0].split()
+            words = line.partition("#")[0].replace("\t", " ").split(" ")
+            words = [word for word in words if word]
             if not words and "#" in line:
                 continue
             if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-                shown = line if len(line) < 60 else line[:60] + " …"
-                raise ValueError(f"{path}, line {number}: given {shown!r}, must be client numbers and spaces")
+                raise ValueError(f"{path}, line {number}: given {quoted(line)}, must be client numbers and spaces")
             rounds.append(tuple(int(word) for word in words))
         # Absolute, so that a run that is done again elsewhere finds the same file or none.
         return cls(tuple(rounds), str(Path(path).resolve()))
