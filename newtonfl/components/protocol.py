@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ class Replies:
 
     def messages(self, part: str) -> Sequence[Message]:
         """Every reply's message about `part`; WireError where one has none."""
+        if not len(self.parts):  # a round without anybody names no parts
+            return []
         try:
             return column(self.parts, part)
         except WireError:
@@ -136,6 +139,12 @@ class ProblemConstants:
     def smoothness(self) -> float:
         """L of f, ridge included; ValueError where the problem states no bound."""
         return self.largest_curvature() + float(self.ridge.max())
+
+
+def silent_rounds(*probabilities: float) -> float:
+    """How many rounds pass on average before independent events of these `probabilities` meet in one."""
+    together = math.prod(probabilities)
+    return 1.0 / together - 1.0 if together > 0.0 else math.inf
 
 
 class Method(ABC):

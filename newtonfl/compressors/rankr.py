@@ -10,6 +10,7 @@ from newtonfl.comm.messages import LowRank, Message, Nothing
 from newtonfl.compressors.compressor import Contractive, KeepsRank
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
+from newtonfl.kernels.solve import eigh
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class RankR(KeepsRank):
 
     def eigenpairs(self, v: Array) -> tuple[Array, Array]:
         """The eigenvalues of `v` that are chosen, shape (R,), and their unit vectors, shape (R, d)."""
-        values, vectors = np.linalg.eigh(v)
+        values, vectors = eigh(v)
         chosen = np.sort(np.argsort(-np.abs(values), kind="stable")[: self.r])
         units = vectors[:, chosen].T
         peak = np.argmax(np.abs(units), axis=1)

@@ -101,6 +101,14 @@ def eye(dim: int, like: Array) -> Array:
     return xp.eye(dim, dtype=xp.bool, device=device(like))
 
 
+def norm(vector: Array) -> float:
+    """‖v‖₂ of a `vector` on the host, also where squares of its entries have no place among doubles."""
+    largest = float(np.max(np.abs(vector), initial=0.0))
+    if not 0.0 < largest < np.inf or 1e-140 < largest < 1e140:
+        return float(np.linalg.norm(vector))
+    return largest * float(np.linalg.norm(vector / largest))
+
+
 class Unavailable(RuntimeError):
     """A library, a device or memory that was asked for is not on this machine."""
 

@@ -55,12 +55,12 @@ from newtonfl.kernels.range_coder import Laws, range_decode, range_encode
 from newtonfl.kernels.scatter import add_at, add_in_order, add_rows, weighted
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
-from newtonfl.kernels.solve import cholesky, cholesky_solve
+from newtonfl.kernels.solve import cholesky, cholesky_solve, eigh
 from newtonfl.kernels.subspaces import Subspaces, SubspaceSum, is_even
 from newtonfl.kernels.sums import sums
 
 __all__ = [
     "Laws", "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
-    "conjugate_gradients", "csr_product", "damped_bfgs", "gather", "interleave", "is_even", "largest", "pair_sums",
-    "pairs", "range_decode", "range_encode", "send_largest", "sums", "weighted", "weighted_grams",
+    "conjugate_gradients", "csr_product", "damped_bfgs", "eigh", "gather", "interleave", "is_even", "largest",
+    "pair_sums", "pairs", "range_decode", "range_encode", "send_largest", "sums", "weighted", "weighted_grams",
 ]  # fmt: skip

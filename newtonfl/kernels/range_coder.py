@@ -94,6 +94,7 @@ def range_decode(
     wrong : int
         The first client whose code is not the one code of any integers; -1 where there is none.
     """
+    counts = np.ascontiguousarray(counts)  # one number for all clients, where theirs are equal
     forms, integers = compiled.forms(), np.zeros(int(counts.sum()), np.int64)
     if forms is not None:
         forms.range_decode(buffer, first, lengths, which, counts, laws.edges, laws.shifts, integers)

@@ -1,4 +1,4 @@
-"""Symmetric positive definite systems."""
+"""Symmetric systems, and eigenvectors of symmetric matrices."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ def cholesky(matrix: Array) -> Array | None:
         return None
     # CuPy does not raise: it returns numbers that are not finite.
     return factor if bool(xp.all(xp.isfinite(factor))) else None
+
+
+def eigh(matrix: Array) -> tuple[Array, Array]:
+    """Eigenvalues (d,), rising, and eigenvectors (d, d) of a symmetric `matrix`; NaN where its numbers are too large.
+
+    What becomes of them is then not finite, which packets and steps refuse by name.
+    """
+    try:
+        values, vectors = namespace(matrix).linalg.eigh(matrix)
+    except np.linalg.LinAlgError:  # CuPy does not raise
+        return matrix[0, :] * np.nan, matrix * np.nan
+    return values, vectors
 
 
 def cholesky_solve(factor: Array, vector: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
@@ -15,7 +14,7 @@ from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All, AmongAvailable, Participation
-from newtonfl.components.protocol import Method
+from newtonfl.components.protocol import Method, silent_rounds
 from newtonfl.components.step.base import Step
 from newtonfl.core.backend import Array
 from newtonfl.methods.combinations import COINS, check_components, check_model, check_problem
@@ -120,7 +119,7 @@ class RoundSettings(Method):
     def expected_silent_rounds(self, n_clients: int) -> float:
         # The coins are drawn apart, and x may wait for all of them.
         probabilities = {"anchor": self.gradient.p, **self._probabilities}.values()
-        return 1.0 / (self.participation.share(n_clients) * self.model.chance * math.prod(probabilities)) - 1.0
+        return silent_rounds(self.participation.share(n_clients), self.model.chance, *probabilities)
 
     @property
     def _probabilities(self) -> dict[str, float]:

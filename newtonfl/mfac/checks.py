@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from newtonfl.core.backend import Array, namespace
+from newtonfl.core.backend import Array, Unavailable, namespace
+from newtonfl.core.memory import available
 
 
 def sizes(dim: int, window: int) -> tuple[int, int]:
@@ -14,6 +15,16 @@ def sizes(dim: int, window: int) -> tuple[int, int]:
     if not (int(dim) >= 1 and int(window) >= 1):
         raise ValueError(f"a window of {window} gradients of dimension {dim}: each must be at least 1")
     return int(dim), int(window)
+
+
+def check_memory(dim: int, window: int) -> None:
+    """Refuse a window that does not fit beside its products; Unavailable."""
+    free, needed = available(), 8 * window * (dim + 2 * window)
+    if free is not None and needed > free:
+        raise Unavailable(
+            f"window: given {window}, whose gradients of dimension {dim} and products take {needed / 2**30:,.0f} GiB, "
+            f"and {free / 2**30:,.1f} are free"
+        )
 
 
 def positive(dampening: float) -> float:

@@ -11,7 +11,7 @@ import scipy
 
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.kernels import cholesky
-from newtonfl.mfac.checks import finite, positive, real, representable, sizes, too_small
+from newtonfl.mfac.checks import check_memory, finite, positive, real, representable, sizes, too_small
 from newtonfl.mfac.fisher import Fisher
 
 
@@ -69,6 +69,7 @@ class MFAC(Fisher):
 
     def __init__(self, dim: int, window: int, dampening: float, like: Array = None) -> None:
         dim, m = sizes(dim, window)
+        check_memory(dim, m)
         self.dampening = positive(dampening)
         self.gradients = zeros((m, dim), np.zeros(0) if like is None else like)
         self.oldest, self.products, self.unit, self.q = 0, np.zeros((m, m)), np.eye(m), np.full(m, float(m))

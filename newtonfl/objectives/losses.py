@@ -173,7 +173,7 @@ class Huber(Loss):
         xp = namespace(t)
         r = xp.abs(t - y)
         near = xp.clip(r, None, self.delta)  # no square of what is far, which might overflow
-        return xp.where(r <= self.delta, 0.5 * near * near, self.delta * r - 0.5 * self.delta**2)
+        return xp.where(r <= self.delta, 0.5 * near * near, self.delta * r - 0.5 * (self.delta * self.delta))
 
     def slope(self, t: Array, y: Array) -> Array:
         return namespace(t).clip(t - y, -self.delta, self.delta)

@@ -12,7 +12,7 @@ import numpy as np
 
 from newtonfl.comm.coding import NotFinite
 from newtonfl.components.step.base import NoStep, SingularStep
-from newtonfl.core.backend import Array, to_host, zeros
+from newtonfl.core.backend import Array, norm, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.methods import ProblemConstants
 from newtonfl.results.history import History, Record
@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 _IN_DOUBT = (Reason.ROUND_LIMIT, Reason.STALLED, Reason.SINGULAR, Reason.NO_STEP)
 """Ends that may hide a gradient that is rounding alone."""
+
+_BEYOND_DOUBLES = (NotFinite, OverflowError, np.linalg.LinAlgError)
+"""What the server's own arithmetic raises, or the wire, where numbers are too large or too small for doubles."""
 
 _LOST = (Reason.NOT_FINITE, Reason.DIVERGED, Reason.STALLED)
 """Ends after which more rounds would lead nowhere else."""
@@ -83,7 +86,8 @@ class Loop:
         try:
             # Nobody keeps the set-up messages: they may be as large as everything that the clients hold.
             server = self.method.init_server(self._constants(), x, self.session.init_clients(x))
-        except NotFinite:
+        except _BEYOND_DOUBLES as error:
+            self.detail = _said_by(error)
             self._record(0, x, 0.0)
             return self._result(x, Reason.NOT_FINITE)
         self.theory = self.method.theory(server)
@@ -118,12 +122,12 @@ class Loop:
                 reason = Reason.SINGULAR if isinstance(error, SingularStep) else Reason.NO_STEP
                 self.detail = "" if str(error) == reason.value else str(error)
                 break
-            except NotFinite:
-                reason = Reason.NOT_FINITE
+            except _BEYOND_DOUBLES as error:
+                reason, self.detail = Reason.NOT_FINITE, _said_by(error)
                 break
             self.seconds += time.perf_counter() - clock
             step = server.x - before
-            reason = self._record(k + 1, server.x, float(np.linalg.norm(to_host(step))), missing)
+            reason = self._record(k + 1, server.x, norm(to_host(step)), missing)
             self._save(server, step, reason)
         return self._result(server.x, self._seen_through(reason or Reason.ROUND_LIMIT, server.x, step))
 
@@ -151,7 +155,7 @@ class Loop:
         if not self.rtol:
             return 0.0
         table = self.session.ask("gradients", zeros(self.problem.dim, self.problem.like))
-        bound = self.rtol * float(np.linalg.norm(np.sum(table, axis=0) / self.problem.n_clients))
+        bound = self.rtol * norm(np.sum(table, axis=0) / self.problem.n_clients)
         return bound if math.isfinite(bound) else 0.0
 
     def _constants(self) -> ProblemConstants:
@@ -209,9 +213,10 @@ class Loop:
         table = self.session.ask("evaluate", x)
         host = to_host(x)
         finite = np.isfinite(table).all()
-        f = math.fsum(table[:, 0]) / n + 0.5 * float(problem.ridge @ host**2) if finite else math.nan
-        norm = float(np.linalg.norm(np.sum(table[:, 2:], axis=0) / n + problem.ridge * host))
-        return f, norm, float(table[:, 1].mean())
+        penalised = np.where(problem.ridge > 0.0, host, 0.0)  # the square of another may be infinite
+        f = _sum(table[:, 0]) / n + 0.5 * float(problem.ridge @ penalised**2) if finite else math.nan
+        gradient = np.sum(table[:, 2:], axis=0) / n + problem.ridge * host
+        return f, norm(gradient), float(table[:, 1].mean())
 
     def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
         """`find`, off the clock: theory takes its constants as known."""
@@ -224,3 +229,15 @@ class Loop:
                 self.seconds -= time.perf_counter() - clock
 
         return found
+
+
+def _sum(numbers: Array) -> float:
+    """The sum, rounded once."""
+    try:
+        return math.fsum(numbers)
+    except OverflowError:  # on the way there
+        return float(np.sum(numbers))
+
+
+def _said_by(error: Exception) -> str:
+    return str(error) if isinstance(error, NotFinite) else f"{type(error).__name__}: {error}"

@@ -27,7 +27,7 @@ class Reason(Enum):
     STALLED = "stalled: the iterates repeat, or f and its gradient have long stopped falling"
     STOPPED = "stopped, as a callback or a signal asked for"
     DIVERGED = "diverged: the objective rose far above its start"
-    NOT_FINITE = "the objective or its gradient is not finite"
+    NOT_FINITE = "the objective, its gradient or a number that is sent is not finite"
     SINGULAR = "the step's matrix is not positive definite"
     MISSING = "clients that a round wants are missing"
     NO_STEP = "no trial step along the direction is good enough"

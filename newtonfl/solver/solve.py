@@ -119,7 +119,8 @@ def solve(
     """
     check_problem_argument(problem, "nf.solve(problem, method)", method)
     transport = problem.transport or InProcess()
-    with transport.keeping_interrupts(), one_blas_thread():
+    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the result says what is not finite
+    with transport.keeping_interrupts(), one_blas_thread(), quiet:
         with transport.agreed("checking the settings"):
             made = as_method(method)
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
@@ -146,7 +147,6 @@ def solve(
                 if checkpoint is not None and transport.rank == 0:
                     identity = _identity(problem, method_text + there, seed)
                     checkpointed = CheckpointedSolve(checkpoint, identity, x, opened)
-            opened.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
             session = opened.enter_context(Session(problem, resolved, seed))
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)

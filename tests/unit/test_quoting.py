@@ -14,7 +14,7 @@ from newtonfl.core.quoting import excerpt, quoted
         ("a\x1b[31m", "'a\\x1b[31m'"),
         ("x" * 5000, "'" + "x" * 60 + "…'"),
         (3.5, "3.5"),
-        ([1] * 900, "[" + "1, " * 19 + "1, …"),
+        ([1] * 900, "[" + "1, " * 19 + "1,…"),
         (10**5000, "a number of thousands of digits"),
     ],
     ids=["text", "escape", "long text", "number", "list", "long number"],

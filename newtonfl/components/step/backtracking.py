@@ -13,6 +13,7 @@ from newtonfl.core.backend import Array
 from newtonfl.mechanisms.constants import is_number
 
 MOST_TRIALS = 1000
+LAST_TRIAL = 2 * MOST_TRIALS  # of all exchanges: a γ near 1 would go on for days
 """γˢ has long vanished by then."""
 
 
@@ -65,7 +66,7 @@ class Backtracking:
             If no trial will do.
         """
         first = 0
-        while self.gamma**first > np.finfo(float).tiny:
+        while self.gamma**first > np.finfo(float).tiny and first < LAST_TRIAL:
             steps, values = self.steps(first), ask(first)
             good = np.flatnonzero(values[1:] <= values[0] + self.c * steps[1:] * slope + slack(float(values[0])))
             if len(good):

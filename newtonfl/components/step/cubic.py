@@ -14,6 +14,7 @@ from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe, SingularStep
 from newtonfl.components.step.newton import Shift
 from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.kernels import eigh
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
@@ -56,7 +57,7 @@ class Cubic(Shift):
         matrix = self.matrix(hessian, constants)
         if not bool(namespace(matrix).all(namespace(matrix).isfinite(matrix))):
             return g.point * np.nan  # of which the solve ends
-        values, vectors = namespace(matrix).linalg.eigh(matrix)
+        values, vectors = eigh(matrix)
         h = cubic_minimiser(to_host(values), to_host(vectors.T @ g.gradient), m)
         return g.point + vectors @ to_device(h, values)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.components.step.backtracking import check_trials
+from newtonfl.components.step.backtracking import LAST_TRIAL, check_trials
 from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array
@@ -58,7 +58,7 @@ class Interpolation:
             If f falls nowhere.
         """
         steps, values, first = np.zeros(1), np.zeros(1), 0
-        while self.gamma**first > np.finfo(float).tiny:
+        while self.gamma**first > np.finfo(float).tiny and first < LAST_TRIAL:
             block, found = self.steps(first), ask(first)
             # In rising order, 0 first: the steps of a later exchange are smaller.
             steps = np.concatenate([block[:1], block[:0:-1], steps[1:]])

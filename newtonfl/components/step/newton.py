@@ -13,7 +13,7 @@ from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import NewtonStep, NoStep, Probe, SingularStep
 from newtonfl.core.backend import Array, eye, namespace, to_device, to_host, zeros
-from newtonfl.kernels import SubspaceSum, cholesky, cholesky_solve, is_even
+from newtonfl.kernels import SubspaceSum, cholesky, cholesky_solve, eigh, is_even
 from newtonfl.objectives.base import Problem
 
 _EXACT = 1e-12
@@ -166,7 +166,7 @@ class Project(Plain):
         # [H]₀ = H where H is positive semidefinite. Data Hessians are often singular, hence the hair's breadth.
         hair = 1e-14 * xp.linalg.matrix_norm(data)
         if cholesky(data + hair * diagonal(1.0, constants)) is None:
-            values, vectors = xp.linalg.eigh(data)
+            values, vectors = eigh(data)
             data = (vectors * xp.clip(values, 0.0, None)) @ vectors.T
         return data + ridge
 

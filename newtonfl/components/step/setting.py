@@ -83,11 +83,15 @@ class StepSizeSetting:
         theory = self.theory or "theory"
         try:
             largest, constants = rule.largest(at, theory)
-        except ValueError as error:
+            if not 0.0 < self.number * largest < math.inf:
+                raise ValueError(f"it allows steps of {largest:g}, beyond what a double can hold")
+        except (ValueError, ArithmeticError) as error:
             if self.theory and isinstance(error, NotFinite):
                 raise
             if self.theory:
-                raise ValueError(f"stepsize: theory is not known here ({error}): give stepsize=NUMBER") from None
+                beyond = isinstance(error, ArithmeticError)  # constants of 1e-300 or 1e300 leave no quotient
+                why = "its constants are beyond what a double can hold" if beyond else error
+                raise ValueError(f"stepsize: theory is not known here ({why}): give stepsize=NUMBER") from None
             return StepSize(self.number)
         gamma = self.number * largest if self.theory else self.number
         caveat = _UNSURE if theory == "theory-pl" and at.convexity == 0 else ""

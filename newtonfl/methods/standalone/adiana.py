@@ -157,7 +157,7 @@ class Adiana(Method):
         constants, space = server.constants, _space(server.constants.n_clients, server.constants.dim)
         p, eta, mu = (
             self._rule(constants.n_clients, constants.dim).p,
-            server.step_size.stepsize,
+            np.float64(server.step_size.stepsize),  # NumPy's: a quotient of what underflows is infinite, and no error
             constants.strong_convexity,
         )
         theta1 = min(0.25, math.sqrt(eta * mu / p))

@@ -18,8 +18,8 @@ from newtonfl.components.curvature.learned import ClientHessianState, LearnedHes
 from newtonfl.components.gradient.invariant import InvariantGradient, moved_on, own_coin
 from newtonfl.components.model.base import Model
 from newtonfl.components.model.sent import ServerModelState
-from newtonfl.components.participation import Participation, Uniform
-from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
+from newtonfl.components.participation import AmongAvailable, Participation, Uniform
+from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies, silent_rounds
 from newtonfl.components.step.base import SingularStep
 from newtonfl.components.step.newton import diagonal
 from newtonfl.compressors import TopK
@@ -108,6 +108,9 @@ class BL3(Method):
         curvature, model = self.curvature.resolved(problem), self.model.for_dimension(problem.dim)
         return replace(self, curvature=curvature, model=model)
 
+    def among_available(self, availability: Participation) -> Self:
+        return replace(self, participation=AmongAvailable(self.participation, availability))
+
     def parameters(self) -> dict[str, str | float]:
         named = {**self.curvature.parameters(), **self.gradient.parameters(), **self.model.parameters()}
         return {**named, "c": self.c, "participation": str(self.participation), "wire": self.wire}
@@ -119,6 +122,9 @@ class BL3(Method):
             "gradient": "A_i w_i and C_i w_i + ∇f_i(w_i)",
             "curvature": "βA - C with " + ", ".join(f"{k}={v}" for k, v in self.curvature.parameters().items()),
         }
+
+    def expected_silent_rounds(self, n_clients: int) -> float:
+        return silent_rounds(self.participation.share(n_clients), self.model.chance, self.gradient.p)
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: self.curvature.setup_sizes(dim, part, decoded)

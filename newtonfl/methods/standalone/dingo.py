@@ -15,6 +15,7 @@ from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import finite
 from newtonfl.core.backend import Array, namespace, to_host
 from newtonfl.core.random import Key
+from newtonfl.kernels import eigh
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, within
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
@@ -159,17 +160,17 @@ class Dingo(Method):
 
     def _three(self, point: Point, i: int, g: Array) -> Parts:
         """H_i g, H_i†g and H̃_i†g̃ = (H_i² + φ²I)⁻¹H_i g, all from one eigendecomposition."""
-        values, vectors = namespace(g).linalg.eigh(point.hessian(i))
+        values, vectors = eigh(point.hessian(i))
         along = vectors.T @ g
         pseudo = _where_above(values, 1.0 / values)
-        damped = values / (values**2 + self.phi**2)
+        damped = values / (values**2 + self.phi * self.phi)
         three = {"product": values, "direction": pseudo, "damped": damped}
         return {part: Dense(to_host(vectors @ (scale * along))) for part, scale in three.items()}
 
     def _third(self, point: Point, i: int, g: Array, product: Array) -> Array:
         """p_i of case 3."""
-        values, vectors = namespace(g).linalg.eigh(point.hessian(i))
-        inverse = 1.0 / (values**2 + self.phi**2)  # of H̃_iᵀH̃_i, in the eigenvectors' coordinates
+        values, vectors = eigh(point.hessian(i))
+        inverse = 1.0 / (values**2 + self.phi * self.phi)  # of H̃_iᵀH̃_i, in the eigenvectors' coordinates
         p = -(vectors @ (inverse * values * (vectors.T @ g)))
         steeper = vectors @ (inverse * (vectors.T @ product))
         lacking = self.theta * (g @ g) + p @ product

@@ -51,9 +51,9 @@ def within(key: str, value: object, low: float, high: float) -> float:
     return number
 
 
-def whole(key: str, value: object) -> int:
-    """A setting as a whole number of at least 1; ValueError where it is none."""
+def whole(key: str, value: object, most: int = 2**31 - 1) -> int:
+    """A setting as a whole number from 1 to `most`; ValueError where it is none."""
     number = within(key, value, 0, 2**31)
-    if number != int(number):
-        raise ValueError(f"{key}: given {value!r}, must be a whole number of at least 1")
+    if number != int(number) or number > most:
+        raise ValueError(f"{key}: given {value!r}, must be a whole number from 1 to {most}")
     return int(number)

@@ -11,11 +11,12 @@ import numpy as np
 from newtonfl.comm.messages import Dense, Nothing
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
+from newtonfl.components.step.backtracking import MOST_TRIALS
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
-from newtonfl.kernels import cholesky, cholesky_solve
+from newtonfl.kernels import cholesky, cholesky_solve, eigh
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
@@ -153,11 +154,12 @@ class FibIOS(Method):
         def whole_value(replies: Replies, x: Array) -> float:
             return float(mean(replies, "value")[0]) + 0.5 * float(constants.ridge @ x**2)
 
-        f, step = whole_value(replies, x), 1.0
+        f, step, tried = whole_value(replies, x), 1.0, 0
         replies = exchange(Announcement(key.round, {"direction": Dense(p)}), sizes)
         while not falls(f, whole_value(replies, x + step * p), self.alpha * step * slope):
             step *= self.beta
-            if step < _SHORTEST:
+            tried += 1
+            if step < _SHORTEST or tried > MOST_TRIALS:
                 raise NoStep(f"no step of {_SHORTEST:g} or more along Fib-IOS's direction makes f fall enough")
             replies = exchange(Announcement(key.round, {"trials": Nothing()}), sizes)
         return replace(server, x=x + step * p)
@@ -206,7 +208,7 @@ class FibIOS(Method):
         xp, point = namespace(x), problem.at(x)
         clients = replace(clients, model=for_each(x, problem))
         if renews(round):
-            pairs = [xp.linalg.eigh(point.hessian(i)) for i in range(len(problem.clients))]
+            pairs = [eigh(point.hessian(i)) for i in range(len(problem.clients))]
             clients.values = xp.stack([xp.flip(values) for values, _ in pairs])
             clients.vectors = xp.stack([xp.flip(vectors.T, axis=0) for _, vectors in pairs])
             clients.sent = 0 * clients.sent

@@ -11,6 +11,7 @@ import numpy as np
 from newtonfl.comm.messages import Dense, Message, Nothing
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.components.step.backtracking import MOST_TRIALS
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite, slack
 from newtonfl.core.backend import Array, to_host
@@ -43,7 +44,7 @@ def giant(*, armijo: float = 0.1, trials: int = 11) -> Giant:
     trials : int
         How many steps 1, ½, ¼, … are tried, all in one exchange.
     """
-    return Giant(within("armijo", armijo, 0.0, 1.0), whole("trials", trials))
+    return Giant(within("armijo", armijo, 0.0, 1.0), whole("trials", trials, MOST_TRIALS))
 
 
 @dataclass

@@ -12,6 +12,7 @@ from newtonfl.comm.heads import EVERYONE
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants, Replies
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
+from newtonfl.kernels import eigh
 from newtonfl.methods.standalone import lattice_messages as lattice
 from newtonfl.methods.standalone.lattice_clients import LEVEL, SAMPLE
 
@@ -106,6 +107,6 @@ def with_diagonal(sampled: Array, diagonal: Array) -> Array:
     ratio = np.where(met, np.sqrt(np.where(met, diagonal, 1.0) / np.where(met, own, 1.0)), 0.0)
     scaled = sampled * ratio[:, None] * ratio
     np.fill_diagonal(scaled, diagonal)
-    values, vectors = np.linalg.eigh(scaled)
+    values, vectors = eigh(scaled)
     semidefinite: Array = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return semidefinite

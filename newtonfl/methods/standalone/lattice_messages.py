@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
-from newtonfl.comm.coding import WireError
+from newtonfl.comm.coding import NotFinite, WireError
 from newtonfl.comm.heads import Kind
 from newtonfl.comm.laws import WrongCode, decode_heads, decode_vectors, encode_heads, encode_vectors, powers, quarters
 from newtonfl.comm.messages import Lattice, Message
@@ -30,6 +31,7 @@ _START = 0.5
 _MOST = 900.0  # of log₂
 _LEAST = -800.0  # of log₂ h, where a column's curvature is 0
 _CLASSES = (0.25, 0.5, 0.75, 0.9)
+_BEYOND = 2.0**60  # of an integer: from here on the wire's form has no code for some
 _KINDS = 2 + len(_CLASSES)  # of a Hessian's integers: the diagonal, and five classes of pairs
 _SIXTEENTHS = 8.0  # of an octave, in a level
 
@@ -63,7 +65,8 @@ def reading(round: int, part: str, clients: Array) -> Iterator[None]:
     except WrongCode as error:
         raise WireError(f"round {round}, client {clients[error.position]}, {part}: {error.reason}") from None
     except WireError as error:
-        raise WireError(f"round {round}, {part}: {error}") from None
+        kind = NotFinite if isinstance(error, NotFinite) else WireError
+        raise kind(f"round {round}, {part}: {error}") from None
 
 
 def sizes(dim: int) -> Sizes:
@@ -80,18 +83,21 @@ def mean_bytes(round: int, clients: Array, columns: Mapping[str, Sequence[Messag
 
 
 def integers_of(values: Array) -> Array:
-    """The nearest integers.
+    """The nearest integers; where one has more than 60 bits, or is none, what says so: :func:`_decoded` refuses it."""
+    return np.where(np.abs(values) < _BEYOND, np.rint(values), 2.0 * _BEYOND).astype(np.int64)
 
-    Raises
-    ------
-    ValueError
-        Where one has more than 62 bits: the grid is too fine for numbers of that size.
-    """
-    if not (np.abs(values) < 2.0**62).all():
-        raise ValueError(
-            "lattice-newton: a number is so far beyond its grid that it has no code; give a larger accuracy"
-        )
-    return np.rint(values).astype(np.int64)
+
+def check_codes(integers: Array) -> None:
+    """NotFinite where one of the `integers` has no code."""
+    if (np.abs(integers) >= _BEYOND).any():
+        raise NotFinite("a number is so far beyond its grid that it has no code; give a larger accuracy")
+
+
+def _decoded(codes: Sequence[bytes], predicted: Array, *more: Any) -> Array:
+    """:func:`newtonfl.comm.laws.decode_vectors`; NotFinite where an integer says that it had no code."""
+    integers = decode_vectors(codes, predicted, *more)
+    check_codes(integers)
+    return integers
 
 
 def encode_table(integers: Array, support: Array, predicted: Array | None = None) -> list[bytes]:
@@ -102,7 +108,7 @@ def encode_table(integers: Array, support: Array, predicted: Array | None = None
 def decode_table(codes: Sequence[bytes], support: Array, predicted: Array | None = None) -> Array:
     """What :func:`encode_table` coded, shape (n, d)."""
     table = np.zeros(support.shape, np.int64)
-    table[support] = decode_vectors(codes, _quarters(predicted, support), support.sum(axis=1))
+    table[support] = _decoded(codes, _quarters(predicted, support), support.sum(axis=1))
     return table
 
 
@@ -140,7 +146,7 @@ def encode_point(integers: Array) -> bytes:
 
 
 def decode_point(code: bytes, dim: int) -> Array:
-    return decode_vectors([code], np.zeros(dim, np.int64), np.array([dim]))
+    return _decoded([code], np.zeros(dim, np.int64), np.array([dim]))
 
 
 def encode_step(integers: Array, last: Array, exponents: Array) -> bytes:
@@ -152,7 +158,7 @@ def encode_step(integers: Array, last: Array, exponents: Array) -> bytes:
 def decode_step(code: bytes, last: Array) -> tuple[Array, Array]:
     """The integers (d,) and exponents (2,) of :func:`encode_step`."""
     exponents, rest = decode_heads([code], 2)
-    return decode_vectors(rest, _predicted_step(last), np.array([len(last)])), exponents[0]
+    return _decoded(rest, _predicted_step(last), np.array([len(last)])), exponents[0]
 
 
 def _predicted_step(last: Array) -> Array:
@@ -243,7 +249,7 @@ def of_levels(levels: Array, support: Array) -> Array:
 def _within(numbers: Array, most: float, what: str) -> Array:
     """The `numbers`, which are logarithms; WireError where one stands for what no number here can be."""
     if (np.abs(numbers) > most).any():
-        raise WireError(f"a {what} of 2 to the {np.abs(numbers).max():g}, a number that no client can have sent")
+        raise NotFinite(f"a {what} of 2 to the {np.abs(numbers).max():g} is beyond what a double can hold")
     return numbers
 
 
@@ -291,7 +297,7 @@ def decode_hessians(
     pairs = [_pairs(known[on]) for known, on in zip(levels, support, strict=True)]
     counts = _integers_per_client(support)
     kinds = np.concatenate([np.zeros(0, np.int64), *(kind for _, _, kind in pairs)])
-    whole = decode_vectors(codes, 0 * kinds, counts, kinds, _KINDS)
+    whole = _decoded(codes, 0 * kinds, counts, kinds, _KINDS)
     ends = np.cumsum(counts)
     for (row, column, _), known, on, first, end in zip(pairs, levels, support, ends - counts, ends, strict=True):
         integers, k, where = whole[first:end], int(on.sum()), np.flatnonzero(on)

@@ -148,6 +148,7 @@ def trial(server: LatticeServer, exchange: Exchange, key: Key, sampling: Samplin
     grids = lattice.of_half_octaves(exponents)
     unit, grid = grids[0] / server.scales, grids[1] * server.scales
     integers = lattice.integers_of((server.x - server.z) / unit)
+    lattice.check_codes(integers)
     parts: Parts = {"model": Lattice(lattice.encode_step(integers, server.integers, exponents))}
     if server.round == 1:
         parts["scale"] = Lattice(lattice.encode_scales(np.rint(2.0 * np.log2(server.scales)).astype(np.int64)))

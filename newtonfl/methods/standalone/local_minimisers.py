@@ -38,8 +38,7 @@ def local_minimisers(problem: Problem, ridge: Array) -> Array:
             unsolved, here, gradients = unsolved[large], here[large], gradients[large]
             some = problem.select(unsolved)
         point, f = some.at(to_device(here, some.like)), values(some, here)
-        systems = ((to_host(point.hessian(i)) + np.diag(ridge), g) for i, g in enumerate(gradients))
-        steps = np.stack([np.linalg.solve(*system) for system in systems])
+        steps = np.stack([_step(to_host(point.hessian(i)) + np.diag(ridge), g) for i, g in enumerate(gradients)])
         slopes, t = np.sum(gradients * steps, axis=1), np.ones(len(unsolved))
         for _ in range(_HALVINGS):
             high = ~(values(some, here - t[:, None] * steps) <= f - 1e-4 * t * slopes)  # or not a number
@@ -48,3 +47,11 @@ def local_minimisers(problem: Problem, ridge: Array) -> Array:
             t = np.where(high, 0.5 * t, t)
         x[unsolved] = here - t[:, None] * steps
     return x
+
+
+def _step(hessian: Array, gradient: Array) -> Array:
+    """Newton's, or where rounding has left a singular matrix that of its diagonal."""
+    try:
+        return np.linalg.solve(hessian, gradient)
+    except np.linalg.LinAlgError:
+        return gradient / np.diag(hessian)
