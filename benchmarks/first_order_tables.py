@@ -31,7 +31,7 @@ from newtonfl.methods.first_order.three_point import lag
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Logistic
-from newtonfl.results.history import Record
+from newtonfl.results.record import Record
 
 CLIENTS = 20
 NONCONVEX = 0.1

@@ -23,7 +23,7 @@ from newtonfl import registry
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, ProblemConstants, Replies
-from newtonfl.results.history import Record
+from newtonfl.results.record import Record
 from newtonfl.solver.session import Session
 
 GOALS = (1e-3, 1e-6, 1e-9, 1e-12, 1e-15)

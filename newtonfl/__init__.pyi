@@ -123,9 +123,10 @@ from .mfac import MFAC, StaticMFAC
 from .objectives.base import Problem
 from .objectives.functions import FromFunctions
 from .objectives.losses import Loss
-from .results.history import History, Record
+from .results.history import History
 from .results.network import Network
 from .results.progress import Progress
+from .results.record import Record
 from .solver.attendance import MissingClients
 from .solver.checkpoint import Checkpoint
 from .solver.optimum import optimum

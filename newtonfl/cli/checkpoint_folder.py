@@ -10,7 +10,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.results.folder_lock import FolderLock
-from newtonfl.results.history import Record
+from newtonfl.results.record import Record
 from newtonfl.results.run_folder import INITIAL_POINT, RUN_FILE
 from newtonfl.solver.checkpoint import Checkpoint
 

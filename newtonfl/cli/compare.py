@@ -16,9 +16,9 @@ from newtonfl.experiments.compare import Comparison, ending
 from newtonfl.experiments.run_methods import Solution, resolve, run_methods
 from newtonfl.results import figures
 from newtonfl.results.folder_lock import FolderLock
-from newtonfl.results.history import Record
 from newtonfl.results.network import Network
 from newtonfl.results.progress import Progress
+from newtonfl.results.record import Record
 from newtonfl.results.run_folder import RunFolder, keep
 from newtonfl.solver.result import Reason, Result
 

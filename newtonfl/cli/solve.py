@@ -14,8 +14,8 @@ from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_error
 from newtonfl.cli.signals import Interrupts
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.run_methods import Solution
-from newtonfl.results.history import Record
 from newtonfl.results.progress import Progress
+from newtonfl.results.record import Record
 from newtonfl.results.run_folder import RunFolder
 from newtonfl.solver.attendance import availability_law
 from newtonfl.solver.result import Reason, Result

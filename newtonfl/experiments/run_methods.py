@@ -13,7 +13,7 @@ from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
-from newtonfl.results.history import Record
+from newtonfl.results.record import Record
 from newtonfl.solver.optimum import optimum
 from newtonfl.solver.result import Result
 from newtonfl.solver.solve import solve

@@ -1,7 +1,7 @@
 """Results: what a solve leaves behind, counted, written and drawn.
 
-history
-    A Record a round, as JSON lines, CSV and data frames.
+record, history
+    What happened in a round, and in all of them: as JSON lines, CSV and data frames.
 costs, network
     What an accuracy cost in rounds, bytes and seconds on a stated network.
 run_folder, folder_lock, progress

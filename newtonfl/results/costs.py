@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
 from newtonfl.results.network import Network
+from newtonfl.results.record import Record
 
 ACCURACIES = (1e-3, 1e-6, 1e-9, 1e-12)
 

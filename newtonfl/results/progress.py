@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from newtonfl.results.history import Record
+from newtonfl.results.record import Record
 
 SELDOM = 10.0
 """Seconds between two lines where each stays: in a file, a pipe or a CI log."""

@@ -16,7 +16,8 @@ import numpy as np
 from newtonfl.core.backend import Array
 from newtonfl.core.quoting import excerpt
 from newtonfl.results.folder_lock import FolderLock
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
+from newtonfl.results.record import Record
 
 RESULT, HISTORY, PICTURE = "result.json", "history.jsonl", "gap"
 RUN_FILE, INITIAL_POINT = "run.toml", "x0.npy"

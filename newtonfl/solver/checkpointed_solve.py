@@ -13,7 +13,8 @@ from newtonfl.comm.ledger import Ledger
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.results.folder_lock import FolderLock
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
+from newtonfl.results.record import Record
 from newtonfl.solver.checkpoint import Checkpoint
 from newtonfl.solver.saved_clients import SavedClients
 from newtonfl.solver.session import Session

@@ -15,7 +15,8 @@ from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.core.backend import Array, norm, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.methods import ProblemConstants
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
+from newtonfl.results.record import Record
 from newtonfl.solver import constants
 from newtonfl.solver.attendance import Attendance, MissingClients
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve, SolveState

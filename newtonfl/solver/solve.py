@@ -19,7 +19,8 @@ from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
+from newtonfl.results.record import Record
 from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.attendance import Attendance, OnMissing, availability_law
 from newtonfl.solver.checkpoint import Checkpoint

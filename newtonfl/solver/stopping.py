@@ -8,11 +8,13 @@ from typing import Any
 
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array, to_host
-from newtonfl.results.history import Record
+from newtonfl.results.record import Record
 from newtonfl.solver.result import Reason
 
 _PATIENCE = 100
 _DIVERGED = 1e8
+_REMEMBERED = 1000
+"""Iterates of which returns are counted. A longer cycle stops falling, which ends a solve as well."""
 
 
 class StoppingRule:
@@ -68,7 +70,9 @@ class StoppingRule:
             self.best_round = record.round
         self.least_norm, self.least_f = min(self.least_norm, record.gradient_norm), min(self.least_f, record.f)
         point = hashlib.blake2b(to_host(x).tobytes(), digest_size=16).digest()
-        self.visits[point] = self.visits.get(point, 0) + 1
+        self.visits[point] = self.visits.pop(point, 0) + 1  # the last
+        if len(self.visits) > _REMEMBERED:
+            del self.visits[next(iter(self.visits))]
         # A learned Hessian can still move while x stands, so one return is no cycle; nor is a plateau that is short
         # beside the rounds before it.
         cycles = self.visits[point] > 5 * (1.0 + 2.0 * self.expected_silent_rounds)

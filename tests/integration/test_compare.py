@@ -17,7 +17,8 @@ from newtonfl.cli.compare import folder_names
 from newtonfl.methods.round import Descent
 from newtonfl.results import figures
 from newtonfl.results.costs import ACCURACIES, Cost
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
+from newtonfl.results.record import Record
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from cases import dense_glm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import newtonfl as nf
 from newtonfl import EF21, Grid, Key
 from newtonfl.bases import Coordinates
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Dense, Integers, Nothing
 from newtonfl.core.ragged import Blocks
+from newtonfl.kernels import compiled
 
 KEY = Key(0)
 DRAW = np.random.default_rng(0)
@@ -88,3 +91,12 @@ def test_more_integers_than_the_bytes_can_be_are_refused_without_room_for_them()
 def test_a_width_that_cannot_be_is_refused(width):
     with pytest.raises(ValueError, match="grid: given the width"):
         Grid(width)
+
+
+def test_compiled_forms_take_counts_that_are_one_number_for_all():
+    """Broadcast, as of messages of one size to several clients."""
+    if not compiled.load():
+        pytest.skip("needs numba: pip install 'newtonfl[fast]'")
+    problem = dense_glm(n=5)
+    result = nf.solve(problem, "fednl-pp,model=grid:1.9,participation=uniform:3", rounds=5, tol=0.0)
+    assert result.rounds == 5

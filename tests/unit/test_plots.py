@@ -13,9 +13,10 @@ from command_line import SMALL
 
 import newtonfl as nf
 from newtonfl.results import curves, figures, plots
-from newtonfl.results.history import History, Record
+from newtonfl.results.history import History
 from newtonfl.results.label_placement import place
 from newtonfl.results.network import Network
+from newtonfl.results.record import Record
 
 LABELS = ["fednl", "newton-3pc", "bl1", "nl1", "dingo", "ef21", "adacgd,levels=topk:1,topk:8", "diana", "gd"]
 

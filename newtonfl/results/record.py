@@ -1,0 +1,103 @@
+"""Record: what happened in one round; JSON in and out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Record:
+    """One round. Counts are cumulative means over the clients, and leave the set-up out.
+
+    Attributes
+    ----------
+    round : int
+        0 is the start, x⁰.
+    f, gap, gradient_norm : float
+        f(x), f(x) - f* where f* is known (else None), ‖∇f(x)‖₂. Computed off the clock and off the ledger.
+    step : float
+        ‖x^k - x^(k-1)‖₂; 0 at the start.
+    bytes_up, bytes_down : float
+        Measured: the packets' lengths.
+    formula_bits_up, formula_bits_down : float
+        The papers' formulas for the same messages.
+    hessians : float
+        Hessians computed, per client.
+    seconds : float
+        Time spent in rounds.
+    exchanges : int or None
+        Round trips between the server and clients, cumulative and without the set-up; None in a history of a version
+        that did not count them.
+    levels_up, levels_down : tuple of int, or None
+        Where messages are of several levels (AdaCGD): how many of all the clients' messages so far, and of the
+        server's, were of level 0 (nothing), 1, …
+    setup_bytes_up, setup_bytes_down, setup_formula_bits_up, setup_formula_bits_down : float or None
+        Of the set-up; in round 0's record alone.
+    missing : tuple of int, or None
+        The clients that were away when this round began; None where a solve has no availability.
+    waits : int or None
+        How often the server has waited for one so far.
+    """
+
+    round: int
+    f: float
+    gap: float | None
+    gradient_norm: float
+    step: float
+    bytes_up: float
+    bytes_down: float
+    formula_bits_up: float
+    formula_bits_down: float
+    hessians: float
+    seconds: float
+    exchanges: int | None = None
+    levels_up: tuple[int, ...] | None = None
+    levels_down: tuple[int, ...] | None = None
+    setup_bytes_up: float | None = None
+    setup_bytes_down: float | None = None
+    setup_formula_bits_up: float | None = None
+    setup_formula_bits_down: float | None = None
+    missing: tuple[int, ...] | None = None
+    waits: int | None = None
+
+    def to_json(self) -> str:
+        """One line; what is None is left out, and what is not finite is null."""
+        kept = {name: value for name, value in asdict(self).items() if value is not None}
+        finite = {name: value if name in _TUPLES or abs(value) < float("inf") else None for name, value in kept.items()}
+        return json.dumps(finite, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """The record in a `line` of history.jsonl.
+
+        Raises
+        ------
+        ValueError
+            If it is no record.
+        """
+        try:
+            row = json.loads(line)
+        except RecursionError:
+            raise ValueError("not a line of a history: brackets within brackets") from None
+        names = {field.name for field in fields(cls)}
+        if (
+            not isinstance(row, dict)
+            or not set(row) <= names
+            or not all(_readable(name, value) for name, value in row.items())
+        ):
+            raise ValueError(f"not a line of a history: {line[:80]!r}")
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+        values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
+        return cls(**{"gap": None, **values})
+
+
+_TUPLES = ("levels_up", "levels_down", "missing")
+
+
+def _readable(name: str, value: object) -> bool:
+    if name in _TUPLES:
+        return isinstance(value, list) and all(type(count) is int for count in value)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1023)
