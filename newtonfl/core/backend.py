@@ -7,6 +7,7 @@ Crossing between host and device is explicit: :func:`to_host` and :func:`to_devi
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,11 +159,27 @@ def empty_on(name: str) -> Array:
     return cupy().zeros(0) if pick_device(name) == "cuda" else np.zeros(0)
 
 
+_holding, _holders, _limit = threading.Lock(), list[int](), None
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS at one thread: ranks share the cores, and bits must not depend on a thread count."""
-    with _blas(len(sys.modules)).limit(limits=1):
+    """Hold BLAS at one thread: ranks share the cores, and bits must not depend on a thread count.
+
+    The limit is the process's: of several threads that hold it the last one gives it back.
+    """
+    global _limit
+    with _holding:
+        if not _holders:
+            _limit = _blas(len(sys.modules)).limit(limits=1)
+        _holders.append(1)
+    try:
         yield
+    finally:
+        with _holding:
+            _holders.pop()
+            if not _holders:
+                _limit.restore_original_limits()
 
 
 @lru_cache(maxsize=1)

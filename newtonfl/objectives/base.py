@@ -125,6 +125,7 @@ class Problem(ABC):
         self._points: dict[tuple[Any, ...], Point] = {}
         self._prepared: dict[Any, Any] = {}
         self._smoothness: Array | None = None
+        self._solved_by: dict[str, object] = {}
 
     def at(self, x: Array) -> Point:
         """What is known at `x`, shape (d,), or (n, d) with one point for each client held here.
@@ -247,6 +248,24 @@ class Problem(ABC):
                 del problem._points[key]
             for point in problem._points.values():
                 point.release_hessians()
+
+    def taken_by(self, solve: object) -> Self:
+        """This problem for a `solve`; one that is under way has its points and counts: then the same one with its own.
+
+        So a callback may solve it as well, and so may threads.
+        """
+        if self._solved_by.setdefault("solve", solve) is solve:
+            return self
+        own = copy.copy(self)
+        own._points, own._prepared, own._solved_by = {}, {}, {"solve": solve}
+        own._counts, own._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
+        own._of_clients = {}
+        return own
+
+    def given_back_by(self, solve: object) -> None:
+        """The `solve` has ended."""
+        if self._solved_by.get("solve") is solve:
+            del self._solved_by["solve"]
 
     def remembered(self) -> list[tuple[bool, Array, bool]]:
         """The points that are remembered, the last one last: of the ridge inside or not, x, whether a Hessian counted.

@@ -55,6 +55,7 @@ class Session:
             for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
                 tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
         self.exchanges = 0  # round trips so far, without the set-up
+        self.problem = self.problem.taken_by(self)
         self.problem.forget()
         self.local = LocalClients(self.problem, self.method, self.seed, threads(self.transport.size))
         self._kept: list[Any] = []  # the server's own clients' answers to the call
@@ -213,6 +214,7 @@ class Session:
         """Let go of what is large, or leads back here: the problem is freed with its last name, not some time later."""
         self.local.close()
         self.problem.forget_points()
+        self.problem.given_back_by(self)
         self._kept, self._sizes, self._announced = [], None, None
 
     def _handle(self, buffer: bytes) -> bytes:
