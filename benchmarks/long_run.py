@@ -1,6 +1,6 @@
 """Memory over many rounds: mpiexec -n 2 python benchmarks/long_run.py [--rounds N] [METHOD …]
 
-gd, ef21, newton-3pc and m-fac on breast_cancer, 20,000 rounds unless said otherwise: how much the resident memory of
+gd, ef21, adacgd and m-fac on breast_cancer, 20,000 rounds unless said otherwise: how much the resident memory of
 each rank grows after the first 1000 rounds, how many files it holds open before and after, and what the job leaves in
 /dev/shm. The history takes 85 bytes a round on rank 0; nothing else may grow.
 """
@@ -34,7 +34,7 @@ def shared() -> set[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Memory over many rounds.")
-    parser.add_argument("methods", nargs="*", default=["gd", "ef21", "newton-3pc", "m-fac"], metavar="METHOD")
+    parser.add_argument("methods", nargs="*", default=["gd", "ef21", "adacgd", "m-fac"], metavar="METHOD")
     parser.add_argument("--rounds", type=int, default=20_000)
     asked = parser.parse_args()
     comm = None
@@ -71,7 +71,7 @@ def main() -> None:
             tenth = max(1, len(sizes) // 20)
             grown = int(np.median(sizes[-2 * tenth : -tenth])) - int(np.median(sizes[tenth : 2 * tenth]))
         else:
-            grown = seen.get(asked.rounds, resident()) - seen[1000]
+            grown = seen.get(result.rounds, resident()) - seen.get(1000, resident())
         grown_by_rank = [grown] if comm is None else comm.gather(grown, 0)
         if not rank:
             more = f"{open_files() - files} files, {len(shared() - names)} names in /dev/shm"
