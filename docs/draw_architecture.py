@@ -85,7 +85,8 @@ def reduced(graph: Graph) -> Graph:
 INK, FAINT, FILL = "#1f2d3d", "#7b8a9a", "#eef3f8"
 COLUMNS = {
     "cli": 0, "checks": 1, "estimators": 3, "experiments": 0, "datasets": 4, "registry": 4, "solver": 2, "methods": 1,
-    "results": 3, "components": 1, "mechanisms": 0, "mfac": 2, "bases": 0, "compressors": 0, "objectives": 3, "comm": 1,
+    "results": 3, "statistics": 2,
+    "components": 1, "mechanisms": 0, "mfac": 2, "bases": 0, "compressors": 0, "objectives": 3, "comm": 1,
     "kernels": 2,
 }  # fmt: skip
 """Where a district stands in its row, by hand so that arrows pass between boxes; a new one stands at the right."""

@@ -132,6 +132,7 @@ from .solver.checkpoint import Checkpoint
 from .solver.optimum import optimum
 from .solver.result import Reason, Result
 from .solver.solve import solve
+from .statistics.inference import Inference, inference
 
 __version__: str
 
@@ -167,6 +168,7 @@ __all__ = [
     "Identity",
     "Independent",
     "Indices",
+    "Inference",
     "Key",
     "LAG",
     "Levels",
@@ -247,6 +249,7 @@ __all__ = [
     "gd",
     "from_arrays",
     "giant",
+    "inference",
     "l_bfgs",
     "lattice_newton",
     "load",

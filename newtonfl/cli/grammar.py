@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from newtonfl.cli.words import number, positive, whole
+from newtonfl.statistics import Covariance
 
 BAD_INPUT = 2
 
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
     _add_every(solve)
+    _add_summary(solve)
     _add_run(solve)
     solve.set_defaults(resume=False)
 
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--force", action="store_true", help="overwrite a result in the DIR of --out")
     resume.add_argument("--quiet", action="store_true", help="no progress line")
     _add_every(resume)
+    _add_summary(resume)
     _add_timeout(resume)
     _add_load(resume)
 
@@ -117,6 +120,13 @@ def _add_every(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--every", type=whole, metavar="N", help="a checkpoint after every N rounds, and at the end; default 1"
     )
+
+
+def _add_summary(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--summary", nargs="?", const="model", choices=get_args(Covariance), metavar="COVARIANCE",
+        help="standard errors, tests and intervals of the coefficients: model (default), HC0, HC1 or cluster",
+    )  # fmt: skip
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:

@@ -24,6 +24,7 @@ from newtonfl.results.run_folder import RunFolder, to_toml
 from newtonfl.solver.attendance import OnMissing
 from newtonfl.solver.environment import environment
 from newtonfl.solver.result import Result
+from newtonfl.statistics.inference import Inference
 
 if TYPE_CHECKING:
     from newtonfl.datasets.problem_file import ProblemFile, PythonRun
@@ -98,7 +99,7 @@ class RunSpec:
             document["run"] |= {"availability": self.availability.to_spec(), "on_missing": self.on_missing}
         folder.write_run_file(to_toml(document))
 
-    def summary(self, result: Result, ranks: int) -> dict[str, Any]:
+    def summary(self, result: Result, ranks: int, found: Inference | None = None) -> dict[str, Any]:
         """The content of result.json."""
         last, schema = result.history[-1], self.problem.schema
         return {
@@ -132,6 +133,7 @@ class RunSpec:
             "version": __version__,
             "environment": environment(),
             "x_sha256": result.x_sha256,
+            "inference": None if found is None else found.to_json(),
         }
 
 

@@ -12,7 +12,7 @@ from newtonfl import registry
 from newtonfl.cli.checkpoint_folder import CheckpointFolder, solve_arguments
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
-from newtonfl.comm.transport import Transport
+from newtonfl.comm.transport import Fault, Transport
 from newtonfl.experiments.run_methods import Solution
 from newtonfl.results.progress import Progress
 from newtonfl.results.record import Record
@@ -20,6 +20,8 @@ from newtonfl.results.run_folder import RunFolder
 from newtonfl.solver.attendance import availability_law
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
+from newtonfl.statistics import Covariance
+from newtonfl.statistics.inference import Inference, inference
 
 _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3, Reason.MISSING: 3}
 
@@ -146,13 +148,26 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     if result.reason is Reason.STOPPED:
         result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")
         status = interrupts.status
+    found, why = _inference(plan, result, args.summary)
     with transport.agreed("writing the result"):
         if plan.folder:
-            plan.folder.finish(result.x, plan.summary(result, transport.size))
+            plan.folder.finish(result.x, plan.summary(result, transport.size, found))
     print(table(plan, result, transport.size))
+    if args.summary:
+        print(f"\n{found or f'no summary: {why}'}\n")
     if plan.folder:
         print(f"written to      {plan.folder.path}")
     return status
+
+
+def _inference(plan: RunSpec, result: Result, covariance: Covariance | None) -> tuple[Inference | None, str]:
+    """What --summary asks for; or why there is none, for a result must not be lost for want of it. Collective."""
+    if covariance is None:
+        return None, ""
+    try:
+        return inference(plan.problem, result.x, covariance=covariance), ""
+    except (ValueError, TypeError, Fault) as error:  # on every rank
+        return None, str(error)
 
 
 def table(plan: RunSpec, result: Result, ranks: int) -> str:

@@ -15,6 +15,6 @@ collective
 ledger
     Bytes and formula bits of every client, up and down, the set-up apart.
 
-May be imported by: objectives, compressors, datasets, bases, mechanisms, components, methods, solver, estimators,
-checks, experiments, cli.
+May be imported by: objectives, compressors, datasets, bases, mechanisms, components, methods, solver, statistics,
+estimators, checks, experiments, cli.
 """

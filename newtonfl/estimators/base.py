@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast, get_args
 
 import numpy as np
 import scipy
@@ -39,6 +39,8 @@ from newtonfl.results.progress import Progress
 from newtonfl.solver.checkpoint import Checkpoint
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
+from newtonfl.statistics import Covariance
+from newtonfl.statistics.inference import Inference, inference
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
 
@@ -64,6 +66,7 @@ class Federated(BaseEstimator, ABC):
     random_state: Any = 0
     verbose: bool | int = False
     checkpoint: Checkpoint | str | Path | None = None
+    inference: str | None = None
 
     _numeric: ClassVar[bool] = True
 
@@ -126,6 +129,8 @@ class Federated(BaseEstimator, ABC):
                 arguments = self._arguments(method, weights is not None)
             seed = self._common_seed(arguments, seed, transport)
             names = getattr(self, "feature_names_in_", None)
+            self._inferred: list[Inference] = []
+            self.__dict__.pop("inference_", None)
             self._columns = working_columns(X, names, transport)
             federation = distribute_arrays(
                 self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
@@ -249,6 +254,8 @@ class Federated(BaseEstimator, ABC):
             labels, weights, loss, device=self.device, l2=float(self.alpha), intercept=bool(self.fit_intercept)
         )
         self.objective_ = problem.objective
+        with federation.transport.agreed("checking inference"):
+            self._check_inference(loss)
         silent = not self.verbose or federation.transport.rank > 0
         rtol = max(float(self.rtol), np.finfo(float).tiny)  # at least what rounding leaves: no alarm there
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
@@ -261,7 +268,41 @@ class Federated(BaseEstimator, ABC):
                 f"{type(self).__name__}: {result.reason} in round {result.rounds}: scale the columns of X, start cold, "
                 "or take a method with a line search, as the default has"
             )
+        if self.inference is not None:
+            if self._columns.numbers is not None and problem.schema.features is None:
+                names = tuple(f"x{j}" for j in self._columns.numbers) + ("intercept",) * bool(self.fit_intercept)
+                problem.schema = replace(problem.schema, features=names)
+            self._inferred.append(inference(problem, result.x, covariance=cast(Covariance, self.inference)))
         return result
+
+    def _check_inference(self, loss: Loss | int) -> None:
+        if self.inference is None:
+            return
+        if self.inference not in get_args(Covariance):
+            raise ValueError(
+                f"inference: given {self.inference!r}, allowed are None, {', '.join(get_args(Covariance))}"
+            )
+        if isinstance(loss, int):
+            raise ValueError('inference: given with several classes in one model; multi_class="ovr" has one a class')
+
+    def summary(self) -> str:
+        """A table of the coefficients with standard errors, tests and confidence intervals.
+
+        Returns
+        -------
+        str
+            Of every class where there are several.
+
+        Raises
+        ------
+        ValueError
+            If `inference` was None.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "inference_"):
+            raise ValueError('summary: fit with inference="model", "HC0", "HC1" or "cluster", which asks the clients')
+        found = self.inference_ if isinstance(self.inference_, list) else [self.inference_]
+        return "\n\n".join(map(str, found))
 
     def _taken(self, federation: Federation, loss: Loss | int) -> Method:
         """The method that the rule chooses, the same on every rank. Collective."""
@@ -301,12 +342,15 @@ class Federated(BaseEstimator, ABC):
     def _finish(self, results: Sequence[Result], transport: Transport) -> None:
         """Set what is common to all models from their solves; rank 0 warns."""
         totals: Counter[str] = Counter()
-        for result in results:
-            for kind, ways in result.ledger.totals().items():
+        for ledger in [*(result.ledger for result in results), *(found.ledger for found in self._inferred)]:
+            for kind, ways in ledger.totals().items():
                 for way in ("up", "down"):
                     totals[f"{kind}_{way}"] += int(ways[way]["total"])
                     totals[f"setup_{kind}_{way}"] += int(ways[f"setup_{way}"]["total"])
         self.communication_ = dict(totals)
+        if self._inferred:
+            self.inference_: Inference | list[Inference] = self._inferred if len(results) > 1 else self._inferred[0]
+        del self._inferred
         histories: list[History] = [result.history for result in results]
         rounds = [result.rounds for result in results]
         alone = len(results) == 1

@@ -43,7 +43,10 @@ PARAMETERS = """alpha : float
     checkpoint : Checkpoint, str, Path or None
         A folder in which fit keeps its state, and from which the same fit of the same rows goes on after it was cut
         off, as :func:`newtonfl.solve` says; several classes have a folder each in it. Needs a `random_state` that is a
-        number."""
+        number.
+    inference : {"model", "HC0", "HC1", "cluster"} or None
+        How the errors of the coefficients are estimated (:func:`newtonfl.inference`), for ``inference_`` and
+        :meth:`summary`, with one more exchange; None is not at all."""
 
 ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         Rounds.
@@ -60,7 +63,9 @@ ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         A record a round: f, ‖∇f‖₂, bytes, formula bits, seconds; ``history_.to_pandas()``.
     communication_ : dict
         Totals over all clients and solves: bytes_up, bytes_down, formula_bits_up, formula_bits_down of the rounds, and
-        the same of the set-up, setup_bytes_up, …."""
+        the same of the set-up, setup_bytes_up, ….
+    inference_ : Inference, or list of Inference with one a class
+        Standard errors, tests and intervals, where `inference` asks for them."""
 
 ELSEWHERE = {
     "C": "alpha, and alpha_from_C(C, N) is C's alpha for N rows",

@@ -41,7 +41,8 @@ weighted
 weighted_grams
     Bᵀ diag(w) B of many matrices, as packed triangles.
 
-May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, components, methods, solver.
+May be imported by: comm, mfac, objectives, compressors, bases, mechanisms, components, methods, solver,
+statistics.
 """
 
 from newtonfl.kernels.bfgs import damped_bfgs

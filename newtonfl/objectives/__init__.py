@@ -13,5 +13,6 @@ losses, regularisers
 smoothness
     Constants L_i of rows.
 
-May be imported by: datasets, bases, components, methods, solver, estimators, checks, experiments, cli.
+May be imported by: datasets, bases, components, methods, solver, statistics, estimators, checks,
+experiments, cli.
 """

@@ -35,6 +35,9 @@ class Loss(Part, ABC):
     unattained : bool
         φ falls for ever as t grows, or as -t does, and never reaches its infimum: some rows have no minimiser then.
         Say it only of a loss that does.
+    family : str
+        "binomial", "poisson" or "normal" where φ is the negative log-likelihood of that family in its canonical
+        parameter t, but for what does not depend on t; else empty.
     """
 
     kind = "loss"
@@ -44,6 +47,7 @@ class Loss(Part, ABC):
     curvature_lipschitz: float
     least_label: ClassVar[float] = -math.inf
     unattained: ClassVar[bool] = False
+    family: ClassVar[str] = ""
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:
@@ -99,6 +103,7 @@ class Logistic(Loss):
 
     name = "logistic"
     formula = "log(1 + exp(-y aᵀx))"
+    family = "binomial"
     classifies = True
     unattained = True
     curvature_bound = 0.25
@@ -127,6 +132,7 @@ class Squared(Loss):
 
     name = "squared"
     formula = "(aᵀx - y)²/2"
+    family = "normal"
     curvature_bound = 1.0
     curvature_lipschitz = 0.0
 
@@ -218,6 +224,7 @@ class Poisson(Loss):
     least_label = 0.0
     unattained = True
     formula = "exp(aᵀx) - y aᵀx"
+    family = "poisson"
     curvature_bound = math.inf
     curvature_lipschitz = math.inf
 

@@ -93,15 +93,15 @@ class RowProblem(Problem):
         part._weights = None if self._weights is None else selected(self._weights, edges, chosen)
 
     @property
-    def _counts_of_rows(self) -> Array:
+    def weights(self) -> Array:
         """w_j of the rows held here, on the host."""
         return np.ones(self.labels.shape[0]) if self._weights is None else np.asarray(self._weights, dtype=np.float64)
 
     def _row_weights(self) -> Array:
-        return to_device(self._counts_of_rows * (self.n_clients / self.total_weight), self.like)
+        return to_device(self.weights * (self.n_clients / self.total_weight), self.like)
 
     def _leave_out(self, part: Self, stay: Array) -> None:
-        sums = Blocks(part._counts_of_rows, part.rows.offsets).sums().tobytes()
+        sums = Blocks(part.weights, part.rows.offsets).sums().tobytes()
         if self.transport is not None:
             with self.transport.keeping_interrupts():
                 everyone = self.transport.gather(sums)

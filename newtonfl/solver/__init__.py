@@ -22,5 +22,5 @@ optimum
 constants
     What theory takes as known: sup‖∇²f‖, L_i.
 
-May be imported by: estimators, checks, experiments, cli.
+May be imported by: statistics, estimators, checks, experiments, cli.
 """

@@ -1,0 +1,16 @@
+"""Statistics: how sure the coefficients of a fitted model are.
+
+families
+    Which losses are likelihoods: the binomial, Poisson and normal families.
+information
+    What clients send of themselves at x: sums, gradients, Fisher information; once, on the ledger.
+inference
+    ``nf.inference``: standard errors, tests, intervals and the table of them.
+
+May be imported by: estimators, cli.
+"""
+
+from typing import Literal
+
+Covariance = Literal["model", "HC0", "HC1", "cluster"]
+"""How the covariance of coefficients is estimated: see :func:`newtonfl.inference`."""

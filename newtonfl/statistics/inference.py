@@ -1,0 +1,302 @@
+"""inference(): standard errors, tests and intervals of a fitted model's coefficients, from one exchange."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, get_args
+
+import numpy as np
+
+from newtonfl.comm.ledger import Ledger
+from newtonfl.comm.transport import InProcess
+from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
+from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import cholesky, cholesky_solve
+from newtonfl.methods import Replies
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.glm import GLM
+from newtonfl.solver.session import Session
+from newtonfl.solver.solve import real_vector
+from newtonfl.statistics import Covariance
+from newtonfl.statistics.families import FAMILIES, Totals
+from newtonfl.statistics.information import SUMS, Information
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """How sure a fitted model's coefficients are.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the coefficients.
+    x, standard_errors, statistics, p_values : numpy.ndarray, shape (d,)
+        Estimates; their standard errors; the first over the second, z or t; and how likely one so far from 0 would be
+        were the coefficient 0, both sides.
+    intervals : numpy.ndarray, shape (d, 2)
+        Confidence intervals of the `level`.
+    covariance_matrix : numpy.ndarray, shape (d, d)
+    covariance : {"model", "HC0", "HC1", "cluster"}
+        How it was estimated.
+    level : float
+    family : str
+        Of the likelihood; empty where the loss is none, which has robust errors alone.
+    rows : float
+        Σ w, rows counted by their weight.
+    degrees_of_freedom : float
+        Of t, Σ w - d; infinite for z.
+    dispersion : float
+        σ² of the normal family, Σ w r²/(Σ w - d); else 1.
+    log_likelihood, null_log_likelihood, pseudo_r2 : float
+        At x; of the model that has an intercept alone; McFadden's 1 - ℓ/ℓ₀, for the normal family R². NaN where there
+        is no likelihood, the last two also without an intercept.
+    notes : list of str
+        What a penalty, or a point that is no optimum, does to all this.
+    ledger : Ledger
+        What was sent for it, as a set-up.
+    """
+
+    names: tuple[str, ...]
+    x: Array
+    standard_errors: Array
+    statistics: Array
+    p_values: Array
+    intervals: Array
+    covariance_matrix: Array = field(repr=False)
+    covariance: str = "model"
+    level: float = 0.95
+    family: str = ""
+    rows: float = math.nan
+    degrees_of_freedom: float = math.inf
+    dispersion: float = 1.0
+    log_likelihood: float = math.nan
+    null_log_likelihood: float = math.nan
+    pseudo_r2: float = math.nan
+    notes: list[str] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=lambda: Ledger(1), repr=False)
+
+    def __str__(self) -> str:
+        """A table, a line a coefficient, and the notes."""
+        kind = "z" if math.isinf(self.degrees_of_freedom) else "t"
+        width = max(11, *(len(name) for name in self.names))
+        low, high = 50.0 * (1.0 - self.level), 50.0 * (1.0 + self.level)
+        head = f"{'':{width}}{'estimate':>13}{'std. error':>12}{kind:>10}{f'P>|{kind}|':>9}"
+        lines = [f"{head}{f'{low:g} %':>13}{f'{high:g} %':>13}"]
+        for j, name in enumerate(self.names):
+            numbers = f"{self.x[j]:13.6g}{self.standard_errors[j]:12.4g}{self.statistics[j]:10.3f}"
+            interval = f"{self.intervals[j, 0]:13.6g}{self.intervals[j, 1]:13.6g}"
+            lines.append(f"{name:{width}}{numbers}{self.p_values[j]:9.3f}{interval}")
+        aside = [f"errors {self.covariance}", f"{self.rows:g} rows"]
+        if self.family:
+            aside += [f"{self.family} family", f"log-likelihood {self.log_likelihood:.6g}"]
+        if not math.isnan(self.pseudo_r2):
+            aside.append(f"{'R²' if self.family == 'normal' else 'pseudo R²'} {self.pseudo_r2:.4f}")
+        return "\n".join([*lines, "", ", ".join(aside), *(f"note: {note}" for note in self.notes)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the covariance matrix and the ledger, as JSON has it; what is not finite is None."""
+        table = {
+            name: {"estimate": self.x[j], "standard_error": self.standard_errors[j], "statistic": self.statistics[j],
+                   "p_value": self.p_values[j], "low": self.intervals[j, 0], "high": self.intervals[j, 1]}
+            for j, name in enumerate(self.names)
+        }  # fmt: skip
+        aside = {
+            key: getattr(self, key)
+            for key in ("level", "rows", "degrees_of_freedom", "dispersion", "log_likelihood", "null_log_likelihood",
+                        "pseudo_r2")
+        }  # fmt: skip
+        return {
+            "covariance": self.covariance, "family": self.family or None, **_finite(aside), "notes": self.notes,
+            "coefficients": {name: _finite(row) for name, row in table.items()},
+        }  # fmt: skip
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas.DataFrame, a row a coefficient.
+
+        Raises
+        ------
+        RuntimeError
+            If pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")  # optional, and without types
+        except ImportError:
+            raise RuntimeError("to_pandas needs pandas, which is not installed: pip install pandas") from None
+        columns = {
+            "estimate": self.x, "standard error": self.standard_errors, "statistic": self.statistics,
+            "p value": self.p_values, "low": self.intervals[:, 0], "high": self.intervals[:, 1],
+        }  # fmt: skip
+        return pandas.DataFrame(columns, index=list(self.names))
+
+
+def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", level: float = 0.95) -> Inference:
+    """How sure the coefficients `x` of a generalised linear model are.
+
+    Every client sends its Fisher information Σ_j w_j φ″_j a_j a_jᵀ, its gradient and seven sums over its rows once, at
+    the length of a set-up. With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is B⁻¹ M B⁻¹ with
+    M = σ²I ("model": σ² = 1 but for the normal family), M = Σ_j w_j φ′_j² a_j a_jᵀ ("HC0"; "HC1": times N/(N - d)), or
+    M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times G/(G - 1)·(N - 1)/(N - d), G clients).
+
+    Where the problem carries a transport, every rank calls this; every rank returns the same.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of rows, with a loss of one margin a row.
+    x : array, shape (d,)
+        The minimiser, as ``nf.solve(…).x``.
+    covariance : {"model", "HC0", "HC1", "cluster"}
+        "model" believes that the family is the right one. HC0 and HC1 hold whatever the variances of the rows are,
+        "cluster" whatever rows of one client have in common, for many clients.
+    level : float
+        Of the confidence intervals, between 0 and 1.
+
+    Returns
+    -------
+    Inference
+        Prints as a table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not allowed, the loss is no likelihood and `covariance` is "model", or the information is
+        singular: columns that depend on each other, and no penalty.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> problem = nf.load("breast_cancer", clients=16)
+    >>> found = nf.inference(problem, nf.solve(problem, "newton").x)
+    >>> found.family, found.standard_errors.shape
+    ('binomial', (30,))
+    """
+    transport = problem.transport or InProcess()
+    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    with transport.keeping_interrupts(), one_blas_thread(), quiet:
+        with transport.agreed("checking the arguments of inference"):
+            x = _checked(problem, x, covariance, level)
+        transport.same("inference", f"covariance={covariance}, level={float(level)}, {problem.objective}")
+        with Session(problem, Information(covariance in ("HC0", "HC1"))) as session:
+            if transport.rank:
+                sums, _ = session.answer_calls()
+                x, ledger = sums["x"], Ledger.from_arrays(sums)
+            else:
+                x = to_host(x)
+                sums, ledger = _gathered(session, x), session.ledger
+                session.end({"x": x, **sums, **ledger.to_arrays()})
+        with transport.agreed("working out the covariance"):
+            assert isinstance(problem, GLM)
+            return _worked_out(problem, x, sums, covariance, float(level), ledger)
+
+
+def _checked(problem: Problem, x: Array, covariance: str, level: float) -> Array:
+    if not isinstance(problem, GLM):
+        raise TypeError("problem: inference is for problems of rows with one margin each, as nf.load makes them")
+    if covariance not in get_args(Covariance):
+        raise ValueError(f"covariance: given {covariance!r}, must be one of {', '.join(get_args(Covariance))}")
+    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
+        raise ValueError(f"level: given {level!r}, must lie between 0 and 1")
+    if covariance == "model" and problem.loss.family not in FAMILIES:
+        raise ValueError(
+            f"covariance: given 'model', and the loss {problem.loss} is no likelihood: take HC0, HC1 or cluster"
+        )
+    problem.check_hessians("inference")
+    vector = real_vector(x)
+    if vector.shape != (problem.dim,) or not np.isfinite(vector).all():
+        raise ValueError(f"x: given shape {vector.shape}, must be ({problem.dim},) and finite")
+    return vector
+
+
+def _gathered(session: Session, x: Array) -> dict[str, Array]:
+    """Every client's sums and gradients, and the mean of what is packed; in client order."""
+    problem, square = session.problem, triangle(session.problem.dim).square
+    replies = Replies(np.arange(problem.n_clients), session.init_clients(to_device(x, problem.like)))
+
+    def rows(part: str) -> Array:
+        return np.stack([message.coordinates()[1] for message in replies.messages(part)])
+
+    found = {"value": rows("value"), "gradient": rows("gradient")}
+    for part in ("curvature", "gram"):
+        if replies.have(part):
+            found[part] = np.mean(rows(part), axis=0)[square].reshape(problem.dim, problem.dim)
+    return found
+
+
+def _worked_out(
+    problem: GLM, x: Array, sums: dict[str, Array], covariance: str, level: float, ledger: Ledger
+) -> Inference:
+    whole = dict(zip(SUMS, np.sum(sums["value"], axis=0).tolist(), strict=True))
+    weight, dim, n, notes = whole["weight"], problem.dim, problem.n_clients, []
+    totals = Totals(whole["loss"], whole["base"], weight, whole["label"], whole["square"])
+    family = FAMILIES.get(problem.loss.family)
+    spare = weight - dim
+    if spare <= 0:
+        raise ValueError(f"{weight:g} rows and {dim} coefficients: there must be more rows than coefficients")
+    dispersion = 2.0 * totals.loss / spare if family is not None and family.dispersed else 1.0
+    information = weight * sums["curvature"]
+    bread = cholesky(information + weight * np.diag(problem.ridge))
+    if bread is None:
+        raise ValueError(
+            "the Fisher information is singular: columns that depend on each other, or a coefficient that no row tells "
+            "anything of; leave columns out, or give an l2"
+        )
+    scores = sums["gradient"] * (weight / n)
+    middle = {
+        "model": lambda: dispersion * information,
+        "HC0": lambda: weight * sums["gram"],
+        "HC1": lambda: weight * sums["gram"] * (weight / spare),
+        "cluster": lambda: scores.T @ scores * _small_sample(n, weight, spare),
+    }[covariance]()
+    half = _solved(bread, middle)
+    matrix = _solved(bread, half.T)
+    errors = np.sqrt(np.diag(matrix))
+    import scipy.stats  # a third of a second
+
+    freedom = spare if family is not None and family.dispersed and covariance == "model" else math.inf
+    law: Any = scipy.stats.norm if math.isinf(freedom) else scipy.stats.t(freedom)
+    statistics = x / errors
+    reach = float(law.isf(0.5 * (1.0 - level))) * errors
+    log_likelihood = null = r2 = math.nan
+    if family is not None:
+        log_likelihood = family.log_likelihood(totals.loss, totals)
+        if whole["other than 1"] == 0.0:  # the last column is an intercept
+            null = family.log_likelihood(family.null_loss(totals), totals)
+            r2 = 1.0 - (totals.loss / family.null_loss(totals) if family.dispersed else log_likelihood / null)
+    if problem.ridge.max() > 0.0:
+        notes.append(
+            f"the penalty ({problem.ridge.max():g}/2)‖x‖² draws the coefficients towards 0: the errors are those of "
+            "the penalised estimate, and the intervals need not cover what would be estimated without it"
+        )
+    slope = np.sum(sums["gradient"], axis=0) / n + problem.ridge * x
+    far = np.abs(_solved(bread, weight * slope[:, None])[:, 0]) / errors
+    if not far.max() <= 1e-2:
+        notes.append(f"x is no optimum: a Newton step moves a coefficient by {far.max():.2g} of its standard error")
+    numbered = tuple(f"x{j}" for j in range(dim))
+    if whole["other than 1"] == 0.0:
+        numbered = (*numbered[:-1], "intercept")
+    return Inference(
+        names=problem.schema.features or numbered, x=x, standard_errors=errors,
+        statistics=statistics, p_values=2.0 * law.sf(np.abs(statistics)),
+        intervals=np.column_stack([x - reach, x + reach]), covariance_matrix=matrix, covariance=covariance, level=level,
+        family=problem.loss.family, rows=weight, degrees_of_freedom=freedom, dispersion=dispersion,
+        log_likelihood=log_likelihood, null_log_likelihood=null, pseudo_r2=r2, notes=notes, ledger=ledger,
+    )  # fmt: skip
+
+
+def _finite(numbers: dict[str, Any]) -> dict[str, float | None]:
+    return {name: float(number) if math.isfinite(number) else None for name, number in numbers.items()}
+
+
+def _small_sample(clusters: int, weight: float, spare: float) -> float:
+    if clusters < 2:
+        raise ValueError("covariance: given 'cluster' with one client: there must be two at least, better dozens")
+    return clusters / (clusters - 1.0) * (weight - 1.0) / spare
+
+
+def _solved(factor: Array, columns: Array) -> Array:
+    """L⁻ᵀL⁻¹ times each of the `columns`."""
+    solved: Sequence[Array] = [cholesky_solve(factor, column) for column in columns.T]
+    return np.column_stack(solved)

@@ -1,0 +1,81 @@
+"""What clients send of a fitted model: sums over their rows, their gradients and Fisher information, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from newtonfl.comm.messages import Batch, Dense, Message
+from newtonfl.comm.parts import ManyParts, Parts, Sizes
+from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.random import Key
+from newtonfl.core.symmetric import triangle
+from newtonfl.methods import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.objectives.base import Problem
+from newtonfl.objectives.glm import GLM
+from newtonfl.statistics.families import FAMILIES
+
+SUMS = ("loss", "base", "weight", "label", "square", "rows", "other than 1")
+"""What a client's sums are of: φ, log h(y), w, y and y², each times w; 1; and whether its last entry is not 1."""
+
+
+@dataclass(frozen=True)
+class Information(Method):
+    """An exchange that is no method's: x goes to all clients, and each sends what :data:`SUMS` says, ∇f_i and ∇²f_i.
+
+    Parameters
+    ----------
+    by_row : bool
+        Whether Σ_j w_j φ′_j² a_j a_jᵀ as well, for errors that hold whatever the rows' variances are.
+    """
+
+    by_row: bool = False
+    name: str = "information"
+
+    def parameters(self) -> dict[str, str | float]:
+        return {}
+
+    def setup_sizes(self, dim: int) -> Sizes:
+        size = {"value": len(SUMS), "gradient": dim}
+        return lambda part, clients, decoded: size.get(part, triangle(dim).size)
+
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
+        assert isinstance(problem, GLM)  # inference() has looked
+        point = problem.at(x0)
+        vectors = {"value": _sums(problem, point.value), "gradient": to_host(point.gradient)}
+        packed = {"curvature": point.hessians}
+        if self.by_row:
+            slopes = problem.loss.slope(problem.rows.margins(x0), problem.labels)
+            packed["gram"] = problem.rows.grams(problem.row_weights * slopes**2)
+        vectors |= {part: to_host(blocks.values).reshape(len(problem.clients), -1) for part, blocks in packed.items()}
+        columns: dict[str, Sequence[Message]] = {
+            part: Batch(Dense, np.full(len(rows), rows.shape[1]), rows.ravel()) for part, rows in vectors.items()
+        }
+        return ManyParts(columns, len(problem.clients)), None
+
+    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:
+        raise NotImplementedError  # there are no rounds
+
+    def round(self, server: Any, exchange: Exchange, key: Key) -> Any:
+        raise NotImplementedError
+
+    def respond(self, clients: Any, announcement: Announcement, problem: Problem, key: Key) -> Any:
+        raise NotImplementedError
+
+
+def _sums(problem: GLM, values: Array) -> Array:
+    """What :data:`SUMS` says, a row a client."""
+    labels, weights = to_host(problem.labels), problem.weights
+    family = FAMILIES.get(problem.loss.family)
+    base = np.zeros_like(labels) if family is None else family.log_base(labels)
+    last = to_host(problem.rows.margins(to_device(np.eye(problem.dim)[-1], problem.like)))
+    per_row = np.column_stack([
+        weights * base, weights, weights * labels, weights * labels**2, np.ones(len(labels)), last != 1.0
+    ])  # fmt: skip
+    ends = np.cumsum(problem.rows_per_client)
+    sums = [np.sum(per_row[end - m : end], axis=0) for end, m in zip(ends, problem.rows_per_client, strict=True)]
+    losses = to_host(values) * (problem.total_weight / problem.n_clients)
+    return np.column_stack([losses, np.reshape(sums, (-1, per_row.shape[1]))])
