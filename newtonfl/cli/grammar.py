@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
     _add_every(solve)
     _add_summary(solve)
+    _add_limits(solve)
     _add_run(solve)
     solve.set_defaults(resume=False)
 
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--quiet", action="store_true", help="no progress line")
     _add_every(resume)
     _add_summary(resume)
+    _add_limits(resume)
     _add_timeout(resume)
     _add_load(resume)
 
@@ -120,6 +122,14 @@ def _add_every(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--every", type=whole, metavar="N", help="a checkpoint after every N rounds, and at the end; default 1"
     )
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--accuracy", type=positive, help="stop at f(x) - f* ≤ ACCURACY too; f* is found if need be")
+    command.add_argument(
+        "--max-bytes", metavar="BYTES", help="stop when the mean client has sent and received so many, such as 500kB"
+    )
+    command.add_argument("--max-seconds", type=positive, metavar="S", help="stop after so many seconds in rounds")
 
 
 def _add_summary(command: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,7 @@ from newtonfl.objectives.base import Problem
 from newtonfl.results.run_folder import RunFolder, to_toml
 from newtonfl.solver.attendance import OnMissing
 from newtonfl.solver.environment import environment
+from newtonfl.solver.limits import NO_LIMITS, Limits
 from newtonfl.solver.result import Result
 from newtonfl.statistics.inference import Inference
 
@@ -79,6 +80,8 @@ class RunSpec:
     checkpoints: CheckpointFolder | None = None
     availability: Participation | None = None
     on_missing: OnMissing = "raise"
+    limits: Limits = NO_LIMITS
+    f_star: float | None = None
 
     @property
     def problem(self) -> Problem:
@@ -95,6 +98,7 @@ class RunSpec:
         }  # fmt: skip
         if self.rtol:
             document["run"]["rtol"] = self.rtol
+        document["run"] |= {key: value for key, value in asdict(self.limits).items() if value is not None}
         if self.availability is not None:
             document["run"] |= {"availability": self.availability.to_spec(), "on_missing": self.on_missing}
         folder.write_run_file(to_toml(document))

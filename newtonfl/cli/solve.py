@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from newtonfl import registry
@@ -18,6 +18,7 @@ from newtonfl.results.progress import Progress
 from newtonfl.results.record import Record
 from newtonfl.results.run_folder import RunFolder
 from newtonfl.solver.attendance import availability_law
+from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 from newtonfl.statistics import Covariance
@@ -82,11 +83,16 @@ def _prepare(
         origin = opened.origin(args.x0, transport)
         on_missing = args.on_missing or run.get("on_missing", "raise")
         law = availability_law(args.availability or run.get("availability"), on_missing, problem.n_clients)
+        limits = Limits(*(getattr(args, key) or run.get(key) for key in ("accuracy", "max_bytes", "max_seconds")))
         if args.on_missing and law is None:
             raise ValueError(f"--on-missing: given {args.on_missing} without --availability LAW: all are always there")
+    f_star = None if limits.accuracy is None else solution.f
+    with transport.agreed("checking --accuracy"):
+        if limits.accuracy is not None and f_star is None:
+            raise ValueError("--accuracy: given for a problem that need not be convex, whose f* is not known")
     plan = RunSpec(
         opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol, availability=law,
-        on_missing=on_missing,
+        on_missing=on_missing, limits=limits, f_star=f_star,
     )  # fmt: skip
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
@@ -141,7 +147,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     result = solve(
         plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
         callback=callback, checkpoint=None if plan.checkpoints is None else plan.checkpoints.checkpoint,
-        availability=plan.availability, on_missing=plan.on_missing,
+        availability=plan.availability, on_missing=plan.on_missing, f_star=plan.f_star, **asdict(plan.limits),
     )  # fmt: skip
     progress.close(in_log=False)
     status = _STATUS.get(result.reason, 0)

@@ -182,6 +182,13 @@ class Run(_Section):
     rtol: Annotated[float | None, Field(ge=0)] = Field(
         default=None, description="stop at ‖∇f(x)‖₂ ≤ rtol·‖∇f(0)‖₂ too; 0, which is not at all"
     )
+    accuracy: Annotated[float | None, Field(gt=0)] = Field(default=None, description="stop at f(x) - f* ≤ accuracy too")
+    max_bytes: str | float | None = Field(
+        default=None, description='stop when the mean client has sent and received so many, such as "500kB"'
+    )
+    max_seconds: Annotated[float | None, Field(gt=0)] = Field(
+        default=None, description="stop when so many seconds were spent in rounds"
+    )
     x0: str | None = Field(default=None, description='"zeros", "optimum+C" or "FILE.npy"; zeros')
     seed: Annotated[int | None, Field(ge=0)] = Field(default=None, description="of every random draw; 0")
     availability: str | None = Field(

@@ -4,8 +4,10 @@ solve, result
     ``nf.solve``, and the Result with its Reason.
 arguments
     What is refused where a problem must be.
-loop, stopping
-    Set up, round, record, stop: the only loop; and when it ends.
+loop, stopping, limits
+    Set up, round, record, stop: the only loop; and when it ends, by itself or by a user's limit.
+attendance
+    Which clients are there when a round wants them, and what is done about those who are not.
 checkpoint, checkpointed_solve
     Files of a solve's state, two generations; and a solve that is resumed from them, and saved in them.
 state_tree, saved_clients

@@ -20,6 +20,7 @@ from newtonfl.results.record import Record
 from newtonfl.solver import constants
 from newtonfl.solver.attendance import Attendance, MissingClients
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve, SolveState
+from newtonfl.solver.limits import NO_LIMITS, Limits
 from newtonfl.solver.recession import recedes
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.rounding import at_rounding_level
@@ -57,6 +58,7 @@ class Loop:
         Where the solve's state is saved, and resumed from.
     attendance : Attendance or None
         Which clients are there; None is all, always.
+    limits : Limits
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class Loop:
         f_star: float | None,
         checkpointed: CheckpointedSolve | None = None,
         attendance: Attendance | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
         self.problem, self.method = session.problem, session.method
         self.rtol, self.checkpointed, self.attendance = rtol, checkpointed, attendance
         self.exchange = session.exchange if attendance is None else attendance.exchange(session.exchange)
         silent = self.method.expected_silent_rounds(self.problem.n_clients)
-        self.stopping = StoppingRule(tol, self._relative_tol(), silent)
+        self.stopping = StoppingRule(tol, self._relative_tol(), silent, limits)
         self.history = History()
         self.seconds = 0.0
         self.detail = ""

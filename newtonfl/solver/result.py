@@ -19,11 +19,14 @@ class Reason(Enum):
 
     CONVERGED = "the gradient norm reached the tolerance"
     CONVERGED_RELATIVE = "the gradient norm reached the tolerance relative to its norm at zero"
+    ACCURATE = "the gap f(x) - f* reached the accuracy"
     ROUNDING = "the gradient is as small as rounding lets it become"
     NO_MINIMISER = (
         "there is no minimiser: f falls for ever where nothing is penalised, as with classes that a plane separates"
     )
     ROUND_LIMIT = "the round limit was reached"
+    BYTE_LIMIT = "the limit of bytes was reached"
+    TIME_LIMIT = "the limit of seconds was reached"
     STALLED = "stalled: the iterates repeat, or f and its gradient have long stopped falling"
     STOPPED = "stopped, as a callback or a signal asked for"
     DIVERGED = "diverged: the objective rose far above its start"
@@ -71,8 +74,8 @@ class Result:
 
     @property
     def converged(self) -> bool:
-        """Whether the true ‖∇f(x)‖₂ reached a tolerance, or with `rtol` > 0 the level of its own rounding."""
-        return self.reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, Reason.ROUNDING)
+        """Whether the true ‖∇f(x)‖₂ reached a tolerance, f(x) an accuracy, or with `rtol` > 0 the gradient rounding."""
+        return self.reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, Reason.ROUNDING, Reason.ACCURATE)
 
     @property
     def notes(self) -> list[str]:

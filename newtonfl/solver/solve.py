@@ -26,6 +26,7 @@ from newtonfl.solver.attendance import Attendance, OnMissing, availability_law
 from newtonfl.solver.checkpoint import Checkpoint
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve
 from newtonfl.solver.environment import environment
+from newtonfl.solver.limits import Limits
 from newtonfl.solver.loop import Loop
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.session import Session
@@ -45,6 +46,9 @@ def solve(
     checkpoint: Checkpoint | str | Path | None = None,
     availability: Participation | str | None = None,
     on_missing: OnMissing = "raise",
+    accuracy: float | None = None,
+    max_bytes: float | str | None = None,
+    max_seconds: float | None = None,
 ) -> Result:
     """Minimise `problem` by `method`.
 
@@ -93,6 +97,11 @@ def solve(
         the result so far; "wait" waits for it; "skip" goes on without, where the method draws who takes part: S^k is
         then drawn among those who are there. Where clients are lost for good, waiting and skipping end with the reason
         "missing", and :meth:`Problem.without` makes the problem of the others.
+    accuracy : float or None
+        Converged means also f(x) - f* ≤ accuracy, where f* is known: `f_star`, or the problem's own.
+    max_bytes, max_seconds : float, str or None
+        The solve ends after the first round by which the mean client has sent and received so many bytes, set-up
+        included ("500kB" will do), or by which so many seconds were spent in rounds.
 
     Returns
     -------
@@ -125,6 +134,9 @@ def solve(
         with transport.agreed("checking the settings"):
             made = as_method(method)
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
+            limits = Limits(accuracy, max_bytes, max_seconds)
+            if accuracy is not None and problem.f_star is None and f_star is None:
+                raise ValueError("accuracy: given without an optimal value f*, which f_star says: nf.optimum finds it")
             law = availability_law(availability, on_missing, problem.n_clients)
             made = made.among_available(law) if law is not None and on_missing == "skip" else made
             resolved: Method = made.resolved(problem)
@@ -137,7 +149,7 @@ def solve(
                 "; bits would depend on who computes what. On unlike processors give all ranks one OPENBLAS_CORETYPE",
             )  # fmt: skip
         there = "" if law is None else f", availability={law!r}, on_missing={on_missing}"
-        numbers = f"tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}"
+        numbers = f"tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {limits}"
         transport.same("solve", f"{method_text}{there}, {numbers}, {problem.objective}")
         with transport.agreed("checking the problem's functions"):
             problem.verify(x)
@@ -152,7 +164,7 @@ def solve(
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
             attendance = None if law is None else Attendance(law, on_missing, problem.n_clients, seed)
-            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, checkpointed, attendance)
+            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, checkpointed, attendance, limits)
             result = loop.run(to_device(x, problem.like))
             _send_result(session, result)
             return result

@@ -9,6 +9,7 @@ from typing import Any
 from newtonfl.components.step.trials import slack
 from newtonfl.core.backend import Array, to_host
 from newtonfl.results.record import Record
+from newtonfl.solver.limits import NO_LIMITS, Limits
 from newtonfl.solver.result import Reason
 
 _PATIENCE = 100
@@ -26,19 +27,28 @@ class StoppingRule:
         Converged means ‖∇f(x)‖₂ ≤ tol, or ≤ relative_tol: rtol times the problem's scale.
     expected_silent_rounds : float
         How many rounds in a row a method is expected to leave x where it is: its coins may ask for nothing.
+    limits : Limits
+        What ends it beside that.
     """
 
-    def __init__(self, tol: float, relative_tol: float, expected_silent_rounds: float) -> None:
+    def __init__(
+        self, tol: float, relative_tol: float, expected_silent_rounds: float, limits: Limits = NO_LIMITS
+    ) -> None:
         self.tol, self.relative_tol, self.expected_silent_rounds = tol, relative_tol, expected_silent_rounds
+        self.limits, self.setup_bytes = limits, 0.0
         self.initial_f = math.nan
         self.least_norm, self.least_f, self.best_round = math.inf, math.inf, 0
         self.visits: dict[bytes, int] = {}
 
     def converged(self, record: Record) -> Reason | None:
-        """Whether the gradient of a `record` is small enough, and in which sense."""
+        """Whether the gradient of a `record` is small enough, and in which sense; or a limit is reached."""
+        if record.round == 0:
+            self.setup_bytes = (record.setup_bytes_up or 0.0) + (record.setup_bytes_down or 0.0)
         if record.gradient_norm <= self.tol:
             return Reason.CONVERGED
-        return Reason.CONVERGED_RELATIVE if record.gradient_norm <= self.relative_tol else None
+        if record.gradient_norm <= self.relative_tol:
+            return Reason.CONVERGED_RELATIVE
+        return self.limits.reason(record, self.setup_bytes)
 
     def reason(self, record: Record, x: Array) -> Reason | None:
         """Why to stop at `x`, whose measures are in `record`; None where the solve goes on."""
@@ -55,12 +65,12 @@ class StoppingRule:
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, as JSON has it."""
         visits = {point.hex(): count for point, count in self.visits.items()}
-        numbers = [value.hex() for value in (self.initial_f, self.least_norm, self.least_f)]
+        numbers = [value.hex() for value in (self.initial_f, self.least_norm, self.least_f, self.setup_bytes)]
         return {"numbers": numbers, "best_round": self.best_round, "visits": visits}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up what :meth:`saved` gave."""
-        self.initial_f, self.least_norm, self.least_f = map(float.fromhex, saved["numbers"])
+        self.initial_f, self.least_norm, self.least_f, self.setup_bytes = map(float.fromhex, saved["numbers"])
         self.best_round = saved["best_round"]
         self.visits = {bytes.fromhex(point): count for point, count in saved["visits"].items()}
 

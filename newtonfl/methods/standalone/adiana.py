@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
+from newtonfl.comm.coding import NotFinite
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.gradient.anchored import AnchoredGradient
@@ -157,11 +158,14 @@ class Adiana(Method):
         constants, space = server.constants, _space(server.constants.n_clients, server.constants.dim)
         p, eta, mu = (
             self._rule(constants.n_clients, constants.dim).p,
-            np.float64(server.step_size.stepsize),  # NumPy's: a quotient of what underflows is infinite, and no error
+            server.step_size.stepsize,
             constants.strong_convexity,
         )
         theta1 = min(0.25, math.sqrt(eta * mu / p))
-        gamma = eta / (2.0 * (theta1 + eta * mu)) if mu > 0 else 0.0
+        together = 2.0 * (theta1 + eta * mu)
+        if mu > 0.0 and together == 0.0:  # of a step so small that nothing is left of its root
+            raise NotFinite(f"round {key.round}: no weights belong to a step of {eta:g}")
+        gamma = eta / together if mu > 0 else 0.0
         beta = 1.0 - gamma * mu
 
         x = theta1 * server.z + 0.5 * server.w + (0.5 - theta1) * server.x

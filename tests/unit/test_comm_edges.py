@@ -1,0 +1,77 @@
+"""Edges of what travels: batches and parts as sequences, buffers that are too short, transports that fail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.heads import Kind
+from newtonfl.comm.messages import Batch, Choice, Dense, Sparse
+from newtonfl.comm.packets import decode_many, encode_many
+from newtonfl.comm.parts import ManyParts
+from newtonfl.comm.transport import Fault, InProcess
+
+THREE = Batch(Dense, np.array([2, 1, 2]), np.arange(5.0))
+
+
+def test_a_batch_is_a_sequence_of_messages():
+    assert [message.coordinates()[1].tolist() for message in THREE[1:]] == [[2.0], [3.0, 4.0]]
+    assert THREE[-1].coordinates()[1].tolist() == [3.0, 4.0]
+    scaled = THREE.scaled(np.array([1.0, 10.0, -1.0]))
+    assert [message.coordinates()[1].tolist() for message in scaled] == [[0.0, 1.0], [20.0], [-3.0, -4.0]]
+    for i in (3, -4):
+        with pytest.raises(IndexError, match=f"message {i} of 3"):
+            THREE[i]
+
+
+def test_many_parts_are_a_sequence_of_parts():
+    parts = ManyParts({"gradient": THREE}, 3)
+    assert parts[-1]["gradient"].coordinates()[1].tolist() == [3.0, 4.0] and len(parts[:2]) == 2
+    with pytest.raises(IndexError, match="client 3 of 3"):
+        parts[3]
+
+
+def test_a_choice_has_its_messages_coordinates():
+    sparse = Sparse(np.array([1, 3]), np.array([2.0, -1.0]))
+    places, values = Choice(1, sparse).coordinates()
+    assert places.tolist() == [1, 3] and values.tolist() == [2.0, -1.0]
+
+
+def test_a_buffer_shorter_than_its_packets_is_refused():
+    packets, lengths = encode_many(Kind.REPLY, 1, np.arange(3), ManyParts({"gradient": THREE}, 3))
+    with pytest.raises(WireError, match="bytes are not the 3 packets that they are announced as"):
+        decode_many(packets[:-1], lengths.tolist(), lambda part, clients, decoded: np.array([2, 1, 2]))
+
+
+def test_parts_of_ones_own_may_differ_from_client_to_client():
+    """Their names stand in the packets, of one length here."""
+    mine = [{"own-a": Dense(np.ones(2))}, {"own-b": Dense(np.zeros(2))}]
+    packets, lengths = encode_many(Kind.REPLY, 1, np.arange(2), mine)
+    found = decode_many(packets, lengths.tolist(), lambda part, clients, decoded: 2).parts
+    assert [list(parts) for parts in found] == [["own-a"], ["own-b"]]
+
+
+def test_one_process_is_the_smallest_transport():
+    alone = InProcess()
+    assert alone.gather(b"a") == [b"a"] and alone.scatter([b"a"]) == b"a" and alone.broadcast(b"a") == b"a"
+    with pytest.raises(SystemExit) as ended:
+        alone.abort(3)
+    assert ended.value.code == 3
+
+
+def test_what_was_interrupted_is_everyones_own():
+    """A Ctrl-C that was kept is raised as itself, whatever else failed."""
+    transport = InProcess()
+    transport.interrupt = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        transport.raise_fault(transport.describe("round 3", ValueError("no")), None)
+    with pytest.raises(Fault, match="round 3: SystemExit: 0"):
+        transport.raise_fault(transport.describe("round 3", SystemExit(0)), SystemExit(0))
+
+
+def test_a_rank_that_left_a_conversation_begins_no_other():
+    transport = InProcess()
+    transport.broken = True
+    with pytest.raises(RuntimeError, match="a second Ctrl-C took this rank out"), transport.agreed("reading"):
+        pass
