@@ -20,6 +20,7 @@ from newtonfl.results.network import Network
 from newtonfl.results.progress import Progress
 from newtonfl.results.record import Record
 from newtonfl.results.run_folder import RunFolder, keep
+from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 
 
@@ -60,9 +61,13 @@ def _prepare(
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
         origin = opened.origin(args.x0, transport)
+        limits = Limits(None, *(getattr(args, key) or run.get(key) for key in ("max_bytes", "max_seconds")))
     x0 = origin.at(problem, solution)
     entries = resolve(problem, args.methods, solution, x0, seed)
-    plans = {label: RunSpec(opened, method, origin, x0, rounds, 0.0, seed) for label, method in entries.items()}
+    plans = {
+        label: RunSpec(opened, method, origin, x0, rounds, 0.0, seed, limits=limits)
+        for label, method in entries.items()
+    }
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
@@ -90,8 +95,9 @@ def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport, i
     first = next(iter(job.plans.values()))
     rounds, entries = first.rounds, {label: plan.method for label, plan in job.plans.items()}
     runs = run_methods(
-        first.problem, entries, job.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback
-    )
+        first.problem, entries, job.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback,
+        max_bytes=first.limits.max_bytes, max_seconds=first.limits.max_seconds,
+    )  # fmt: skip
     results: dict[str, Result] = {}
     status = 0
     for label, result in runs:

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
     _add_every(solve)
     _add_summary(solve)
+    _add_accuracy(solve)
     _add_limits(solve)
     _add_run(solve)
     solve.set_defaults(resume=False)
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--quiet", action="store_true", help="no progress line")
     _add_every(resume)
     _add_summary(resume)
+    _add_accuracy(resume)
     _add_limits(resume)
     _add_timeout(resume)
     _add_load(resume)
@@ -88,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
     )
     _add_network(compare)
+    _add_limits(compare)
     _add_run(compare)
 
     plot = commands.add_parser(
@@ -124,8 +127,11 @@ def _add_every(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_limits(command: argparse.ArgumentParser) -> None:
+def _add_accuracy(command: argparse.ArgumentParser) -> None:
     command.add_argument("--accuracy", type=positive, help="stop at f(x) - f* ≤ ACCURACY too; f* is found if need be")
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--max-bytes", metavar="BYTES", help="stop when the mean client has sent and received so many, such as 500kB"
     )

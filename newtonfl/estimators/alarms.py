@@ -8,6 +8,8 @@ from newtonfl.solver.result import Reason, Result
 
 _ADVICE = {
     Reason.ROUND_LIMIT: "raise max_rounds, or scale the columns of X",
+    Reason.BYTE_LIMIT: "raise max_bytes, or take a method that sends less",
+    Reason.TIME_LIMIT: "raise max_seconds",
     Reason.SINGULAR: "give alpha > 0, or take a method with a line search, as the default has",
     Reason.NO_MINIMISER: "the coefficients would grow for ever, and stand where tol stopped them: give alpha > 0, or "
     "fit_intercept=False where alpha is positive already",

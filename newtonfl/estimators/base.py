@@ -37,6 +37,7 @@ from newtonfl.objectives.losses import Loss
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
 from newtonfl.solver.checkpoint import Checkpoint
+from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 from newtonfl.statistics import Covariance
@@ -67,6 +68,8 @@ class Federated(BaseEstimator, ABC):
     verbose: bool | int = False
     checkpoint: Checkpoint | str | Path | None = None
     inference: str | None = None
+    max_bytes: float | str | None = None
+    max_seconds: float | None = None
 
     _numeric: ClassVar[bool] = True
 
@@ -168,6 +171,7 @@ class Federated(BaseEstimator, ABC):
                     f"checkpoint: given with random_state={self.random_state!r}, which draws another seed at every "
                     "fit; give a whole number"
                 )
+        Limits(None, self.max_bytes, self.max_seconds)  # says what it refuses
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
@@ -261,7 +265,8 @@ class Federated(BaseEstimator, ABC):
         with nullcontext() if silent else Progress(type(self).__name__) as progress:
             result = solve(
                 problem, made, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
-                callback=progress, checkpoint=self._checkpoint_of(part),
+                callback=progress, checkpoint=self._checkpoint_of(part), max_bytes=self.max_bytes,
+                max_seconds=self.max_seconds,
             )  # fmt: skip
         if result.reason in _FAILED:
             raise ValueError(

@@ -32,6 +32,9 @@ PARAMETERS = """alpha : float
         Converged means also ‖∇f‖₂ ≤ rtol·‖∇f(0)‖₂, whatever the units of X and y. 0 is not at all.
     max_rounds : int
         The most rounds of a solve.
+    max_bytes, max_seconds : float, str or None
+        A solve ends when the mean client has sent and received so many bytes ("500kB" will do), or after so many
+        seconds in rounds, with a ConvergenceWarning.
     warm_start : bool
         Start from the coefficients of the last fit.
     device : {"cpu", "cuda", "auto"}

@@ -14,6 +14,7 @@ from newtonfl.results import costs
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
 from newtonfl.solver.arguments import check_problem_argument
+from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ def compare(
     rounds: int = 1000,
     x0: Array | None = None,
     seed: int = 0,
+    max_bytes: float | str | None = None,
+    max_seconds: float | None = None,
 ) -> Comparison:
     """Run `methods` on `problem` from the same start, each until f(x) - f* ≤ 1e-12.
 
@@ -158,6 +161,8 @@ def compare(
         The start; None is zero.
     seed : int
         Of every method's random draws.
+    max_bytes, max_seconds : float, str or None
+        End each method as they end :func:`newtonfl.solve`.
 
     Returns
     -------
@@ -184,8 +189,12 @@ def compare(
     check_problem_argument(problem, "nf.compare(problem, methods)", methods)
     solution = Solution(problem)
     with (problem.transport or InProcess()).keeping_interrupts():
+        with (problem.transport or InProcess()).agreed("checking the limits"):
+            limits = Limits(None, max_bytes, max_seconds)
         entries = resolve(problem, methods, solution, x0, seed)
-        found = dict(run_methods(problem, entries, solution, rounds=rounds, x0=x0, seed=seed))
+        how: dict[str, Any] = {"rounds": rounds, "x0": x0, "seed": seed}
+        how |= {"max_bytes": limits.max_bytes, "max_seconds": limits.max_seconds}
+        found = dict(run_methods(problem, entries, solution, **how))
     return Comparison(found, solution.measure, problem.title)
 
 

@@ -86,10 +86,13 @@ def run_methods(
     x0: Array | None = None,
     seed: int = 0,
     callback: Callable[[str, Record], object] | None = None,
+    max_bytes: float | str | None = None,
+    max_seconds: float | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Run one method after the other, and yield each result with its label.
 
-    ``callback(label, record)`` gets every record; a true return stops that method.
+    ``callback(label, record)`` gets every record; a true return stops that method. The limits are each method's, as
+    :func:`newtonfl.solve` has them.
     """
     for label, method in entries.items():
 
@@ -97,7 +100,10 @@ def run_methods(
             stopped = callback is not None and callback(label, record)
             return bool(stopped) or costs.reached(record, costs.ACCURACIES[-1], solution.measure)
 
-        result = solve(problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f)
+        result = solve(
+            problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f,
+            max_bytes=max_bytes, max_seconds=max_seconds,
+        )  # fmt: skip
         yield label, result
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tomllib
 
+import numpy as np
 import pytest
 from cases import dense_glm
 from command_line import caller, small_problem
+from sklearn.exceptions import ConvergenceWarning
 
 import newtonfl as nf
 from newtonfl.solver.limits import bytes_of
+
+DRAW = np.random.Generator(np.random.Philox(4))
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +89,19 @@ def test_the_command_line(capsys, monkeypatch, tmp_path):
     assert status == 0 and "the limit of bytes was reached" in printed
     status, _, err = call("solve", file, "--method", "gd", "--nonconvex", "0.1", "--accuracy", "1e-4")
     assert status == 2 and "f* is not known" in err
+
+
+def test_comparisons_and_estimators_end_as_well(capsys, monkeypatch, tmp_path, problem):
+    found = nf.compare(problem, ["newton-3pc", "gd"], max_bytes="8kB")
+    assert {result.reason for result in found.results.values()} == {nf.Reason.BYTE_LIMIT}
+    with pytest.raises(ValueError, match="max_seconds: given 0"):
+        nf.compare(problem, ["gd"], max_seconds=0)
+    model = nf.FederatedRidge(max_bytes=1500, method="gd", tol=0.0)
+    rows = DRAW.standard_normal((40, 3))
+    with pytest.warns(ConvergenceWarning, match="the limit of bytes was reached.*raise max_bytes"):
+        model.fit(rows, rows[:, 0] + 0.1 * DRAW.standard_normal(40))
+    with pytest.raises(ValueError, match="max_bytes: given 'lots'"):
+        model.set_params(max_bytes="lots").fit(rows, rows[:, 0])
+    call, file = caller(capsys, monkeypatch), small_problem(tmp_path)
+    status, printed, _ = call("compare", file, "--methods", "gd", "--max-bytes", "1kB", "--quiet")
+    assert status == 0 and "the limit of bytes was reached" in printed
