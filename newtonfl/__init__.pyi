@@ -132,7 +132,8 @@ from .solver.checkpoint import Checkpoint
 from .solver.optimum import optimum
 from .solver.result import Reason, Result
 from .solver.solve import solve
-from .statistics.inference import Inference, inference
+from .statistics.inference import inference
+from .statistics.table import Inference
 
 __version__: str
 

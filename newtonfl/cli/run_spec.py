@@ -25,7 +25,7 @@ from newtonfl.solver.attendance import OnMissing
 from newtonfl.solver.environment import environment
 from newtonfl.solver.limits import NO_LIMITS, Limits
 from newtonfl.solver.result import Result
-from newtonfl.statistics.inference import Inference
+from newtonfl.statistics.table import Inference
 
 if TYPE_CHECKING:
     from newtonfl.datasets.problem_file import ProblemFile, PythonRun

@@ -22,7 +22,8 @@ from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 from newtonfl.statistics import Covariance
-from newtonfl.statistics.inference import Inference, inference
+from newtonfl.statistics.inference import inference
+from newtonfl.statistics.table import Inference
 
 _STATUS = {Reason.DIVERGED: 3, Reason.NOT_FINITE: 3, Reason.SINGULAR: 3, Reason.MISSING: 3}
 

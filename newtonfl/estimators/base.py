@@ -41,7 +41,8 @@ from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.solve import solve
 from newtonfl.statistics import Covariance
-from newtonfl.statistics.inference import Inference, inference
+from newtonfl.statistics.inference import inference
+from newtonfl.statistics.table import Inference
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
 

@@ -4,8 +4,8 @@ families
     Which losses are likelihoods: the binomial, Poisson and normal families.
 information
     What clients send of themselves at x: sums, gradients, Fisher information; once, on the ledger.
-inference
-    ``nf.inference``: standard errors, tests, intervals and the table of them.
+inference, table
+    ``nf.inference``: standard errors, tests and intervals; and the table of them.
 
 May be imported by: estimators, cli.
 """
