@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +164,19 @@ def entry_that_is_secret(content):
     return bytes(changed)
 
 
-@pytest.mark.parametrize("damage", [header_of_another_shape, entry_that_hides_others, entry_that_is_secret])
+def another_number(content):
+    """In an archive that is sound: somebody has written it anew."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            array = old.read(name)
+            new.writestr(name, array[:-8] + np.float64(7.0).tobytes() if name == "a.npy" else array)
+    return changed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage", [header_of_another_shape, entry_that_hides_others, entry_that_is_secret, another_number]
+)
 def test_damage_that_a_zip_archive_does_not_notice(damage, tmp_path):
     checkpoint = nf.Checkpoint(tmp_path)
     for round in (1, 2):

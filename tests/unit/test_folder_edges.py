@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 from cases import dense_glm
 
 import newtonfl as nf
+from newtonfl.core.npy import read_npy
 from newtonfl.core.ragged import Blocks
 from newtonfl.results import folder_lock
 from newtonfl.results.folder_lock import LOCK, FolderLock
@@ -69,6 +71,18 @@ def test_what_is_no_run(tmp_path):
 def test_what_a_settings_file_cannot_hold():
     with pytest.raises(TypeError, match="has no place in a settings file"):
         to_toml({"a": object()})
+
+
+def test_no_more_memory_than_a_file_has_bytes(tmp_path):
+    """Whatever an array's header says of it."""
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (30000000,), }"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    tracemalloc.start()
+    with (tmp_path / "x.npy").open("rb") as file, pytest.raises(ValueError, match="its header states 240000074 bytes"):
+        read_npy(file, 74)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**6
 
 
 def test_what_is_no_checkpoint(tmp_path):
