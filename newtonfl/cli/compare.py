@@ -85,7 +85,7 @@ def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport, i
         if job.out and args.force and not lines:
             figures.remove_comparison(job.out)
         if label not in lines:
-            lines[label] = Progress(label, silent=args.quiet)
+            lines[label] = Progress(label, silent=args.quiet, rounds=first.rounds)
         lines[label](record)
         folder = job.plans[label].folder
         if folder:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from newtonfl import __version__
 from newtonfl.cli.words import number, positive, whole
 from newtonfl.statistics import Covariance
 
@@ -33,6 +34,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = Parser(prog="newtonfl", description="Communication-efficient Newton-type methods over clients.")
+    top.add_argument("--version", action="version", version=f"newtonfl {__version__}")
     commands = top.add_subparsers(dest="command", parser_class=Parser)
     top.set_defaults(commands=commands.choices)
 

@@ -137,7 +137,7 @@ def _of_file(opened: LoadedProblem) -> dict[str, Any]:
 
 
 def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
-    progress = Progress(silent=args.quiet or transport.rank > 0)
+    progress = Progress(silent=args.quiet or transport.rank > 0, rounds=plan.rounds)
 
     def callback(record: Record) -> bool:
         progress(record)

@@ -54,6 +54,8 @@ def parsed(top: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace
         hint = f"; did you mean {near[0]}?" if near else ""
         top.error(f"command: given {words[0]!r}{hint} (allowed are {', '.join(commands)})")
     args, surplus = top.parse_known_args(words)
+    if surplus and args.command is None:
+        top.error(f"there is no {surplus[0]} before a command")
     if surplus:
         commands[args.command].error(f"{args.command}: {_refusal(commands[args.command], surplus[0])}")
     return args

@@ -263,7 +263,7 @@ class Federated(BaseEstimator, ABC):
             self._check_inference(loss)
         silent = not self.verbose or federation.transport.rank > 0
         rtol = max(float(self.rtol), np.finfo(float).tiny)  # at least what rounding leaves: no alarm there
-        with nullcontext() if silent else Progress(type(self).__name__) as progress:
+        with nullcontext() if silent else Progress(type(self).__name__, rounds=int(self.max_rounds)) as progress:
             result = solve(
                 problem, made, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
                 callback=progress, checkpoint=self._checkpoint_of(part), max_bytes=self.max_bytes,

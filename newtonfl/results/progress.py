@@ -15,7 +15,7 @@ SELDOM = 10.0
 
 
 class Progress:
-    """A callback for :func:`newtonfl.solve` that shows round, f and ‖∇f‖ on stderr.
+    """A callback for :func:`newtonfl.solve` that shows round, f, the gap, ‖∇f‖ and bytes a client on stderr.
 
     On a terminal and in a notebook it keeps one line, and renews that once a second at most. Elsewhere it adds a line
     every :data:`SELDOM` seconds. A solve calls it on rank 0 alone.
@@ -26,6 +26,8 @@ class Progress:
         What the line begins with.
     silent : bool
         Draw nothing.
+    rounds : int or None
+        The most rounds, where they are known.
 
     Examples
     --------
@@ -36,18 +38,26 @@ class Progress:
     True
     """
 
-    def __init__(self, label: str = "", silent: bool = False) -> None:
+    def __init__(self, label: str = "", silent: bool = False, rounds: int | None = None) -> None:
         self.label = f"{label}  " if label else ""
         self.silent = silent or sys.stderr is None  # as under pythonw
         self.bar = None if self.silent else _renewed_line()
         self.shown = time.monotonic()
-        self.line = ""
+        self.line, self.limit = "", "" if rounds is None else f" of {rounds}"
+        self.setup_bytes = 0.0
 
     def __call__(self, record: Record) -> None:
         """Show a round."""
         if self.silent:
             return
-        self.line = f"{self.label}round {record.round}  f {record.f:.12g}  ‖∇f‖ {record.gradient_norm:.2e}"
+        if record.round == 0:
+            self.setup_bytes = (record.setup_bytes_up or 0.0) + (record.setup_bytes_down or 0.0)
+        kilobytes = (self.setup_bytes + record.bytes_up + record.bytes_down) / 1e3
+        gap = "" if record.gap is None else f"  f - f* {record.gap:.2e}"
+        self.line = (
+            f"{self.label}round {record.round}{self.limit}  f {record.f:.12g}{gap}  ‖∇f‖ {record.gradient_norm:.2e}"
+            f"  {kilobytes:,.1f} kB a client"
+        )
         if self.bar is not None:
             self.bar.set_description_str(self.line, refresh=False)
             self.bar.update()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_line import SMALL
 
+import newtonfl as nf
 from newtonfl.core.backend import pick_device
 from newtonfl.results.history import History
 
@@ -495,3 +496,11 @@ def test_a_reader_that_goes_away_is_no_fault(unbuffered):
     process.stdout.close()  # long before it has anything to say
     with process.stderr as stderr:
         assert (stderr.read(), process.wait(60)) == (b"", 0)
+
+
+def test_what_stands_before_a_command(run):
+    status, out, _ = run("--version")
+    assert status == 0 and out == f"newtonfl {nf.__version__}\n"
+    for words in (["--verbose"], ["--quiet", "solve"], []):
+        status, _, err = run(*words)
+        assert status == 2 and "newtonfl: " in err and "`newtonfl --help`" in err

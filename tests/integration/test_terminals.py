@@ -127,7 +127,12 @@ def test_no_file_takes_the_number_of_a_stream_that_is_closed(tmp_path):
 def test_in_a_log_progress_is_a_plain_line_now_and_then(run, small, monkeypatch):
     monkeypatch.setattr(progress, "SELDOM", 0.0)
     _, _, err = run("solve", small, "--method", "gd", "--rounds", "20", "--tol", "0")
-    assert "\r" not in err and len(err.splitlines()) == 21 and "round 20  f " in err.splitlines()[-1]
+    assert (
+        "\r" not in err
+        and len(err.splitlines()) == 21
+        and "round 20 of 20  f " in err.splitlines()[-1]
+        and "kB a client" in err
+    )
     monkeypatch.setattr(progress, "SELDOM", 60.0)
     assert run("solve", small, "--method", "gd", "--rounds", "20", "--tol", "0")[2] == ""
 
