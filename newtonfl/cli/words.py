@@ -56,6 +56,8 @@ def parsed(top: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace
     args, surplus = top.parse_known_args(words)
     if surplus and args.command is None:
         top.error(f"there is no {surplus[0]} before a command")
+    if surplus and words.index(surplus[0]) < words.index(args.command):
+        top.error(f"given {surplus[0]} before {args.command}, must stand behind it")
     if surplus:
         commands[args.command].error(f"{args.command}: {_refusal(commands[args.command], surplus[0])}")
     return args

@@ -501,6 +501,6 @@ def test_a_reader_that_goes_away_is_no_fault(unbuffered):
 def test_what_stands_before_a_command(run):
     status, out, _ = run("--version")
     assert status == 0 and out == f"newtonfl {nf.__version__}\n"
-    for words in (["--verbose"], ["--quiet", "solve"], []):
+    for words in (["--verbose"], ["--quiet", "solve", "breast_cancer"], []):
         status, _, err = run(*words)
         assert status == 2 and "newtonfl: " in err and "`newtonfl --help`" in err
