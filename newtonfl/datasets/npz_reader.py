@@ -19,6 +19,7 @@ from newtonfl.core.quoting import excerpt, quoted
 from newtonfl.datasets.file_bytes import check_proportion
 
 _CSR = ("data", "indices", "indptr", "shape")
+_EXACT = 2**53  # up to here every whole number is a float64
 _MOST_COLUMNS = 2**31 - 1  # a vector of so many numbers takes 16 GiB
 
 
@@ -125,6 +126,8 @@ def _real(path: Path, name: str, array: Array, axes: int) -> Array:
     """`array` in float64, if it has as many axes and holds finite real numbers."""
     if array.dtype.kind not in "fiub" or array.ndim != axes:
         raise ValueError(f"{path}: {name} must be {axes}-D and of real numbers; it is {array.ndim}-D of {array.dtype}")
+    if array.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) > _EXACT:
+        raise ValueError(f"{path}: {name} holds a whole number beyond 2**53, which a float64 would round")
     with np.errstate(over="ignore", invalid="ignore"):  # from a wider type, and odd NaNs from a narrower one
         array = array.astype(np.float64, copy=False)
     finite = np.isfinite(array)

@@ -147,6 +147,8 @@ def test_npz_dense_and_sparse(tmp_path):
         ({"X": np.ones((3, 2)), "y": np.ones(2)}, "3 rows with 2 columns, and 2 labels"),
         ({"X": np.array([[1.0], [np.inf]]), "y": np.ones(2)}, r"X\[1\] holds NaN or infinity"),
         ({"X": np.ones((2, 1)), "y": np.array([1, np.nan])}, r"y\[1\] holds NaN or infinity"),
+        ({"X": np.ones((2, 1)), "y": np.array([1, 2**53 + 1])}, r"y holds a whole number beyond 2\*\*53"),
+        ({"X": np.array([[1], [-(2**60)]]), "y": np.ones(2)}, r"X holds a whole number beyond 2\*\*53"),
         ({"X": np.ones((2, 1), dtype=complex), "y": np.ones(2)}, "real numbers"),
         ({"X": np.array([[1], [None]]), "y": np.ones(2)}, "Python objects"),
     ],
