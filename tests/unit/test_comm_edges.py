@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from altered import sealed
+from packet_lengths import number
 
 from newtonfl.comm.coding import WireError
-from newtonfl.comm.heads import Kind
+from newtonfl.comm.heads import EVERYONE, Kind
 from newtonfl.comm.messages import Batch, Choice, Dense, Sparse
 from newtonfl.comm.packets import decode_many, encode_many
 from newtonfl.comm.parts import ManyParts
@@ -75,3 +77,47 @@ def test_a_rank_that_left_a_conversation_begins_no_other():
     transport.broken = True
     with pytest.raises(RuntimeError, match="a second Ctrl-C took this rank out"), transport.agreed("reading"):
         pass
+
+
+# --- heads that cannot be, the second of two packets
+
+
+def head(lead, round=1, client=1, *more):
+    """A packet of nothing but a head of these numbers, sealed."""
+    return sealed(b"".join(map(number, (lead, round, client, *more))))
+
+
+GOOD = head(Kind.REPLY)
+
+
+def read(*packets):
+    whole = np.frombuffer(b"".join(packets), np.uint8)
+    return decode_many(whole, [len(packet) for packet in packets], lambda part, clients, decoded: 1)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (GOOD[:-1], "bytes are not the 2 packets|bytes are no packet"),
+        (head(8 * 5 + 1), "5 sections announced in 7 bytes"),
+        (head(8 * 3 + 1, 1, 1, 0, 0, 0, 0), "no head"),
+        (head(3), "kind 3 with flags 0 cannot be"),
+        (head(1, 2**32), "kind 1 with flags 0 cannot be"),
+        (head(1, 1, 2**32), "kind 1 with flags 0 cannot be"),
+        (head(4 + 1, 1, 1, 0), "kind 1 with flags 0 cannot be"),
+        (head(4 + 1, 1, 1, 2**16), "kind 1 with flags 65536 cannot be"),
+        (head(8 + 1, 1, 1, 64, 3), "3 bytes of payload announced, 0 there"),
+        (sealed(b"".join(map(number, (1, 1, 1))) + b"\0"), "1 bytes belong to no section"),
+        (GOOD[:-1] + b"\2", "the checksum does not match"),
+    ],
+)
+def test_a_head_that_cannot_be(second, words):
+    for packets in ((second,), (GOOD, second), (second, GOOD)):
+        with pytest.raises(WireError, match=words):
+            read(*packets)
+
+
+def test_the_largest_numbers_of_a_head():
+    found = read(GOOD, head(4 + 2, 2**32 - 1, 2**32 - 1, 2**16 - 1), head(0, 0, 0))
+    assert found.rounds.tolist() == [1, 2**32 - 1, 0] and found.flags.tolist() == [0, 2**16 - 1, 0]
+    assert found.clients.tolist() == [0, 2**32 - 2, EVERYONE] and found.kinds.tolist() == [1, 2, 0]
