@@ -30,6 +30,9 @@ EVERYONE = 0xFFFFFFFF
 LEAST = 7
 """Bytes of the smallest packet."""
 
+MOST_SECTIONS = 255
+"""Sections of a packet: a client says so many different things at most."""
+
 _SEAL = b"NF" + bytes([VERSION, 0])
 _CHECKSUM = np.arange(4)  # where it stands in a packet
 _FLAGGED, _MOST_FLAGS = 4, 0xFFFF
@@ -52,8 +55,9 @@ class Heads:
     kinds, rounds, clients, flags : numpy.ndarray of int64, shape (n,)
     sections : numpy.ndarray of int64, shape (n,)
         How many each has.
-    codes, lengths : numpy.ndarray of int64, shape (n, largest number of sections)
-        What each section is, and its payload's bytes; -1 and 0 where there is none.
+    codes, lengths : numpy.ndarray of int64, shape (n, number of sections)
+        What each section is, and its payload's bytes; of no sections where packets have several numbers of them: a
+        table would then be larger than what it was read from.
     body, end : numpy.ndarray of int64, shape (n,)
         Where in the buffer the payloads begin, and where the packet ends.
     """
@@ -103,8 +107,15 @@ def numbers(kind: Kind, round: int, clients: Array, flags: int, codes: Array, le
     Returns
     -------
     numpy.ndarray of int64, shape (n, number of numbers)
+
+    Raises
+    ------
+    ValueError
+        If there are too many sections.
     """
     n, sections = np.shape(codes)
+    if sections > MOST_SECTIONS:
+        raise ValueError(f"parts: given {sections} of one client, a packet has at most {MOST_SECTIONS}")
     fixed = [*_SEAL, sections << 3 | (_FLAGGED if flags else 0) | kind, round]
     first = np.empty((n, len(fixed) + 1 + (flags > 0) + 2 * sections), np.int64)
     first[:, : len(fixed)] = fixed
@@ -128,25 +139,32 @@ def read(buffer: Array, first: Array, last: Array) -> Heads:
         raise WireError(f"{int(np.min(last - first))} bytes are no packet: the smallest has {LEAST}")
     leads, rounds, clients, at = _numbers(buffer, first + len(_SEAL), last, 3)
     n, sections = len(first), leads >> 3
-    if (2 * sections > last - first).any():
-        i = int(np.argmax(2 * sections > last - first))
-        raise WireError(f"{sections[i]} sections announced in {last[i] - first[i]} bytes")
-    flags, most, body = np.zeros(n, np.int64), int(np.max(sections, initial=0)), at.copy()
-    codes, lengths = np.full((n, most), -1, np.int64), np.zeros((n, most), np.int64)
+    many = (2 * sections > last - first) | (sections > MOST_SECTIONS)
+    if many.any():
+        i = int(np.argmax(many))
+        raise WireError(
+            f"{sections[i]} sections announced in {last[i] - first[i]} bytes; a packet has at most {MOST_SECTIONS}"
+        )
+    flags, body, ends, announced = np.zeros(n, np.int64), at.copy(), at.copy(), dict[int, int]()
+    alike = int(sections[0]) if n and (sections == sections[0]).all() else 0
+    codes, lengths = np.empty((n, alike), np.int64), np.empty((n, alike), np.int64)
     for lead in sorted(set(leads.tolist())):
         some, flagged, many = np.flatnonzero(leads == lead), bool(lead & _FLAGGED), lead >> 3
         *found, body[some] = _numbers(buffer, at[some], last[some], flagged + 2 * many)
         if flagged:
             flags[some] = found.pop(0)
-        if many:
-            codes[some, :many], lengths[some, :many] = np.stack(found[::2], 1), np.stack(found[1::2], 1)
-    there = last - body
-    long = (lengths > there[:, None]).any(axis=1)
-    ends = body + np.where(long, 0, np.sum(np.where(long[:, None], 0, lengths), axis=1))
+        table = np.stack(found, 1) if many else np.empty((len(some), 0), np.int64)
+        payloads, there = table[:, 1::2], last[some] - body[some]
+        long = (payloads > there[:, None]).any(axis=1)  # before they are summed, which might overflow
+        ends[some] = body[some] + np.where(long, 0, np.sum(np.where(long[:, None], 0, payloads), axis=1))
+        wrong = np.flatnonzero(long | (ends[some] > last[some]))
+        announced |= {int(some[i]): sum(payloads[i].tolist()) for i in wrong[:1]}
+        if alike:
+            codes[some], lengths[some] = table[:, ::2], payloads
     heads = Heads(leads & 3, rounds, _client(clients), flags, sections, codes, lengths, body, ends)
-    heads.refuse(
-        long | (ends > last), lambda i: f"{sum(lengths[i].tolist())} bytes of payload announced, {there[i]} there"
-    )
+    if announced:
+        i = min(announced)
+        raise WireError(f"{heads.where(i)}: {announced[i]} bytes of payload announced, {last[i] - body[i]} there")
     flagged = (leads & _FLAGGED) > 0
     odd = (heads.kinds > max(Kind)) | (rounds >= 1 << 32) | (clients > EVERYONE) | (flagged != (flags > 0))
     heads.refuse(odd | (flags > _MOST_FLAGS), lambda i: f"kind {leads[i] & 3} with flags {flags[i]} cannot be")

@@ -123,7 +123,7 @@ def encode_many(
         One entry a client.
     flags : int
     own : bool
-        The bytes never leave this process: their checksums stay 0.
+        The bytes never leave this process: magic and version stay in the checksums' place.
 
     Returns
     -------
@@ -327,7 +327,9 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, o
         heads.refuse(~np.isin(heads.clients, senders), lambda i: "this packet was not asked for")
     parts: Sequence[Parts] | None = None
     try:
-        if (heads.codes == heads.codes[:1]).all():
+        if (heads.sections != heads.sections[:1]).any():
+            parts = _apart(buffer, edges, _alike(heads.sections.tolist()), sizes, own)
+        elif (heads.codes == heads.codes[:1]).all():
             parts = _sections(buffer, heads, sizes)
         if parts is None:
             parts = _apart(buffer, edges, _alike(_tables(heads)), sizes, own)

@@ -13,6 +13,7 @@ from mpi_programs import own_memory
 from mpi_programs.own_memory import METHODS, Impatient, Momentum, solved, vectors
 
 import newtonfl as nf
+from newtonfl.bases import Coordinates
 from newtonfl.checks import check_mechanism, check_method
 from newtonfl.comm.messages import Nothing
 from newtonfl.components.participation import Participation
@@ -114,3 +115,41 @@ def test_check_mechanism_passes_them(mechanism):
 
 def test_mechanisms_without_one_keep_none():
     assert nf.CLAG(nf.TopK(2)).init_memory(_blocks(np.random.default_rng(0))).own is None
+
+
+@dataclass(frozen=True)
+class Resting(Momentum):
+    """Momentum that rests on tails."""
+
+    coin = 0.5
+
+    def skips(self, coin):
+        return not coin
+
+
+def test_within_v3_it_rests_where_its_mechanism_does():
+    """On tails v3 corrects h alone, and what the mechanism remembers stays as it is."""
+    mechanism, space, draw = (
+        nf.ThreePCv3(nf.TopK(2), Resting(nf.TopK(2))),
+        Coordinates(np.full(2, 6)),
+        np.random.default_rng(0),
+    )
+    memory = mechanism.init_memory(_blocks(draw), _blocks(draw))
+    told = memory.own.values.copy()
+    sent = mechanism.send(memory, _blocks(draw), space, np.arange(2), Key(0), False)
+    np.testing.assert_array_equal(sent.memory.own.values, told)
+
+
+@dataclass(frozen=True)
+class Anchored(nf.EF21):
+    """Remembers h⁰ for good."""
+
+    def init_own_memory(self, estimate):
+        return estimate
+
+
+def test_what_is_never_moved_on_stays():
+    mechanism, draw = Anchored(nf.TopK(2)), np.random.default_rng(0)
+    memory = mechanism.init_memory(_blocks(draw))
+    sent = mechanism.send(memory, _blocks(draw), Coordinates(np.full(2, 6)), np.arange(2), Key(0))
+    assert sent.memory.own is memory.own

@@ -7,7 +7,7 @@ import pytest
 
 from newtonfl.comm.coding import NotFinite, WireError
 from newtonfl.comm.heads import Kind
-from newtonfl.comm.messages import Batch, Batches, Choice, Dense, Indices, Nothing, Sparse, batched, concatenated
+from newtonfl.comm.messages import Batch, Batches, Choice, Dense, Indices, Nothing, Run, Sparse, batched, concatenated
 from newtonfl.comm.packets import Packet, are_plain, check_finite, decode_many, encode, encode_many, lengths_of
 from newtonfl.comm.parts import ManyParts, column, end_to_end, formula_bits, joined_all, nothing_from, select_parts
 
@@ -165,3 +165,53 @@ def test_parts_of_two_components_are_joined_for_every_client():
 def test_levels_of_a_ladder_are_no_batch():
     parts = ManyParts.of([{"gradient": Choice(i, Nothing())} for i in range(3)])
     assert isinstance(parts, ManyParts) and [mine["gradient"].level for mine in parts] == [0, 1, 2]
+
+
+def test_packets_of_several_sections_are_written_and_read_together():
+    """The larger head is no measure for the smaller one."""
+    several = [
+        dict.fromkeys(names, Dense(np.ones(2))) for names in (["gradient", "error"], ["gradient", "error", "value"])
+    ]
+    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(2), several)
+    found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
+    assert [list(mine) for mine in found.parts] == [list(mine) for mine in several]
+
+
+@pytest.mark.parametrize("others", [{}, {"gradient": Dense(np.ones(2))}], ids=["alone", "beside"])
+@pytest.mark.parametrize("message", [Nothing(), Dense(np.ones(2))], ids=["nothing", "dense"])
+def test_parts_of_ones_own_of_other_names_are_kept_apart(others, message):
+    """Clients whose sections are alike but for the names, of one length too."""
+    parts = [{**others, name: message} for name in ("mine", "mint", "mine")]
+    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(3), parts)
+    found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
+    assert [list(mine) for mine in found.parts] == [list(mine) for mine in parts]
+
+
+def test_one_part_that_is_not_plain_makes_the_packets_not_plain():
+    dense, sparse, run = batch(drawn(Dense)), batch(drawn(Sparse)), Run(0, np.ones(2), 7)
+    assert are_plain(ManyParts({"error": [run] * 5, "gradient": dense}, 5))
+    for columns in (
+        {"gradient": dense, "mine": dense},
+        {"gradient": dense, "curvature": sparse},
+        {"error": [run, Nothing()] + [run] * 3},
+    ):
+        assert not are_plain(ManyParts(columns, 5))
+
+
+def test_parts_of_clients_are_a_sequence():
+    parts = nothing_from(np.arange(3))
+    assert parts[-3] == parts[2] == {}
+    for i in (-4, 3):
+        with pytest.raises(IndexError, match=f"client {i} of 3"):
+            parts[i]
+
+
+def test_a_column_and_a_choice_of_a_list_of_parts():
+    """Whoever lacks the part is named."""
+    some = [{"gradient": Nothing()}, {"gradient": Nothing()}, {"error": Nothing()}]
+    assert column(some[:2], "gradient") == [Nothing(), Nothing()] and select_parts(some, np.array([2, 0])) == [
+        some[2],
+        some[0],
+    ]
+    with pytest.raises(WireError, match="the packet of client 2 of 3 has no part gradient"):
+        column(some, "gradient")

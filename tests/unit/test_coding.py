@@ -16,6 +16,7 @@ from newtonfl.comm.coding import (
     decode_indices,
     decode_values,
     encode_indices,
+    encode_many_values,
     encode_values,
     rounded,
 )
@@ -216,3 +217,18 @@ def test_numbers_of_another_length_are_refused_without_allocating(precision):
         with pytest.raises(WireError, match=f"{len(buffer)} bytes where {count} numbers take"):
             decode_values(memoryview(buffer), count, precision)
     assert peak_of(lambda: decode_values(memoryview(coded), 2**60, precision)) < 2**14
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_many_clients_numbers_are_coded_as_each_ones(precision):
+    """Each client's last byte is filled up, also where 12 bits a number leave half a one."""
+    counts = np.array([1, 3, 2, 0, 5])
+    values = rounded(np.random.default_rng(0).standard_normal(11), precision)
+    coded, lengths = encode_many_values(values, counts, precision)
+    alone = [encode_values(mine, precision) for mine in np.split(values, np.cumsum(counts)[:-1])]
+    assert coded.tobytes() == b"".join(alone) and lengths.tolist() == list(map(len, alone))
+
+
+def test_another_precision_is_refused_in_words():
+    with pytest.raises(ValueError, match="precision: given 'float16', allowed are float64, float32, natural"):
+        rounded(np.ones(1), "float16")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from altered import sealed
@@ -9,7 +11,7 @@ from packet_lengths import number
 
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.heads import EVERYONE, Kind
-from newtonfl.comm.messages import Batch, Choice, Dense, Sparse
+from newtonfl.comm.messages import Batch, Choice, Dense, Nothing, Sparse
 from newtonfl.comm.packets import decode_many, encode_many
 from newtonfl.comm.parts import ManyParts
 from newtonfl.comm.transport import Fault, InProcess
@@ -100,6 +102,7 @@ def read(*packets):
     [
         (GOOD[:-1], "bytes are not the 2 packets|bytes are no packet"),
         (head(8 * 5 + 1), "5 sections announced in 7 bytes"),
+        (sealed(number(8 * 256 + 1) + number(1) * 2 + bytes(512)), "256 sections .* has at most 255"),
         (head(8 * 3 + 1, 1, 1, 0, 0, 0, 0), "no head"),
         (head(3), "kind 3 with flags 0 cannot be"),
         (head(1, 2**32), "kind 1 with flags 0 cannot be"),
@@ -121,3 +124,20 @@ def test_the_largest_numbers_of_a_head():
     found = read(GOOD, head(4 + 2, 2**32 - 1, 2**32 - 1, 2**16 - 1), head(0, 0, 0))
     assert found.rounds.tolist() == [1, 2**32 - 1, 0] and found.flags.tolist() == [0, 2**16 - 1, 0]
     assert found.clients.tolist() == [0, 2**32 - 2, EVERYONE] and found.kinds.tolist() == [1, 2, 0]
+
+
+def test_packets_of_unlike_heads_take_memory_in_proportion():
+    """Thousands of the smallest ones, and one of as many sections as there may be."""
+    names = [f"own-{k}" for k in range(255)]
+    packets, lengths = encode_many(Kind.REPLY, 1, np.arange(1), [dict.fromkeys(names, Nothing())])
+    whole = np.concatenate([np.tile(np.frombuffer(GOOD, np.uint8), 4000), packets])
+    each = [len(GOOD)] * 4000 + lengths.tolist()
+    decode_many(whole, each, lambda part, clients, decoded: 1)  # what is imported for the first time
+    tracemalloc.start()
+    found = decode_many(whole, each, lambda part, clients, decoded: 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.parts) == 4001 and list(found.parts[-1]) == names
+    assert peak < 100 * len(whole)
+    with pytest.raises(ValueError, match="given 256 of one client, a packet has at most 255"):
+        encode_many(Kind.REPLY, 1, np.arange(1), [dict.fromkeys([*names, "own-255"], Nothing())])

@@ -16,9 +16,11 @@ from newtonfl.mechanisms import (
     CBAG,
     CLAG,
     EF21,
+    EFBV,
     LAG,
     AdaCGD,
     AdaptiveTopK,
+    Diana,
     Frozen,
     Marina,
     Mechanism,
@@ -30,6 +32,7 @@ from newtonfl.mechanisms import (
     ThreePCv4,
     ThreePCv5,
 )
+from newtonfl.mechanisms.constants import omega
 
 SPACES = ["vector", *BASES]
 ROUNDS = 5
@@ -446,3 +449,92 @@ def test_settings_in_multiples_of_the_dimension_become_numbers():
     assert EF21(RankR(1)).acts_on == "symmetric" and EF21(TopK(1)).acts_on == "vector"
     told = {"mechanism": "ef21", "compressor": "topk:2d", "alpha": "theory", "step_uses": "before"}
     assert EF21(TopK("2d"), "theory", step_uses="before").preset_settings() == told
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        EF21, CLAG, CBAG, ThreePCv1, AdaptiveTopK, ThreePCv5, Marina, EFBV, Diana,
+        lambda wrong: ThreePCv2(wrong, Q), lambda wrong: ThreePCv2(C2, wrong), lambda wrong: ThreePCv3(wrong, LAG(2.0)),
+        lambda wrong: ThreePCv4(wrong, C2), lambda wrong: ThreePCv4(C2, wrong), lambda wrong: AdaCGD((C2, wrong)),
+    ],
+)  # fmt: skip
+def test_what_is_no_compressor_is_refused(make):
+    with pytest.raises((TypeError, ValueError), match=r"must be a Compressor|must be a TopK"):
+        make(3)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: CLAG(C2, np.inf), "zeta: given inf"),
+        (lambda: AdaCGD((C2,), -1.0), "zeta: given -1.0"),
+        (lambda: EF21(C2, "half"), "alpha: given 'half', allowed are auto, theory"),
+        (lambda: EF21(C2, 0.0), "alpha: given 0.0"),
+        (lambda: ThreePCv2(C2, C4).constants(9), "topk:4 is not unbiased, and 3pc-v2 needs"),
+        (lambda: Marina(C2).constants(9), "topk:2 is not unbiased, and marina needs"),
+        (lambda: ThreePCv3(RankR(1), LAG(2.0)).check(ONE), "rank:1 compresses matrices"),
+        (lambda: ThreePCv3(C2, EF21(C4, "theory")).check(Coordinates(np.array([4, 9]))), "ef21 moves by less"),
+    ],
+)  # fmt: skip
+def test_what_mechanisms_cannot_be_made_of_is_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_an_unbiased_compressor_contracts_by_one_over_omega_plus_one():
+    """δ = 1/(ω + 1), which Contracted says itself; and the identity's ω is 0."""
+    for make in (CLAG, CBAG, ThreePCv1, lambda inner: AdaCGD((inner,))):
+        assert make(RandK(5)).constants(20) == make(Contracted(RandK(5))).constants(20)
+    assert omega(Identity(), 20) == 0.0 and omega(RandK(5), 20) == 3.0
+
+
+def test_adaptive_topk_sends_at_the_wires_precision():
+    rounded = AdaptiveTopK(Rounded(C4, "float32"))
+    sent = rounded.send(Memory(Blocks.of([H + 0])), Blocks.of([X]), ONE, np.array([0]), KEY)
+    assert [message.precision for message in sent.messages] == ["float32"]
+
+
+def test_ef_bv_steps_from_the_estimate_before_where_it_is_asked_to():
+    assert EFBV(RandK(5), step_uses="before").estimate_rates(np.array([20, 4])).tolist() == [0, 0]
+
+
+def test_a_ladder_goes_no_further_than_it_must():
+    """‖x - h‖² ≤ ζ‖x - y‖² is enough where both are 0, and the last level is not tried after an exact one."""
+    at_rest = AdaCGD((C2,), 2.0).send(
+        Memory(Blocks.of([X + 0]), Blocks.of([X])), Blocks.of([X]), ONE, np.array([0]), KEY
+    )
+    assert [message.level for message in at_rest.messages] == [0]
+    exact = AdaCGD((Identity(), C2), 0.0).send(Memory(Blocks.of([0 * X])), Blocks.of([X]), ONE, np.array([0]), KEY)
+    assert [message.level for message in exact.messages] == [1]
+    assert AdaCGD([C2, C4]) == AdaCGD((C2, C4)) and hash(AdaCGD([C2, C4]))
+
+
+def test_a_mechanism_needs_whole_matrices_where_one_of_its_compressors_does():
+    assert ThreePCv4(C2, RankR(1)).acts_on == ThreePCv4(RankR(1), C2).acts_on == "symmetric"
+
+
+def test_a_ladder_inside_v3_is_a_sum_that_the_wire_carries():
+    """A sum has no level."""
+    mechanism = ThreePCv3(C2, AdaCGD((C2, C4), 0.0))
+    sent = mechanism.send(Memory(Blocks.of([H + 0]), Blocks.of([Y])), Blocks.of([X]), ONE, np.array([0]), KEY)
+    arrived = [carried(message, 9) for message in sent.messages]
+    near(mechanism.receive(H + 0, arrived, ONE, np.ones(1))[0], sent.memory.estimate.values)
+
+
+def test_a_preset_says_a_compressor_where_the_mechanism_has_one_of_its_own():
+    for mechanism in (LAG(2.0), BAG(0.5), Frozen()):
+        assert "compressor" not in mechanism.preset_settings()
+
+
+def test_the_coin_shows_heads_where_nobody_threw_one():
+    for mechanism in (ThreePCv5(C2, 0.3), Marina(Q, 0.3)):
+        started = [Memory(Blocks.of([H + 0]), Blocks.of([Y])) for _ in range(2)]
+        near(mechanism.send(started[0], Blocks.of([X]), ONE, np.array([0]), KEY).memory.estimate.values, X)
+        near(mechanism.send_and_measure(started[1], Blocks.of([X]), ONE, np.array([0]), KEY)[2], 0.0)
+
+
+def test_a_sample_stands_for_all_where_both_rates_are_one():
+    mean, estimate = EFBV(Identity(), 1.0, 1.0).receive(np.zeros(9), [Dense(X)], ONE, np.ones(1), None, 2.0)
+    near(mean, X)
+    near(estimate, 2 * X)

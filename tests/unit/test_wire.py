@@ -23,7 +23,7 @@ from newtonfl.comm.coding import PRECISIONS, WireError
 from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.heads import EVERYONE, VERSION, Kind
 from newtonfl.comm.messages import Dense, Indices, Message, Nothing, Sparse
-from newtonfl.comm.packets import Packet, decode, encode
+from newtonfl.comm.packets import Packet, decode, decode_many, encode
 from newtonfl.comm.parts import PARTS
 
 GOLDEN = Path(__file__).parents[1] / "support" / "golden"
@@ -375,6 +375,38 @@ def test_a_name_that_the_wire_cannot_carry_is_refused(name):
 def test_false_names_are_refused(payload, fault):
     with pytest.raises(WireError, match=re.escape(fault)):
         decode(memoryview(sealed([(255, 0, 0, payload)])), lambda *_: 1)
+
+
+def test_the_largest_numbers_of_a_head_come_back_and_larger_ones_are_refused():
+    """Round 2³² - 1, client 2³² - 2 (one more would be everyone) and 16 flags."""
+    packet = Packet(Kind.REPLY, 2**32 - 1, EVERYONE - 1, 0xFFFF)
+    assert same_packet(read(encode(packet), {}), packet)
+    for head in ([1, 2**32, 4], [1, 2**33 - 1, 4], [1, 5, 2**32]):
+        rest = b"".join(map(number, head))
+        with pytest.raises(WireError, match="kind 1 with flags 0 cannot be"):
+            read(seal(rest) + rest, {})
+
+
+def test_a_packet_ends_where_its_sections_do():
+    """Whatever lies beyond is refused, though the checksum covers it; so is a packet beyond its bytes."""
+    rest = sealed([(1, 1, 0, NUMBER)])[4:] + b"\0"
+    whole = np.frombuffer(seal(rest) + rest, np.uint8)
+    with pytest.raises(WireError, match="round 5, client 3: 1 bytes belong to no section"):
+        decode_many(whole, [len(whole)], lambda *_: 1)
+    for lengths in ([len(whole) + 1], [len(whole)] * 2, [3, len(whole) - 3]):
+        words = f"{len(whole)} bytes are not the {len(lengths)} packets that they are announced as"
+        with pytest.raises(WireError, match=words):
+            decode_many(whole, lengths, lambda *_: 1)
+
+
+def test_a_name_that_reaches_beyond_its_payload_is_refused_beside_others():
+    """Though the next section's bytes would complete it."""
+    packets = [
+        sealed([(255, 0, 0, b"\x04mine"), (1, 1, 0, NUMBER)]),
+        sealed([(255, 0, 0, b"\x04mi"), (1, 1, 0, b"ne" + NUMBER[2:])]),
+    ]
+    with pytest.raises(WireError, match="round 5, client 3: section 0 is part 255, form 0, precision 0, 3 bytes"):
+        decode_many(np.frombuffer(b"".join(packets), np.uint8), list(map(len, packets)), lambda *_: 1)
 
 
 if __name__ == "__main__":
