@@ -147,11 +147,40 @@ def silent_rounds(*probabilities: float) -> float:
     return 1.0 / together - 1.0 if together > 0.0 else math.inf
 
 
-class Method(ABC):
+class ClientProtocol(ABC):
+    """The clients' half of a conversation with the server: what they send at the set-up, and what they reply.
+
+    Every field of a client state has the clients' axis first. It does not print, count, keep time or know of a
+    communicator.
+    """
+
+    def numbers_per_client(self, problem: Problem) -> float:
+        """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""
+        return problem.dim
+
+    @abstractmethod
+    def setup_sizes(self, dim: int) -> Sizes:
+        """How many coordinates the parts of a set-up message have."""
+
+    def announcement_sizes(self, dim: int) -> Sizes:
+        """How many coordinates the parts of an announcement have."""
+        return lambda part, clients, decoded: dim
+
+    @abstractmethod
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
+        """The clients' set-up messages, which are counted, and their first state; the two may share arrays."""
+
+    @abstractmethod
+    def respond(
+        self, clients: Any, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[Sequence[Parts], Any]:
+        """The replies of the clients held here, and their next state."""
+
+
+class Method(ClientProtocol):
     """A distributed method. Subclasses are frozen dataclasses of settings; states are dataclasses of arrays and Blocks.
 
-    Every field of a client state has the clients' axis first. No method prints, counts, keeps time or knows of a
-    communicator.
+    A client protocol, and what the server makes of it.
     """
 
     name: str
@@ -193,25 +222,9 @@ class Method(ABC):
         """What a user should know of these settings; a solve's result carries it."""
         return []
 
-    def numbers_per_client(self, problem: Problem) -> float:
-        """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""
-        return problem.dim
-
     def theory(self, server: Any) -> list[str]:
         """What theory says to this run's step size, from the server's state: a solve's result carries it."""
         return []
-
-    @abstractmethod
-    def setup_sizes(self, dim: int) -> Sizes:
-        """How many coordinates the parts of a set-up message have."""
-
-    def announcement_sizes(self, dim: int) -> Sizes:
-        """How many coordinates the parts of an announcement have."""
-        return lambda part, clients, decoded: dim
-
-    @abstractmethod
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
-        """The clients' set-up messages, which are counted, and their first state; the two may share arrays."""
 
     @abstractmethod
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:
@@ -220,9 +233,3 @@ class Method(ABC):
     @abstractmethod
     def round(self, server: Any, exchange: Exchange, key: Key) -> Any:
         """One round: from the server's state to its next."""
-
-    @abstractmethod
-    def respond(
-        self, clients: Any, announcement: Announcement, problem: Problem, key: Key
-    ) -> tuple[Sequence[Parts], Any]:
-        """The replies of the clients held here, and their next state."""

@@ -13,6 +13,8 @@ random
     ``Key``: every random draw by (seed, round, client, purpose), so that it does not depend on who draws when.
 npy
     Arrays in NumPy's file format, from files that may be damaged.
+optional
+    Libraries that are not needed: imported where they are asked for.
 quoting
     What messages show of what they were given.
 raised

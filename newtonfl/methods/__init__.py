@@ -20,7 +20,7 @@ May be imported by: solver, statistics, estimators, checks, experiments, cli.
 """
 
 from newtonfl.components.participation import All, Independent, Lost, Participation, Trace, Uniform
-from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
+from newtonfl.components.protocol import Announcement, ClientProtocol, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.bfgs import bfgs
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
@@ -58,10 +58,10 @@ from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
 
 __all__ = [
-    "All", "Announcement", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method", "Participation",
-    "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd", "adiana",
-    "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21", "ef21_bc",
-    "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
+    "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
+    "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
+    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21",
+    "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
     "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs", "lag", "lattice_newton",
     "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
     "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",

@@ -6,13 +6,13 @@ import csv
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.core.optional import pandas
 from newtonfl.results.record import Record
 
 _BLOCK = 1024
@@ -61,8 +61,7 @@ class History(Sequence[Record]):
         if not place:
             self._blocks.append(np.zeros(_BLOCK, _ROW))
         if record.round == self._length and _is_plain(record):
-            numbers = [getattr(record, name) for name in _NUMBERS]
-            numbers[1] = 0.0 if record.gap is None else record.gap
+            numbers = [0.0 if value is None else value for value in (getattr(record, name) for name in _NUMBERS)]
             self._blocks[block][place] = (record.exchanges, *numbers, record.gap is not None)
         else:
             self._others[self._length] = record
@@ -127,11 +126,7 @@ class History(Sequence[Record]):
         RuntimeError
             If pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")  # optional, and without types
-        except ImportError:
-            raise RuntimeError("to_pandas needs pandas, which is not installed: pip install pandas") from None
-        return pandas.DataFrame(list(self._rows()), columns=[field.name for field in fields(Record)])
+        return pandas().DataFrame(list(self._rows()), columns=[field.name for field in fields(Record)])
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         return ({field.name: getattr(record, field.name) for field in fields(Record)} for record in self)

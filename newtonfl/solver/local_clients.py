@@ -20,7 +20,7 @@ from newtonfl.comm.packets import are_plain, check_finite, decode_many, encode_m
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, formula_bits
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.random import Key
-from newtonfl.methods import Announcement, Method
+from newtonfl.methods import Announcement, ClientProtocol
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.questions import Question
 from newtonfl.solver.saved_clients import SavedClients
@@ -74,14 +74,14 @@ class LocalClients:
     Parameters
     ----------
     problem : Problem
-    method : Method
+    method : ClientProtocol
         Resolved.
     seed : int
     threads : int
         How many groups may be worked on at a time.
     """
 
-    def __init__(self, problem: Problem, method: Method, seed: int, threads: int) -> None:
+    def __init__(self, problem: Problem, method: ClientProtocol, seed: int, threads: int) -> None:
         self.method, self.seed = method, seed
         np.empty(_KEPT, np.uint8)  # for its allocation alone
         n, numbers = len(problem.clients), len(problem.clients) * method.numbers_per_client(problem)

@@ -14,7 +14,7 @@ from newtonfl.comm.coding import NotFinite
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.core.backend import Array, norm, to_host, zeros
 from newtonfl.core.random import Key
-from newtonfl.methods import ProblemConstants
+from newtonfl.methods import Method, ProblemConstants
 from newtonfl.results.history import History
 from newtonfl.results.record import Record
 from newtonfl.solver import constants
@@ -45,7 +45,9 @@ class Loop:
     Parameters
     ----------
     session : Session
-        Rank 0's, entered.
+        Rank 0's, entered, of the method.
+    method : Method
+        Resolved.
     tol, rtol : float
         Of the true ‖∇f(x)‖₂, and of that over ‖∇f(0)‖₂.
     rounds : int
@@ -64,6 +66,7 @@ class Loop:
     def __init__(
         self,
         session: Session,
+        method: Method,
         tol: float,
         rtol: float,
         rounds: int,
@@ -74,7 +77,7 @@ class Loop:
         limits: Limits = NO_LIMITS,
     ) -> None:
         self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
-        self.problem, self.method = session.problem, session.method
+        self.problem, self.method = session.problem, method
         self.rtol, self.checkpointed, self.attendance = rtol, checkpointed, attendance
         self.exchange = session.exchange if attendance is None else attendance.exchange(session.exchange)
         silent = self.method.expected_silent_rounds(self.problem.n_clients)

@@ -25,7 +25,7 @@ from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, end_to_end, f
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.kernels import compiled
-from newtonfl.methods import Announcement, Method, Replies
+from newtonfl.methods import Announcement, ClientProtocol, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.local_clients import Answer, LocalClients
 from newtonfl.solver.questions import QUESTIONS
@@ -39,13 +39,13 @@ class Session:
     Parameters
     ----------
     problem : Problem
-    method : Method
-        Resolved.
+    method : ClientProtocol
+        A method, resolved; or what else clients are to send.
     seed : int
     """
 
     problem: Problem
-    method: Method
+    method: ClientProtocol
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -164,7 +164,7 @@ def solve(
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
             attendance = None if law is None else Attendance(law, on_missing, problem.n_clients, seed)
-            loop = Loop(session, tol, rtol, rounds, callback, optimal_value, checkpointed, attendance, limits)
+            loop = Loop(session, resolved, tol, rtol, rounds, callback, optimal_value, checkpointed, attendance, limits)
             result = loop.run(to_device(x, problem.like))
             _send_result(session, result)
             return result

@@ -9,11 +9,12 @@ from typing import Any, get_args
 import numpy as np
 
 from newtonfl.comm.ledger import Ledger
+from newtonfl.comm.messages import Dense
 from newtonfl.comm.transport import InProcess
-from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
+from newtonfl.core.backend import Array, one_blas_thread, to_host
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.methods import Replies
+from newtonfl.methods import Announcement, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
 from newtonfl.solver.session import Session
@@ -27,8 +28,8 @@ from newtonfl.statistics.table import Inference
 def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", level: float = 0.95) -> Inference:
     """How sure the coefficients `x` of a generalised linear model are.
 
-    Every client sends its Fisher information Σ_j w_j φ″_j a_j a_jᵀ, its gradient and seven sums over its rows once, at
-    the length of a set-up. With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is B⁻¹ M B⁻¹ with
+    Every client sends its Fisher information Σ_j w_j φ″_j a_j a_jᵀ, its gradient and seven sums over its rows, once.
+    With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is B⁻¹ M B⁻¹ with
     M = σ²I ("model": σ² = 1 but for the normal family), M = Σ_j w_j φ′_j² a_j a_jᵀ ("HC0"; "HC1": times N/(N - d)), or
     M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times G/(G - 1)·(N - 1)/(N - d), G clients).
 
@@ -71,13 +72,16 @@ def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", l
         with transport.agreed("checking the arguments of inference"):
             x = _checked(problem, x, covariance, level)
         transport.same("inference", f"covariance={covariance}, level={float(level)}, {problem.objective}")
-        with Session(problem, Information(covariance in ("HC0", "HC1"))) as session:
+        information = Information(covariance in ("HC0", "HC1"))
+        with Session(problem, information) as session:
             if transport.rank:
                 sums, _ = session.answer_calls()
                 x, ledger = sums["x"], Ledger.from_arrays(sums)
             else:
                 x = to_host(x)
-                sums, ledger = _gathered(session, x), session.ledger
+                announcement = Announcement(0, {"model": Dense(x)})
+                replies = session.exchange(announcement, information.reply_sizes(problem.dim))
+                sums, ledger = _gathered(replies, problem.dim), session.ledger
                 session.end({"x": x, **sums, **ledger.to_arrays()})
         with transport.agreed("working out the covariance"):
             assert isinstance(problem, GLM)
@@ -102,10 +106,8 @@ def _checked(problem: Problem, x: Array, covariance: str, level: float) -> Array
     return vector
 
 
-def _gathered(session: Session, x: Array) -> dict[str, Array]:
+def _gathered(replies: Replies, dim: int) -> dict[str, Array]:
     """Every client's sums and gradients, and the mean of what is packed; in client order."""
-    problem, square = session.problem, triangle(session.problem.dim).square
-    replies = Replies(np.arange(problem.n_clients), session.init_clients(to_device(x, problem.like)))
 
     def rows(part: str) -> Array:
         return np.stack([message.coordinates()[1] for message in replies.messages(part)])
@@ -113,7 +115,7 @@ def _gathered(session: Session, x: Array) -> dict[str, Array]:
     found = {"value": rows("value"), "gradient": rows("gradient")}
     for part in ("curvature", "gram"):
         if replies.have(part):
-            found[part] = np.mean(rows(part), axis=0)[square].reshape(problem.dim, problem.dim)
+            found[part] = np.mean(rows(part), axis=0)[triangle(dim).square].reshape(dim, dim)
     return found
 
 

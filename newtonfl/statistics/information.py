@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from newtonfl.comm.messages import Batch, Dense, Message
-from newtonfl.comm.parts import ManyParts, Parts, Sizes
+from newtonfl.comm.parts import ManyParts, Parts, Sizes, nothing_from
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
-from newtonfl.methods import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.methods import Announcement, ClientProtocol
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
 from newtonfl.statistics.families import FAMILIES
@@ -23,8 +22,8 @@ SUMS = ("loss", "base", "weight", "label", "square", "rows", "other than 1")
 
 
 @dataclass(frozen=True)
-class Information(Method):
-    """An exchange that is no method's: x goes to all clients, and each sends what :data:`SUMS` says, ∇f_i and ∇²f_i.
+class Information(ClientProtocol):
+    """One exchange: x goes to all clients, and each sends what :data:`SUMS` says, ∇f_i and ∇²f_i.
 
     Parameters
     ----------
@@ -33,37 +32,34 @@ class Information(Method):
     """
 
     by_row: bool = False
-    name: str = "information"
-
-    def parameters(self) -> dict[str, str | float]:
-        return {}
 
     def setup_sizes(self, dim: int) -> Sizes:
+        return lambda part, clients, decoded: dim
+
+    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], None]:
+        return nothing_from(problem.clients), None
+
+    def reply_sizes(self, dim: int) -> Sizes:
+        """How many coordinates the parts of a reply have."""
         size = {"value": len(SUMS), "gradient": dim}
         return lambda part, clients, decoded: size.get(part, triangle(dim).size)
 
-    def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
+    def respond(
+        self, clients: None, announcement: Announcement, problem: Problem, key: Key
+    ) -> tuple[Sequence[Parts], None]:
         assert isinstance(problem, GLM)  # inference() has looked
-        point = problem.at(x0)
+        x = to_device(announcement.to_all["model"].coordinates()[1], problem.like)
+        point = problem.at(x)
         vectors = {"value": _sums(problem, point.value), "gradient": to_host(point.gradient)}
         packed = {"curvature": point.hessians}
         if self.by_row:
-            slopes = problem.loss.slope(problem.rows.margins(x0), problem.labels)
+            slopes = problem.loss.slope(problem.rows.margins(x), problem.labels)
             packed["gram"] = problem.rows.grams(problem.row_weights * slopes**2)
         vectors |= {part: to_host(blocks.values).reshape(len(problem.clients), -1) for part, blocks in packed.items()}
         columns: dict[str, Sequence[Message]] = {
             part: Batch(Dense, np.full(len(rows), rows.shape[1]), rows.ravel()) for part, rows in vectors.items()
         }
         return ManyParts(columns, len(problem.clients)), None
-
-    def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:
-        raise NotImplementedError  # there are no rounds
-
-    def round(self, server: Any, exchange: Exchange, key: Key) -> Any:
-        raise NotImplementedError
-
-    def respond(self, clients: Any, announcement: Announcement, problem: Problem, key: Key) -> Any:
-        raise NotImplementedError
 
 
 def _sums(problem: GLM, values: Array) -> Array:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from newtonfl.comm.ledger import Ledger
 from newtonfl.core.backend import Array
+from newtonfl.core.optional import pandas
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Inference:
     notes : list of str
         What a penalty, or a point that is no optimum, does to all this.
     ledger : Ledger
-        What was sent for it, as a set-up.
+        What was sent for it.
     """
 
     names: tuple[str, ...]
@@ -107,15 +107,11 @@ class Inference:
         RuntimeError
             If pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")  # optional, and without types
-        except ImportError:
-            raise RuntimeError("to_pandas needs pandas, which is not installed: pip install pandas") from None
         columns = {
             "estimate": self.x, "standard error": self.standard_errors, "statistic": self.statistics,
             "p value": self.p_values, "low": self.intervals[:, 0], "high": self.intervals[:, 1],
         }  # fmt: skip
-        return pandas.DataFrame(columns, index=list(self.names))
+        return pandas().DataFrame(columns, index=list(self.names))
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, float | None]:

@@ -133,12 +133,12 @@ def test_a_loss_that_is_no_likelihood_has_robust_errors_alone():
 def test_what_is_sent_is_counted_once():
     """A client sends seven sums, its gradient and its information, and hears x: a packet each way."""
     problem, x = fitted("logistic")
-    up = {c: nf.inference(problem, x, covariance=c).ledger.up.setup_bytes for c in ("model", "HC0")}
+    up = {c: nf.inference(problem, x, covariance=c).ledger.up.bytes for c in ("model", "HC0")}
     numbers = 7 + 5 + triangle(5).size
     assert (8 * numbers < up["model"]).all() and (up["model"] < 8 * numbers + 30).all()
     assert (up["HC0"] - up["model"] >= 8 * triangle(5).size).all()
     ledger = nf.inference(problem, x).ledger
-    assert (ledger.down.setup_bytes > 40).all() and not ledger.up.bytes.any() and not ledger.down.bytes.any()
+    assert (ledger.down.bytes > 40).all() and ledger.down.setup_bytes.max() < 16 > ledger.up.setup_bytes.max()
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_an_estimators_summary():
     assert model.inference_.names == ("age", "dose", "size", "late", "intercept") and "dose" in model.summary()
     plain = nf.FederatedLogisticRegression(alpha=0.0, clients=5, tol=1e-11).fit(frame, TARGETS["logistic"])
     for way in ("up", "down"):
-        sent = getattr(model.inference_.ledger, way).setup_bytes.sum()
-        assert model.communication_[f"setup_bytes_{way}"] == plain.communication_[f"setup_bytes_{way}"] + sent
+        sent = getattr(model.inference_.ledger, way).bytes.sum()
+        assert model.communication_[f"bytes_{way}"] == plain.communication_[f"bytes_{way}"] + sent > sent > 0
     with pytest.raises(ValueError, match="summary: fit with inference="):
         plain.summary()
     model.set_params(inference=None).fit(frame, TARGETS["logistic"])
