@@ -26,18 +26,21 @@ def read_npy(stream: IO[bytes], size: int) -> Array:
     ValueError
         If the header is damaged, or states another size; in short words, without the file's name.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy's, on files that Python 2 wrote
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, on files that Python 2 wrote
+        try:
             shape, _, dtype = _HEADERS[npy.read_magic(stream)](stream)
-            if dtype.hasobject:
-                raise TypeError("it holds Python objects: save numbers, or strings with dtype=str")
-            stated = stream.tell() + math.prod(shape) * dtype.itemsize
-            if stated != size or any(isinstance(length, bool) or length < 0 for length in shape):
-                raise ValueError(f"its header states {excerpt(stated)} bytes, and there are {size}")
-            stream.seek(0)
+        except Exception as error:  # a damaged header makes numpy, its tokenizer and zipfile raise nearly anything
+            raise ValueError(excerpt(error) or type(error).__name__) from None
+        if dtype.hasobject:
+            raise TypeError("it holds Python objects: save numbers, or strings with dtype=str")
+        if any(isinstance(length, bool) or length < 0 for length in shape):
+            raise ValueError(f"its header states the shape {excerpt(shape, 60)}")
+        stated = stream.tell() + math.prod(shape) * dtype.itemsize
+        if stated != size:
+            raise ValueError(f"its header states {excerpt(stated)} bytes, and there are {size}")
+        stream.seek(0)
+        try:
             return npy.read_array(stream, allow_pickle=False)
-    except Exception as error:  # a damaged header makes numpy, its tokenizer and zipfile raise nearly anything
-        if isinstance(error, TypeError) and "Python objects" in str(error):
-            raise
-        raise ValueError(excerpt(error) or type(error).__name__) from None
+        except Exception as error:  # as above, and what a checksum says at the end
+            raise ValueError(excerpt(error) or type(error).__name__) from None

@@ -133,8 +133,7 @@ class Federated(BaseEstimator, ABC):
                 arguments = self._arguments(method, weights is not None)
             seed = self._common_seed(arguments, seed, transport)
             names = getattr(self, "feature_names_in_", None)
-            self._inferred: list[Inference] = []
-            self.__dict__.pop("inference_", None)
+            self.__dict__.pop("inference_", None)  # of a fit before
             self._columns = working_columns(X, names, transport)
             federation = distribute_arrays(
                 self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
@@ -173,6 +172,9 @@ class Federated(BaseEstimator, ABC):
                     "fit; give a whole number"
                 )
         Limits(None, self.max_bytes, self.max_seconds)  # says what it refuses
+        if self.inference not in (None, *get_args(Covariance)):
+            allowed = ", ".join(get_args(Covariance))
+            raise ValueError(f"inference: given {self.inference!r}, allowed are None, {allowed}")
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")
@@ -250,8 +252,8 @@ class Federated(BaseEstimator, ABC):
         method: Method | None,
         seed: int,
         part: str = "",
-    ) -> Result:
-        """One solve, of the `part` where there are several. Collective."""
+    ) -> tuple[Result, Inference | None]:
+        """One solve, of the `part` where there are several, and what `inference` asks for. Collective."""
         made = self._taken(federation, loss) if method is None else method
         if method is not None:
             self.method_, self.method_why_ = str(self.method), "it was named"
@@ -259,8 +261,6 @@ class Federated(BaseEstimator, ABC):
             labels, weights, loss, device=self.device, l2=float(self.alpha), intercept=bool(self.fit_intercept)
         )
         self.objective_ = problem.objective
-        with federation.transport.agreed("checking inference"):
-            self._check_inference(loss)
         silent = not self.verbose or federation.transport.rank > 0
         rtol = max(float(self.rtol), np.finfo(float).tiny)  # at least what rounding leaves: no alarm there
         with nullcontext() if silent else Progress(type(self).__name__, rounds=int(self.max_rounds)) as progress:
@@ -274,22 +274,12 @@ class Federated(BaseEstimator, ABC):
                 f"{type(self).__name__}: {result.reason} in round {result.rounds}: scale the columns of X, start cold, "
                 "or take a method with a line search, as the default has"
             )
-        if self.inference is not None:
-            if self._columns.numbers is not None and problem.schema.features is None:
-                names = tuple(f"x{j}" for j in self._columns.numbers) + ("intercept",) * bool(self.fit_intercept)
-                problem.schema = replace(problem.schema, features=names)
-            self._inferred.append(inference(problem, result.x, covariance=cast(Covariance, self.inference)))
-        return result
-
-    def _check_inference(self, loss: Loss | int) -> None:
         if self.inference is None:
-            return
-        if self.inference not in get_args(Covariance):
-            raise ValueError(
-                f"inference: given {self.inference!r}, allowed are None, {', '.join(get_args(Covariance))}"
-            )
-        if isinstance(loss, int):
-            raise ValueError('inference: given with several classes in one model; multi_class="ovr" has one a class')
+            return result, None
+        if self._columns.numbers is not None and problem.schema.features is None:
+            names = tuple(f"x{j}" for j in self._columns.numbers) + ("intercept",) * bool(self.fit_intercept)
+            problem.schema = replace(problem.schema, features=names)
+        return result, inference(problem, result.x, covariance=cast(Covariance, self.inference))
 
     def summary(self) -> str:
         """A table of the coefficients with standard errors, tests and confidence intervals.
@@ -345,18 +335,18 @@ class Federated(BaseEstimator, ABC):
             elsewhere = self.coef_  # nothing moves what neither rows nor penalty depend on
         return self._columns.widen(coefficients, elsewhere), intercepts
 
-    def _finish(self, results: Sequence[Result], transport: Transport) -> None:
-        """Set what is common to all models from their solves; rank 0 warns."""
+    def _finish(self, solves: Sequence[tuple[Result, Inference | None]], transport: Transport) -> None:
+        """Set what is common to all models from what :meth:`_solve` returned; rank 0 warns."""
         totals: Counter[str] = Counter()
-        for ledger in [*(result.ledger for result in results), *(found.ledger for found in self._inferred)]:
+        results, inferences = [result for result, _ in solves], [one for _, one in solves if one is not None]
+        for ledger in [*(result.ledger for result in results), *(one.ledger for one in inferences)]:
             for kind, ways in ledger.totals().items():
                 for way in ("up", "down"):
                     totals[f"{kind}_{way}"] += int(ways[way]["total"])
                     totals[f"setup_{kind}_{way}"] += int(ways[f"setup_{way}"]["total"])
         self.communication_ = dict(totals)
-        if self._inferred:
-            self.inference_: Inference | list[Inference] = self._inferred if len(results) > 1 else self._inferred[0]
-        del self._inferred
+        if inferences:
+            self.inference_: Inference | list[Inference] = inferences if len(solves) > 1 else inferences[0]
         histories: list[History] = [result.history for result in results]
         rounds = [result.rounds for result in results]
         alone = len(results) == 1

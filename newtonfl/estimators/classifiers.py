@@ -68,6 +68,10 @@ class _Classifier(ClassifierMixin, Federated):
                     f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(classes)} "
                     f"class: {', '.join(map(str, classes))}"
                 )
+            if self.inference is not None and joint and len(classes) > 2:
+                raise ValueError(
+                    'inference: given with several classes in one model; multi_class="ovr" has one a class'
+                )
             self.classes_ = np.array(classes, dtype=label_dtype if np.dtype(label_dtype).kind == "u" else None)
             codes = numbered(federation.labels, classes)
         weights = self._weighed(federation, codes)
@@ -77,20 +81,20 @@ class _Classifier(ClassifierMixin, Federated):
         if count > 2 and joint:
             q = contrasts(count)
             x0 = None if initial is None else (q.T @ initial).ravel()
-            result = self._solve(federation, codes, weights, count, x0, method, seed)
-            results, solution = [result], q @ result.x.reshape(count - 1, width)
+            solves = [self._solve(federation, codes, weights, count, x0, method, seed)]
+            solution = q @ solves[0][0].x.reshape(count - 1, width)
         else:
             positive = [1] if count == 2 else range(count)
             points: list[Array | None] = [None] * rows if initial is None else list(initial)
-            results = []
+            solves = []
             for k, x0 in zip(positive, points, strict=True):
                 labels = np.where(codes == k, 1.0, -1.0)
                 part = f"class {k}" if count > 2 else ""
-                results.append(self._solve(federation, labels, weights, self._loss(), x0, method, seed, part))
+                solves.append(self._solve(federation, labels, weights, self._loss(), x0, method, seed, part))
                 federation = replace(federation, preparation=None)  # which the first solve has counted
-            solution = np.array([result.x for result in results])
+            solution = np.array([result.x for result, _ in solves])
         self.coef_, self.intercept_ = self._coefficients(solution)
-        self._finish(results, federation.transport)
+        self._finish(solves, federation.transport)
         return self
 
     def _weighed(self, federation: Federation, codes: Array) -> Array | None:

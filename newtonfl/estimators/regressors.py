@@ -37,10 +37,10 @@ class _Regressor(RegressorMixin, Federated):
         initial = self._initial(1, self._width(federation))
         labels = np.asarray(federation.labels, np.float64)
         x0 = None if initial is None else initial[0]
-        result = self._solve(federation, labels, federation.weights, loss, x0, method, seed)
-        self.coef_, intercept = self._coefficients(result.x)
+        solved = self._solve(federation, labels, federation.weights, loss, x0, method, seed)
+        self.coef_, intercept = self._coefficients(solved[0].x)
         self.intercept_ = float(intercept)
-        self._finish([result], federation.transport)
+        self._finish([solved], federation.transport)
         return self
 
     def predict(self, X: Array) -> Array:

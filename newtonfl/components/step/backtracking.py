@@ -13,8 +13,10 @@ from newtonfl.core.backend import Array
 from newtonfl.mechanisms.constants import is_number
 
 MOST_TRIALS = 1000
-LAST_TRIAL = 2 * MOST_TRIALS  # of all exchanges: a γ near 1 would go on for days
-"""γˢ has long vanished by then."""
+"""Of one exchange; γˢ has long vanished by then."""
+
+LAST_TRIAL = 2 * MOST_TRIALS
+"""Of all exchanges: where γ is near 1 they would go on for days."""
 
 
 @dataclass(frozen=True)
