@@ -1,7 +1,8 @@
 """Objectives: what is minimised, and what clients know of it at a point.
 
-base, point
-    ``Problem``, a finite sum over clients, and ``Point``, its values, gradients and Hessians at x, each computed once.
+base, memory, point
+    ``Problem``, a finite sum over clients; what it remembers of a solve; and ``Point``, its values, gradients and
+    Hessians at x, each computed once.
 functions, functions_check, differences
     Problems of Python functions; whether those belong together; derivatives by differences.
 row_problem, glm, multinomial

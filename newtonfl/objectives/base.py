@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.backend import Array, to_device
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
+from newtonfl.objectives.memory import SolveMemory
 from newtonfl.objectives.point import Point
 from newtonfl.objectives.regularisers import formula, regulariser
 from newtonfl.objectives.schema import Schema
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Point", "Problem"]
 
 
-class Problem(ABC):
+class Problem(SolveMemory):
     """A finite sum f(x) = (1/n) Σ f_i(x) + ½ Σ_j ridge_j x_j², and the clients that this process holds.
 
     The f_i are convex, except with the regulariser Σ_j ρ_j x_j²/(1 + x_j²), which then stands in each of
@@ -119,31 +119,8 @@ class Problem(ABC):
         self.transport, self.f_star = transport, None if f_star is None else float(f_star)
         self.title, self.schema = objective, Schema()
         self.preparation: tuple[Array, Array] | None = None
-        # One array, shared with the problems of some of the clients: what they compute counts here.
-        self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
-        self._of_clients: dict[str, dict[int, Any]] = {}  # shared likewise
-        self._points: dict[tuple[Any, ...], Point] = {}
-        self._prepared: dict[Any, Any] = {}
+        self._forget_everything()
         self._smoothness: Array | None = None
-        self._solved_by: dict[str, object] = {}
-
-    def at(self, x: Array) -> Point:
-        """What is known at `x`, shape (d,), or (n, d) with one point for each client held here.
-
-        The last two points are remembered, so that a gradient, a Hessian and a diagnostic share their margins.
-        """
-        key = (x.shape, to_host(x).tobytes())
-        point = self._points.pop(key, None)
-        if point is None:
-            while len(self._points) >= 2:
-                self._points.pop(next(iter(self._points)))
-            point = self._at(x + 0.0)  # a copy: the caller may change its own
-        self._points[key] = point  # the last
-        return point
-
-    def at_uncached(self, x: Array) -> Point:
-        """What is known at `x`, computed anew: a count of Hessians must not depend on what others remembered."""
-        return self._at(x + 0.0)
 
     def select(self, chosen: Array) -> Self:
         """The problem of some of the clients held here, in the same bits and at the cost of their data.
@@ -170,7 +147,7 @@ class Problem(ABC):
         self._select(part, chosen)
         return part
 
-    def _select(self, part: Self, chosen: Array) -> None:  # noqa: B027 - functions hold nothing per client
+    def _select(self, part: Self, chosen: Array) -> None:
         """Lay out the clients' own data in `part`."""
 
     def without(self, clients: Sequence[int]) -> Self:
@@ -207,9 +184,8 @@ class Problem(ABC):
         if not len(stay):
             raise ValueError("clients: given all of them, somebody must stay")
         part = copy.copy(self.select(np.flatnonzero(np.isin(self.clients, stay))))
-        part._points, part._prepared, part._of_clients = {}, {}, {}
+        part._forget_everything()
         part._smoothness, part.f_star = None, None
-        part._counts, part._positions = np.zeros(len(part.clients), np.int64), np.arange(len(part.clients))
         part.n_clients, part.clients = len(stay), np.searchsorted(stay, part.clients)
         if self.preparation is not None:
             part.preparation = self.preparation[0][stay], self.preparation[1][stay]
@@ -219,89 +195,6 @@ class Problem(ABC):
     def _leave_out(self, part: Self, stay: Array) -> None:
         """Make the mean over all clients in `part` that over those who `stay`, by their numbers until now."""
         raise ValueError(f"{type(self).__name__} does not know its functions without some of its clients")
-
-    @property
-    def hessian_counts(self) -> Array:
-        """How many Hessians each client held here has computed, shape (n held here,)."""
-        return self._counts[self._positions]
-
-    def count_hessians(self) -> None:
-        """Every client held here computes one; refused as in :meth:`check_convex`."""
-        self.check_convex("a Hessian")
-        self._counts[self._positions] += 1
-
-    def forget(self) -> None:
-        """Forget points and counts: a solve begins."""
-        self._counts[self._positions] = 0
-        self.forget_points()
-
-    def forget_points(self) -> None:
-        """Forget points alone, each of which holds this problem: a solve has ended."""
-        self._points.clear()
-        if "local ridge" in self._prepared:
-            self._prepared["local ridge"]._points.clear()
-
-    def release(self) -> None:
-        """Forget all points but the last, and its Hessians: a round is over."""
-        for problem in (self, self._prepared.get("local ridge", self)):
-            for key in list(problem._points)[:-1]:
-                del problem._points[key]
-            for point in problem._points.values():
-                point.release_hessians()
-
-    def taken_by(self, solve: object) -> Self:
-        """This problem for a `solve`; one that is under way has its points and counts: then the same one with its own.
-
-        So a callback may solve it as well, and so may threads.
-        """
-        if self._solved_by.setdefault("solve", solve) is solve:
-            return self
-        own = copy.copy(self)
-        own._points, own._prepared, own._solved_by = {}, {}, {"solve": solve}
-        own._counts, own._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
-        own._of_clients = {}
-        return own
-
-    def given_back_by(self, solve: object) -> None:
-        """The `solve` has ended."""
-        if self._solved_by.get("solve") is solve:
-            del self._solved_by["solve"]
-
-    def remembered(self) -> list[tuple[bool, Array, bool]]:
-        """The points that are remembered, the last one last: of the ridge inside or not, x, whether a Hessian counted.
-
-        x stands on the host. :meth:`remember` takes them up in another process, which then counts what this one would.
-        """
-        local = self._prepared.get("local ridge")
-        both = [(False, self), (True, local)] if local is not None else [(False, self)]
-        return [(inside, to_host(point.x), point.has_counted) for inside, one in both for point in one._points.values()]
-
-    def remember(self, points: Sequence[tuple[bool, Array, bool]]) -> None:
-        """Remember the `points` that :meth:`remembered` of the same clients named; nothing is computed."""
-        for inside, x, counted in points:
-            point = (self.with_local_ridge() if inside else self).at(to_device(x, self.like))
-            point.has_counted = counted
-
-    def restore_counts(self, counts: Array) -> None:
-        """Set :attr:`hessian_counts` to `counts`, shape (n held here,)."""
-        self._counts[self._positions] = counts
-
-    def prepare(self, part: Any) -> Any:
-        """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""
-        if part not in self._prepared:
-            self._prepared[part] = part.of(self)
-        return self._prepared[part]
-
-    def of_each_client(self, what: str, make: Callable[[int], Any]) -> list[Any]:
-        """What `make` makes of every client held here, of its own data alone; remembered under the name `what`.
-
-        The problems of some of the clients share it.
-        """
-        made = self._of_clients.setdefault(what, {})
-        for i, place in enumerate(self._positions.tolist()):
-            if place not in made:
-                made[place] = make(i)
-        return [made[place] for place in self._positions.tolist()]
 
     def with_local_ridge(self) -> Self:
         """The same objective with the ridge inside every client's function."""
@@ -314,6 +207,11 @@ class Problem(ABC):
             self._prepared["local ridge"] = other
         local: Self = self._prepared["local ridge"]
         return local
+
+    def count_hessians(self) -> None:
+        """Every client held here computes one; refused as in :meth:`check_convex`."""
+        self.check_convex("a Hessian")
+        self._counts[self._positions] += 1
 
     @property
     def strong_convexity(self) -> float:
@@ -371,7 +269,7 @@ class Problem(ABC):
         """
         raise ValueError("minibatch gradients need data rows, and this problem has none: use exact gradients")
 
-    def verify(self, x: Array) -> None:  # noqa: B027 - what the library computes itself is checked by its tests
+    def verify(self, x: Array) -> None:
         """Refuse functions that do not belong together at `x`, before a solve begins there; on this rank alone."""
 
     @property
@@ -475,6 +373,3 @@ class Problem(ABC):
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         """Every client's rows times its `vectors` (r_i, d), shape (m_i, r_i): what :meth:`Point.hessians_in` takes."""
         raise NotImplementedError  # client_rows refuses first
-
-    @abstractmethod
-    def _at(self, x: Array) -> Point: ...
