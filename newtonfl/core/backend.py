@@ -59,14 +59,14 @@ def to_device(array: Array, like: Array) -> Array:
     return array_namespace(like).asarray(array, device=device(like))
 
 
-_RESIDENT: dict[tuple[int, Any], Array] = {}
+_RESIDENT: dict[tuple[int, str], Array] = {}
 
 
 def resident(constant: Array, like: Array) -> Array:
     """:func:`to_device` of a NumPy array that never changes: sent once, and kept there as long as it lives here."""
     if is_numpy_array(like):
         return constant
-    key = id(constant), device(like)
+    key = id(constant), repr(device(like))  # CuPy's devices have no hash
     if key not in _RESIDENT:
         _RESIDENT[key] = to_device(constant, like)
         weakref.finalize(constant, _RESIDENT.pop, key, None).atexit = False

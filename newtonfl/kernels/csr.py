@@ -14,13 +14,13 @@ ROW_SUMS = r"""
 // bits are the host's, whoever else is in the matrix, and entries that are equal stay equal: a selection by size must
 // not be decided by rounding. A warp reads 32 products together, then adds them one after the other.
 extern "C" __global__ void row_sums(
-    const int rows, const double* data, const int* columns, const int* starts, const double* vector, double* sums)
+    const int rows, const double* data, const place* columns, const place* starts, const double* vector, double* sums)
 {
     const int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     double sum = 0.0;
-    for (int first = starts[row]; first < starts[row + 1]; first += 32) {
-        const int many = min(32, starts[row + 1] - first);
+    for (place first = starts[row]; first < starts[row + 1]; first += 32) {
+        const int many = starts[row + 1] - first < 32 ? starts[row + 1] - first : 32;
         const double mine = lane < many ? __dmul_rn(data[first + lane], vector[columns[first + lane]]) : 0.0;
         for (int i = 0; i < many; ++i) sum = __dadd_rn(sum, __shfl_sync(0xffffffffu, mine, i));
     }
@@ -48,10 +48,16 @@ def csr_product(matrix: Any, vector: Array) -> Array:
     sums = cp.empty(rows)
     arguments = (matrix.data, matrix.indices, matrix.indptr, cp.ascontiguousarray(vector), sums)
     if rows:
-        _compiled()((-(-rows // 8),), (256,), (np.int32(rows), *arguments))  # a warp a row, eight a block
+        row_sums = _compiled(matrix.indices.dtype.itemsize)
+        row_sums((-(-rows // 8),), (256,), (np.int32(rows), *arguments))  # a warp a row, eight a block
     return sums
 
 
+def source(width: int) -> str:
+    """The kernel for indices of `width` bytes, 4 or 8."""
+    return f"typedef {'int' if width == 4 else 'long long'} place;\n{ROW_SUMS}"
+
+
 @cache
-def _compiled() -> Any:
-    return cupy().RawKernel(ROW_SUMS, "row_sums")
+def _compiled(width: int) -> Any:
+    return cupy().RawKernel(source(width), "row_sums")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import scipy
 
@@ -12,10 +14,10 @@ def cholesky(matrix: Array) -> Array | None:
     """The lower Cholesky factor of a symmetric `matrix` (d, d), or None where it is not positive definite."""
     xp = namespace(matrix)
     try:
-        factor = np.linalg.cholesky(matrix) if on_host(matrix) else xp.linalg.cholesky(matrix)
+        with _raising(matrix):
+            factor = np.linalg.cholesky(matrix) if on_host(matrix) else xp.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
         return None
-    # CuPy does not raise: it returns numbers that are not finite.
     return factor if bool(xp.all(xp.isfinite(factor))) else None
 
 
@@ -25,10 +27,21 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
     What becomes of them is then not finite, which packets and steps refuse by name.
     """
     try:
-        values, vectors = namespace(matrix).linalg.eigh(matrix)
-    except np.linalg.LinAlgError:  # CuPy does not raise
+        with _raising(matrix):
+            values, vectors = namespace(matrix).linalg.eigh(matrix)
+    except np.linalg.LinAlgError:
         return matrix[0, :] * np.nan, matrix * np.nan
     return values, vectors
+
+
+def _raising(matrix: Array) -> AbstractContextManager[None]:
+    """CuPy raises LinAlgError where it is asked to; else it returns what its solver left, which may well be finite."""
+    if not is_cupy(matrix):
+        return nullcontext()
+    from cupyx import errstate
+
+    state: AbstractContextManager[None] = errstate(linalg="raise")
+    return state
 
 
 def cholesky_solve(factor: Array, vector: Array) -> Array:

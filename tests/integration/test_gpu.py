@@ -17,8 +17,8 @@ from strict_device import problem
 import newtonfl as nf
 from newtonfl import registry
 from newtonfl.core.backend import cupy, on_host, resident, sparse_to_device
-from newtonfl.kernels import select
-from newtonfl.kernels.csr import ROW_SUMS, csr_product
+from newtonfl.kernels import cholesky, csr, eigh, select, weighted_grams
+from newtonfl.kernels.csr import csr_product
 from newtonfl.kernels.select import SELECT, largest
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
@@ -132,7 +132,7 @@ def compile_cuda(source, library, architecture):
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("source", [SELECT, ROW_SUMS], ids=["select", "csr"])
+@pytest.mark.parametrize("source", [SELECT, csr.source(4), csr.source(8)], ids=["select", "csr", "long csr"])
 def test_the_kernels_compile(source, architecture):
     """For Ampere, Hopper and Blackwell."""
     library = nvrtc()
@@ -223,12 +223,44 @@ def test_the_gpu_selects_as_the_host_does(k):
 
 
 @pytest.mark.gpu
-def test_the_gpu_multiplies_sparse_rows_as_the_host_does():
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_the_gpu_multiplies_sparse_rows_as_the_host_does(index):
     """In the same bits: rows of no entry, of a few, and longer than a warp."""
     cp, draw = gpu(), np.random.Generator(np.random.Philox(5))
     dense = draw.standard_normal((300, 400)) * (draw.random((300, 400)) < np.linspace(0, 1, 300)[:, None] ** 3)
     rows, x = scipy.sparse.csr_array(dense), draw.standard_normal(400)
-    assert np.array_equal(csr_product(sparse_to_device(rows, cp.zeros(0)), cp.asarray(x)).get(), rows @ x)
+    rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
+    there = sparse_to_device(rows, cp.zeros(0))
+    assert there.indices.dtype == there.indptr.dtype == index
+    assert np.array_equal(csr_product(there, cp.asarray(x)).get(), rows @ x)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("m", "order"), [(50, 30), (30, 50), (1, 7), (7, 1)])
+def test_the_gpu_makes_the_same_hessians_whatever_its_memory_held(m, order):
+    cp, draw = gpu(), np.random.Generator(np.random.Philox(6))
+    stack, weights = draw.standard_normal((1, m, order)), draw.random(m)
+    for _ in range(3):
+        used = cp.full((4, order, order), np.nan)
+        del used
+        device = weighted_grams(cp.asarray(stack), cp.asarray(weights)).get()
+        assert np.allclose(device, weighted_grams(stack, weights), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.gpu
+def test_the_gpu_says_where_there_is_no_factor():
+    """Its solver leaves a part of one, whose numbers are finite."""
+    cp, draw = gpu(), np.random.Generator(np.random.Philox(7))
+    square = draw.standard_normal((400, 400))
+    positive = square @ square.T + np.eye(400)
+    factor = cholesky(cp.asarray(positive)).get()
+    assert np.allclose(factor @ factor.T, positive, rtol=1e-12, atol=1e-10)
+    for place in (0, 200, 399):
+        indefinite = positive.copy()
+        indefinite[place, place] = -1.0
+        assert cholesky(cp.asarray(indefinite)) is None
+    values, vectors = (part.get() for part in eigh(cp.asarray(positive)))
+    assert np.allclose(vectors * values @ vectors.T, positive, rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.gpu
@@ -246,3 +278,61 @@ def test_the_gpu_agrees_with_the_host(name):
     device = nf.solve(problem(like), METHODS[name](), rounds=12, tol=0.0)
     assert on_host(device.x)
     assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+
+
+def sparse_problem(like):
+    """Ninety sparse rows on five clients, one of whom has none."""
+    draw = np.random.Generator(np.random.Philox(13))
+    dense = draw.standard_normal((90, 12)) * (draw.random((90, 12)) < 0.3)
+    rows, labels = scipy.sparse.csr_array(dense), np.where(draw.random(90) < 0.5, 1.0, -1.0)
+    more = {"like": like, "n_clients": 5, "ridge": 1e-2, "objective": "test"}
+    return GLM(rows, labels, [25, 30, 0, 20, 15], Logistic(), 90, **more)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "newton-star"])
+def test_the_gpu_agrees_with_the_host_on_sparse_rows(name):
+    like = gpu().zeros(0)
+    host = nf.solve(sparse_problem(np.zeros(0)), METHODS[name](), rounds=12, tol=0.0)
+    device = nf.solve(sparse_problem(like), METHODS[name](), rounds=12, tol=0.0)
+    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("make", [nf.newton, lambda: nf.newton_3pc(line_search=3), lambda: nf.ef21(batch=5)])
+def test_the_gpu_agrees_with_the_host_on_several_classes(make):
+    like = gpu().zeros(0)
+    host = nf.solve(multinomial(np.zeros(0)), make(), rounds=5, tol=0.0)
+    device = nf.solve(multinomial(like), make(), rounds=5, tol=0.0)
+    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "loss", [Logistic(), Squared(), Huber(), SquaredHinge(), Poisson()], ids=lambda x: type(x).__name__
+)
+def test_the_gpu_agrees_with_the_host_on_every_loss(loss):
+    like = gpu().zeros(0)
+    host = nf.solve(problem(np.zeros(0), loss), nf.newton_3pc(), rounds=5, tol=0.0)
+    device = nf.solve(problem(like, loss), nf.newton_3pc(), rounds=5, tol=0.0)
+    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["bl1", "fednl-pp", "ef21", "m-fac"])
+def test_a_solve_on_the_gpu_is_resumed_in_the_same_bits(name, tmp_path):
+    like = gpu().zeros(0)
+    whole = nf.solve(problem(like), METHODS[name](), rounds=9, tol=0.0)
+    nf.solve(problem(like), METHODS[name](), rounds=4, tol=0.0, checkpoint=tmp_path)
+    resumed = nf.solve(problem(like), METHODS[name](), rounds=9, tol=0.0, checkpoint=tmp_path)
+    assert resumed.x.tobytes() == whole.x.tobytes()
+    assert [r.bytes_up for r in resumed.history] == [r.bytes_up for r in whole.history]
+
+
+@pytest.mark.gpu
+@pytest.mark.data
+def test_the_gpu_agrees_with_the_host_on_real_rows():
+    gpu()
+    host = nf.solve(nf.load("phishing"), nf.bl1(), rounds=15, tol=0.0)
+    device = nf.solve(nf.load("phishing", device="cuda"), nf.bl1(), rounds=15, tol=0.0)
+    assert np.linalg.norm(device.x - host.x) <= 1e-10 * np.linalg.norm(host.x)
