@@ -18,7 +18,7 @@ from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import SubspaceSum, add_at
+from newtonfl.kernels import SubspaceSum, add_at, norms
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.registry import Part
 
@@ -223,7 +223,7 @@ class TriangleCoordinates(Coordinates):
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's Frobenius norm, shape (n,)."""
-        return blocks.norms() if self.isometric else self.scaled(blocks).norms()
+        return norms(blocks if self.isometric else self.scaled(blocks))
 
     def matrix(self, i: int, vector: Array) -> Array:
         """The (d, d) matrix of client i's `vector`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Self
 
@@ -14,7 +15,7 @@ from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.core.random import Key, Keys
-from newtonfl.kernels import add_at, add_in_order, add_rows, weighted
+from newtonfl.kernels import add_at, add_in_order, add_rows, norms, weighted
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Coordinates:
 
     def norms(self, blocks: Blocks) -> Array:
         """Each client's norm, shape (n,): the 2-norm of the coordinates."""
-        return blocks.norms()
+        return norms(blocks)
 
     @property
     def total_size(self) -> int:
@@ -161,11 +162,17 @@ class Coordinates:
                     total = add_rows(total, by[:, None] * news.values.reshape(n, -1))
                 else:
                     own = ranges(np.zeros(n, np.int64), news.counts) if news.indices is None else news.indices
-                    places = np.arange(total.shape[0]) if news.places is None else news.places
+                    places = _every_place(total.shape[0]) if news.places is None else news.places
                     origin = np.zeros(n, np.int64) if news.first is None else news.first
                     total = add_in_order(total, own, news.values, news.counts, by, places, origin)
                 first += n
         return total
+
+
+@lru_cache(maxsize=4)
+def _every_place(many: int) -> Array:
+    """0 to before `many`; kept, for a table of them is made and read in every round."""
+    return np.arange(many)
 
 
 def _sum(pairs: Sequence[tuple[Array | None, Array]]) -> tuple[Array | None, Array]:

@@ -12,6 +12,7 @@ from newtonfl.bases.symmetric import WholeTriangle
 from newtonfl.core.backend import Array, namespace, resident, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import norms
 from newtonfl.objectives.base import Point
 
 
@@ -43,7 +44,7 @@ class _PSDCoordinates(TriangleCoordinates):
 
     def norms(self, blocks: Blocks) -> Array:
         scale = resident(triangle(self.dim).isometry, blocks.values)
-        return Blocks.of([self.entries(vector) * scale for vector in blocks], blocks.values).norms()
+        return norms(Blocks.of([self.entries(vector) * scale for vector in blocks], blocks.values))
 
     def entries(self, total: Array) -> Array:
         return total + _row_sums(total, self.dim)

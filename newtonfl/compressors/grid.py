@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from newtonfl import kernels
 from newtonfl.comm.laws import powers
 from newtonfl.comm.messages import Dense, Integers, Message, Nothing
 from newtonfl.compressors.compressor import Compressor, Contractive
@@ -66,7 +67,7 @@ class Grid(Compressor):
         host = Blocks(to_host(vectors.values), vectors.offsets)
         sizes = host.sizes
         with np.errstate(over="ignore", invalid="ignore"):
-            lengths = host.norms()
+            lengths = kernels.norms(host)
         for i in np.flatnonzero(~((lengths > _TINY) & (lengths < _HUGE))).tolist():  # zeros, or a square is no float
             lengths[i] = norms(host[i][None])[0][0]
         usable = np.isfinite(lengths) & (lengths > 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from newtonfl.core.backend import Array, namespace, on_host, to_device, zeros
+from newtonfl.core.backend import Array, namespace, to_device, zeros
 
 
 def offsets_of(sizes: Array) -> Array:
@@ -101,36 +101,3 @@ class Blocks:
 
     def __sub__(self, other: Blocks) -> Blocks:
         return self.replaced(self.values - other.values)
-
-    def sums(self) -> Array:
-        """Each client's sum, shape (n,).
-
-        In the bits of one reduction a client, never one over the rank: they must not depend on its neighbours.
-        """
-        if not len(self):
-            return zeros(0, self.values)
-        if on_host(self.values):
-            return _sums(self.values, self.offsets)
-        xp = namespace(self.values)
-        return xp.stack([xp.sum(block) for block in self])
-
-    def norms(self) -> Array:
-        """Each client's 2-norm, shape (n,)."""
-        return namespace(self.values).sqrt(self.replaced(self.values * self.values).sums())
-
-
-def _sums(values: Array, offsets: Array) -> Array:
-    """Clients of one size are the rows of a table: NumPy sums each of its rows as it sums that vector alone."""
-    sizes = np.diff(offsets)
-    n, size = len(sizes), int(sizes[0])
-    if (sizes == size).all():
-        return values.reshape(n, size).sum(axis=1)
-    sums = np.empty(n, values.dtype)
-    order = np.argsort(sizes, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
-        first, size = offsets[rows], int(sizes[rows[0]])
-        if len(rows) == 1:
-            sums[rows] = values[first[0] : first[0] + size].sum()
-        else:
-            sums[rows] = values[first[:, None] + np.arange(size)].sum(axis=1)
-    return sums

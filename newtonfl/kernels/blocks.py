@@ -1,4 +1,4 @@
-"""How many clients are worked on together."""
+"""How many clients are worked on together on the host, and in which pieces each is on a GPU."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.core.ragged import offsets_of, ranges
 
 
 def blocks(offsets: Array, many: int) -> list[tuple[int, int]]:
@@ -30,3 +31,19 @@ def blocks(offsets: Array, many: int) -> list[tuple[int, int]]:
     cuts = np.unique(np.searchsorted(offsets[:-1], np.arange(offsets[0], max(int(offsets[-1]), 1), many)))
     edges = [*cuts.tolist(), n]
     return [(a, b) for a, b in pairwise(edges) if a < b]
+
+
+def pieces(offsets: Array, size: int) -> tuple[Array, Array, Array]:
+    """Cut every client's entries into pieces of `size`, the last one shorter; one without entries has an empty piece.
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray of int64, shape (pieces,)
+        Where each piece begins and ends.
+    edges : numpy.ndarray of int64, shape (n + 1,)
+        Where each client's pieces begin.
+    """
+    many = np.maximum(-(-np.diff(offsets) // size), 1)
+    edges = offsets_of(many)
+    lower = np.repeat(offsets[:-1], many) + size * ranges(np.zeros(len(many), np.int64), many)
+    return lower, np.minimum(lower + size, np.repeat(offsets[1:], many)), edges

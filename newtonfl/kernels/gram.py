@@ -48,4 +48,4 @@ def _syrk(matrix: Array) -> Array:
     from cupy import cublas, empty
 
     order = matrix.shape[1]
-    return cublas.syrk("T", matrix, out=empty((order, order)), beta=0.0, lower=False)
+    return cublas.syrk("T", matrix, out=empty((order, order)), lower=False)

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 
-from newtonfl.core.backend import Array, is_cupy, on_host, to_device, to_host
+from newtonfl.core.backend import Array, cupy, is_cupy, on_host, resident, to_device, to_host
 from newtonfl.core.ragged import offsets_of
 from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
 
+ADD = r"""
+// Sums of many clients' terms in their order, as the host adds them; atomic additions would come in any.
+typedef long long place;
+#define EACH(i, many) \
+    place i = (place)blockIdx.x * blockDim.x + threadIdx.x; i < many; i += (place)gridDim.x * blockDim.x
+
+// Positions that are sorted: who finds the first of equal ones adds the terms of all of them.
+extern "C" __global__ void add_runs(const place many, const place* positions, const double* terms, double* values)
+{
+    for (EACH(first, many)) {
+        const place at = positions[first];
+        if (first > 0 && positions[first - 1] == at) continue;
+        double sum = values[at];
+        for (place i = first; i < many && positions[i] == at; ++i) sum += terms[i];
+        values[at] = sum;
+    }
+}
+
+extern "C" __global__ void add_rows(const place many, const place rows, const double* terms, double* total)
+{
+    for (EACH(column, many)) {
+        double sum = total[column];
+        for (place row = 0; row < rows; ++row) sum += terms[row * many + column];
+        total[column] = sum;
+    }
+}
+"""
+
+_THREADS = 256
 _BLOCK = 1 << 16  # entries that are added at a time
 _SHORT = 100
 """Rows below this length are added by one call and not by one each."""
@@ -71,14 +103,23 @@ def add_in_order(
             np.add.at(values, positions, weighted(weights[a:b], counts[a:b], terms[here]))  # in that order
         return values
     if is_cupy(values):
-        # A client at a time: atomic additions would come in any order.
-        positions = to_device(places[np.repeat(first, counts) + indices], values)
-        increments, at = to_device(weighted(weights, counts, terms), values), 0
-        for count in counts.tolist():
-            values[positions[at : at + count]] += increments[at : at + count]
-            at += count
+        if len(indices):
+            positions = resident(places, values)[to_device(np.repeat(first, counts) + indices, values)]
+            order = cupy().argsort(positions)  # stable
+            increments = to_device(weighted(weights, counts, terms), values)[order]
+            _run("add_runs", len(indices), positions[order], increments, values)
         return values
     return to_device(add_in_order(to_host(values).copy(), indices, terms, counts, weights, places, first), values)
+
+
+def _run(name: str, many: int, *arguments: Any) -> None:
+    blocks_of_threads = min(-(-many // _THREADS), 1 << 20)
+    _compiled().get_function(name)((blocks_of_threads,), (_THREADS,), (np.int64(many), *arguments))
+
+
+@cache
+def _compiled() -> Any:
+    return cupy().RawModule(code=ADD)
 
 
 def weighted(weights: Array, counts: Array, terms: Array) -> Array:
@@ -92,6 +133,10 @@ def weighted(weights: Array, counts: Array, terms: Array) -> Array:
 def add_rows(values: Array, rows: Array) -> Array:
     """`values` (N,) plus each of the `rows` (n, N), on the host, one after the other; a new array."""
     terms, total = to_device(rows, values), values + 0.0
+    if is_cupy(values):
+        if rows.size:
+            _run("add_rows", rows.shape[1], np.int64(len(rows)), terms, total)
+        return total
     if on_host(values) and rows.shape[1] < _SHORT:
         np.add.at(total, np.tile(np.arange(rows.shape[1]), len(rows)), rows.ravel())  # in the same order
         return total

@@ -15,7 +15,7 @@ import numpy as np
 from newtonfl.core.backend import Array, cupy, is_cupy, to_device, to_host
 from newtonfl.core.ragged import offsets_of, ranges
 from newtonfl.kernels import compiled
-from newtonfl.kernels.blocks import blocks
+from newtonfl.kernels.blocks import blocks, pieces
 
 SELECT = r"""
 // Magnitudes order as their IEEE bit patterns do. The k-th largest of a client's is found digit by digit of 8 bits from
@@ -235,12 +235,10 @@ def _compiled() -> Any:
 
 def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> tuple[Array, Array]:
     cp, n = cupy(), len(offsets) - 1
-    pieces = -(-np.diff(offsets) // _PIECE)
-    client = np.repeat(np.arange(n, dtype=np.int32), pieces)
-    lower = offsets[client] + _PIECE * ranges(np.zeros(n, np.int64), pieces)
-    upper = np.minimum(lower + _PIECE, offsets[client + 1])
-    if not len(client):
-        return np.zeros(0, np.int64), np.zeros(n, np.int64)
+    if not n:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    lower, upper, edges = pieces(offsets, _PIECE)
+    client = np.repeat(np.arange(n, dtype=np.int32), np.diff(edges))
 
     def call(name: str, blocks: int, *arguments: Any) -> None:
         _compiled().get_function(name)((blocks,), (_THREADS,), arguments)
@@ -259,10 +257,10 @@ def _largest_on_gpu(values: Array, offsets: Array, k: Array) -> tuple[Array, Arr
     above, equal = to_host(found).astype(np.int64)
     # Of the ties, those in a client's first pieces go first.
     before = np.cumsum(equal) - equal
-    before -= before[offsets_of(pieces)[client]]
+    before -= before[edges[client]]
     room = np.maximum(to_host(left).astype(np.int64)[client] - before, 0)
     at = offsets_of(above + np.minimum(equal, room))
     chosen = cp.empty(int(at[-1]), cp.int64)
     places = (to_device(array, values) for array in (offsets[client], at[:-1], room))
     call("write_chosen", len(client), *table, threshold, *places, chosen)
-    return to_host(chosen), np.diff(at[offsets_of(pieces)])
+    return to_host(chosen), np.diff(at[edges])

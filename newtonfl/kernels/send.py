@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.core.ragged import Blocks
 from newtonfl.kernels import compiled
 from newtonfl.kernels.blocks import blocks
 from newtonfl.kernels.scatter import weighted
@@ -97,5 +98,5 @@ def send_largest(
         estimate[here][at] += weighted(memory_rates[a:b], counts, values)
         if estimate_rates[a:b].any():
             difference[at] += weighted(-estimate_rates[a:b], counts, values)
-        parts.append(LargestSent(positions, counts, values, np.sqrt(sums(difference * difference, edges))))
+        parts.append(LargestSent(positions, counts, values, np.sqrt(sums(Blocks(difference * difference, edges)))))
     return LargestSent(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -35,7 +35,7 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 
 
 def _raising(matrix: Array) -> AbstractContextManager[None]:
-    """CuPy raises LinAlgError where it is asked to; else it returns what its solver left, which may well be finite."""
+    """CuPy raises LinAlgError where it is asked to; else it returns whatever its solver left."""
     if not is_cupy(matrix):
         return nullcontext()
     from cupyx import errstate

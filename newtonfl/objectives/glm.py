@@ -11,7 +11,7 @@ import numpy as np
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at, weighted_grams
+from newtonfl.kernels import add_at, sums, weighted_grams
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
@@ -109,7 +109,7 @@ class _GLMPoint(Point):
 
     def _value_of(self, margins: Array) -> Array:
         p = self.problem
-        return Blocks(p.row_weights * p.loss.value(margins, p.labels), p.rows.offsets).sums()
+        return sums(Blocks(p.row_weights * p.loss.value(margins, p.labels), p.rows.offsets))
 
     def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
         along = self.problem.rows.margins(direction)

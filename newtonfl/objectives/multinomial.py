@@ -14,6 +14,7 @@ import scipy
 from newtonfl.core.backend import Array, namespace, resident, to_device
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
+from newtonfl.kernels import sums
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.row_problem import RowProblem
 
@@ -137,7 +138,7 @@ class _MultinomialPoint(Point):
         scores = self.scores(margins)
         own = _sum(self._is(k) * t for k, t in enumerate(scores))
         losses = xp.log(_sum(xp.exp(t) for t in scores)) - own
-        return Blocks(p.row_weights * losses, p.rows.offsets).sums()
+        return sums(Blocks(p.row_weights * losses, p.rows.offsets))
 
     def _value_along(self, direction: Array, steps: Sequence[float]) -> list[Array]:
         along = [self.problem.rows.margins(column) for column in self.problem.columns(direction)]

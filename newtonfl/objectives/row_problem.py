@@ -12,6 +12,7 @@ import scipy
 
 from newtonfl.core.backend import Array, namespace, on_host, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of, selected
+from newtonfl.kernels import sums
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.rows import DenseRows, Rows
 from newtonfl.objectives.smoothness import largest_eigenvalues
@@ -101,12 +102,12 @@ class RowProblem(Problem):
         return to_device(self.weights * (self.n_clients / self.total_weight), self.like)
 
     def _leave_out(self, part: Self, stay: Array) -> None:
-        sums = Blocks(part.weights, part.rows.offsets).sums().tobytes()
+        held = sums(Blocks(part.weights, part.rows.offsets)).tobytes()
         if self.transport is not None:
             with self.transport.keeping_interrupts():
-                everyone = self.transport.gather(sums)
-                sums = self.transport.broadcast(b"".join(everyone) if self.transport.rank == 0 else None)
-        total = math.fsum(np.frombuffer(sums))
+                everyone = self.transport.gather(held)
+                held = self.transport.broadcast(b"".join(everyone) if self.transport.rank == 0 else None)
+        total = math.fsum(np.frombuffer(held))
         if not total > 0.0:
             raise ValueError("clients: given all that have rows, somebody must stay")
         part.total_weight = int(total) if self._weights is None else total
@@ -154,7 +155,7 @@ class RowProblem(Problem):
         if not np.isfinite(self.curvature_lipschitz):
             return super().hessian_lipschitz
         cubes = Blocks(self.row_weights * self.rows.lengths() ** 3, self.rows.offsets)
-        return self.curvature_lipschitz * to_host(cubes.sums())
+        return self.curvature_lipschitz * to_host(sums(cubes))
 
     def drawn(self, batch: int, key: Key) -> Array:
         """m_i/batch at `batch` rows of each client and 0 at its others, shape (N,); 1 everywhere if it has no more.

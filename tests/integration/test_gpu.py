@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import glob
+import importlib
 import shutil
 import site
 import subprocess
@@ -17,13 +18,17 @@ from strict_device import problem
 import newtonfl as nf
 from newtonfl import registry
 from newtonfl.core.backend import cupy, on_host, resident, sparse_to_device
-from newtonfl.kernels import cholesky, csr, eigh, select, weighted_grams
+from newtonfl.core.ragged import Blocks, offsets_of
+from newtonfl.kernels import add_in_order, add_rows, cholesky, csr, eigh, norms, scatter, select, weighted_grams
 from newtonfl.kernels.csr import csr_product
+from newtonfl.kernels.scatter import ADD
 from newtonfl.kernels.select import SELECT, largest
+from newtonfl.kernels.sums import SUM
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
 from newtonfl.objectives.multinomial import Multinomial
 
+SOURCES = {"select": SELECT, "csr": csr.source(4), "long csr": csr.source(8), "sums": SUM, "additions": ADD}
 METHODS = {name: make for name, make in registry.METHODS.items() if name != "newton-star"} | {
     "newton-star": lambda: nf.newton_star(optimum=nf.optimum(problem(np.zeros(0)))[0]),
     "project": lambda: nf.newton_3pc(step="project", init="zero"),
@@ -132,10 +137,10 @@ def compile_cuda(source, library, architecture):
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("source", [SELECT, csr.source(4), csr.source(8)], ids=["select", "csr", "long csr"])
+@pytest.mark.parametrize("source", SOURCES)
 def test_the_kernels_compile(source, architecture):
     """For Ampere, Hopper and Blackwell."""
-    library = nvrtc()
+    library, source = nvrtc(), SOURCES[source]
     status, log = compile_cuda(source, library, architecture)
     assert status == 0, log
     status, log = compile_cuda(source + "misspelt;", library, architecture)
@@ -145,14 +150,18 @@ def test_the_kernels_compile(source, architecture):
 SHIM = """
 #define __global__
 #define __shared__ static
-static struct { unsigned x; } threadIdx, blockIdx, blockDim = {1};
-static void __syncthreads() {}
+#define __syncthreads()
+static struct { unsigned x; } threadIdx, blockIdx, blockDim = {1}, gridDim;
 template <class T> static void atomicAdd(T* sum, T term) { *sum += term; }
 %s
 template <class F, class... A> static void each(F kernel, int blocks, A... with)
-{ for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) kernel(with...); }
-extern "C" {
+{ for (gridDim.x = blocks, blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) kernel(with...); }
 typedef void* p;
+extern "C" {
+%s
+}
+"""
+OF_SELECT = """
 void all_count_digits(int n, word* a, place* b, place* c, int* d, word* e, int f, unsigned* g)
 { each(count_digits, n, a, b, c, d, e, f, g); }
 void all_choose_digit(int n, unsigned* a, word* b, word* c) { each(choose_digit, n, a, b, c); }
@@ -160,28 +169,36 @@ void all_count_chosen(int n, word* a, place* b, place* c, int* d, word* e, unsig
 { each(count_chosen, n, a, b, c, d, e, f, g); }
 void all_write_chosen(int n, word* a, place* b, place* c, int* d, word* e, place* f, place* g, place* h, place* i)
 { each(write_chosen, n, a, b, c, d, e, f, g, h, i); }
-}
+"""
+OF_SUM = "void all_sum_pieces(int n, double* a, place* b, place* c, double* d) { each(sum_pieces, n, a, b, c, d); }"
+OF_ADD = """
+void all_add_runs(int n, place a, place* b, double* c, double* d) { each(add_runs, n, a, b, c, d); }
+void all_add_rows(int n, place a, place b, double* c, double* d) { each(add_rows, n, a, b, c, d); }
 """
 
 
 class Compiled:
     """The kernels' own source as a host's library: blocks of one thread, one after the other."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, source, functions):
         compiler = shutil.which("g++")
         if compiler is None:
             pytest.skip("needs g++ to run the kernels' source on the host")
-        (folder / "kernel.cpp").write_text(SHIM % SELECT)
+        (folder / "kernel.cpp").write_text(SHIM % (source, functions))
         build = [compiler, "-O1", "-shared", "-fPIC", "-o", folder / "kernel.so", folder / "kernel.cpp"]
         subprocess.run(build, check=True)
         self.library = ctypes.CDLL(str(folder / "kernel.so"))
 
     def get_function(self, name):
         def call(grid, block, arguments):
-            given = [ctypes.c_void_p(a.ctypes.data) if a.ndim else ctypes.c_int(int(a)) for a in arguments]
+            given = [ctypes.c_void_p(a.ctypes.data) if a.ndim else number(a) for a in arguments]
             getattr(self.library, f"all_{name}")(ctypes.c_int(grid[0]), *given)
 
         return call
+
+
+def number(scalar):
+    return (ctypes.c_longlong if scalar.dtype == np.int64 else ctypes.c_int)(int(scalar))
 
 
 def vectors_with_ties():
@@ -193,7 +210,7 @@ def vectors_with_ties():
 @pytest.mark.parametrize("k", [0, 1, 2, 7, 150, 9_500, 30_000, [50, 150, 3, 1, 2, 8_999], [7, 0, 50, 0, 2, 8_000]])
 def test_the_selection_kernels_on_the_host(k, tmp_path, monkeypatch):
     """The device's way to select, its kernels run by the host: what sorting gives, over several pieces a client."""
-    kernels = Compiled(tmp_path)
+    kernels = Compiled(tmp_path, SELECT, OF_SELECT)
     monkeypatch.setattr(select, "_compiled", lambda: kernels)
     monkeypatch.setattr(select, "cupy", lambda: np)
     vectors = vectors_with_ties()
@@ -204,6 +221,50 @@ def test_the_selection_kernels_on_the_host(k, tmp_path, monkeypatch):
     for v, many, positions in zip(vectors, each, np.split(found, np.cumsum(counts)[:-1]), strict=True):
         best = np.lexsort((np.arange(len(v)), -np.abs(v)))[:many]
         assert np.array_equal(positions, np.sort(best[v[best] != 0]))
+
+
+def test_the_sums_kernel_on_the_host(tmp_path, monkeypatch):
+    """Over several levels of pieces, clients without a number among them; a client's bits are its own."""
+    sums = importlib.import_module("newtonfl.kernels.sums")
+    kernel = Compiled(tmp_path, SUM, OF_SUM).get_function("sum_pieces")
+    monkeypatch.setattr(sums, "_compiled", lambda: kernel)
+    monkeypatch.setattr(sums, "cupy", lambda: np)
+    monkeypatch.setattr(sums, "_PIECE", 16)
+    draw = np.random.Generator(np.random.Philox(8))
+    vectors = [draw.standard_normal(size) for size in (0, 1, 16, 17, 5000, 0, 33)]
+    found = sums._sums_on_gpu(np.concatenate(vectors), offsets_of([len(v) for v in vectors]))
+    assert np.allclose(found, [v.sum() for v in vectors], rtol=1e-13, atol=1e-13)
+    alone = [float(sums._sums_on_gpu(v, np.array([0, len(v)]))[0]) for v in vectors]
+    assert found.tolist() == alone
+
+
+def test_the_additions_kernels_on_the_host(tmp_path, monkeypatch):
+    """In the host's bits: a place's terms are added in the clients' order."""
+    kernels = Compiled(tmp_path, ADD, OF_ADD)
+    monkeypatch.setattr(scatter, "_compiled", lambda: kernels)
+    monkeypatch.setattr(scatter, "cupy", lambda: StableSorts)
+    draw = np.random.Generator(np.random.Philox(9))
+    counts = np.array([40, 0, 60, 25])
+    indices = np.concatenate([draw.permutation(70)[:count] for count in counts])
+    places, first = np.sort(draw.permutation(300)[:100]), np.array([0, 3, 30, 10])
+    terms, weights = draw.standard_normal(125), draw.random(4)
+    start = draw.standard_normal(300)
+    given = (indices, terms, counts, weights, places, first)
+    host = add_in_order(start.copy(), *given)
+    rows = draw.standard_normal((7, 300))
+    host_rows = add_rows(start, rows)
+    monkeypatch.setattr(scatter, "is_cupy", lambda array: True)
+    monkeypatch.setattr(scatter, "on_host", lambda array: False)
+    assert add_in_order(start.copy(), *given).tobytes() == host.tobytes()
+    assert add_rows(start, rows).tobytes() == host_rows.tobytes()
+
+
+class StableSorts:
+    """CuPy's argsort is stable, as a kind of NumPy's."""
+
+    @staticmethod
+    def argsort(array):
+        return np.argsort(array, kind="stable")
 
 
 def gpu():
@@ -237,19 +298,15 @@ def test_the_gpu_multiplies_sparse_rows_as_the_host_does(index):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("m", "order"), [(50, 30), (30, 50), (1, 7), (7, 1)])
-def test_the_gpu_makes_the_same_hessians_whatever_its_memory_held(m, order):
+def test_the_gpu_makes_the_hosts_hessians(m, order):
     cp, draw = gpu(), np.random.Generator(np.random.Philox(6))
     stack, weights = draw.standard_normal((1, m, order)), draw.random(m)
-    for _ in range(3):
-        used = cp.full((4, order, order), np.nan)
-        del used
-        device = weighted_grams(cp.asarray(stack), cp.asarray(weights)).get()
-        assert np.allclose(device, weighted_grams(stack, weights), rtol=1e-13, atol=1e-13)
+    device = weighted_grams(cp.asarray(stack), cp.asarray(weights)).get()
+    assert np.allclose(device, weighted_grams(stack, weights), rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.gpu
 def test_the_gpu_says_where_there_is_no_factor():
-    """Its solver leaves a part of one, whose numbers are finite."""
     cp, draw = gpu(), np.random.Generator(np.random.Philox(7))
     square = draw.standard_normal((400, 400))
     positive = square @ square.T + np.eye(400)
@@ -261,6 +318,30 @@ def test_the_gpu_says_where_there_is_no_factor():
         assert cholesky(cp.asarray(indefinite)) is None
     values, vectors = (part.get() for part in eigh(cp.asarray(positive)))
     assert np.allclose(vectors * values @ vectors.T, positive, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.gpu
+def test_the_gpu_sums_each_client_in_bits_of_its_own():
+    cp, draw = gpu(), np.random.Generator(np.random.Philox(8))
+    vectors = [draw.standard_normal(size) for size in (0, 1, 8192, 8193, 3_000_000, 0, 500)]
+    device = norms(Blocks(cp.asarray(np.concatenate(vectors)), offsets_of([len(v) for v in vectors]))).get()
+    assert np.allclose(device, [np.linalg.norm(v) for v in vectors], rtol=1e-14)
+    alone = [float(norms(Blocks(cp.asarray(v), np.array([0, len(v)])))[0]) for v in vectors]
+    assert device.tolist() == alone
+
+
+@pytest.mark.gpu
+def test_the_gpu_adds_in_the_hosts_order():
+    """In the host's bits, where many clients have terms for one place."""
+    cp, draw = gpu(), np.random.Generator(np.random.Philox(9))
+    counts = np.array([40_000, 0, 60_000, 25_000, 1])
+    indices = np.concatenate([draw.permutation(70_000)[:count] for count in counts])
+    places, first = np.sort(draw.permutation(300_000)[:100_000]), np.array([0, 3, 30_000, 10_000, 7])
+    start = draw.standard_normal(300_000)
+    given = (indices, draw.standard_normal(len(indices)), counts, draw.random(5), places, first)
+    assert add_in_order(cp.asarray(start), *given).get().tobytes() == add_in_order(start.copy(), *given).tobytes()
+    rows = draw.standard_normal((70, 300_000))
+    assert add_rows(cp.asarray(start), rows).get().tobytes() == add_rows(start, rows).tobytes()
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from newtonfl.core.ragged import Blocks
 from newtonfl.kernels import compiled, sums
 
 FORMS = object()
@@ -89,12 +90,13 @@ def test_one_form_can_be_forced(fresh):
 PROGRAM = """
 import json, sys
 import numpy as np
+from newtonfl.core.ragged import Blocks
 from newtonfl.kernels import compiled, sums
 before = "numba" in sys.modules
-values, offsets = np.arange(1000.0) / 7, np.array([0, 10, 1000])
-plain = sums(values, offsets)
+blocks = Blocks(np.arange(1000.0) / 7, np.array([0, 10, 1000]))
+plain = sums(blocks)
 compiled.load()
-print(json.dumps([before, compiled.loaded(), compiled._cached(), plain.tolist() == sums(values, offsets).tolist()]))
+print(json.dumps([before, compiled.loaded(), compiled._cached(), plain.tolist() == sums(blocks).tolist()]))
 """
 
 
@@ -114,4 +116,4 @@ def test_without_a_compiler_the_forms_are_refused(monkeypatch):
     with pytest.raises(ImportError, match="NUMBA_DISABLE_JIT"), compiled.forced("numba"):
         pass
     with compiled.forced("numpy"):
-        assert sums(np.ones(3), np.array([0, 3])).tolist() == [3.0]
+        assert sums(Blocks(np.ones(3), np.array([0, 3]))).tolist() == [3.0]

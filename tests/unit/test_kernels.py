@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newtonfl.core.backend import to_host
-from newtonfl.core.ragged import offsets_of
+from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.kernels import (
     add_at,
     checksums,
@@ -260,7 +260,7 @@ def test_sums_are_numpys_of_each_client():
         values = draw.standard_normal(offsets[-1]) * 10.0 ** draw.integers(-9, 9, offsets[-1])
         for numbers in (values, -0.0 * np.abs(values)):
             alone = np.array([np.sum(part) for part in np.split(numbers, offsets[1:-1])])
-            assert sums(numbers, offsets).tobytes() == alone.tobytes()
+            assert sums(Blocks(numbers, offsets)).tobytes() == alone.tobytes()
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
