@@ -102,12 +102,12 @@ class RowProblem(Problem):
         return to_device(self.weights * (self.n_clients / self.total_weight), self.like)
 
     def _leave_out(self, part: Self, stay: Array) -> None:
-        held = sums(Blocks(part.weights, part.rows.offsets)).tobytes()
+        shares = sums(Blocks(part.weights, part.rows.offsets)).tobytes()
         if self.transport is not None:
             with self.transport.keeping_interrupts():
-                everyone = self.transport.gather(held)
-                held = self.transport.broadcast(b"".join(everyone) if self.transport.rank == 0 else None)
-        total = math.fsum(np.frombuffer(held))
+                everyone = self.transport.gather(shares)
+                shares = self.transport.broadcast(b"".join(everyone) if self.transport.rank == 0 else None)
+        total = math.fsum(np.frombuffer(shares))
         if not total > 0.0:
             raise ValueError("clients: given all that have rows, somebody must stay")
         part.total_weight = int(total) if self._weights is None else total
