@@ -11,9 +11,11 @@ from packet_lengths import number
 
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.heads import EVERYONE, Kind
-from newtonfl.comm.messages import Batch, Choice, Dense, Nothing, Sparse
+from newtonfl.comm.laws import WrongCode, decode_heads, encode_heads
+from newtonfl.comm.messages import Batch, Batches, Choice, Dense, Nothing, Sparse, concatenated
+from newtonfl.comm.messages.message import unnest
 from newtonfl.comm.packets import decode_many, encode_many
-from newtonfl.comm.parts import ManyParts
+from newtonfl.comm.parts import ManyParts, Received
 from newtonfl.comm.transport import Fault, InProcess
 
 THREE = Batch(Dense, np.array([2, 1, 2]), np.arange(5.0))
@@ -46,6 +48,34 @@ def test_a_buffer_shorter_than_its_packets_is_refused():
     packets, lengths = encode_many(Kind.REPLY, 1, np.arange(3), ManyParts({"gradient": THREE}, 3))
     with pytest.raises(WireError, match="bytes are not the 3 packets that they are announced as"):
         decode_many(packets[:-1], lengths.tolist(), lambda part, clients, decoded: np.array([2, 1, 2]))
+
+
+def test_groups_of_unlike_messages_are_a_list():
+    """Of one form they stay batches; others come one by one, in the clients' order."""
+    half = Batch(Dense, np.array([1, 1]), np.array([7.0, 8.0]), precision="float32")
+    assert isinstance(concatenated([THREE, THREE]), Batches) and concatenated([THREE]) is THREE
+    for groups in ([THREE, half], [THREE, [Dense(np.ones(1)), Nothing()]]):
+        found = concatenated(groups)
+        assert [type(message) for message in found] == [type(message) for group in groups for message in group]
+        assert len(found) == 5 and found[0].coordinates()[1].tolist() == [0.0, 1.0]
+
+
+def test_a_message_inside_whose_head_does_not_end_is_refused():
+    for buffer in (b"\xff" * 20, b"\x01", b""):
+        with pytest.raises(WireError, match=r"hold no message|has no head"):
+            unnest(memoryview(buffer), 3, {})
+
+
+def test_a_part_that_is_missing_is_named():
+    with pytest.raises(WireError, match="round 3, the reply: gradient is missing"):
+        Received({}, "round 3, the reply:")["gradient"]
+
+
+def test_of_many_heads_the_one_that_cannot_be_is_told():
+    good = encode_heads(np.array([[5]]))[0]
+    with pytest.raises(WrongCode) as caught:
+        decode_heads([good, b"\xff" * 20, good], 1)
+    assert caught.value.position == 1
 
 
 def test_parts_of_ones_own_may_differ_from_client_to_client():

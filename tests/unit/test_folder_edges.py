@@ -16,7 +16,8 @@ from newtonfl.core.npy import read_npy
 from newtonfl.core.ragged import Blocks
 from newtonfl.results import folder_lock
 from newtonfl.results.folder_lock import LOCK, FolderLock
-from newtonfl.results.run_folder import Run, to_toml
+from newtonfl.results.history import History
+from newtonfl.results.run_folder import Run, RunFolder, to_toml
 from newtonfl.solver.checkpoint import NEWEST, PREVIOUS
 from newtonfl.solver.state_tree import NotSaveable, StateTree
 
@@ -110,3 +111,45 @@ def test_states_that_do_not_go_together():
         StateTree.joined([one, other], [np.arange(2), np.array([2])])
     blocks = StateTree.of(Blocks(np.ones(3), np.array([0, 3])))
     assert isinstance(blocks.state(Blocks(np.zeros(3), np.array([0, 3])), np.zeros(0)), Blocks)
+
+
+class Full:
+    """A file on a disk that takes half of what is written."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, text):
+        self.file.write(text[: len(text) // 2])
+        self.file.flush()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_line_that_the_disk_does_not_take_leaves_those_before(tmp_path):
+    solved = nf.solve(dense_glm(), "newton", rounds=2)
+    with RunFolder(tmp_path) as folder:
+        folder.record(solved.history[0])
+        folder._history = Full(folder._history)
+        with pytest.raises(OSError, match=r"history\.jsonl: No space left on device"):
+            folder.record(solved.history[1])
+    assert History.read(tmp_path / "history.jsonl").to_jsonl() == solved.history[0].to_json() + "\n"
+
+
+def test_a_solution_that_the_disk_does_not_take_leaves_no_file(tmp_path, monkeypatch):
+    def full(file, array):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    with RunFolder(tmp_path) as folder, pytest.raises(OSError, match=r"x\.npy: No space left on device"):
+        folder.finish(np.ones(3), {})
+    assert not (tmp_path / "x.npy").exists() and not (tmp_path / "result.json").exists()
+
+
+def test_a_state_that_the_set_up_makes_is_asked_of_it():
+    from_setup = StateTree({"from_setup": True})
+    with pytest.raises(ValueError, match="leaves to the set-up what this method's set-up does not make"):
+        from_setup.state(None, np.zeros(0))
