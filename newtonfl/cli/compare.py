@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
 from newtonfl.comm.transport import Transport
-from newtonfl.experiments.compare import Comparison, ending
+from newtonfl.experiments.compare import ACCURACIES, Comparison, accuracies_to, ending, seeds_from
+from newtonfl.experiments.grids import expand
 from newtonfl.experiments.run_methods import Solution, resolve, run_methods
+from newtonfl.methods import Method
 from newtonfl.results import figures
+from newtonfl.results.figures import Look
 from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.network import Network
 from newtonfl.results.progress import Progress
@@ -26,13 +31,25 @@ from newtonfl.solver.result import Reason, Result
 
 @dataclass
 class Comparing:
-    """Everything that was settled before the first round."""
+    """Everything about one problem's comparison that was settled before the first round."""
 
     opened: LoadedProblem
     solution: Solution
-    plans: dict[str, RunSpec]
-    network: Network | None
+    methods: dict[str, Method]
+    plans: dict[tuple[str, int], RunSpec]
+    accuracies: tuple[float, ...]
+    look: Look
     out: Path | None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of each method's runs."""
+        return tuple(dict.fromkeys(seed for _, seed in self.plans))
+
+    @property
+    def first(self) -> RunSpec:
+        """The plan of the first run."""
+        return next(iter(self.plans.values()))
 
 
 def compare_command(args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
@@ -40,96 +57,141 @@ def compare_command(args: argparse.Namespace, transport: Transport, interrupts: 
     with ExitStack() as opened:
         return report_errors(
             lambda: _prepare(args, transport, interrupts, opened),
-            lambda job: _carry_out(job, args, transport, interrupts),
+            lambda jobs: _carry_out(jobs, args, transport, interrupts),
             transport,
         )
 
 
 def _prepare(
     args: argparse.Namespace, transport: Transport, interrupts: Interrupts, opened_folders: ExitStack
-) -> Comparing:
+) -> list[Comparing]:
     """Read and check everything, and refuse what must be refused before a round is done."""
     with transport.agreed("reading the command line"):
         network = None if args.network is None else Network.parse(args.network)
-        folders = folder_names(args.methods)
-        if args.out and transport.rank == 0:
-            for name in folders.values():
-                keep(args.out / name, args.force)
-    opened = LoadedProblem.of(args, transport)
-    problem, run, solution = opened.problem, opened.run, Solution(opened.problem)
-    with transport.agreed("checking the settings"):
-        rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
-        seed = at_least(0, "--seed", args.seed, run.get("seed", 0))
-        origin = opened.origin(args.x0, transport)
-        limits = Limits(None, *(getattr(args, key) or run.get(key) for key in ("max_bytes", "max_seconds")))
-    x0 = origin.at(problem, solution)
-    entries = resolve(problem, args.methods, solution, x0, seed)
-    plans = {
-        label: RunSpec(opened, method, origin, x0, rounds, 0.0, seed, limits=limits)
-        for label, method in entries.items()
-    }
+        args.methods = [one for spec in args.methods for one in expand(spec)]
+        accuracies = accuracies_to(ACCURACIES[-1] if args.accuracy is None else args.accuracy)
+        twice = next((name for name in args.problems if args.problems.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"problems: given {twice!r} twice")
+        outs = _folders(args)
+        if transport.rank == 0:
+            first = args.seed or 0
+            names = _run_folders(args.methods, range(first, first + args.seeds)).values()
+            for folder in filter(None, outs.values()):
+                for inside in names:
+                    keep(folder / inside, args.force)
+    jobs = []
+    for name, out in outs.items():
+        job = _settle(argparse.Namespace(**{**vars(args), "problem": name}), transport, accuracies, out)
+        job.look = Look(job.solution.measure if args.y is None else args.y, network, args.setup, args.scale)
+        jobs.append(job)
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
             opened_folders.enter_context(FolderLock(args.out))
-            for label, plan in plans.items():
-                plan.folder = opened_folders.enter_context(RunFolder(args.out / folders[label], args.force))
-                plan.write(plan.folder)
-    return Comparing(opened, solution, plans, network, args.out)
+            for job in jobs:
+                folders = _run_folders(args.methods, job.seeds)
+                for run, plan in job.plans.items():
+                    assert job.out is not None
+                    plan.folder = opened_folders.enter_context(RunFolder(job.out / folders[run], args.force))
+                    plan.write(plan.folder)
+    return jobs
 
 
-def _carry_out(job: Comparing, args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
-    lines: dict[str, Progress] = {}
+def _settle(
+    args: argparse.Namespace, transport: Transport, accuracies: tuple[float, ...], out: Path | None
+) -> Comparing:
+    """One problem with its methods, each made definite. Collective."""
+    opened = LoadedProblem.of(args, transport)
+    problem, run, solution = opened.problem, opened.run, Solution(opened.problem)
+    with transport.agreed("checking the settings"):
+        rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
+        seeds = seeds_from(at_least(0, "--seed", args.seed, run.get("seed", 0)), args.seeds)
+        origin = opened.origin(args.x0, transport)
+        limits = Limits(None, *(getattr(args, key) or run.get(key) for key in ("max_bytes", "max_seconds")))
+    x0 = origin.at(problem, solution)
+    methods = resolve(problem, args.methods, solution, x0, seeds[0])
+    plans = {
+        (label, seed): RunSpec(opened, method, origin, x0, rounds, 0.0, seed, limits=limits)
+        for label, method in methods.items()
+        for seed in seeds
+    }
+    return Comparing(opened, solution, methods, plans, accuracies, Look(), out)
 
-    def callback(label: str, record: Record) -> bool:
-        if job.out and args.force and not lines:
-            figures.remove_comparison(job.out)
-        if label not in lines:
-            lines[label] = Progress(label, silent=args.quiet, rounds=first.rounds)
-        lines[label](record)
-        folder = job.plans[label].folder
+
+def _carry_out(jobs: list[Comparing], args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
+    compared, status, written = [], 0, []
+    for job in jobs:
+        rounds = job.first.rounds
+        comparison, status = _compare(job, args, transport, interrupts)
+        compared.append(comparison)
+        table = "\n".join([*_head(job.first, rounds, transport.size), "", comparison.table(job.look.network)])
+        with transport.agreed("writing the comparison"):
+            if job.out and transport.rank == 0:
+                comparison.to_csv(job.out / figures.COMPARISON[0], job.look.network)
+                (job.out / figures.COMPARISON[1]).write_text(table + "\n", encoding="utf-8")
+        print(table if job is jobs[0] else f"\n{table}")
+        if status:  # what has not begun leaves its folder as it was
+            break
+    with transport.agreed("drawing the comparison"):
+        if args.out and transport.rank == 0:
+            written = _draw(compared, jobs, args.out)
+    if args.out:
+        print(f"written to      {', '.join(str(path) for path in [args.out, *written])}")
+    return status
+
+
+def _compare(
+    job: Comparing, args: argparse.Namespace, transport: Transport, interrupts: Interrupts
+) -> tuple[Comparison, int]:
+    """Run one problem's methods; with the status of a signal, if one came."""
+    lines: dict[tuple[str, int], Progress] = {}
+    first, seeds, measure = job.first, job.seeds, job.solution.measure
+
+    def callback(label: str, seed: int, record: Record) -> bool:
+        if args.out and args.force and not lines:
+            for folder in dict.fromkeys(filter(None, (args.out, job.out))):
+                figures.remove_comparison(folder)
+        if (label, seed) not in lines:
+            words = label if len(seeds) == 1 else f"{label}, seed {seed}"
+            lines[label, seed] = Progress(words, silent=args.quiet, rounds=first.rounds)
+        lines[label, seed](record)
+        folder = job.plans[label, seed].folder
         if folder:
             folder.record(record)
         return interrupts.stop()
 
-    first = next(iter(job.plans.values()))
-    rounds, entries = first.rounds, {label: plan.method for label, plan in job.plans.items()}
     runs = run_methods(
-        first.problem, entries, job.solution, rounds=rounds, x0=first.x0, seed=first.seed, callback=callback,
-        max_bytes=first.limits.max_bytes, max_seconds=first.limits.max_seconds,
+        first.problem, job.methods, job.solution, rounds=first.rounds, x0=first.x0, seeds=seeds,
+        accuracy=job.accuracies[-1], callback=callback, max_bytes=first.limits.max_bytes,
+        max_seconds=first.limits.max_seconds,
     )  # fmt: skip
-    results: dict[str, Result] = {}
+    results: dict[str, tuple[Result, ...]] = {}
     status = 0
-    for label, result in runs:
-        if label in lines:
-            lines[label].close(in_log=False)
-        if result.reason is Reason.STOPPED and not ending(result, job.solution.measure)[0]:
+    for label, seed, result in runs:
+        if (label, seed) in lines:
+            lines[label, seed].close(in_log=False)
+        if result.reason is Reason.STOPPED and not ending(result, measure, job.accuracies[-1])[0]:
             result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")
             status = interrupts.status
+        entry = {"label": label, "entry": len(results) - (label in results)}
+        if len(seeds) > 1:
+            entry["seed"] = seed
         with transport.agreed("writing a result"):
-            _finish(job.plans[label], label, len(results), result, ending(result, job.solution.measure), transport.size)
-        results[label] = result
+            end = ending(result, measure, job.accuracies[-1])
+            _finish(job.plans[label, seed], entry, result, end, transport.size)
+        results[label] = (*results.get(label, ()), result)
         if status:  # those that have not begun leave their folders as they were
             break
-    comparison = Comparison(results, job.solution.measure, first.problem.title)
-    table = "\n".join([*_head(first, rounds, transport.size), "", comparison.table(job.network)])
-    with transport.agreed("writing the comparison"):
-        written = _write(comparison, table, job) if job.out and transport.rank == 0 else []
-    print(table)
-    if job.out:
-        print(f"written to      {', '.join(str(path) for path in [job.out, *written])}")
-    return status
+    return Comparison(results, seeds, measure, first.problem.title, job.accuracies), status
 
 
-def _finish(plan: RunSpec, label: str, entry: int, result: Result, end: tuple[bool, str], ranks: int) -> None:
+def _finish(plan: RunSpec, entry: dict[str, Any], result: Result, end: tuple[bool, str], ranks: int) -> None:
     """Complete one method's folder; run.toml then says how many rounds were done, so that a solve stops there too."""
     if plan.folder:
         plan.rounds = result.rounds
         plan.write(plan.folder)
-        summary = {
-            **plan.summary(result, ranks), "reason": end[1], "converged": end[0],
-            "comparison": {"label": label, "entry": entry},
-        }  # fmt: skip
+        summary = {**plan.summary(result, ranks), "reason": end[1], "converged": end[0], "comparison": entry}
         plan.folder.finish(result.x, summary)
 
 
@@ -149,19 +211,37 @@ def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:
     ]
 
 
-def _write(comparison: Comparison, table: str, job: Comparing) -> list[Path]:
-    """comparison.csv, comparison.txt and the pictures; returns the pictures."""
-    assert job.out is not None
-    comparison.to_csv(job.out / figures.COMPARISON[0], job.network)
-    (job.out / figures.COMPARISON[1]).write_text(table + "\n", encoding="utf-8")
+def _draw(compared: list[Comparison], jobs: list[Comparing], out: Path) -> list[Path]:
+    """The pictures, of several problems side by side."""
+    titles = [comparison.title or job.opened.name for comparison, job in zip(compared, jobs, strict=False)]
+    if len(set(titles)) < len(titles):
+        titles = [job.opened.name for job in jobs[: len(compared)]]
     try:
-        return figures.compared(comparison.histories, job.out, comparison.measure, comparison.title, job.network)
+        histories = {title: comparison.repeated for title, comparison in zip(titles, compared, strict=True)}
+        return figures.compared(histories, out, jobs[0].look)
     except RuntimeError as error:  # no matplotlib: the runs are kept all the same
-        print(f"newtonfl: no pictures: {error}; `newtonfl plot {job.out}` draws them later", file=sys.stderr)
+        print(f"newtonfl: no pictures: {error}; `newtonfl plot {out}` draws them later", file=sys.stderr)
         return []
 
 
-def folder_names(labels: list[str]) -> dict[str, str]:
+def _folders(args: argparse.Namespace) -> dict[str, Path | None]:
+    """Where each problem's folders go: of several each has one of its own in --out."""
+    if args.out is None or len(args.problems) == 1:
+        return dict.fromkeys(args.problems, args.out)
+    names = folder_names([Path(name).stem for name in args.problems])
+    return {name: args.out / names[Path(name).stem] for name in args.problems}
+
+
+def _run_folders(labels: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], str]:
+    """A folder's name for each run."""
+    if len(seeds) == 1:
+        return {(label, seeds[0]): name for label, name in folder_names(labels).items()}
+    runs = {(label, seed): f"{label},seed={seed}" for label in labels for seed in seeds}
+    names = folder_names(list(runs.values()))
+    return {run: names[words] for run, words in runs.items()}
+
+
+def folder_names(labels: Sequence[str]) -> dict[str, str]:
     """A folder's name for each label: letters, digits and .=+- of it, and a number where two become the same."""
     found: dict[str, str] = {}
     for label in labels:

@@ -83,15 +83,18 @@ def parser() -> argparse.ArgumentParser:
         "compare", help="several methods on one start: a table, and pictures with --out",
         epilog="for example `newtonfl compare breast_cancer --methods newton-3pc bl1`",
     )  # fmt: skip
-    compare.add_argument("problem", help="as for solve")
+    compare.add_argument("problems", nargs="+", metavar="problem", help="as for solve; several are compared one by one")
     compare.add_argument(
         "--methods", nargs="+", required=True, metavar="METHOD",
-        help="NAME[,KEY=VALUE…], as --method and --set of solve; one name may come with several settings",
+        help="NAME[,KEY=VALUE…], as --method and --set of solve; {A,B} within quotes stands for both",
     )  # fmt: skip
+    compare.add_argument("--seeds", type=whole, default=1, metavar="N", help="run each with N seeds, from --seed on")
+    compare.add_argument("--accuracy", type=positive, help="where a run ends, of f(x) - f*; default 1e-12")
     compare.add_argument(
         "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
     )
     _add_network(compare)
+    _add_look(compare)
     _add_limits(compare)
     _add_run(compare)
 
@@ -105,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     plot.add_argument("--out", type=Path, metavar="DIR", help="where to; default the run's folder, or that of all runs")
     _add_network(plot)
+    _add_look(plot)
 
     problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
     problems.add_argument("name", nargs="?")
@@ -184,3 +188,12 @@ def _add_network(command: argparse.ArgumentParser) -> None:
         "--network", metavar="RATE/ROUNDTRIP",
         help="such as 10Mbps/50ms, a client's own link: adds its time to the seconds, an estimate on paper",
     )  # fmt: skip
+
+
+def _add_look(command: argparse.ArgumentParser) -> None:
+    """How a comparison is drawn."""
+    command.add_argument("--y", choices=["gap", "gradient_norm"], help="what is drawn; default gap where f* is known")
+    command.add_argument("--scale", choices=["auto", "log", "linear"], default="auto", help="from left to right")
+    command.add_argument(
+        "--without-setup", dest="setup", action="store_false", help="draw bytes and bits without the set-up's"
+    )

@@ -173,13 +173,13 @@ def _say(error: BaseException) -> None:
 
 
 def _plot(args: argparse.Namespace) -> None:
-    from newtonfl.results.figures import redraw
+    from newtonfl.results.figures import Look, redraw
     from newtonfl.results.network import Network
 
     network = None if args.network is None else Network.parse(args.network)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        paths = redraw(args.runs, args.out, network)
+        paths = redraw(args.runs, args.out, Look(args.y or "gap", network, args.setup, args.scale))
     for words in dict.fromkeys(str(warning.message) for warning in caught if warning.category is RuntimeWarning):
         print(f"newtonfl: {words}", file=sys.stderr)
     for path in paths:

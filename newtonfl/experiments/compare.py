@@ -6,21 +6,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array
+from newtonfl.core.optional import pandas
 from newtonfl.experiments.run_methods import MethodSpecs, Solution, resolve, run_methods
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
+from newtonfl.results.costs import Measure
 from newtonfl.results.history import History
+from newtonfl.results.labels import numbers
 from newtonfl.results.network import Network
 from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 
 if TYPE_CHECKING:
-    from newtonfl.results.plots import Figure
+    from newtonfl.results.plots import Figure, Scale
 
 ACCURACIES = costs.ACCURACIES
+
+COUNTED = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds", "hessians")
+"""What a cost may be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,9 @@ class Comparison:
 
     Attributes
     ----------
-    results : dict of str to Result
+    runs : dict of str to tuple of Result
+        Each method's, one a seed.
+    seeds : tuple of int
     measure : {"gap", "gradient_norm"}
         What became small: f(x) - f*, or ‖∇f(x)‖₂ where f* cannot be known.
     title : str
@@ -38,15 +48,26 @@ class Comparison:
         Falling; a run stopped at the last.
     """
 
-    results: dict[str, Result] = field(repr=False)
-    measure: costs.Measure = "gap"
+    runs: dict[str, tuple[Result, ...]] = field(repr=False)
+    seeds: tuple[int, ...] = (0,)
+    measure: Measure = "gap"
     title: str = ""
     accuracies: tuple[float, ...] = ACCURACIES
 
     @property
+    def results(self) -> dict[str, Result]:
+        """The results of the first seed, by label."""
+        return {label: results[0] for label, results in self.runs.items()}
+
+    @property
     def histories(self) -> dict[str, History]:
-        """The runs' histories, by label."""
+        """The histories of the first seed, by label."""
         return {label: result.history for label, result in self.results.items()}
+
+    @property
+    def repeated(self) -> dict[str, list[History]]:
+        """The histories of all seeds, by label."""
+        return {label: [result.history for result in results] for label, results in self.runs.items()}
 
     def __str__(self) -> str:
         return self.table()
@@ -62,17 +83,31 @@ class Comparison:
         Returns
         -------
         str
-            Of several lines: a block an accuracy, a line a method, and last how near each came and why it ended.
+            Of several lines: a block an accuracy, a line a method, and last how near each came and why it ended. Of
+            several seeds the medians.
         """
         ends = {label: ending(result, self.measure, self.accuracies[-1])[1] for label, result in self.results.items()}
-        return costs.report(self.histories, self.measure, self.accuracies, ends, _network(network))
+        return costs.report(self.repeated, self.measure, self.accuracies, ends, _network(network))
 
     def rows(self, network: Network | str | None = None) -> list[dict[str, Any]]:
-        """The same as numbers, a `network` among them: a dict a method and accuracy, None where not reached."""
-        return costs.rows(self.histories, self.measure, self.accuracies, _network(network))
+        """The same as numbers, a `network` among them: a dict a method and accuracy, None where not reached.
+
+        Where there are several seeds each has rows of its own.
+        """
+        return costs.rows(self.repeated, self.measure, self.accuracies, _network(network), self.seeds)
+
+    def to_pandas(self, network: Network | str | None = None) -> Any:
+        """:meth:`rows`, those of a `network` if one is given, as a pandas.DataFrame.
+
+        Raises
+        ------
+        RuntimeError
+            If pandas is not installed.
+        """
+        return pandas().DataFrame(self.rows(network))
 
     def costs(self, over: str, accuracy: float, network: Network | str | None = None) -> dict[str, float | None]:
-        """What each method took to an accuracy, by label; None where it was not reached.
+        """What each method took to an accuracy, by label; None where it was not reached. Of several seeds the median.
 
         Parameters
         ----------
@@ -93,13 +128,13 @@ class Comparison:
         ValueError
             If `over` is no such word.
         """
-        words = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds", "hessians")
-        if over not in words:
-            raise ValueError(f"over: given {over!r}, allowed are {', '.join(words)}")
+        if over not in COUNTED:
+            raise ValueError(f"over: given {over!r}, allowed are {', '.join(COUNTED)}")
         wanted = "network_seconds" if over == "seconds" and network is not None else over
+        link = _network(network)
         found = {
-            label: costs.Cost.to(accuracy, history, self.measure, _network(network))
-            for label, history in self.histories.items()
+            label: costs.median([costs.Cost.to(accuracy, history, self.measure, link) for history in repeated])
+            for label, repeated in self.repeated.items()
         }
         return {label: None if cost is None else getattr(cost, wanted) for label, cost in found.items()}
 
@@ -107,15 +142,29 @@ class Comparison:
         """Write :meth:`rows`, those of a `network` if one is given, to `path`; what was not reached stays empty."""
         costs.write(self.rows(network), path)
 
-    def plot(self, over: str = "rounds", network: Network | str | None = None) -> Figure:
-        """Draw every run's gap, or gradient norm.
+    def plot(
+        self,
+        over: str = "rounds",
+        network: Network | str | None = None,
+        *,
+        y: Measure | None = None,
+        setup: bool = True,
+        scale: Scale = "auto",
+    ) -> Figure:
+        """Draw every run's gap, or gradient norm; of several seeds the median, and a band between the quartiles.
 
         Parameters
         ----------
         over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds"}
-            What the axis from left to right counts: a mean client's, set-up included.
+            What the axis from left to right counts: a mean client's.
         network : Network, str such as "10Mbps/50ms", or None
             For seconds: adds what that network would take, an estimate on paper.
+        y : {"gap", "gradient_norm"} or None
+            From below to above; None is what runs are compared by.
+        setup : bool
+            Whether bytes and bits contain the set-up.
+        scale : {"auto", "log", "linear"}
+            Of the axis from left to right.
 
         Returns
         -------
@@ -125,13 +174,63 @@ class Comparison:
         Raises
         ------
         ValueError
-            If `over` is no such word.
+            If `over`, `y` or `scale` is no such word, or f* is not known for a gap.
         RuntimeError
             If matplotlib is not installed.
         """
         from newtonfl.results.plots import draw
 
-        return draw(self.histories, over, measure=self.measure, network=_network(network), title=self.title)
+        if y not in (None, *costs.SYMBOLS):
+            raise ValueError(f"y: given {y!r}, allowed are {', '.join(costs.SYMBOLS)}")
+        look: dict[str, Any] = {"network": _network(network), "title": self.title, "setup": setup, "scale": scale}
+        return draw(self.repeated, over, measure=y or self.measure, **look)
+
+    def sweep(self, over: str = "bytes_up", accuracy: float | None = None) -> dict[str, Array]:
+        """What an accuracy cost over the one number in which labels differ, such as K in a grid of compressors.
+
+        Parameters
+        ----------
+        over : str
+            As for :meth:`costs`.
+        accuracy : float or None
+            None is the last.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray, shape (4, k)
+            By label with … for the number: the numbers, rising, and of each the median cost over the seeds and the
+            quartiles below and above it; infinite where the accuracy was not reached.
+
+        Raises
+        ------
+        ValueError
+            If `over` is no such word, or no labels differ in one number.
+        """
+        if over not in COUNTED:
+            raise ValueError(f"over: given {over!r}, allowed are {', '.join(COUNTED)}")
+        varying = numbers(self.runs)
+        if not varying:
+            raise ValueError(f"sweep: no two of the labels {', '.join(self.runs)} differ in one number")
+        columns: dict[str, list[tuple[float, ...]]] = {}
+        for label, (shape, number) in varying.items():
+            histories = self.repeated[label]
+            found = [costs.Cost.to(accuracy or self.accuracies[-1], history, self.measure) for history in histories]
+            taken = [np.inf if cost is None else getattr(cost, over) for cost in found]
+            row = (number, *np.quantile(taken, [0.5, 0.25, 0.75], method="nearest"))
+            columns.setdefault(shape, []).append(row)
+        return {shape: np.array(sorted(rows)).T for shape, rows in columns.items()}
+
+    def plot_sweep(self, over: str = "bytes_up", accuracy: float | None = None) -> Figure:
+        """Draw :meth:`sweep`, what an `accuracy` cost `over` a number; refused as it and :meth:`plot` are.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from newtonfl.results.plots import draw_costs
+
+        reached = f"{costs.SYMBOLS[self.measure]} ≤ {accuracy or self.accuracies[-1]:g}"
+        return draw_costs(self.sweep(over, accuracy), over, reached, self.title)
 
 
 def compare(
@@ -141,10 +240,12 @@ def compare(
     rounds: int = 1000,
     x0: Array | None = None,
     seed: int = 0,
+    seeds: int = 1,
+    accuracy: float = ACCURACIES[-1],
     max_bytes: float | str | None = None,
     max_seconds: float | None = None,
 ) -> Comparison:
-    """Run `methods` on `problem` from the same start, each until f(x) - f* ≤ 1e-12.
+    """Run `methods` on `problem` from the same start, each until f(x) - f* ≤ `accuracy`.
 
     f* is the problem's own, else :func:`newtonfl.optimum` finds it, off the ledger. Where a problem need not be convex
     ‖∇f(x)‖₂ stands for f(x) - f*. Where the problem carries a transport every rank calls this with the same arguments.
@@ -154,13 +255,18 @@ def compare(
     problem : Problem
         What is minimised.
     methods : sequence of str or Method, or mapping of label to either
-        A str is ``NAME[,KEY=VALUE…]`` as on the command line, and its own label; a Method's is its name.
+        A str is ``NAME[,KEY=VALUE…]`` as on the command line, and its own label; a Method's is its name. In a sequence
+        ``{A,B}`` within a str stands for both: ``newton-3pc,compressor=topk:{30,60}`` are two methods.
     rounds : int
         The most rounds for each. An accuracy that was not reached within is shown as such, never extrapolated.
     x0 : array, shape (d,), or None
         The start; None is zero.
     seed : int
         Of every method's random draws.
+    seeds : int
+        How often each method runs: with `seed`, with the number after it, and so on.
+    accuracy : float
+        At which a method's run ends; those of 1e-3, 1e-6, 1e-9 and 1e-12 that are larger are reported as well.
     max_bytes, max_seconds : float, str or None
         End each method as they end :func:`newtonfl.solve`.
 
@@ -174,7 +280,8 @@ def compare(
     TypeError
         If `problem` is none, or `methods` is one text, or holds what is neither text nor Method.
     ValueError
-        If a method is unknown or refuses the problem (before any runs), or two have one label.
+        If a method is unknown or refuses the problem (before any runs), two have one label, braces have no partner,
+        `seeds` is not at least 1, or `accuracy` is no positive number.
     Fault
         If another rank failed; the message names rank and phase.
 
@@ -191,14 +298,43 @@ def compare(
     with (problem.transport or InProcess()).keeping_interrupts():
         with (problem.transport or InProcess()).agreed("checking the limits"):
             limits = Limits(None, max_bytes, max_seconds)
+            several, steps = seeds_from(seed, seeds), accuracies_to(accuracy)
         entries = resolve(problem, methods, solution, x0, seed)
-        how: dict[str, Any] = {"rounds": rounds, "x0": x0, "seed": seed}
+        how: dict[str, Any] = {"rounds": rounds, "x0": x0, "seeds": several, "accuracy": steps[-1]}
         how |= {"max_bytes": limits.max_bytes, "max_seconds": limits.max_seconds}
-        found = dict(run_methods(problem, entries, solution, **how))
-    return Comparison(found, solution.measure, problem.title)
+        found: dict[str, tuple[Result, ...]] = {}
+        for label, _, result in run_methods(problem, entries, solution, **how):
+            found[label] = (*found.get(label, ()), result)
+    return Comparison(found, several, solution.measure, problem.title, steps)
 
 
-def ending(result: Result, measure: costs.Measure = "gap", accuracy: float = ACCURACIES[-1]) -> tuple[bool, str]:
+def seeds_from(seed: int, count: int) -> tuple[int, ...]:
+    """`count` seeds from `seed` on.
+
+    Raises
+    ------
+    ValueError
+        If `count` is not at least 1.
+    """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise ValueError(f"seeds: given {count!r}, must be a whole number of at least 1: how often each method runs")
+    return tuple(range(seed, seed + int(count)))
+
+
+def accuracies_to(accuracy: float) -> tuple[float, ...]:
+    """What is reported of runs that end at an `accuracy`: the usual ones above it, and itself.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive number.
+    """
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float | np.number) or not 0.0 < accuracy < np.inf:
+        raise ValueError(f"accuracy: given {accuracy!r}, must be a positive number")
+    return (*(usual for usual in ACCURACIES if usual > accuracy), float(accuracy))
+
+
+def ending(result: Result, measure: Measure = "gap", accuracy: float = ACCURACIES[-1]) -> tuple[bool, str]:
     """Whether a run of a comparison got where it was to get, and why it ended, as a sentence.
 
     Parameters

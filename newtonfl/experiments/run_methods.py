@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from newtonfl import registry
 from newtonfl.comm.transport import Fault, InProcess
 from newtonfl.core.backend import Array
+from newtonfl.experiments.grids import expand
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.base import Problem
@@ -84,27 +86,28 @@ def run_methods(
     *,
     rounds: int = 1000,
     x0: Array | None = None,
-    seed: int = 0,
-    callback: Callable[[str, Record], object] | None = None,
+    seeds: Sequence[int] = (0,),
+    accuracy: float = costs.ACCURACIES[-1],
+    callback: Callable[[str, int, Record], object] | None = None,
     max_bytes: float | str | None = None,
     max_seconds: float | None = None,
-) -> Iterator[tuple[str, Result]]:
-    """Run one method after the other, and yield each result with its label.
+) -> Iterator[tuple[str, int, Result]]:
+    """Run one method after the other, with each of the `seeds`, and yield each result with its label and seed.
 
-    ``callback(label, record)`` gets every record; a true return stops that method. The limits are each method's, as
-    :func:`newtonfl.solve` has them.
+    A run ends at the `accuracy`. ``callback(label, seed, record)`` gets every record; a true return stops that run. The
+    limits are each run's, as :func:`newtonfl.solve` has them.
     """
-    for label, method in entries.items():
+    for label, seed in product(entries, seeds):
 
-        def enough(record: Record, label: str = label) -> bool:
-            stopped = callback is not None and callback(label, record)
-            return bool(stopped) or costs.reached(record, costs.ACCURACIES[-1], solution.measure)
+        def enough(record: Record, label: str = label, seed: int = seed) -> bool:
+            stopped = callback is not None and callback(label, seed, record)
+            return bool(stopped) or costs.reached(record, accuracy, solution.measure)
 
         result = solve(
-            problem, method, tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f,
+            problem, entries[label], tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f,
             max_bytes=max_bytes, max_seconds=max_seconds,
         )  # fmt: skip
-        yield label, result
+        yield label, seed, result
 
 
 def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
@@ -117,7 +120,8 @@ def _labelled(methods: MethodSpecs) -> dict[str, str | Method]:
     if isinstance(methods, Mapping):
         pairs = [*methods.items()]
     else:
-        pairs = [(spec.name if isinstance(spec, Method) else str(spec), spec) for spec in methods]
+        specs = [one for spec in methods for one in (expand(spec) if isinstance(spec, str) else [spec])]
+        pairs = [(spec.name if isinstance(spec, Method) else str(spec), spec) for spec in specs]
     if not pairs:
         raise ValueError("methods: given none, must be at least one")
     labels = [label for label, _ in pairs]

@@ -23,7 +23,7 @@ wording, describe
     What a setting means and allows; what ``newtonfl methods NAME`` prints.
 
 May be imported by: compressors, bases, mechanisms, objectives, datasets, components, methods, solver, estimators,
-checks, experiments, cli.
+checks, results, experiments, cli.
 """
 
 from typing import Any

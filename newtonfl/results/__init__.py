@@ -6,9 +6,9 @@ costs, network
     What an accuracy cost in rounds, bytes and seconds on a stated network.
 run_folder, folder_lock, progress
     The files of a run, written by one job at a time; the line on the terminal.
-figures, curves, plots, label_placement
-    Which pictures there are, what they draw of a history, how, and where their labels go. plots is the only file that
-    may name Matplotlib.
+figures, curves, plots, labels, label_placement
+    Which pictures there are, what they draw of histories, how, what tells the runs apart, and where that is written.
+    plots is the only file that may name Matplotlib.
 
 May be imported by: solver, estimators, experiments, cli.
 """

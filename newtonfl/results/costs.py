@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
@@ -26,7 +29,8 @@ class Cost:
 
     Attributes
     ----------
-    rounds : int
+    rounds : float
+        A whole number, but of a median.
     bytes_up, bytes_down, formula_bits_up, formula_bits_down : float
         Measured, and by the papers' formulas.
     seconds : float
@@ -37,7 +41,7 @@ class Cost:
         With what the stated network would add: an estimate on paper.
     """
 
-    rounds: int
+    rounds: float
     bytes_up: float
     bytes_down: float
     formula_bits_up: float
@@ -77,17 +81,38 @@ def reached(record: Record, accuracy: float, measure: Measure = "gap") -> bool:
 
 
 def rows(
-    histories: Mapping[str, History], measure: Measure, accuracies: Sequence[float], network: Network | None = None
+    histories: Mapping[str, Sequence[History]],
+    measure: Measure,
+    accuracies: Sequence[float],
+    network: Network | None = None,
+    seeds: Sequence[int] = (0,),
 ) -> list[dict[str, Any]]:
-    """A row a run and accuracy: label, accuracy and the fields of :class:`Cost`, all None where it was not reached."""
+    """A row a run and accuracy: label, accuracy and the fields of :class:`Cost`, all None where it was not reached.
+
+    Where there are several `seeds`, those of each label's histories, each row says its own.
+    """
     names = [field.name for field in fields(Cost) if network or field.name != "network_seconds"]
     table = []
-    for label, history in histories.items():
-        for accuracy in accuracies:
-            cost = Cost.to(accuracy, history, measure, network)
-            taken = dict.fromkeys(names) if cost is None else asdict(cost)
-            table.append({"method": label, "accuracy": accuracy, **{name: taken[name] for name in names}})
+    for label, repeated in histories.items():
+        for seed, history in zip(seeds, repeated, strict=False):
+            for accuracy in accuracies:
+                cost = Cost.to(accuracy, history, measure, network)
+                taken = dict.fromkeys(names) if cost is None else asdict(cost)
+                which = {"method": label, "seed": seed} if len(seeds) > 1 else {"method": label}
+                table.append({**which, "accuracy": accuracy, **{name: taken[name] for name in names}})
     return table
+
+
+def median(costs: Sequence[Cost | None]) -> Cost | None:
+    """Each number's median over repetitions; None where so many did not get there that there is none."""
+    if len(costs) == 1:
+        return costs[0]
+    counted = [
+        field.name for field in fields(Cost) if any(getattr(cost, field.name, None) is not None for cost in costs)
+    ]
+    table = [[math.inf if cost is None else getattr(cost, name) for name in counted] for cost in costs]
+    found = dict(zip(counted, np.median(table, axis=0).tolist(), strict=True))
+    return Cost(**found) if counted and math.isfinite(found["rounds"]) else None
 
 
 def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
@@ -99,7 +124,7 @@ def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
 
 
 def report(
-    histories: Mapping[str, History],
+    histories: Mapping[str, Sequence[History]],
     measure: Measure,
     accuracies: Sequence[float],
     ends: Mapping[str, str],
@@ -107,23 +132,29 @@ def report(
 ) -> str:
     """The table to read: a block an accuracy, a line a run; – where an accuracy was not reached.
 
-    The last block states how near each run came and, from `ends`, why it ended.
+    Of several histories a label the medians stand there. The last block states how near each run, of several the first,
+    came and, from `ends`, why it ended.
     """
+    several = max(map(len, histories.values()))
     width = max(map(len, histories))
     heads = ["rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds", *(["on network"] if network else [])]
     lines = []
     for accuracy in accuracies:
         title = f"{SYMBOLS[measure]} ≤ {accuracy:g}"
         lines.append(f"{title:{max(width, 20)}}" + "".join(f"{head:>14}" for head in heads))
-        for label, history in histories.items():
-            cells = _cells(Cost.to(accuracy, history, measure, network), len(heads))
+        for label, repeated in histories.items():
+            cells = _cells(median([Cost.to(accuracy, history, measure, network) for history in repeated]), len(heads))
             lines.append(f"{label:{max(width, 20)}}" + "".join(f"{cell:>14}" for cell in cells))
         lines.append("")
     lines.append(f"{'ended':{max(width, 20)}}{'rounds':>14}{SYMBOLS[measure]:>14}")
-    for label, history in histories.items():
+    for label, (history, *_) in histories.items():
         value = getattr(history[-1], measure)
         lines.append(f"{label:{max(width, 20)}}{history[-1].round:14,}{value:14.1e}  {ends[label]}".rstrip())
     lines += ["", "a mean client's, set-up included; KiB both ways on the wire; – not reached"]
+    if several > 1:
+        lines.append(
+            f"medians of {several} seeds; – where half or more did not get there; the last block's is the first"
+        )
     if network:
         lines.append(f"on network: seconds, an estimate on paper: measured, and what {network} would add")
     return "\n".join(lines)
@@ -133,7 +164,7 @@ def _cells(cost: Cost | None, count: int) -> list[str]:
     if cost is None:
         return ["–"] * count
     cells = [
-        f"{cost.rounds:,}", f"{cost.bytes_up / 1024:,.1f}", f"{cost.bytes / 1024:,.1f}",
+        f"{cost.rounds:,.{1 if cost.rounds % 1 else 0}f}", f"{cost.bytes_up / 1024:,.1f}", f"{cost.bytes / 1024:,.1f}",
         f"{cost.formula_bits / 1000:,.1f}", f"{cost.hessians:,.1f}", f"{cost.seconds:.3f}",
     ]  # fmt: skip
     return cells if cost.network_seconds is None else [*cells, f"{cost.network_seconds:,.2f}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from newtonfl.core.backend import Array
@@ -12,25 +14,29 @@ from newtonfl.results.network import Network
 OVER = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds")
 """What a picture's axis from left to right may count."""
 
+UNITS = {"bytes_up": 1024.0, "bytes": 1024.0, "formula_bits": 1000.0}
+"""How many of what is counted are one of an axis's: KiB, and thousands of bits."""
+
 _FLOOR = 1e-15
 """f - f* below this is rounding: such points are drawn at the floor."""
 
 
-def points(history: History, over: str, measure: Measure, network: Network | None = None) -> Array:
+def points(history: History, over: str, measure: Measure, network: Network | None = None, setup: bool = True) -> Array:
     """What is drawn of a history: the axis from left to right, and the measure, shape (2, records).
 
-    A record whose measure is not finite is left out; of a gap, what is below the floor stands on it.
+    A record whose measure is not finite is left out; of a gap, what is below the floor stands on it. Bytes and bits
+    contain the `setup` or not.
     """
     if over not in OVER:
         raise ValueError(f"over: given {over!r}, allowed are {', '.join(OVER)}")
     if over == "rounds":
         across = np.array([record.round for record in history], dtype=float)
     elif over == "bytes_up":
-        across = history.sent("bytes", ["up"]) / 1024
+        across = history.sent("bytes", ["up"], setup) / UNITS[over]
     elif over == "bytes":
-        across = history.sent("bytes") / 1024
+        across = history.sent("bytes", setup=setup) / UNITS[over]
     elif over == "formula_bits":
-        across = history.sent("formula_bits") / 1000
+        across = history.sent("formula_bits", setup=setup) / UNITS[over]
     elif network is None:
         across = np.array([record.seconds for record in history], dtype=float)
     else:
@@ -43,14 +49,37 @@ def points(history: History, over: str, measure: Measure, network: Network | Non
     return np.stack([across[drawn], heights[drawn]])
 
 
-def across_title(over: str, network: Network | None = None) -> str:
+def band(lines: Sequence[Array]) -> tuple[Array, Array, Array]:
+    """The median of several runs' :func:`points`, and the quartiles below and above it.
+
+    Between two of its points a run stays what it was: the measure falls when a round is paid for. So at every place
+    where one of them moves all are looked at; before its first point and behind its last one a run is what it is there.
+
+    Returns
+    -------
+    median, low, high : numpy.ndarray, shape (2, places)
+        The axis from left to right, and the quantile ½, ¼ or ¾.
+    """
+    lines = [line for line in lines if line.size]
+    if len(lines) < 2:
+        return (lines[0] if lines else np.zeros((2, 0)),) * 3
+    places = np.unique(np.concatenate([line[0] for line in lines]))
+    at = [np.maximum(np.searchsorted(line[0], places, side="right") - 1, 0) for line in lines]
+    heights = np.log([line[1][which] for line, which in zip(lines, at, strict=True)])
+    low, middle, high = np.exp(np.quantile(heights, [0.25, 0.5, 0.75], axis=0))
+    return np.stack([places, middle]), np.stack([places, low]), np.stack([places, high])
+
+
+def across_title(over: str, network: Network | None = None, setup: bool = True) -> str:
     """The title of the axis from left to right."""
     if over == "seconds" and network is not None:
         return f"seconds, a paper estimate: measured, and {network}"
+    counted = f"a mean client's, {'with' if setup else 'without'} the set-up"
     return {
         "rounds": "rounds",
-        "bytes_up": "KiB up, a mean client's, with the set-up",
-        "bytes": "KiB up and down, a mean client's, with the set-up",
-        "formula_bits": "kbit up and down by the papers' formulas, a mean client's, with the set-up",
+        "bytes_up": f"KiB up, {counted}",
+        "bytes": f"KiB up and down, {counted}",
+        "formula_bits": f"kbit up and down by the papers' formulas, {counted}",
         "seconds": "seconds in rounds, measured",
+        "hessians": "Hessians that a client computed",
     }[over]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from newtonfl.results import curves, plots
@@ -22,21 +23,44 @@ def remove_comparison(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def compared(
-    histories: Mapping[str, History], folder: Path, measure: Measure, title: str, network: Network | None = None
-) -> list[Path]:
-    """Write a comparison's pictures into `folder`: one over each of :data:`newtonfl.results.curves.OVER`."""
+@dataclass(frozen=True)
+class Look:
+    """How a comparison is drawn.
+
+    Attributes
+    ----------
+    measure : {"gap", "gradient_norm"}
+        From below to above.
+    network : Network or None
+        What the seconds shall contain.
+    setup : bool
+        Whether bytes and bits contain the set-up.
+    scale : {"auto", "log", "linear"}
+        Of the axis from left to right.
+    """
+
+    measure: Measure = "gap"
+    network: Network | None = None
+    setup: bool = True
+    scale: plots.Scale = "auto"
+
+
+def compared(problems: Mapping[str, Mapping[str, Sequence[History]]], folder: Path, look: Look) -> list[Path]:
+    """Write the pictures of comparisons, by title, side by side: one over each of :data:`newtonfl.results.curves.OVER`.
+
+    Each comparison has by label the histories of one run, repeated with several seeds.
+    """
     paths = []
     for over in curves.OVER:
-        figure = plots.draw(histories, over, measure=measure, network=network, title=title)
-        paths += plots.save(figure, folder / over)
+        paths += plots.save(plots.side_by_side(problems, over, **vars(look)), folder / over)
     return paths
 
 
-def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | None = None) -> list[Path]:
+def redraw(paths: Sequence[Path], out: Path | None = None, look: Look | None = None) -> list[Path]:
     """Draw one run as gap.png and gap.svg, several as a comparison; returns the files.
 
-    Where f* is not known in every history the gradient norm stands for the gap.
+    Where f* is not known in every history the gradient norm stands for the gap. Runs of one label and several seeds
+    are repetitions.
 
     Parameters
     ----------
@@ -44,8 +68,8 @@ def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | No
         Runs' folders, or a folder of such folders. Files are passed over where there are folders too.
     out : Path or None
         Where to write; None is the one run's folder, or the folder that holds all runs.
-    network : Network or None
-        What the seconds shall contain.
+    look : Look or None
+        None is the usual one.
 
     Raises
     ------
@@ -58,11 +82,13 @@ def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | No
     """
     runs = [Run.read(folder) for folder in _folders(paths)]
     known = all(record.gap is not None for run in runs for record in run.history)
-    measure: Measure = "gap" if known else "gradient_norm"
+    look = look or Look()
+    look = look if known else replace(look, measure="gradient_norm")
     if len(runs) == 1:
         run = runs[0]
         title = f"{run.method} on {run.title}" if run.title else run.method
-        return plots.save(plots.panels(run.history, measure, title, network), _made(out or run.path) / PICTURE)
+        drawn = plots.panels(run.history, look.measure, title, look.network)
+        return plots.save(drawn, _made(out or run.path) / PICTURE)
     objectives = {run.result["objective"]: run for run in runs if run.result}
     if len(objectives) > 1:
         several = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])
@@ -72,7 +98,7 @@ def redraw(paths: Sequence[Path], out: Path | None = None, network: Network | No
         raise ValueError("plot: the runs lie in different folders; give --out DIR, where the pictures go")
     runs.sort(key=lambda run: (run.entry is None, run.entry))  # as they were compared
     title = next((run.title for run in runs if run.title), "")
-    return compared(_labelled(runs), _made(out or runs[0].path.resolve().parent), measure, title, network)
+    return compared({title: _labelled(runs)}, _made(out or runs[0].path.resolve().parent), look)
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
@@ -85,10 +111,14 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _labelled(runs: Sequence[Run]) -> dict[str, History]:
-    """By label; where two runs share one, by their paths."""
-    shared = Counter(run.label for run in runs)
-    return {run.label if shared[run.label] == 1 else str(run.path): run.history for run in runs}
+def _labelled(runs: Sequence[Run]) -> dict[str, list[History]]:
+    """By label, of several seeds together; where two runs share label and seed, by their paths."""
+    shared = Counter((run.label, run.seed) for run in runs)
+    found: dict[str, list[History]] = {}
+    for run in runs:
+        label = run.label if shared[run.label, run.seed] == 1 else str(run.path)
+        found.setdefault(label, []).append(run.history)
+    return found
 
 
 def _made(folder: Path) -> Path:

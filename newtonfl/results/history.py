@@ -90,8 +90,10 @@ class History(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return (self[i] for i in range(self._length))
 
-    def sent(self, kind: Literal["bytes", "formula_bits"], ways: Sequence[str] = ("up", "down")) -> Array:
-        """What the mean client sent and got up to each record, with the set-up.
+    def sent(
+        self, kind: Literal["bytes", "formula_bits"], ways: Sequence[str] = ("up", "down"), setup: bool = True
+    ) -> Array:
+        """What the mean client sent and got up to each record.
 
         Parameters
         ----------
@@ -99,13 +101,15 @@ class History(Sequence[Record]):
             Measured, or by the papers' formulas.
         ways : sequence of str
             "up", "down", or both, whose sum it is.
+        setup : bool
+            With the set-up.
 
         Returns
         -------
         numpy.ndarray, shape (records,)
         """
-        setup = sum(getattr(self[0], f"setup_{kind}_{way}") or 0.0 for way in ways) if len(self) else 0.0
-        return np.array([setup + sum(getattr(record, f"{kind}_{way}") for way in ways) for record in self], dtype=float)
+        first = sum(getattr(self[0], f"setup_{kind}_{way}") or 0.0 for way in ways) if len(self) and setup else 0.0
+        return np.array([first + sum(getattr(record, f"{kind}_{way}") for way in ways) for record in self], dtype=float)
 
     def to_jsonl(self) -> str:
         """All records, a line each."""

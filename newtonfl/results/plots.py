@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.results.costs import SYMBOLS, Measure
-from newtonfl.results.curves import across_title, points
+from newtonfl.results.curves import UNITS, across_title, band, points
 from newtonfl.results.history import History
 from newtonfl.results.label_placement import place
+from newtonfl.results.labels import numbers, shortened
 from newtonfl.results.network import Network
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Figure
+
+Scale = Literal["auto", "log", "linear"]
+"""Of the axis from left to right."""
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")  # Okabe and Ito's, no yellow
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (5, 2, 1, 2)))
@@ -33,24 +37,32 @@ _WIDTH, _HEIGHT, _TEXT = 7.6, 4.8, 8.5
 
 
 def draw(
-    histories: Mapping[str, History],
+    histories: Mapping[str, History | Sequence[History]],
     over: str = "rounds",
     *,
     measure: Measure = "gap",
     network: Network | None = None,
     title: str = "",
+    setup: bool = True,
+    scale: Scale = "auto",
 ) -> Figure:
-    """A figure with a line a history, each with its label at its end.
+    """A figure with a line a label, which stands at its end.
 
     Parameters
     ----------
-    histories : mapping of label to History
+    histories : mapping of label to History, or to several
+        Of repetitions of one run, such as with several seeds, the median is drawn, and a band between the quartiles.
     over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds"}
         A mean client's, set-up included.
     measure : {"gap", "gradient_norm"}
     network : Network or None
         For seconds: what it would add, an estimate on paper, and labelled so.
     title : str
+        What all labels have in common is added to it, and left out of them.
+    setup : bool
+        Whether bytes and bits contain the set-up.
+    scale : {"auto", "log", "linear"}
+        Of the axis from left to right. By itself it is logarithmic but for up to 100 rounds.
 
     Returns
     -------
@@ -59,15 +71,90 @@ def draw(
     Raises
     ------
     ValueError
-        If `over` is no such word, or there is nothing to draw.
+        If `over` or `scale` is no such word, or there is nothing to draw.
     RuntimeError
         If matplotlib is not installed.
     """
+    several = {label: [one] if isinstance(one, History) else one for label, one in histories.items()}
+    return side_by_side({title: several}, over, measure=measure, network=network, setup=setup, scale=scale)
+
+
+def side_by_side(
+    compared: Mapping[str, Mapping[str, Sequence[History]]],
+    over: str = "rounds",
+    *,
+    measure: Measure = "gap",
+    network: Network | None = None,
+    setup: bool = True,
+    scale: Scale = "auto",
+) -> Figure:
+    """Comparisons of several problems, by title, in one row: what :func:`draw` draws of each; a label is one colour."""
+    if scale not in get_args(Scale):
+        raise ValueError(f"scale: given {scale!r}, allowed are {', '.join(get_args(Scale))}")
+    many = len(compared)
+    share = 1.0 if many == 1 else 0.72  # of one figure's width
+    figure = _figure(_WIDTH * share * many, _HEIGHT)
+    every = list(dict.fromkeys(label for histories in compared.values() for label in histories))
+    common, rest = shortened(every)
+    names, styles = dict(zip(every, rest, strict=True)), _styles(every)
+    for i, (title, histories) in enumerate(compared.items()):
+        axes = figure.add_axes(((i + 0.1 / share) / many, 0.12, (1 - 0.14 / share) / many, 0.8))
+        bands = {
+            label: band([points(history, over, measure, network, setup) for history in repeated])
+            for label, repeated in histories.items()
+        }
+        lines = {names[label]: middle for label, (middle, _, _) in bands.items()}
+        _axes(axes, lines, over, measure, network, setup, scale)
+        _lines(axes, lines, [styles[label] for label in bands])
+        for (label, (_, low, high)), line in zip(bands.items(), axes.get_lines(), strict=True):
+            if len(histories[label]) > 1 and low.size:
+                line.set_drawstyle("steps-post")
+                axes.fill_between(low[0], low[1], high[1], step="post", color=styles[label][0], alpha=0.18, linewidth=0)
+        axes.set_title(", ".join(filter(None, (title, common))), fontsize=10, loc="left")
+        _direct_labels(figure, axes, lines, (i + 1) / many - 0.01)
+    return figure
+
+
+def draw_costs(sweeps: Mapping[str, Array], over: str, reached: str, title: str = "") -> Figure:
+    """What an accuracy cost over a setting's number: a line a sweep, with a band between the quartiles.
+
+    Parameters
+    ----------
+    sweeps : mapping of label to numpy.ndarray, shape (4, k)
+        The setting's numbers, rising, and of each the median cost, in what it counts, and the quartiles below and above
+        it; what is not finite was not reached.
+    over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds", "hessians"}
+        What the cost counts.
+    reached : str
+        The accuracy, in words.
+    title : str
+    """
     figure = _figure(_WIDTH, _HEIGHT)
-    axes = figure.add_axes((0.1, 0.12, 0.86, 0.8))
-    lines = {label: points(history, over, measure, network) for label, history in histories.items()}
-    _axes(axes, lines, over, measure, network)
-    _lines(axes, lines)
+    axes = figure.add_axes((0.14, 0.12, 0.82, 0.8))
+    unit = np.array([[1.0], [UNITS.get(over, 1.0)], [UNITS.get(over, 1.0)], [UNITS.get(over, 1.0)]])
+    sweeps = {label: table / unit for label, table in sweeps.items()}
+    lines = {label: table[:2, np.isfinite(table[1])] for label, table in sweeps.items()}
+    if not any(line.size for line in lines.values()):
+        raise ValueError(f"nothing to draw: {reached} was not reached by any")
+    styles = {label: (_COLOURS[i % 7], _DASHES[i % 4], _MARKERS[i % 9]) for i, label in enumerate(sweeps)}
+    for label, table in sweeps.items():
+        colour, dashes, marker = styles[label]
+        axes.plot(*lines[label], color=colour, linestyle=dashes, marker=marker, markersize=5.0, linewidth=1.4)
+        axes.fill_between(*table[[0, 2, 3]][:, np.isfinite(table).all(axis=0)], color=colour, alpha=0.18, linewidth=0)
+    across = np.concatenate([line[0] for line in lines.values()])
+    if across.min() > 0 and across.max() > 5 * across.min():
+        axes.set_xscale("log")
+        _plain_ticks(axes, across.max() / across.min())
+    heights = np.concatenate([line[1] for line in lines.values()])
+    if heights.min() > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:,.6g}" if heights.max() < 8 * heights.min() else "")
+    axes.set_xlabel("the number …")
+    axes.set_ylabel(f"to {reached}:\n{across_title(over)}")
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=_TEXT, which="both")
     axes.set_title(title, fontsize=10, loc="left")
     _direct_labels(figure, axes, lines)
     return figure
@@ -84,7 +171,7 @@ def panels(history: History, measure: Measure, title: str, network: Network | No
             across, heights = points(history, "formula_bits", measure)
             lines["papers' formulas"] = np.stack([across * 1000 / 8 / 1024, heights])
         _axes(axes, lines, over, measure, network)
-        _lines(axes, lines)
+        _lines(axes, lines, list(_styles(list(lines)).values()))
         if over == "bytes":
             _direct_labels(figure, axes, lines, 0.49)
     figure.text(0.08, 0.97, title, fontsize=10)
@@ -121,7 +208,15 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _axes(axes: Axes, lines: Mapping[str, Array], over: str, measure: Measure, network: Network | None) -> None:
+def _axes(
+    axes: Axes,
+    lines: Mapping[str, Array],
+    over: str,
+    measure: Measure,
+    network: Network | None,
+    setup: bool = True,
+    scale: Scale = "auto",
+) -> None:
     """Scales, limits and titles."""
     drawn = [line for line in lines.values() if line.size]
     if not drawn:
@@ -133,18 +228,18 @@ def _axes(axes: Axes, lines: Mapping[str, Array], over: str, measure: Measure, n
     high = min(max(float(line[1].max()) for line in drawn), 1e4 * initial)
     spare = (high / low) ** 0.04
     axes.set_ylim(low / (2.0 * spare**3), high * 2.0 * spare)  # below there is room for labels
-    if over == "rounds":
-        if largest > _MANY:
+    if over == "rounds" or scale == "linear":
+        if scale == "log" or (scale == "auto" and largest > _MANY):
             axes.set_xscale("symlog", linthresh=1.0)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.set_xlim(0.0, max(largest, 1.0))
+        axes.set_xlim(0.0, max(largest, 1.0) if over == "rounds" else 1.02 * largest)
     else:
         axes.set_xscale("log")
         firsts = [float(line[0][min(1, line.shape[1] - 1)]) for line in drawn]  # where the first round ends
         left = min([first for first in firsts if first > 0] or [1e-3])
         axes.set_xlim(0.8 * left, max(largest, left) * 1.1)
         _plain_ticks(axes, largest / left)
-    axes.set_xlabel(across_title(over, network))
+    axes.set_xlabel(across_title(over, network, setup))
     axes.set_ylabel(SYMBOLS[measure])
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -161,10 +256,28 @@ def _plain_ticks(axes: Axes, span: float) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _lines(axes: Axes, lines: Mapping[str, Array]) -> None:
-    for i, (label, line) in enumerate(lines.items()):
+def _styles(labels: Sequence[str]) -> dict[str, tuple[Any, Any, str]]:
+    """Each label's colour, dashes and marker: no two are alike; a number that varies goes from light to dark."""
+    found = {label: (_COLOURS[i % 7], _DASHES[i % 4], _MARKERS[i % 9]) for i, label in enumerate(labels)}
+    varying = numbers(labels)
+    if len(labels) > 2 and len(varying) == len(labels) and len({shape for shape, _ in varying.values()}) == 1:
+        order = sorted(labels, key=lambda label: varying[label][1])
+        for i, label in enumerate(order):
+            found[label] = (_shade(i / (len(order) - 1)), *found[label][1:])
+    return found
+
+
+def _shade(part: float) -> Any:
+    """From light to dark, and told apart in grey as well."""
+    from matplotlib import colormaps
+
+    return colormaps["viridis"](0.85 * (1.0 - part))
+
+
+def _lines(axes: Axes, lines: Mapping[str, Array], styles: Sequence[tuple[Any, Any, str]]) -> None:
+    for i, ((label, line), (colour, dashes, marker)) in enumerate(zip(lines.items(), styles, strict=True)):
         axes.plot(
-            *line, color=_COLOURS[i % 7], linestyle=_DASHES[i % 4], marker=_MARKERS[i % 9], markersize=4.0,
+            *line, color=colour, linestyle=dashes, marker=marker, markersize=4.0,
             markevery=(0.01 + 0.013 * (i % 5), 0.11), linewidth=1.4, label=label,
         )  # fmt: skip
 

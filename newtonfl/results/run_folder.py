@@ -239,6 +239,12 @@ class Run:
         return entry if isinstance(entry, int) else None
 
     @property
+    def seed(self) -> int | None:
+        """Its seed in the comparison that ran it, where that had several."""
+        seed = self._compared.get("seed")
+        return seed if isinstance(seed, int) else None
+
+    @property
     def _compared(self) -> dict[str, Any]:
         comparison = self.result.get("comparison")
         return comparison if isinstance(comparison, dict) else {}

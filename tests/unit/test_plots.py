@@ -225,7 +225,7 @@ def test_runs_are_named_and_ordered(run, small, tmp_path, drawn):
     run("solve", small, "--quiet", "--rounds", "2", "--out", out / "alone")
     (out / "alone" / "result.json").unlink()
     assert run("plot", out / "alone", out / "gd", out / "newton-3pc", tmp_path / "other" / "gd", "--out", out)[0] == 0
-    first, second = (list(histories) for histories, *_ in drawn)
+    first, second = (list(next(iter(problems.values()))) for problems, *_ in drawn)
     assert first == ["newton-3pc", "gd"]
     assert second == ["newton-3pc", str(out / "gd"), str(tmp_path / "other" / "gd"), "alone"]
 
@@ -234,8 +234,8 @@ def test_without_a_known_optimum_the_gradient_norm_is_drawn(run, small, tmp_path
     for name in ("a", "b"):
         run("solve", small, "--quiet", "--rounds", "2", "--out", tmp_path / name)
     assert run("plot", tmp_path / "a", tmp_path / "b")[0] == 0
-    (_, folder, measure, title, _) = drawn[0]
-    assert (folder, measure, title) == (tmp_path, "gradient_norm", "Small")
+    (problems, folder, look) = drawn[0]
+    assert (folder, look.measure, list(problems)) == (tmp_path, "gradient_norm", ["Small"])
 
 
 def test_runs_of_different_objectives_are_refused(run, small, tmp_path):
