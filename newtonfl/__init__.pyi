@@ -39,11 +39,13 @@ from .core.random import Key
 from .datasets.from_arrays import from_arrays
 from .datasets.load import load
 from .estimators import (
+    FederatedGammaRegressor,
     FederatedHuberRegressor,
     FederatedLinearSVC,
     FederatedLogisticRegression,
     FederatedPoissonRegressor,
     FederatedRidge,
+    FederatedTweedieRegressor,
     alpha_from_C,
 )
 from .experiments.compare import Comparison, compare
@@ -158,11 +160,13 @@ __all__ = [
     "EF21",
     "EFBV",
     "Factors",
+    "FederatedGammaRegressor",
     "FederatedHuberRegressor",
     "FederatedLinearSVC",
     "FederatedLogisticRegression",
     "FederatedPoissonRegressor",
     "FederatedRidge",
+    "FederatedTweedieRegressor",
     "FromFunctions",
     "History",
     "Grid",

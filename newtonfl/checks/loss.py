@@ -95,7 +95,8 @@ def _labels(loss: Loss) -> list[float]:
     if loss.classifies:
         return [-1.0, 1.0]
     least = float(loss.least_label)
-    return sorted({max(label, least) for label in (-1.5, 0.0, 1.0, 7.0, least + 1.0) if np.isfinite(label)})
+    labels = sorted({max(label, least) for label in (-1.5, 0.0, 1.0, 7.0, least + 1.0) if np.isfinite(label)})
+    return [label for label in labels if label > least or loss.least_is_allowed]
 
 
 def _functions(loss: Loss) -> tuple[Function, Function, Function]:

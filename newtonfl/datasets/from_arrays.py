@@ -109,10 +109,8 @@ def from_arrays(
             y = ordered("y: labels", y) if classifies else y
             if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
                 raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
-            if isinstance(chosen, Loss) and len(y) and not classifies and y.min() < chosen.least_label:
-                raise ValueError(
-                    f"y: loss '{chosen}' needs labels of at least {chosen.least_label:g}; the least is {y.min():g}"
-                )
+            if isinstance(chosen, Loss) and len(y) and not classifies and (fault := chosen.label_fault(float(y.min()))):
+                raise ValueError(f"y: loss '{chosen}' {fault}")
         definite = {key: float(number) for key, number in numbers.items()}
         arguments = (
             f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, "

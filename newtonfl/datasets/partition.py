@@ -197,12 +197,9 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
     labels = table.labels if classes is None else sources.two_classes(table.labels, classes, table.source)[0]
     if labels.dtype.kind != "f":
         raise ValueError(f"{table.source}: loss = {file.objective.loss!r} needs numbers for labels; these are words")
-    least = file.objective.part.least_label
-    if labels.min() < least:
-        raise ValueError(
-            f"{table.source}: loss = {file.objective.loss!r} needs labels of at least {least:g}; the least is "
-            f"{labels.min():g}"
-        )
+    fault = file.objective.part.label_fault(float(labels.min()))
+    if fault:
+        raise ValueError(f"{table.source}: loss = {file.objective.loss!r} {fault}")
     try:
         rows = sources.scale(sources.store(rows, agreement.dense), file.data.scale)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Estimators in the style of scikit-learn: fit, predict, score over clients.
 
-FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor, FederatedPoissonRegressor.
+FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor, FederatedPoissonRegressor,
+FederatedGammaRegressor, FederatedTweedieRegressor.
 They pass scikit-learn's own checks; rows may lie in one process or on the ranks of an MPI communicator.
 
 May be imported by: no other district.
@@ -8,13 +9,21 @@ May be imported by: no other district.
 
 from newtonfl.estimators.classifiers import FederatedLinearSVC, FederatedLogisticRegression
 from newtonfl.estimators.parameters import alpha_from_C
-from newtonfl.estimators.regressors import FederatedHuberRegressor, FederatedPoissonRegressor, FederatedRidge
+from newtonfl.estimators.regressors import (
+    FederatedGammaRegressor,
+    FederatedHuberRegressor,
+    FederatedPoissonRegressor,
+    FederatedRidge,
+    FederatedTweedieRegressor,
+)
 
 __all__ = [
+    "FederatedGammaRegressor",
     "FederatedHuberRegressor",
     "FederatedLinearSVC",
     "FederatedLogisticRegression",
     "FederatedPoissonRegressor",
     "FederatedRidge",
+    "FederatedTweedieRegressor",
     "alpha_from_C",
 ]

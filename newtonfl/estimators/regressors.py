@@ -1,4 +1,4 @@
-"""Federated regressors: ridge, Huber, Poisson."""
+"""Federated regressors: ridge, Huber; Poisson, gamma and Tweedie with log link."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from newtonfl.datasets.frames import column_of
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.methods import Method
-from newtonfl.objectives.losses import Huber, Loss, Poisson, Squared
+from newtonfl.objectives.losses import Gamma, Huber, Loss, Poisson, Squared, Tweedie
 
 
 @dataclass(eq=False, repr=False)
@@ -130,35 +130,24 @@ class FederatedHuberRegressor(_Regressor):
 
 
 @dataclass(eq=False, repr=False)
-class FederatedPoissonRegressor(_Regressor):
-    __doc__ = f"""Poisson regression with log link over clients: (1/Σw) Σ w_j (exp(t_j) - y_j t_j) + (alpha/2)‖w‖².
-
-    t_j = a_jᵀw + b. That is half the mean deviance but for a constant: the solution is that of
-    ``sklearn.linear_model.PoissonRegressor`` at the same alpha.
-
-    Parameters
-    ----------
-    {PARAMETERS}
-
-    Attributes
-    ----------
-    coef_ : numpy.ndarray, shape (n_features,)
-    intercept_ : float
-    {ATTRIBUTES}
-    """
+class _LogLinkRegressor(_Regressor):
+    """The mean is exp(a_jᵀw + b), and the variance its power."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = True
         return tags
 
-    def _loss(self) -> Loss:
-        return Poisson()
+    @property
+    @abstractmethod
+    def _power(self) -> float:
+        """Of the mean, which the variance is."""
 
     def _check_targets(self, y: Array) -> None:
         super()._check_targets(y)
-        if len(y) and y.min() < 0:
-            raise ValueError(f"y: given {y.min():g}, counts must be at least 0")
+        fault = self._loss().label_fault(float(y.min())) if len(y) else ""
+        if fault:
+            raise ValueError(f"y: {type(self).__name__} {fault}")
 
     def predict(self, X: Array) -> Array:
         """exp(a_jᵀw + b) for each row.
@@ -188,4 +177,84 @@ class FederatedPoissonRegressor(_Regressor):
             At most 1.
         """
         y, weights = column_of("y", y), column_of("sample_weight", sample_weight)
-        return float(d2_tweedie_score(y, self.predict(X), sample_weight=weights, power=1))
+        return float(d2_tweedie_score(y, self.predict(X), sample_weight=weights, power=self._power))
+
+
+@dataclass(eq=False, repr=False)
+class FederatedPoissonRegressor(_LogLinkRegressor):
+    __doc__ = f"""Poisson regression with log link over clients: (1/Σw) Σ w_j (exp(t_j) - y_j t_j) + (alpha/2)‖w‖².
+
+    t_j = a_jᵀw + b. That is half the mean deviance but for a constant: the solution is that of
+    ``sklearn.linear_model.PoissonRegressor`` at the same alpha.
+
+    Parameters
+    ----------
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    coef_ : numpy.ndarray, shape (n_features,)
+    intercept_ : float
+    {ATTRIBUTES}
+    """
+
+    _power = 1.0
+
+    def _loss(self) -> Loss:
+        return Poisson()
+
+
+@dataclass(eq=False, repr=False)
+class FederatedGammaRegressor(_LogLinkRegressor):
+    __doc__ = f"""Gamma regression with log link over clients: (1/Σw) Σ w_j (y_j exp(-t_j) + t_j) + (alpha/2)‖w‖².
+
+    t_j = a_jᵀw + b and y_j > 0. That is half the mean deviance but for a constant: the solution is that of
+    ``sklearn.linear_model.GammaRegressor`` at the same alpha.
+
+    Parameters
+    ----------
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    coef_ : numpy.ndarray, shape (n_features,)
+    intercept_ : float
+    {ATTRIBUTES}
+    """
+
+    _power = 2.0
+
+    def _loss(self) -> Loss:
+        return Gamma()
+
+
+@dataclass(eq=False, repr=False)
+class FederatedTweedieRegressor(_LogLinkRegressor):
+    __doc__ = f"""Tweedie regression with log link over clients: (1/Σw) Σ w_j φ(t_j, y_j) + (alpha/2)‖w‖².
+
+    φ(t, y) = y exp(-(p - 1)t)/(p - 1) + exp((2 - p)t)/(2 - p), t_j = a_jᵀw + b and y_j ≥ 0. That is half the mean
+    deviance but for a constant: the solution is that of ``sklearn.linear_model.TweedieRegressor`` with log link and the
+    same power and alpha.
+
+    Parameters
+    ----------
+    power : float
+        p, between 1 (Poisson) and 2 (gamma), which have regressors of their own.
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    coef_ : numpy.ndarray, shape (n_features,)
+    intercept_ : float
+    {ATTRIBUTES}
+    """
+
+    _: KW_ONLY
+    power: float = 1.5
+
+    @property
+    def _power(self) -> float:
+        return self.power
+
+    def _loss(self) -> Loss:
+        return Tweedie(self.power)

@@ -34,6 +34,8 @@ subspaces
     ``SubspaceSum``: H = Σ V_i Λ_i V_iᵀ by its small matrices, products with it and systems with it.
 send_largest
     Top-K of a difference, its norm, and the estimate moved by it.
+log_ndtr, erfcx
+    Special functions that the Array API does not know.
 sums, norms
     Each client's sum and 2-norm.
 weighted
@@ -57,11 +59,13 @@ from newtonfl.kernels.scatter import add_at, add_in_order, add_rows, weighted
 from newtonfl.kernels.select import largest
 from newtonfl.kernels.send import send_largest
 from newtonfl.kernels.solve import cholesky, cholesky_solve, eigh
+from newtonfl.kernels.special import erfcx, log_ndtr
 from newtonfl.kernels.subspaces import Subspaces, SubspaceSum, is_even
 from newtonfl.kernels.sums import norms, sums
 
 __all__ = [
-    "Laws", "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky", "cholesky_solve",
-    "conjugate_gradients", "csr_product", "damped_bfgs", "eigh", "gather", "interleave", "is_even", "largest", "norms",
-    "pair_sums", "pairs", "range_decode", "range_encode", "send_largest", "sums", "weighted", "weighted_grams",
+    "Laws", "SubspaceSum", "Subspaces", "add_at", "add_in_order", "add_rows", "checksums", "cholesky",
+    "cholesky_solve", "conjugate_gradients", "csr_product", "damped_bfgs", "eigh", "erfcx", "gather", "interleave",
+    "is_even", "largest", "log_ndtr", "norms", "pair_sums", "pairs", "range_decode", "range_encode",
+    "send_largest", "sums", "weighted", "weighted_grams",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ row_problem, glm, multinomial
     Problems of data rows: generalised linear models and multinomial regression.
 rows, sparse_rows, block_diagonal
     The rows of all clients held here, dense or sparse, and the products that a problem needs of them.
-losses, regularisers
+losses/, regularisers
     φ with its first two derivatives; the penalties.
 smoothness
     Constants L_i of rows.

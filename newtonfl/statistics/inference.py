@@ -28,10 +28,12 @@ from newtonfl.statistics.table import Inference
 def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", level: float = 0.95) -> Inference:
     """How sure the coefficients `x` of a generalised linear model are.
 
-    Every client sends its Fisher information Σ_j w_j φ″_j a_j a_jᵀ, its gradient and seven sums over its rows, once.
-    With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is B⁻¹ M B⁻¹ with
-    M = σ²I ("model": σ² = 1 but for the normal family), M = Σ_j w_j φ′_j² a_j a_jᵀ ("HC0"; "HC1": times N/(N - d)), or
-    M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times G/(G - 1)·(N - 1)/(N - d), G clients).
+    Every client sends its information Σ_j w_j h_j a_j a_jᵀ, its gradient and eight sums over its rows, once. For
+    "model" h = E φ″, Fisher's (:meth:`newtonfl.Loss.information`), else h = φ″; they are one where the margin is the
+    family's canonical parameter. With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is
+    B⁻¹ M B⁻¹ with M = σ²I ("model": σ² = 1 but for the normal, gamma and Tweedie families), M = Σ_j w_j φ′_j² a_j a_jᵀ
+    ("HC0"; "HC1": times N/(N - d)), or M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times
+    G/(G - 1)·(N - 1)/(N - d), G clients).
 
     Where the problem carries a transport, every rank calls this; every rank returns the same.
 
@@ -72,7 +74,7 @@ def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", l
         with transport.agreed("checking the arguments of inference"):
             x = _checked(problem, x, covariance, level)
         transport.same("inference", f"covariance={covariance}, level={float(level)}, {problem.objective}")
-        information = Information(covariance in ("HC0", "HC1"))
+        information = Information(covariance == "model", covariance in ("HC0", "HC1"))
         with Session(problem, information) as session:
             if transport.rank:
                 sums, _ = session.answer_calls()
@@ -124,12 +126,12 @@ def _worked_out(
 ) -> Inference:
     whole = dict(zip(SUMS, np.sum(sums["value"], axis=0).tolist(), strict=True))
     weight, dim, n, notes = whole["weight"], problem.dim, problem.n_clients, []
-    totals = Totals(whole["loss"], whole["base"], weight, whole["label"], whole["square"])
     family = FAMILIES.get(problem.loss.family)
     spare = weight - dim
     if spare <= 0:
         raise ValueError(f"{weight:g} rows and {dim} coefficients: there must be more rows than coefficients")
-    dispersion = 2.0 * totals.loss / spare if family is not None and family.dispersed else 1.0
+    dispersion = whole["residual"] / spare if family is not None and family.dispersed else 1.0
+    totals = Totals(whole["loss"], whole["base"], weight, whole["label"], whole["square"], dispersion)
     information = weight * sums["curvature"]
     bread = cholesky(information + weight * np.diag(problem.ridge))
     if bread is None:
@@ -158,7 +160,9 @@ def _worked_out(
         log_likelihood = family.log_likelihood(totals.loss, totals)
         if whole["other than 1"] == 0.0:  # the last column is an intercept
             null = family.log_likelihood(family.null_loss(totals), totals)
-            r2 = 1.0 - (totals.loss / family.null_loss(totals) if family.dispersed else log_likelihood / null)
+            least = family.saturated(totals)
+            share = (totals.loss - least) / (family.null_loss(totals) - least)  # of the deviance
+            r2 = 1.0 - (share if family.dispersed else log_likelihood / null)
     if problem.ridge.max() > 0.0:
         notes.append(
             f"the penalty ({problem.ridge.max():g}/2)‖x‖² draws the coefficients towards 0: the errors are those of "

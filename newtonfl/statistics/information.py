@@ -17,20 +17,24 @@ from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
 from newtonfl.statistics.families import FAMILIES
 
-SUMS = ("loss", "base", "weight", "label", "square", "rows", "other than 1")
-"""What a client's sums are of: φ, log h(y), w, y and y², each times w; 1; and whether its last entry is not 1."""
+SUMS = ("loss", "base", "weight", "label", "square", "residual", "rows", "other than 1")
+"""What a client's sums are of: φ, log h(y), w, y, y² and Pearson's squared residual, each times w; 1; and whether its
+last entry is not 1."""
 
 
 @dataclass(frozen=True)
 class Information(ClientProtocol):
-    """One exchange: x goes to all clients, and each sends what :data:`SUMS` says, ∇f_i and ∇²f_i.
+    """One exchange: x goes to all clients, and each sends what :data:`SUMS` says, ∇f_i, and ∇²f_i or its mean.
 
     Parameters
     ----------
+    expected : bool
+        Whether the mean of ∇²f_i over labels that follow the model, Fisher's information, in place of ∇²f_i itself.
     by_row : bool
         Whether Σ_j w_j φ′_j² a_j a_jᵀ as well, for errors that hold whatever the rows' variances are.
     """
 
+    expected: bool = True
     by_row: bool = False
 
     def setup_sizes(self, dim: int) -> Sizes:
@@ -50,10 +54,16 @@ class Information(ClientProtocol):
         assert isinstance(problem, GLM)  # inference() has looked
         x = to_device(announcement.to_all["model"].coordinates()[1], problem.like)
         point = problem.at(x)
-        vectors = {"value": _sums(problem, point.value), "gradient": to_host(point.gradient)}
+        margins = problem.rows.margins(x)
+        slopes, informations = (f(margins, problem.labels) for f in (problem.loss.slope, problem.loss.information))
+        residuals = np.zeros(len(problem.labels))
+        if problem.loss.family in FAMILIES and FAMILIES[problem.loss.family].dispersed:
+            residuals = to_host(slopes**2 / informations)  # (y - μ)²/V(μ)
+        vectors = {"value": _sums(problem, point.value, residuals), "gradient": to_host(point.gradient)}
         packed = {"curvature": point.hessians}
+        if self.expected:
+            packed["curvature"] = problem.rows.grams(problem.row_weights * informations)
         if self.by_row:
-            slopes = problem.loss.slope(problem.rows.margins(x), problem.labels)
             packed["gram"] = problem.rows.grams(problem.row_weights * slopes**2)
         vectors |= {part: to_host(blocks.values).reshape(len(problem.clients), -1) for part, blocks in packed.items()}
         columns: dict[str, Sequence[Message]] = {
@@ -62,14 +72,15 @@ class Information(ClientProtocol):
         return ManyParts(columns, len(problem.clients)), None
 
 
-def _sums(problem: GLM, values: Array) -> Array:
+def _sums(problem: GLM, values: Array, residuals: Array) -> Array:
     """What :data:`SUMS` says, a row a client."""
     labels, weights = to_host(problem.labels), problem.weights
     family = FAMILIES.get(problem.loss.family)
     base = np.zeros_like(labels) if family is None else family.log_base(labels)
     last = to_host(problem.rows.margins(to_device(np.eye(problem.dim)[-1], problem.like)))
     per_row = np.column_stack([
-        weights * base, weights, weights * labels, weights * labels**2, np.ones(len(labels)), last != 1.0
+        weights * base, weights, weights * labels, weights * labels**2, weights * residuals, np.ones(len(labels)),
+        last != 1.0,
     ])  # fmt: skip
     ends = np.cumsum(problem.rows_per_client)
     sums = [np.sum(per_row[end - m : end], axis=0) for end, m in zip(ends, problem.rows_per_client, strict=True)]

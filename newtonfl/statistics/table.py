@@ -33,12 +33,13 @@ class Inference:
     rows : float
         Σ w, rows counted by their weight.
     degrees_of_freedom : float
-        Of t, Σ w - d; infinite for z.
+        Of t, Σ w - d, where a σ² was estimated; infinite for z.
     dispersion : float
-        σ² of the normal family, Σ w r²/(Σ w - d); else 1.
+        σ² of the normal, gamma and Tweedie families, Pearson's Σ w (y - μ)²/V(μ) over Σ w - d; else 1.
     log_likelihood, null_log_likelihood, pseudo_r2 : float
-        At x; of the model that has an intercept alone; McFadden's 1 - ℓ/ℓ₀, for the normal family R². NaN where there
-        is no likelihood, the last two also without an intercept.
+        At x; of the model that has an intercept alone; McFadden's 1 - ℓ/ℓ₀, or where there is a σ² the share of the
+        deviance that is explained, R² of the normal family. NaN where there is no likelihood or none in closed form,
+        the last two also without an intercept.
     notes : list of str
         What a penalty, or a point that is no optimum, does to all this.
     ledger : Ledger

@@ -19,6 +19,7 @@ from reference_data import need
 
 from newtonfl.cli.main import main
 from newtonfl.datasets.fetch import KNOWN
+from newtonfl.experiments.grids import expand
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -132,14 +133,18 @@ def test_a_command_comes_to_what_it_promises(line, folder, monkeypatch):
         assert "--out" not in line or files <= {path.name for path in written.iterdir()}
     if "newtonfl compare" in line:
         ends = dict(re.findall(r"^(\S+) +[\d,]+ +\S+  (.*)$", out.partition("\nended ")[2], re.M))
-        methods = re.findall(r"[^\s-]\S+", re.findall(r"--methods((?: [^\s-]\S*)+)", line)[0])
+        named = {words[0]: words[1:] for words in map(shlex.split, re.split(r" (?=--)", line.partition("compare ")[2]))}
+        problems = shlex.split(line.partition("compare ")[2].partition(" --")[0])
+        methods = [method for spec in named["--methods"] for method in expand(spec)]
+        seeds, accuracy = int(named.get("--seeds", ["1"])[0]), float(named.get("--accuracy", ["1e-12"])[0])
         assert list(ends) == methods
-        missed = {method for method, words in ends.items() if words != "1e-12 is reached"}
+        missed = {method for method, words in ends.items() if words != f"{accuracy:g} is reached"}
         assert missed == next((gone for words, gone in UNREACHED.items() if words in line), set()), out
         if out_of(line):
-            names = {path.name for path in written.iterdir()}
-            assert {"comparison.csv", "comparison.txt", "rounds.svg", "rounds.png", "bytes.svg"} <= names
-            assert sum((path / "result.json").is_file() for path in written.iterdir()) == len(methods)
+            assert {"rounds.svg", "rounds.png", "bytes.svg"} <= {path.name for path in written.iterdir()}
+            for each in [written] if len(problems) == 1 else [written / problem for problem in problems]:
+                assert {"comparison.csv", "comparison.txt"} <= {path.name for path in each.iterdir()}
+                assert sum((path / "result.json").is_file() for path in each.iterdir()) == len(methods) * seeds
     if "newtonfl plot" in line:
         drawn = [folder / path for path in out.splitlines()]
         assert len(drawn) >= 2 and all(path.stat().st_size > 1000 for path in drawn)

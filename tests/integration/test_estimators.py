@@ -34,6 +34,8 @@ ESTIMATORS = [
     nf.FederatedRidge(),
     nf.FederatedHuberRegressor(),
     nf.FederatedPoissonRegressor(),
+    nf.FederatedGammaRegressor(),
+    nf.FederatedTweedieRegressor(),
 ]
 
 
@@ -122,6 +124,9 @@ def test_regressors_are_scikit_learns(name):
     X, y = data(name)
     ridge = linear_model.Ridge(alpha=ALPHA * len(y), solver="cholesky").fit(X, y)
     poisson = linear_model.PoissonRegressor(alpha=ALPHA, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y)
+    how = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
+    gamma = linear_model.GammaRegressor(alpha=ALPHA, **how).fit(X, y)
+    tweedie = linear_model.TweedieRegressor(alpha=ALPHA, power=1.3, link="log", **how).fit(X, y)
     huber = linear_model.HuberRegressor(alpha=1e-3, epsilon=1.35, tol=1e-12, max_iter=100_000).fit(X, y)
     end = polished(huber, X, y)
     huber.coef_, huber.intercept_ = end[:-1], end[-1]
@@ -129,6 +134,8 @@ def test_regressors_are_scikit_learns(name):
     for ours, theirs in (
         (nf.FederatedRidge(ALPHA), ridge),
         (nf.FederatedPoissonRegressor(ALPHA), poisson),
+        (nf.FederatedGammaRegressor(ALPHA), gamma),
+        (nf.FederatedTweedieRegressor(ALPHA, power=1.3), tweedie),
         (at_their_scale, huber),
     ):
         ours.fit(X, y)
@@ -147,6 +154,7 @@ EACH = [
     nf.FederatedRidge(1e-2, tol=1e-12, clients=4),
     nf.FederatedHuberRegressor(1e-2, tol=1e-12, clients=4),
     nf.FederatedPoissonRegressor(1e-2, tol=1e-12, clients=4),
+    nf.FederatedTweedieRegressor(1e-2, tol=1e-12, clients=4),
 ]
 EVERY = pytest.mark.parametrize("model", EACH, ids=lambda model: f"{type(model).__name__}{model.get_params()}"[:60])
 
@@ -371,8 +379,12 @@ def test_arrays_that_cannot_be_are_refused_in_words():
     ):
         with pytest.raises(ValueError, match=fault):
             model.fit(X, y, **words)
-    with pytest.raises(ValueError, match="counts must be at least 0"):
+    with pytest.raises(ValueError, match=r"y: FederatedPoissonRegressor needs labels of at least 0; the least is -5"):
         nf.FederatedPoissonRegressor().fit(X, y - 5.0)
+    with pytest.raises(ValueError, match=r"y: FederatedGammaRegressor needs labels above 0; the least is 0"):
+        nf.FederatedGammaRegressor().fit(X, y)
+    with pytest.raises(ValueError, match=r"power: given 2.0, must lie between 1 \(Poisson\) and 2 \(gamma\)"):
+        nf.FederatedTweedieRegressor(power=2.0).fit(X, y)
     with pytest.raises(ValueError, match="huber_delta"):
         nf.FederatedHuberRegressor(delta=0).fit(X, y)
     with pytest.raises(ValueError, match="y: given <U21, must be numbers"):

@@ -30,6 +30,19 @@ TARGETS = {
     "squared": MARGINS + DRAW.standard_normal(400),
     "poisson": DRAW.poisson(np.exp(MARGINS)).astype(float),
 }
+OTHER = np.random.Generator(np.random.Philox(13))
+TARGETS |= {
+    "gamma": np.exp(MARGINS) * OTHER.gamma(2.0, 0.5, 400),
+    "tweedie:1.4": np.exp(MARGINS) * OTHER.gamma(0.5, 2.0, 400) * (OTHER.random(400) < 0.7),
+    "probit": (OTHER.standard_normal(400) < MARGINS).astype(float),
+    "cloglog": (OTHER.random(400) < 1.0 - np.exp(-np.exp(MARGINS))).astype(float),
+}
+LINKS = {
+    "gamma": (sm.families.Gamma, sm.families.links.Log()),
+    "tweedie:1.4": (lambda link: sm.families.Tweedie(link=link, var_power=1.4), sm.families.links.Log()),
+    "probit": (sm.families.Binomial, sm.families.links.Probit()),
+    "cloglog": (sm.families.Binomial, sm.families.links.CLogLog()),
+}
 PEERS = {
     "logistic": lambda y, rows: sm.Logit(y, rows),
     "squared": sm.OLS,
@@ -43,7 +56,7 @@ def fitted(loss, **more):
 
 
 @pytest.mark.parametrize("covariance", ["model", "HC0", "cluster"])
-@pytest.mark.parametrize("loss", TARGETS)
+@pytest.mark.parametrize("loss", ["logistic", "squared", "poisson"])
 def test_it_is_what_statsmodels_finds_on_the_pooled_rows(loss, covariance):
     """Their Logit, OLS and GLM(Poisson): ``fit(cov_type="cluster", cov_kwds={"groups": own})`` and so on."""
     how = {} if covariance == "model" else {"cov_type": covariance}
@@ -65,6 +78,31 @@ def test_it_is_what_statsmodels_finds_on_the_pooled_rows(loss, covariance):
         assert found.pseudo_r2 == pytest.approx(getattr(peer, r2), rel=1e-8)
     else:
         assert found.null_log_likelihood == pytest.approx(peer.llnull, rel=1e-8)
+
+
+@pytest.mark.parametrize("covariance", ["model", "HC0", "cluster"])
+@pytest.mark.parametrize("loss", LINKS)
+def test_other_links_are_those_of_statsmodels(loss, covariance):
+    """Its GLM, whose covariance is of the expected information; t where a dispersion is estimated, as in R."""
+    make, link = LINKS[loss]
+    dispersed = loss in ("gamma", "tweedie:1.4")
+    how = {"use_t": dispersed} if covariance == "model" else {"cov_type": covariance, "use_t": False}
+    how |= {"cov_kwds": {"groups": OWN}} if covariance == "cluster" else {}
+    peer = sm.GLM(TARGETS[loss], POOLED, family=make(link=link)).fit(tol=1e-13, maxiter=300, **how)
+    found = nf.inference(*fitted(loss), covariance=covariance)
+    assert found.notes == [] and found.dispersion == pytest.approx(peer.scale if dispersed else 1.0, rel=1e-7)
+    for mine, theirs in (
+        (found.x, peer.params), (found.standard_errors, peer.bse), (found.p_values, peer.pvalues),
+        (found.intervals, peer.conf_int()), (found.covariance_matrix, peer.cov_params()),
+    ):  # fmt: skip
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-9)
+    if loss == "tweedie:1.4":
+        assert math.isnan(found.log_likelihood) and math.isnan(found.pseudo_r2)
+    else:
+        assert found.log_likelihood == pytest.approx(peer.llf, rel=1e-7)
+        assert found.null_log_likelihood == pytest.approx(peer.llnull, rel=1e-7)
+    if loss == "gamma":
+        assert found.pseudo_r2 == pytest.approx(1.0 - peer.deviance / peer.null_deviance, rel=1e-7)
 
 
 def test_hc1_is_hc0_with_fewer_degrees_of_freedom():

@@ -34,8 +34,10 @@ def drawn(loss="logistic", rows=43):
     draw = np.random.Generator(np.random.Philox(6))
     X = np.round(draw.standard_normal((rows, 4)), 3)
     t = X @ np.array([1.0, -1.0, 0.5, 0.0])
-    if loss in ("logistic", "squared-hinge"):
+    if loss in ("logistic", "squared-hinge", "probit", "cloglog"):
         return X, (t + draw.standard_normal(rows) > 0).astype(float)
+    if loss in ("gamma", "tweedie"):
+        return X, np.exp(np.round(t, 3))
     return X, draw.poisson(np.exp(t)).astype(float) if loss == "poisson" else np.round(t, 3)
 
 
@@ -148,7 +150,7 @@ def test_a_loss_of_ones_own_and_a_title():
         ({"y": np.ones(43), "loss": "multinomial"}, "at least two different labels"),
         ({"y": np.full(43, "a"), "loss": "squared"}, "needs finite real numbers"),
         ({"y": -np.ones(43), "loss": "poisson"}, "labels of at least 0; the least is -1"),
-        ({"loss": "hinge"}, "loss: given 'hinge'.*logistic, squared"),
+        ({"loss": "hinge"}, r"(?s)loss: given 'hinge'.*logistic, squared"),
         ({"sample_weight": np.ones(3)}, r"sample_weight: given shape \(3,\) of float64, must be 43 finite numbers"),
         ({"sample_weight": np.full(43, 1j)}, "of complex128"),
         ({"sample_weight": np.zeros(43)}, "all weights are zero"),

@@ -75,7 +75,7 @@ def test_every_mistake_is_told_at_once():
         ("[data] scale:", "'standart'", "'maxabs'", "did you mean 'standard'"),
         ("[data] count:", "unknown", "[clients]"),
         ("[data] features:", "given 0", "at least 1"),
-        ("[objective] loss:", "'logistc'", "poisson", "did you mean logistic"),
+        ("[objective] loss:", "'logistc'", "did you mean logistic", "`newtonfl methods loss` lists them all"),
         ("[objective] l2:", "given -1", "at least 0"),
         ("[objective] intercept:", "given 1,", "true or false"),
         ("[clients] cuont:", "unknown", "did you mean count"),
