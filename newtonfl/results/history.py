@@ -21,18 +21,47 @@ _NUMBERS = (
     "seconds",
 )  # fmt: skip
 _ROW = np.dtype([("exchanges", "i4"), *((name, "f8") for name in _NUMBERS), ("has_gap", "?")])
-"""A record that has these alone, of a round that is its place, takes 85 bytes; as an object eight times as many."""
+"""A record that has these alone, of a round that is its place, takes 85 bytes, and 4 more for each of its levels; as an
+object eight times as many."""
+_LEVELS = ("levels_up", "levels_down")
 
 
 def _is_plain(record: Record) -> bool:
-    """Whether a row holds all of it, in the same types."""
+    """Whether a row holds all of it but its levels, in the same types."""
     numbers = [getattr(record, name) for name in _NUMBERS if name != "gap" or record.gap is not None]
     more = (
-        record.levels_up, record.levels_down, record.missing, record.waits, record.setup_bytes_up,
-        record.setup_bytes_down, record.setup_formula_bits_up, record.setup_formula_bits_down,
+        record.missing, record.waits, record.setup_bytes_up, record.setup_bytes_down, record.setup_formula_bits_up,
+        record.setup_formula_bits_down,
     )  # fmt: skip
     whole = type(record.round) is type(record.exchanges) is int and 0 <= record.exchanges < 2**31
     return whole and all(type(number) is float for number in numbers) and all(value is None for value in more)
+
+
+class _Counts:
+    """Counts by place, in blocks as wide as the first of each; -1 stands behind the last one of a place."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Array] = {}
+
+    def take(self, at: int, counts: tuple[int, ...] | None) -> bool:
+        """Keep the `counts` of a place; whether they fit."""
+        if counts is None:
+            return True
+        if not counts or not all(type(count) is int and 0 <= count < 2**31 for count in counts):
+            return False
+        block, place = divmod(at, _BLOCK)
+        if block not in self._blocks:
+            self._blocks[block] = np.full((_BLOCK, len(counts)), -1, np.int32)
+        if len(counts) > self._blocks[block].shape[1]:
+            return False
+        self._blocks[block][place, : len(counts)] = counts
+        return True
+
+    def at(self, at: int) -> tuple[int, ...] | None:
+        """The counts of a place; None where there are none."""
+        block, place = divmod(at, _BLOCK)
+        row = self._blocks[block][place].tolist() if block in self._blocks else []
+        return tuple(count for count in row if count >= 0) or None
 
 
 def _cell(value: object) -> object:
@@ -50,6 +79,7 @@ class History(Sequence[Record]):
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self._blocks: list[Array] = []
+        self._levels = {name: _Counts() for name in _LEVELS}
         self._others: dict[int, Record] = {}  # that hold more than a row does
         self._length = 0
         for record in records:
@@ -60,7 +90,8 @@ class History(Sequence[Record]):
         block, place = divmod(self._length, _BLOCK)
         if not place:
             self._blocks.append(np.zeros(_BLOCK, _ROW))
-        if record.round == self._length and _is_plain(record):
+        fits = record.round == self._length and _is_plain(record)
+        if fits and all(self._levels[name].take(self._length, getattr(record, name)) for name in _LEVELS):
             numbers = [0.0 if value is None else value for value in (getattr(record, name) for name in _NUMBERS)]
             self._blocks[block][place] = (record.exchanges, *numbers, record.gap is not None)
         else:
@@ -84,6 +115,7 @@ class History(Sequence[Record]):
         if at in self._others:
             return self._others[at]
         row = dict(zip(_ROW.names or (), self._blocks[at // _BLOCK][at % _BLOCK].tolist(), strict=True))
+        row |= {name: counts.at(at) for name, counts in self._levels.items()}
         has_gap = row.pop("has_gap")
         return Record(at, **row) if has_gap else Record(at, **{**row, "gap": None})
 

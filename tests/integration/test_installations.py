@@ -39,7 +39,7 @@ def test_other_code_is_refused(tmp_path):
     """A copy in which a loss's slope is another."""
     shutil.copytree(Path(nf.__file__).parent, tmp_path / "newtonfl", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(nf.__file__).parents[1] / "problems", tmp_path / "problems")
-    losses = tmp_path / "newtonfl" / "objectives" / "losses.py"
+    losses = tmp_path / "newtonfl" / "objectives" / "losses" / "log_link.py"
     losses.write_text(losses.read_text() + "\n# other\n")
     ended = together(SOLVE, ["env", f"PYTHONPATH={tmp_path}", *SOLVE])
     assert ended.returncode == 1 and "rank 1 has another installation than rank 0: newtonfl" in ended.stderr

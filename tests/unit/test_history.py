@@ -6,6 +6,7 @@ import math
 import tracemalloc
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from cases import dense_glm
 
@@ -23,6 +24,10 @@ RECORDS = [
     replace(PLAIN, exchanges=2**70),
     replace(PLAIN, bytes_up=80),
     replace(PLAIN, levels_up=(3, 1)),
+    replace(PLAIN, levels_down=(0, 0, 5), levels_up=(7,)),
+    replace(PLAIN, levels_up=()),
+    replace(PLAIN, levels_up=(3, 2**40)),
+    replace(PLAIN, levels_up=(3, 1), levels_down=(2**40,)),
     replace(PLAIN, missing=(), waits=0),
 ]
 
@@ -46,6 +51,25 @@ def test_places_are_those_of_a_list():
             history[i]
     assert history.sent("bytes").tolist() == [88.5] * 3000
     assert not len(nf.History()) and repr(nf.History()) == "History of 0 records"
+
+
+def test_levels_come_back_as_they_were():
+    """Ever more of them, fewer again, and none, over several blocks."""
+    draw = np.random.Generator(np.random.Philox(2))
+    levels = [None if k % 7 == 0 else tuple(draw.integers(0, 10**9, 1 + k // 900).tolist()) for k in range(3000)]
+    records = [replace(PLAIN, round=k, levels_up=levels[k], levels_down=levels[-k]) for k in range(3000)]
+    assert list(nf.History(records)) == records and nf.History(records)[2999].levels_up == levels[2999]
+
+
+def test_levels_take_four_bytes_each():
+    records = [replace(PLAIN, round=k, levels_up=(k, 2 * k, 3), levels_down=(k, 1)) for k in range(4096)]
+    tracemalloc.start()
+    history = nf.History()
+    for record in records:
+        history.append(record)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(history) == 4096 and taken < 4096 * (85 + 5 * 4 + 5)
 
 
 def test_a_round_takes_a_hundred_bytes():

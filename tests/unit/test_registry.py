@@ -42,6 +42,7 @@ RANGES: dict[str, st.SearchStrategy[Any]] = {
     "r": st.integers(1, 1000),
     "n_clients": st.integers(1, 1000),
     "width": st.floats(2.0**-40, 1.99),
+    "power": st.floats(1.0, 2.0, exclude_min=True, exclude_max=True),
     "path": st.just(""),
     "whole": st.sampled_from([nf.Identity(), Rounded(nf.Identity(), "float32")]),
     "rounds": st.lists(
