@@ -125,6 +125,7 @@ class RunSpec:
             "gap": None if last.gap is None else _finite(last.gap),
             "gradient_norm": _finite(last.gradient_norm),
             **result.ledger.totals(),
+            "parts": list(result.ledger.table().by("direction", "phase", "part").rows("direction", "phase", "part")),
             "seconds": last.seconds,
             "ranks": ranks,
             "n_clients": self.problem.n_clients,

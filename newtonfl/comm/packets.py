@@ -24,6 +24,7 @@ from newtonfl.comm.coding import PRECISIONS, NotFinite, WireError
 from newtonfl.comm.heads import LEAST, Heads, Kind
 from newtonfl.comm.messages import FORMS, Batch, Dense, Indices, Message, Run
 from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
+from newtonfl.comm.sections import Sections, joined_sections
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
 from newtonfl.kernels import gather, interleave, varints
@@ -86,6 +87,8 @@ class Packets:
         As :class:`Kind` has them.
     parts : sequence of Parts
         One entry a packet.
+    sections : list of Sections
+        How much each part takes.
     """
 
     kinds: Array
@@ -93,6 +96,7 @@ class Packets:
     clients: Array
     flags: Array
     parts: Sequence[Parts]
+    sections: list[Sections]
 
 
 def encode(packet: Packet) -> bytes:
@@ -104,14 +108,14 @@ def encode(packet: Packet) -> bytes:
         If a part's name is none that the wire can carry.
     """
     clients = np.array([packet.client])
-    buffer, _ = encode_many(packet.kind, packet.round, clients, [packet.parts], packet.flags)
+    buffer, *_ = encode_many(packet.kind, packet.round, clients, [packet.parts], packet.flags)
     coded: bytes = buffer.tobytes()
     return coded
 
 
 def encode_many(
     kind: Kind, round: int, clients: Array, parts: Sequence[Parts], flags: int = 0, own: bool = False
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, list[Sections]]:
     """The packets of many clients, one after the other.
 
     Parameters
@@ -130,6 +134,8 @@ def encode_many(
     buffer : numpy.ndarray of uint8
     lengths : numpy.ndarray of int64, shape (n,)
         Each packet's length in bytes.
+    sections : list of Sections
+        How much of it each part takes.
 
     Raises
     ------
@@ -138,12 +144,14 @@ def encode_many(
     """
     alike = ManyParts.of(parts)
     if not isinstance(alike, ManyParts):  # clients that name the same parts together
-        groups = []
+        groups, sections = [], []
         for some in _alike([tuple(mine) for mine in parts]):
             lengths = np.zeros(len(parts), np.int64)
-            buffer, lengths[some] = encode_many(kind, round, clients[some], [parts[i] for i in some], flags, own)
+            mine = [parts[i] for i in some]
+            buffer, lengths[some], theirs = encode_many(kind, round, clients[some], mine, flags, own)
             groups.append((buffer, lengths))
-        return interleave(groups), np.sum([lengths for _, lengths in groups], axis=0)
+            sections += [section.within(some) for section in theirs]
+        return interleave(groups), np.sum([lengths for _, lengths in groups], axis=0), sections
     payloads = [_pieces(name, messages) for name, messages in alike.columns.items()]
     sizes = _columns([sum(lengths for _, lengths in pieces) for pieces in payloads], alike.n)
     numbers = head.numbers(kind, round, clients, flags, _codes(alike), sizes)
@@ -152,11 +160,11 @@ def encode_many(
     buffer = interleave(pieces)
     if not own:
         head.seal(buffer, offsets_of(lengths))
-    return buffer, lengths
+    return buffer, lengths, _measured(alike, sizes)
 
 
-def lengths_of(kind: Kind, round: int, clients: Array, parts: ManyParts, flags: int = 0) -> Array:
-    """The lengths (n,) that the packets of :func:`encode_many` have, where the clients name the same parts.
+def measure(kind: Kind, round: int, clients: Array, parts: ManyParts, flags: int = 0) -> tuple[Array, list[Sections]]:
+    """The lengths and sections that :func:`encode_many` has, where the clients name the same parts; no packets.
 
     Parameters
     ----------
@@ -167,11 +175,18 @@ def lengths_of(kind: Kind, round: int, clients: Array, parts: ManyParts, flags: 
 
     Returns
     -------
-    numpy.ndarray of int64, shape (n,)
+    lengths : numpy.ndarray of int64, shape (n,)
+    sections : list of Sections
     """
     sizes = _columns([_lengths(name, messages) for name, messages in parts.columns.items()], parts.n)
     numbers = head.numbers(kind, round, clients, flags, _codes(parts), sizes)
-    return np.sum(varints.widths(numbers), axis=1) + np.sum(sizes, axis=1)
+    return np.sum(varints.widths(numbers), axis=1) + np.sum(sizes, axis=1), _measured(parts, sizes)
+
+
+def _measured(parts: ManyParts, sizes: Array) -> list[Sections]:
+    """The sections of packets whose payloads are `sizes` long, shape (n, number of sections)."""
+    columns = zip(parts.columns.items(), sizes.T, strict=True)
+    return [Sections.of(name, messages, lengths) for (name, messages), lengths in columns]
 
 
 def are_plain(parts: Sequence[Parts]) -> bool:
@@ -311,7 +326,8 @@ def decode_many(
     kinds, rounds, clients, flags = (
         np.concatenate([getattr(run, name) for run in runs]) for name in ("kinds", "rounds", "clients", "flags")
     )
-    return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]))
+    sections = joined_sections([(len(run.clients), run.sections) for run in runs])
+    return Packets(kinds, rounds, clients, flags, end_to_end([run.parts for run in runs]), sections)
 
 
 def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, own: bool) -> Packets:
@@ -325,19 +341,19 @@ def _decoded(buffer: Array, edges: Array, sizes: Sizes, senders: Array | None, o
         head.check_seals(buffer, edges, heads)
     if senders is not None:
         heads.refuse(~np.isin(heads.clients, senders), lambda i: "this packet was not asked for")
-    parts: Sequence[Parts] | None = None
+    read: tuple[Sequence[Parts], list[Sections]] | None = None
     try:
         if (heads.sections != heads.sections[:1]).any():
-            parts = _apart(buffer, edges, _alike(heads.sections.tolist()), sizes, own)
+            read = _apart(buffer, edges, _alike(heads.sections.tolist()), sizes, own)
         elif (heads.codes == heads.codes[:1]).all():
-            parts = _sections(buffer, heads, sizes)
-        if parts is None:
-            parts = _apart(buffer, edges, _alike(_tables(heads)), sizes, own)
+            read = _sections(buffer, heads, sizes)
+        if read is None:
+            read = _apart(buffer, edges, _alike(_tables(heads)), sizes, own)
     except WireError:
         if n == 1:
             raise
-        parts = _apart(buffer, edges, list(np.arange(n)[:, None]), sizes, own)  # to say which of them cannot be
-    return Packets(heads.kinds, heads.rounds, heads.clients, heads.flags, parts)
+        read = _apart(buffer, edges, list(np.arange(n)[:, None]), sizes, own)  # to say which of them cannot be
+    return Packets(heads.kinds, heads.rounds, heads.clients, heads.flags, *read)
 
 
 def _alike(kinds: Sequence[Hashable]) -> list[Array]:
@@ -354,19 +370,23 @@ def _tables(heads: Heads) -> list[Hashable]:
     return [(i,) if own else table.tobytes() for i, (own, table) in enumerate(zip(named, heads.codes, strict=True))]
 
 
-def _apart(buffer: Array, edges: Array, groups: list[Array], sizes: Sizes, own: bool) -> list[Parts]:
-    """The parts of packets that lie between the `edges`, read in `groups` that are alike."""
+def _apart(
+    buffer: Array, edges: Array, groups: list[Array], sizes: Sizes, own: bool
+) -> tuple[list[Parts], list[Sections]]:
+    """The parts and sections of packets that lie between the `edges`, read in `groups` that are alike."""
     parts: list[Parts] = [{} for _ in edges[1:]]
+    sections = []
     for some in groups:
         lengths = np.diff(edges)[some]
         read = decode_many(gather(buffer, edges[some], lengths), lengths.tolist(), sizes, None, own)
         for i, mine in zip(some.tolist(), read.parts, strict=True):
             parts[i] = mine
-    return parts
+        sections += [section.within(some) for section in read.sections]
+    return parts, sections
 
 
-def _sections(buffer: Array, heads: Heads, sizes: Sizes) -> ManyParts | None:
-    """The sections of packets that hold the same; None where parts of one's own have not the same names."""
+def _sections(buffer: Array, heads: Heads, sizes: Sizes) -> tuple[ManyParts, list[Sections]] | None:
+    """The parts and sections of packets that hold the same; None where parts of one's own have not the same names."""
     clients, at, columns = heads.clients, heads.body, dict[str, Sequence[Message]]()
     n = len(clients)
     for s, (code, length) in enumerate(zip(heads.codes[:1].ravel().tolist(), heads.lengths.T, strict=True)):
@@ -392,7 +412,8 @@ def _sections(buffer: Array, heads: Heads, sizes: Sizes) -> ManyParts | None:
         except WireError as error:
             raise type(error)(f"{heads.where(0)}, {name}: {error}") from None
         at = at + length
-    return ManyParts(columns, n)
+    parts = ManyParts(columns, n)
+    return parts, _measured(parts, heads.lengths)
 
 
 def _read_name(letters: bytes, where: str) -> str:

@@ -152,7 +152,17 @@ class ClientProtocol(ABC):
 
     Every field of a client state has the clients' axis first. It does not print, count, keep time or know of a
     communicator.
+
+    Attributes
+    ----------
+    phase : str
+        What the ledger's table calls all that is sent after the set-up.
+    follows_a_solve : bool
+        Whether a solve has counted already what was sent to prepare the problem.
     """
+
+    phase: ClassVar[str] = "rounds"
+    follows_a_solve: ClassVar[bool] = False
 
     def numbers_per_client(self, problem: Problem) -> float:
         """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast, get_args
 
@@ -21,6 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, va
 
 from newtonfl.comm.collective import allgather
 from newtonfl.comm.envelope import pack
+from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
@@ -337,14 +339,15 @@ class Federated(BaseEstimator, ABC):
 
     def _finish(self, solves: Sequence[tuple[Result, Inference | None]], transport: Transport) -> None:
         """Set what is common to all models from what :meth:`_solve` returned; rank 0 warns."""
-        totals: Counter[str] = Counter()
         results, inferences = [result for result, _ in solves], [one for _, one in solves if one is not None]
-        for ledger in [*(result.ledger for result in results), *(one.ledger for one in inferences)]:
-            for kind, ways in ledger.totals().items():
-                for way in ("up", "down"):
-                    totals[f"{kind}_{way}"] += int(ways[way]["total"])
-                    totals[f"setup_{kind}_{way}"] += int(ways[f"setup_{way}"]["total"])
-        self.communication_ = dict(totals)
+        ledgers: list[Ledger] = [*(result.ledger for result in results), *(one.ledger for one in inferences)]
+        self.ledger_ = reduce(add, ledgers)
+        self.communication_ = {
+            f"{setup}{kind}_{way}": int(ways[f"{setup}{way}"]["total"])
+            for kind, ways in self.ledger_.totals().items()
+            for way in ("up", "down")
+            for setup in ("", "setup_")
+        }
         if inferences:
             self.inference_: Inference | list[Inference] = inferences if len(solves) > 1 else inferences[0]
         histories: list[History] = [result.history for result in results]

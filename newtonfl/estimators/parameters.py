@@ -67,6 +67,8 @@ ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
     communication_ : dict
         Totals over all clients and solves: bytes_up, bytes_down, formula_bits_up, formula_bits_down of the rounds, and
         the same of the set-up, setup_bytes_up, ….
+    ledger_ : Ledger
+        What these are the totals of, client by client; ``ledger_.table()`` has every part of it.
     inference_ : Inference, or list of Inference with one a class
         Standard errors, tests and intervals, where `inference` asks for them."""
 

@@ -16,8 +16,9 @@ import numpy as np
 
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.heads import Kind
-from newtonfl.comm.packets import are_plain, check_finite, decode_many, encode_many, lengths_of
+from newtonfl.comm.packets import are_plain, check_finite, decode_many, encode_many, measure
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, formula_bits
+from newtonfl.comm.sections import Sections
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, ClientProtocol
@@ -56,6 +57,8 @@ class Answer:
         The packets, one after the other, where they are to travel.
     parts : sequence of Parts, or None
         What the packets hold, where they are not: then they have been read already.
+    sections : sequence of Sections
+        Likewise, what each part took of them.
     refusal : WireError or None
         Why they could not be read.
     """
@@ -65,6 +68,7 @@ class Answer:
     formula_bits: Array
     packets: Array
     parts: Sequence[Parts] | None = None
+    sections: Sequence[Sections] = ()
     refusal: WireError | None = None
 
 
@@ -175,19 +179,20 @@ def _answer(
     if len(parts) != len(clients):
         raise ValueError(f"given {len(parts)} replies of {len(clients)} clients")
     bits = formula_bits(parts)
-    refusal = None
+    refusal, sections = None, list[Sections]()
     try:
         if sizes is not None and isinstance(parts, ManyParts) and are_plain(parts):
-            lengths = lengths_of(kind, round, clients, parts)
+            lengths, sections = measure(kind, round, clients, parts)
             check_finite(parts, round, clients)
         else:
-            packets, lengths = encode_many(kind, round, clients, parts, own=sizes is not None)
+            packets, lengths, _ = encode_many(kind, round, clients, parts, own=sizes is not None)
             if sizes is None:
                 return Answer(clients, lengths, bits, packets)
-            parts = decode_many(packets, lengths.tolist(), sizes, own=True).parts
+            read = decode_many(packets, lengths.tolist(), sizes, own=True)
+            parts, sections = read.parts, read.sections
     except WireError as error:  # the server's to raise
         refusal = error
-    return Answer(clients, lengths, bits, np.zeros(0, np.uint8), parts, refusal)
+    return Answer(clients, lengths, bits, np.zeros(0, np.uint8), parts, sections, refusal)
 
 
 @dataclass(frozen=True)

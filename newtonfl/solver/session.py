@@ -20,7 +20,7 @@ from newtonfl.comm.heads import EVERYONE, Kind
 from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
-from newtonfl.comm.packets import Packets, are_plain, decode_many, encode_many, lengths_of
+from newtonfl.comm.packets import Packets, are_plain, decode_many, encode_many, measure
 from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
@@ -50,10 +50,9 @@ class Session:
 
     def __post_init__(self) -> None:
         self.transport: Transport = self.problem.transport or InProcess()
-        self.ledger = Ledger(self.problem.n_clients)
-        if self.problem.preparation is not None:
-            for tally, sent in zip((self.ledger.up, self.ledger.down), self.problem.preparation, strict=True):
-                tally.count(np.arange(self.problem.n_clients), sent, 8 * sent, setup=True)
+        self.ledger = Ledger(self.problem.n_clients, self.method.phase)
+        if self.problem.preparation is not None and not self.method.follows_a_solve:
+            self.ledger.count_columns(*self.problem.preparation)
         self.exchanges = 0  # round trips so far, without the set-up
         self.problem = self.problem.taken_by(self)
         self.problem.forget()
@@ -147,7 +146,7 @@ class Session:
         for answer in self._call(pack(arrays, call=call)):
             if answer.refusal is not None:
                 raise answer.refusal
-            who, said = answer.clients, answer.parts
+            who, said, sections = answer.clients, answer.parts, answer.sections
             if said is None:
                 replies = decode_many(answer.packets, answer.lengths.tolist(), sizes, participants)
                 kind = Kind.SETUP if setup else Kind.REPLY
@@ -155,8 +154,8 @@ class Session:
                 if odd.any():
                     i = int(np.argmax(odd))
                     raise _not_asked_for(int(replies.rounds[i]), int(replies.clients[i]))
-                who, said = replies.clients, replies.parts
-            self.ledger.up.count(who, answer.lengths, answer.formula_bits, setup)
+                who, said, sections = replies.clients, replies.parts, replies.sections
+            self.ledger.count("up", who, answer.lengths, sections, answer.formula_bits, setup)
             self.ledger.count_levels("up", said)
             groups.append(said)
             clients.append(who)
@@ -178,19 +177,19 @@ class Session:
 
         No packets where there is nobody else to read them, and they would hold nothing but whole vectors.
         """
-        kind, down = Kind.ANNOUNCEMENT, self.ledger.down
+        kind = Kind.ANNOUNCEMENT
         columns = {part: batch_of_one(message) for part, message in announcement.to_all.items()}
         to_all, to_one = ManyParts(columns, 1), list(announcement.to_one.values())
         clients, packet = np.array(list(announcement.to_one), np.int64), np.zeros(0, np.uint8)
         alone = self.transport.size == 1 and not self.transport.lays_out_all and not to_one
         said = kind, announcement.round, np.array([EVERYONE]), to_all, announcement.coins
-        packet, length = (packet, lengths_of(*said)) if alone and are_plain(to_all) else encode_many(*said)
-        down.count(recipients, int(length[0]), int(formula_bits(to_all)[0]), setup)
+        packet, length, sections = (packet, *measure(*said)) if alone and are_plain(to_all) else encode_many(*said)
+        self.ledger.count("down", recipients, length, sections, formula_bits(to_all), setup)
         self.ledger.count_levels("down", to_all)
         if not to_one:
             return packet, length
-        packets, lengths = encode_many(kind, announcement.round, clients, to_one, announcement.coins)
-        down.count(clients, lengths, formula_bits(to_one), setup)
+        packets, lengths, sections = encode_many(kind, announcement.round, clients, to_one, announcement.coins)
+        self.ledger.count("down", clients, lengths, sections, formula_bits(to_one), setup)
         self.ledger.count_levels("down", to_one)
         return np.concatenate([packet, packets]), np.concatenate([length, lengths])
 

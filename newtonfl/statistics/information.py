@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class Information(ClientProtocol):
 
     expected: bool = True
     by_row: bool = False
+    phase: ClassVar[str] = "inference"
+    follows_a_solve: ClassVar[bool] = True
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim

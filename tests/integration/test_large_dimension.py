@@ -18,7 +18,7 @@ from newtonfl.bases import DataSubspace, spans
 from newtonfl.comm.coding import NotFinite
 from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import Run
-from newtonfl.comm.packets import are_plain, check_finite, encode_many, lengths_of
+from newtonfl.comm.packets import are_plain, check_finite, encode_many, measure
 from newtonfl.comm.parts import ManyParts
 from newtonfl.components.curvature.base import HessianEstimate
 from newtonfl.components.gradient.base import GradientEstimate
@@ -161,7 +161,7 @@ def test_runs_are_measured_without_their_bytes(precision):
     runs = [Run(2, values[:k], 9, precision=precision) for k in (7, 0, 3)]
     parts, clients = ManyParts({"subspace": runs}, 3), np.array([4, 5, 7])
     assert are_plain(parts)
-    assert lengths_of(Kind.SETUP, 0, clients, parts).tolist() == encode_many(Kind.SETUP, 0, clients, parts)[1].tolist()
+    assert measure(Kind.SETUP, 0, clients, parts)[0].tolist() == encode_many(Kind.SETUP, 0, clients, parts)[1].tolist()
     assert not are_plain(ManyParts({"subspace": [*runs[:2], nf.TopK(1)]}, 3))
     wrong = ManyParts({"subspace": [runs[0], Run(0, np.array([1.0, np.nan]), 9), runs[2]]}, 3)
     with pytest.raises(NotFinite, match="round 2, client 5, subspace"):

@@ -8,7 +8,7 @@ import pytest
 from newtonfl.comm.coding import NotFinite, WireError
 from newtonfl.comm.heads import Kind
 from newtonfl.comm.messages import Batch, Batches, Choice, Dense, Indices, Nothing, Run, Sparse, batched, concatenated
-from newtonfl.comm.packets import Packet, are_plain, check_finite, decode_many, encode, encode_many, lengths_of
+from newtonfl.comm.packets import Packet, are_plain, check_finite, decode_many, encode, encode_many, measure
 from newtonfl.comm.parts import ManyParts, column, end_to_end, formula_bits, joined_all, nothing_from, select_parts
 
 SIZES = np.array([7, 0, 40, 1, 300])
@@ -46,7 +46,7 @@ def test_packets_of_a_batch_are_those_of_each_client(form, precision):
         for c, m, e in zip(clients, messages, error, strict=True)
     ]
     parts = ManyParts({"curvature": batch(messages), "error": batch(error)}, 5)
-    buffer, lengths = encode_many(Kind.REPLY, 6, clients, parts)
+    buffer, lengths, _ = encode_many(Kind.REPLY, 6, clients, parts)
     assert buffer.tobytes() == b"".join(alone) and lengths.tolist() == [len(packet) for packet in alone]
     assert formula_bits(parts).tolist() == [m.formula_bits for m in messages]
 
@@ -73,7 +73,7 @@ def test_clients_that_say_different_things_are_written_in_their_order():
         {"gradient": Dense(np.arange(2.0))}, {"mine": Dense(np.ones(2))}, {"own": Dense(np.zeros(2))},
         {"gradient": Dense(np.ones(2), precision="float32"), "error": Dense(np.ones(2))},
     ]  # fmt: skip
-    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(9), parts)
+    buffer, lengths, _ = encode_many(Kind.REPLY, 1, np.arange(9), parts)
     alone = [encode(Packet(Kind.REPLY, 1, i, 0, mine)) for i, mine in enumerate(parts)]
     assert buffer.tobytes() == b"".join(alone) and lengths.tolist() == list(map(len, alone))
     found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
@@ -89,7 +89,7 @@ def test_the_first_packet_that_cannot_be_is_named():
     """Whoever stands around it: a count that is too large, a number that is not finite, a client nobody asked."""
     messages = drawn(Sparse)
     parts, clients = ManyParts({"curvature": batch(messages)}, 5), np.arange(5)
-    buffer, lengths = encode_many(Kind.REPLY, 2, clients, parts)
+    buffer, lengths, _ = encode_many(Kind.REPLY, 2, clients, parts)
     with pytest.raises(WireError, match=r"round 2, client 2, curvature: .* indices below 3"):
         decode_many(buffer, lengths.tolist(), lambda part, who, decoded: np.where(who == 2, 3, SIZES[who]))
     with pytest.raises(WireError, match="round 2, client 3: this packet was not asked for"):
@@ -100,7 +100,7 @@ def test_the_first_packet_that_cannot_be_is_named():
     values = np.concatenate([m.values for m in messages])
     values[-1] = np.inf
     bad = ManyParts({"curvature": Batch(Sparse, parts.columns["curvature"].counts, values, batch(messages).indices)}, 5)
-    buffer, lengths = encode_many(Kind.REPLY, 2, clients, bad)
+    buffer, lengths, _ = encode_many(Kind.REPLY, 2, clients, bad)
     with pytest.raises(NotFinite, match="round 2, client 4, curvature: a number that is not finite"):
         decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who])
     with pytest.raises(NotFinite, match="round 2, client 4, curvature: a number that is not finite"):
@@ -109,7 +109,7 @@ def test_the_first_packet_that_cannot_be_is_named():
 
 def test_packets_in_runs_are_read_as_one(monkeypatch):
     messages = drawn(Sparse)
-    buffer, lengths = encode_many(Kind.REPLY, 0, np.arange(5), ManyParts({"curvature": batch(messages)}, 5))
+    buffer, lengths, _ = encode_many(Kind.REPLY, 0, np.arange(5), ManyParts({"curvature": batch(messages)}, 5))
     for run in (1, 200, 600):
         monkeypatch.setattr("newtonfl.comm.packets._RUN", run)
         found = decode_many(buffer, lengths.tolist(), lambda part, who, decoded: SIZES[who])
@@ -122,9 +122,9 @@ def test_packets_in_runs_are_read_as_one(monkeypatch):
 def test_packets_of_whole_vectors_are_measured_as_they_are_laid_out(precision):
     """Nothing is written, and the lengths are those of the bytes: of dense vectors and index sets, and of no others."""
     parts = ManyParts({"support": batch(drawn(Indices)), "initial": batch(drawn(Dense, precision))}, 5)
-    _, lengths = encode_many(Kind.SETUP, 0, np.arange(5), parts)
-    assert are_plain(parts) and lengths_of(Kind.SETUP, 0, np.arange(5), parts).tolist() == lengths.tolist()
-    assert lengths_of(Kind.REPLY, 0, np.arange(3), nothing_from(np.arange(3))).tolist() == [7, 7, 7]
+    _, lengths, _ = encode_many(Kind.SETUP, 0, np.arange(5), parts)
+    assert are_plain(parts) and measure(Kind.SETUP, 0, np.arange(5), parts)[0].tolist() == lengths.tolist()
+    assert measure(Kind.REPLY, 0, np.arange(3), nothing_from(np.arange(3)))[0].tolist() == [7, 7, 7]
     for other in (
         ManyParts({"curvature": batch(drawn(Sparse))}, 5),
         ManyParts({"curvature": [Nothing()] * 5}, 5),
@@ -172,7 +172,7 @@ def test_packets_of_several_sections_are_written_and_read_together():
     several = [
         dict.fromkeys(names, Dense(np.ones(2))) for names in (["gradient", "error"], ["gradient", "error", "value"])
     ]
-    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(2), several)
+    buffer, lengths, _ = encode_many(Kind.REPLY, 1, np.arange(2), several)
     found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
     assert [list(mine) for mine in found.parts] == [list(mine) for mine in several]
 
@@ -182,7 +182,7 @@ def test_packets_of_several_sections_are_written_and_read_together():
 def test_parts_of_ones_own_of_other_names_are_kept_apart(others, message):
     """Clients whose sections are alike but for the names, of one length too."""
     parts = [{**others, name: message} for name in ("mine", "mint", "mine")]
-    buffer, lengths = encode_many(Kind.REPLY, 1, np.arange(3), parts)
+    buffer, lengths, _ = encode_many(Kind.REPLY, 1, np.arange(3), parts)
     found = decode_many(buffer, lengths.tolist(), lambda part, clients, decoded: 2)
     assert [list(mine) for mine in found.parts] == [list(mine) for mine in parts]
 

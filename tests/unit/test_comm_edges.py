@@ -45,7 +45,7 @@ def test_a_choice_has_its_messages_coordinates():
 
 
 def test_a_buffer_shorter_than_its_packets_is_refused():
-    packets, lengths = encode_many(Kind.REPLY, 1, np.arange(3), ManyParts({"gradient": THREE}, 3))
+    packets, lengths, _ = encode_many(Kind.REPLY, 1, np.arange(3), ManyParts({"gradient": THREE}, 3))
     with pytest.raises(WireError, match="bytes are not the 3 packets that they are announced as"):
         decode_many(packets[:-1], lengths.tolist(), lambda part, clients, decoded: np.array([2, 1, 2]))
 
@@ -81,7 +81,7 @@ def test_of_many_heads_the_one_that_cannot_be_is_told():
 def test_parts_of_ones_own_may_differ_from_client_to_client():
     """Their names stand in the packets, of one length here."""
     mine = [{"own-a": Dense(np.ones(2))}, {"own-b": Dense(np.zeros(2))}]
-    packets, lengths = encode_many(Kind.REPLY, 1, np.arange(2), mine)
+    packets, lengths, _ = encode_many(Kind.REPLY, 1, np.arange(2), mine)
     found = decode_many(packets, lengths.tolist(), lambda part, clients, decoded: 2).parts
     assert [list(parts) for parts in found] == [["own-a"], ["own-b"]]
 
@@ -159,7 +159,7 @@ def test_the_largest_numbers_of_a_head():
 def test_packets_of_unlike_heads_take_memory_in_proportion():
     """Thousands of the smallest ones, and one of as many sections as there may be."""
     names = [f"own-{k}" for k in range(255)]
-    packets, lengths = encode_many(Kind.REPLY, 1, np.arange(1), [dict.fromkeys(names, Nothing())])
+    packets, lengths, _ = encode_many(Kind.REPLY, 1, np.arange(1), [dict.fromkeys(names, Nothing())])
     whole = np.concatenate([np.tile(np.frombuffer(GOOD, np.uint8), 4000), packets])
     each = [len(GOOD)] * 4000 + lengths.tolist()
     decode_many(whole, each, lambda part, clients, decoded: 1)  # what is imported for the first time

@@ -79,6 +79,11 @@ class Batch(Sequence[Message]):
         """Form and precision, as a packet's head has them."""
         return self.form.form, self.precision
 
+    @property
+    def numbers(self) -> Array:
+        """How many numbers each client's carries, shape (n,), as :attr:`Message.count` has it."""
+        return np.zeros_like(self.counts) if self.values is None else self.counts
+
     @cached_property
     def offsets(self) -> Array:
         """Where each client's part lies, shape (n + 1,)."""

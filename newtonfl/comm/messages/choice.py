@@ -33,6 +33,10 @@ class Choice(Message):
         object.__setattr__(self, "precision", self.message.precision)
         object.__setattr__(self, "formula_bits", self.message.formula_bits)
 
+    @property
+    def count(self) -> int:
+        return self.message.count
+
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, message=self.message.to_precision(precision))
 

@@ -58,6 +58,10 @@ class Integers(Message):
             for i, exponent in enumerate(exponents.tolist())
         ]
 
+    @property
+    def count(self) -> int:
+        return len(self.codes)
+
     def to_precision(self, precision: Precision) -> Message:
         return self
 

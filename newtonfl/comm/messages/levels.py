@@ -63,6 +63,10 @@ class Levels(Message):
         if self.formula_bits < 0:
             object.__setattr__(self, "formula_bits", FLOAT_BITS * len(self.codes))
 
+    @property
+    def count(self) -> int:
+        return len(self.codes)
+
     def to_precision(self, precision: Precision) -> Message:
         return self
 

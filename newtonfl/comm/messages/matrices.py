@@ -40,6 +40,10 @@ class LowRank(MatrixMessage):
                 self, "formula_bits", FLOAT_BITS * self.vectors.size
             )  # the papers do not count the signs
 
+    @property
+    def count(self) -> int:
+        return int(self.vectors.size)
+
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, precision=precision)
 
@@ -95,6 +99,10 @@ class Factors(MatrixMessage):
         object.__setattr__(self, "precision", common_precision([self.left, self.right]))
         if self.formula_bits < 0:
             object.__setattr__(self, "formula_bits", self.left.formula_bits + self.right.formula_bits)
+
+    @property
+    def count(self) -> int:
+        return self.left.count + self.right.count
 
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, left=self.left.to_precision(precision), right=self.right.to_precision(precision))

@@ -55,6 +55,11 @@ class Message(ABC):
         """
 
     @property
+    def count(self) -> int:
+        """How many numbers it carries, in full or quantised; 0 where only the method can read its code."""
+        return 0
+
+    @property
     def length(self) -> int:
         """Of its payload, in bytes."""
         return len(self.payload())

@@ -38,6 +38,10 @@ class Several(Message):
         if self.formula_bits < 0:
             object.__setattr__(self, "formula_bits", sum(part.formula_bits for part in flat))
 
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self.parts)
+
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, parts=[part.to_precision(precision) for part in self.parts])
 

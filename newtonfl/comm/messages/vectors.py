@@ -72,6 +72,10 @@ class _Numbers(Message):
         if self.formula_bits < 0:
             object.__setattr__(self, "formula_bits", FLOAT_BITS * len(values))
 
+    @property
+    def count(self) -> int:
+        return len(vars(self)["values"])
+
     def to_precision(self, precision: Precision) -> Message:
         return replace(self, precision=precision)
 

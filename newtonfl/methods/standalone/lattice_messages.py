@@ -18,7 +18,7 @@ from newtonfl.comm.coding import NotFinite, WireError
 from newtonfl.comm.heads import Kind
 from newtonfl.comm.laws import WrongCode, decode_heads, decode_vectors, encode_heads, encode_vectors, powers, quarters
 from newtonfl.comm.messages import Lattice, Message
-from newtonfl.comm.packets import lengths_of
+from newtonfl.comm.packets import measure
 from newtonfl.comm.parts import ManyParts, Sizes
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
@@ -79,7 +79,7 @@ def mean_bytes(round: int, clients: Array, columns: Mapping[str, Sequence[Messag
     if not len(clients):
         return 0.0
     parts = ManyParts(dict(columns), len(clients))
-    return float(np.mean(lengths_of(Kind.REPLY, round, clients, parts)))
+    return float(np.mean(measure(Kind.REPLY, round, clients, parts)[0]))
 
 
 def integers_of(values: Array) -> Array:
