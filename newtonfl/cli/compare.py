@@ -83,7 +83,10 @@ def _prepare(
     jobs = []
     for name, out in outs.items():
         job = _settle(argparse.Namespace(**{**vars(args), "problem": name}), transport, accuracies, out)
-        job.look = Look(job.solution.measure if args.y is None else args.y, network, args.setup, args.scale)
+        with transport.agreed("checking --y"):
+            if args.y == "gap" != job.solution.measure:
+                raise ValueError(f"--y: given gap, and f* of {name} is not known, which need not be convex")
+        job.look = Look(args.y or job.solution.measure, network, args.setup, args.scale)
         jobs.append(job)
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):

@@ -182,6 +182,8 @@ class Comparison:
 
         if y not in (None, *costs.SYMBOLS):
             raise ValueError(f"y: given {y!r}, allowed are {', '.join(costs.SYMBOLS)}")
+        if y == "gap" != self.measure:
+            raise ValueError("y: given 'gap', and f* is not known of what need not be convex")
         look: dict[str, Any] = {"network": _network(network), "title": self.title, "setup": setup, "scale": scale}
         return draw(self.repeated, over, measure=y or self.measure, **look)
 

@@ -231,6 +231,7 @@ def test_several_problems_several_seeds(run, small, tmp_path):
     [
         (["--methods", "gd", "--seeds", 0], "seeds: given 0"),
         (["--methods", "gd,stepsize={1", "--seeds", 2], "a brace without its partner"),
+        (["--methods", "gd", "--nonconvex", "0.1", "--y", "gap"], "--y: given gap, and f* of"),
     ],
 )
 def test_a_wrong_sweep_is_refused(run, small, tmp_path, words, expected):
