@@ -38,6 +38,8 @@ class CsvLayout:
         One character.
     word_labels : bool or None
         Whether labels are words. None: they are all words or all numbers.
+    labelled : bool
+        Whether there is a column of labels. Without one `columns` names the features.
     """
 
     label: Column | None = None
@@ -49,6 +51,7 @@ class CsvLayout:
     missing: Missing = "refuse"
     separator: str = ","
     word_labels: bool | None = None
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,7 @@ class Columns:
     names : tuple of str
         Of all columns; their numbers where the file has no header.
     header : bool
-    label : int
-    group : int or None
+    label, group : int or None
     features : tuple of int
         In order.
     categorical : frozenset of int
@@ -72,7 +74,7 @@ class Columns:
 
     names: tuple[str, ...]
     header: bool
-    label: int
+    label: int | None
     group: int | None
     features: tuple[int, ...]
     categorical: frozenset[int]
@@ -95,7 +97,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     ValueError
         If a column is not there, named twice or used twice, or the first line may be a header and may be a row.
     """
-    if len(first) == 1:
+    if len(first) == 1 and layout.labelled:
         raise ValueError(
             f"{where}, line 1: one column, {quoted(first[0])}, where a label and a feature are two at least; "
             f"{layout.separator!r} ends a column; separator names another sign"
@@ -130,13 +132,13 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     candidates = [j for j in left if j not in categorical]
     row = second if header else first
     words = [j for j in candidates if j < len(row) and _is_word(row[j])]
-    if label is not None:
-        candidates = [label]
+    if label is not None or not layout.labelled:
+        candidates = [] if label is None else [label]
     elif not candidates:
         raise ValueError(f"{where}: label: missing, and columns, drop and categorical leave no column that could be it")
     elif not header or words == candidates[-1:]:  # a column of words elsewhere may be a feature not called categorical
         candidates = candidates[-1:]
-    label = candidates[-1]
+    label = candidates[-1] if candidates else None
     features = chosen if chosen is not None else tuple(j for j in left if j != label)
     nameless = [j for j in (label, group, *features) if j is not None and not names[j]]
     if nameless:

@@ -67,7 +67,7 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
     """
     content = read_utf8(path)
     try:
-        lines = _lines(content, layout)
+        lines = lines_of(content, layout.separator)
         first = next(lines, (0, []))[1]
         if not first:
             raise ValueError(f"{path}: no rows; the file is empty")
@@ -94,17 +94,17 @@ def _stream(content: bytes) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="")
 
 
-def _lines(content: bytes, layout: CsvLayout) -> Iterator[tuple[int, list[str]]]:
+def lines_of(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The number of each line that is not empty, and its cells."""
-    lines = csv.reader(_stream(content), delimiter=layout.separator)
+    lines = csv.reader(_stream(content), delimiter=separator)
     return ((lines.line_num, [cell.strip() for cell in cells]) for cells in lines if cells)
 
 
 def _cells(content: bytes, layout: CsvLayout, columns: Columns) -> tuple[list[Array] | None, str]:
     """Every column: floats, NaN where missing, or words; else None, and what is wrong."""
-    width, numeric = len(columns.names), {*columns.features, columns.label} - columns.categorical
-    if layout.word_labels:
-        numeric -= {columns.label}
+    width, numeric = len(columns.names), set(columns.features) - columns.categorical
+    if columns.label is not None and not layout.word_labels:
+        numeric.add(columns.label)
     found, fault = _parsed(content, layout, columns, numeric)
     if found is not None and not any(np.isnan(found[j]).any() for j in numeric):
         return found, ""
@@ -154,7 +154,7 @@ def _is_sound(j: int, values: Array, columns: Columns, layout: CsvLayout) -> boo
 
 def _bad_cell(path: Path, content: bytes, columns: Columns, layout: CsvLayout) -> str | None:
     """The first line with a wrong number of cells, or with a cell that is not allowed."""
-    lines, width, labels = _lines(content, layout), len(columns.names), set()
+    lines, width, labels = lines_of(content, layout.separator), len(columns.names), set()
     if columns.header:
         next(lines)
     for line, cells in lines:
@@ -163,6 +163,8 @@ def _bad_cell(path: Path, content: bytes, columns: Columns, layout: CsvLayout) -
         for j in (*columns.features, columns.label, columns.group):
             if j is not None and (fault := _fault(j, cells[j], columns, layout)):
                 return f"{path}, line {line}, column {excerpt(columns.names[j], 60)}: {quoted(cells[j])} {fault}"
+        if columns.label is None:
+            continue
         label = cells[columns.label]
         labels |= {is_number(label)} if label not in MISSING and not layout.word_labels else set()
         if len(labels) > 1:
@@ -196,7 +198,7 @@ def _fault(j: int, cell: str, columns: Columns, layout: CsvLayout) -> str:
 
 
 def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, source: str) -> Table:
-    used = [j for j in (*columns.features, columns.label) if layout.missing == "drop-row"]
+    used = [j for j in (*columns.features, columns.label) if layout.missing == "drop-row" and j is not None]
     whole = ~np.any([_is_missing(cells[j]) for j in used], axis=0) if used else np.ones(len(cells[0]), bool)
     if not whole.any():
         raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
@@ -211,12 +213,12 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
         known = [word for word in words.distinct if word not in MISSING]
         levels[names[k]], position = tuple(known), {word: float(i) for i, word in enumerate(known)}
         rows[:, k] = np.array([position.get(word, math.nan) for word in words.distinct])[words.codes]
-    labels = cells[columns.label]
+    labels = np.zeros(len(rows)) if columns.label is None else cells[columns.label]
     return Table(
         rows, labels.cells if isinstance(labels, Words) else labels, source,
         None if columns.group is None else sort_names(cells[columns.group].cells)[1],
-        column_names=names, label_name=columns.names[columns.label], label_candidates=columns.label_candidates,
-        levels=levels,
+        column_names=names, label_name="" if columns.label is None else columns.names[columns.label],
+        label_candidates=columns.label_candidates, levels=levels,
     ).where(whole)  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from newtonfl.datasets.agreement import Agreement
 from newtonfl.datasets.build import assemble
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
+from newtonfl.objectives.scaling import UNSCALED, Scaling
 from newtonfl.objectives.schema import Schema
 
 _LEAST = 1e-200
@@ -46,6 +47,8 @@ class Federation:
         Of each row held here: "labels", and "weights" where there are any.
     classes : tuple of numbers or strings
         What the labels were before they became -1 and +1, or 0 to K - 1; empty where they are as they were.
+    scaling : Scaling
+        What was done to the rows.
     preparation : (array, array) or None
         As :attr:`newtonfl.objectives.base.Problem.preparation`.
     """
@@ -58,6 +61,7 @@ class Federation:
     rows: Array
     per_row: Mapping[str, Array]
     classes: tuple[Any, ...] = ()
+    scaling: Scaling = UNSCALED
     preparation: tuple[Array, Array] | None = None
 
     @property
@@ -122,7 +126,10 @@ class Federation:
             )  # fmt: skip
             shared, last = self.agreement.shared, ("intercept",) if more.get("intercept") else ()
             names = None if shared.feature_names is None else (*shared.feature_names, *last)
-            made.schema = Schema(names, shared.names, self.agreement.label_name, self.classes, self.agreement.left_out)
+            made.schema = Schema(
+                names, shared.names, self.agreement.label_name, self.classes, self.agreement.left_out,
+                bool(last), shared.levels, shared.means, self.scaling,
+            )  # fmt: skip
             made.preparation = self.preparation
             return made
 

@@ -43,17 +43,19 @@ class NpzContent:
     column_names: tuple[str, ...] | None = None
 
 
-def read_npz(path: Path, group: str | int | None) -> NpzContent:
+def read_npz(path: Path, group: str | int | None, labelled: bool = True) -> NpzContent:
     """Rows X (or their CSR parts), labels y, the array `group`, where one is named, and feature_names, if there.
+
+    Where rows are not `labelled`, y is not looked at, and all labels are 0.
 
     Raises
     ------
     ValueError
         If something is not sound; the message names the file, the array and the entry.
     """
-    parts = _arrays(path, None if group is None else str(group))
+    parts = _arrays(path, None if group is None else str(group), labelled)
     rows = _real(path, "X", parts["X"], 2) if "X" in parts else _csr(path, parts)
-    labels = parts["y"]
+    labels = parts["y"] if labelled else np.zeros(rows.shape[0])
     if labels.ndim == 2 and 1 in labels.shape:
         raise ValueError(f"{path}: y must be 1-D, one label a row; its shape is {labels.shape}, and y.ravel() is 1-D")
     labels = _strings(path, "y", labels) if labels.dtype.kind == "U" else _real(path, "y", labels, 1)
@@ -71,7 +73,7 @@ def read_npz(path: Path, group: str | int | None) -> NpzContent:
     return NpzContent(rows, labels, ids, names)
 
 
-def _arrays(path: Path, group: str | None) -> dict[str, Array]:
+def _arrays(path: Path, group: str | None, labelled: bool) -> dict[str, Array]:
     """The arrays that are asked for, by name; any others are not looked at."""
     with path.open("rb") as stream:
         try:
@@ -88,18 +90,20 @@ def _arrays(path: Path, group: str | None) -> dict[str, Array]:
             if name in entries:
                 raise ValueError(f"{path}: two arrays in it are named {quoted(name)}")
             entries[name] = entry
-        _check_names(path, list(entries), group)
-        wanted = [name for name in ("X", *_CSR, "format", "y", "feature_names", group) if name in entries]
+        _check_names(path, list(entries), group, labelled)
+        named = ("X", *_CSR, "format", *["y"] * labelled, "feature_names", group)
+        wanted = [name for name in named if name in entries]
         check_proportion(path, "npz", path.stat().st_size, sum(entries[name].file_size for name in wanted if name))
         return {name: _array(path, archive, name, entries[name]) for name in wanted if name}
 
 
-def _check_names(path: Path, names: list[str], group: str | None) -> None:
+def _check_names(path: Path, names: list[str], group: str | None, labelled: bool) -> None:
     shown = ", ".join(name if name.isprintable() else quoted(name) for name in sorted(names)[:20]) or "no arrays"
     content = f"the file holds {excerpt(shown)}{', …' if len(names) > 20 else ''}"
     dense, sparse = "X" in names, set(_CSR) <= set(names)
-    if "y" not in names or not (dense or sparse):
-        raise ValueError(f"{path}: needs labels y, and rows X or their CSR parts {', '.join(_CSR)}; {content}")
+    if (labelled and "y" not in names) or not (dense or sparse):
+        needed = "labels y, and rows X" if labelled else "rows X"
+        raise ValueError(f"{path}: needs {needed} or their CSR parts {', '.join(_CSR)}; {content}")
     if dense and sparse:
         raise ValueError(f"{path}: must have rows X or their CSR parts, not both; {content}")
     if group is not None and group not in names:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets import sources, splits
@@ -22,6 +23,7 @@ from newtonfl.datasets.agreement import Agreement, SourceDescription, agree, des
 from newtonfl.datasets.distribute import Federation, Placement, distribute
 from newtonfl.datasets.problem_file import ProblemFile
 from newtonfl.datasets.sources import Table
+from newtonfl.objectives.scaling import UNSCALED, How, Scaling
 
 
 def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Federation:
@@ -74,7 +76,16 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
     if separate and sent.any():  # of one file for all clients, one place reads all and nothing travels
         received = np.full(len(sent), len(agreement.shared.packet), np.int64)
         whole = replace(whole, preparation=(sent, received))
-    return replace(whole, classes=classes or ())
+    return replace(whole, classes=classes or (), scaling=_scaling_of_all(file.data.scale, tables, transport))
+
+
+def _scaling_of_all(how: How, tables: list[Table], transport: Transport) -> Scaling:
+    """The scaling of every source. Collective: what is learned of rows rank 0 alone has learned, of all of them."""
+    if how not in ("standard", "maxabs"):
+        return UNSCALED if how == "none" else Scaling(how)
+    learned = vars(tables[0].scaling) if transport.rank == 0 else {}
+    mine = {name: array for name, array in learned.items() if isinstance(array, np.ndarray)}
+    return Scaling(how, **unpack(transport.broadcast(pack(mine) if transport.rank == 0 else None))[0])
 
 
 def client_sources(file: ProblemFile, folder: Path) -> list[str]:
@@ -200,11 +211,12 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
     fault = file.objective.part.label_fault(float(labels.min()))
     if fault:
         raise ValueError(f"{table.source}: loss = {file.objective.loss!r} {fault}")
+    rows = sources.store(rows, agreement.dense)
     try:
-        rows = sources.scale(sources.store(rows, agreement.dense), file.data.scale)
+        scaling = Scaling.of(rows, file.data.scale)
     except ValueError as error:
         raise ValueError(f"{file.where}: [data] {error}") from None
-    return replace(table, rows=rows, labels=labels)
+    return replace(table, rows=scaling.applied(rows), labels=labels, scaling=scaling)
 
 
 def split_table(file: ProblemFile, table: Table) -> list[Array]:

@@ -26,7 +26,7 @@ class _Section(BaseModel):
 
 
 _Columns = Annotated[tuple[str | int, ...], Field(strict=False)]
-CSV_ONLY = tuple(key for key in CsvLayout.__dataclass_fields__ if key not in ("group", "word_labels"))
+CSV_ONLY = tuple(key for key in CsvLayout.__dataclass_fields__ if key not in ("group", "word_labels", "labelled"))
 """Keys of [data] that go with a csv source."""
 
 

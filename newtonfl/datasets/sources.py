@@ -19,7 +19,7 @@ from newtonfl.datasets.fetch import existing, libsvm_path
 from newtonfl.datasets.libsvm_reader import read_libsvm
 from newtonfl.datasets.npz_reader import read_npz
 from newtonfl.datasets.sklearn_reader import SKLEARN, read_sklearn
-from newtonfl.datasets.table import Table, scale, some, store, two_classes
+from newtonfl.datasets.table import Table, some, store, two_classes
 from newtonfl.datasets.values import sort_names
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "store",
     "two_classes",
     "some",
-    "scale",
 ]
 
 KINDS = ("libsvm", "csv", "npz", "sklearn")
@@ -70,6 +69,7 @@ def read(
     label: str | int | None = None,
     group: str | int | None = None,
     zero_based: bool = False,
+    labelled: bool = True,
     **csv: Any,
 ) -> Table:
     """Read one source.
@@ -89,6 +89,8 @@ def read(
         name of an array.
     zero_based : bool
         LIBSVM only: whether indices begin with 0 rather than 1.
+    labelled : bool
+        Whether rows have labels, which are read; without them CSV and npz files need have none, and all labels are 0.
     csv : other arguments of :class:`newtonfl.datasets.csv_columns.CsvLayout`
         Allowed only with a CSV source.
 
@@ -117,9 +119,10 @@ def read(
     elif kind == "libsvm":
         table = Table(*read_libsvm(libsvm_path(what, folder), features, zero_based), source)
     elif kind == "csv":
-        table = read_csv(existing(what, folder), CsvLayout(label=label, group=group, **csv), source)
+        layout = CsvLayout(label=label, group=group, labelled=labelled, **csv)
+        table = read_csv(existing(what, folder), layout, source)
     else:
-        content = read_npz(existing(what, folder), group)
+        content = read_npz(existing(what, folder), group, labelled)
         codes = None if content.groups is None else sort_names(content.groups.astype(str))[1]
         table = Table(content.rows, content.labels, source, codes, content.column_names)
     if features is not None and table.rows.shape[1] != features:

@@ -1,4 +1,4 @@
-"""Table: rows and labels in memory; how rows are kept, labels made two classes, rows scaled.
+"""Table: rows and labels in memory; how rows are kept, labels made two classes.
 
 Rows stay sparse when fewer than half of their entries are non-zero, and become a dense array otherwise.
 """
@@ -13,8 +13,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
-
-SCALES = ("none", "standard", "maxabs", "unit-rows")
+from newtonfl.objectives.scaling import UNSCALED, Scaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +41,8 @@ class Table:
         How many rows were left out, for want of a value or for another label than the two that are asked for.
     other_labels : (k,) ndarray
         The distinct labels of the latter.
+    scaling : Scaling
+        What was done to the rows.
     """
 
     rows: Array
@@ -54,6 +55,7 @@ class Table:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: int = 0
     other_labels: Array = field(default_factory=lambda: np.zeros(0))
+    scaling: Scaling = UNSCALED
 
     def where(self, kept: Array) -> Table:
         """The rows of a mask, shape (N,), and the words that they have."""
@@ -147,48 +149,3 @@ def shown(label: Any) -> str:
     if isinstance(label, str):
         return repr(str(label))
     return str(int(label)) if float(label).is_integer() else repr(float(label))
-
-
-def scale(rows: Array, how: str) -> Array:
-    """Scaled rows; `rows` itself is left as it is.
-
-    Parameters
-    ----------
-    rows : (N, d) ndarray or csr_array
-    how : str
-        ``none``; ``standard``: each column to mean 0 and variance 1, a constant column to 0 (dense rows only);
-        ``maxabs``: each column over its largest absolute value; ``unit-rows``: each row over its 2-norm.
-        Columns and rows of zeros stay zero.
-
-    Raises
-    ------
-    ValueError
-        For another `how`, or for ``standard`` on sparse rows.
-    """
-    if how not in SCALES:
-        raise ValueError(f"scale: given {how!r}, allowed are {', '.join(SCALES)}")
-    if how == "none":
-        return rows
-    is_sparse = scipy.sparse.issparse(rows)
-    if how == "standard":
-        if is_sparse:
-            raise ValueError(
-                'scale = "standard" would fill in every zero of sparse rows: scale = "maxabs" keeps them sparse'
-            )
-        # A constant column's mean may be off by a rounding, which would be blown up to ±1: so ask its entries.
-        varies = rows.min(axis=0) < rows.max(axis=0)
-        centred = np.where(varies, rows - rows.mean(axis=0), 0.0)
-        return centred / np.where(varies, np.sqrt(np.mean(centred**2, axis=0)), 1.0)
-    if how == "maxabs":
-        top = abs(rows).max(axis=0)
-        top = top.toarray().ravel() if is_sparse else top
-        factors = np.where(top > 0, top, 1.0)
-        if not is_sparse:
-            return rows / factors
-        return scipy.sparse.csr_array((rows.data / factors[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
-    norms = np.sqrt((rows * rows).sum(axis=1))  # for CSR arrays, too, * goes entry by entry
-    norms = np.where(norms > 0, norms, 1.0)
-    if not is_sparse:
-        return rows / norms[:, None]
-    data = rows.data / np.repeat(norms, np.diff(rows.indptr))
-    return scipy.sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)

@@ -1,14 +1,17 @@
-"""What a problem's coordinates and labels are called where its rows came from."""
+"""What a problem's coordinates and labels are called where its rows came from, and how the rows became them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from newtonfl.objectives.scaling import UNSCALED, Scaling
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The names of columns and labels.
+    """The names of columns and labels, and what was done to the columns.
 
     Attributes
     ----------
@@ -23,6 +26,15 @@ class Schema:
         Of two classes the label that is -1 and the one that is +1, else every class in order; empty without classes.
     left_out : int
         How many rows were left out, for want of a value or for another label than the classes.
+    intercept : bool
+        Whether the last coordinate (of multinomial problems, of each contrast's) is of a column of ones.
+    levels : dict of str to tuple of str
+        The words of each column of words, in order.
+    means : dict of str to tuple of float
+        What stands for a missing value: of each column its mean, of a column of words each word's share. Empty where
+        no value may be missing.
+    scaling : Scaling
+        What was done to the features.
     """
 
     features: tuple[str, ...] | None = None
@@ -30,6 +42,10 @@ class Schema:
     label: str = ""
     classes: tuple[Any, ...] = ()
     left_out: int = 0
+    intercept: bool = False
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    scaling: Scaling = UNSCALED
 
     def lines(self) -> list[tuple[str, str]]:
         """A name and a few words for each, as a summary shows them."""

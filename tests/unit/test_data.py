@@ -8,6 +8,7 @@ import sklearn.datasets
 from scipy import sparse
 
 from newtonfl.datasets import sklearn_reader, sources
+from newtonfl.objectives.scaling import Scaling
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -71,7 +72,7 @@ def test_scaling_by_columns_and_rows(form):
         ("maxabs", [[1, 0, -1], [0, 0, 0.75], [0, 0, 0]]),
         ("unit-rows", np.array([[1, 0, -4], [0, 0, 17**0.5], [0, 0, 0]]) / 17**0.5),
     ):
-        scaled = sources.scale(rows, how)
+        scaled = Scaling.of(rows, how).applied(rows)
         assert type(scaled) is type(rows)
         np.testing.assert_allclose(scaled.toarray() if sparse.issparse(scaled) else scaled, expected, rtol=1e-15)
     np.testing.assert_array_equal(rows.toarray() if sparse.issparse(rows) else rows, plain)  # left as it was
@@ -80,11 +81,11 @@ def test_scaling_by_columns_and_rows(form):
 def test_standard_scaling():
     rows = np.random.default_rng(0).normal(5, 3, (50, 4))
     rows[:, 2] = 0.1  # its mean over 50 rows is not 0.1
-    scaled = sources.scale(rows, "standard")
+    scaled = Scaling.of(rows, "standard").applied(rows)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-14)
     np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0, 1], rtol=1e-14)
     assert not scaled[:, 2].any()
     with pytest.raises(ValueError, match="maxabs"):
-        sources.scale(sparse.csr_array(rows), "standard")
+        Scaling.of(sparse.csr_array(rows), "standard")
     with pytest.raises(ValueError, match="given 'log', allowed are none"):
-        sources.scale(rows, "log")
+        Scaling.of(rows, "log")

@@ -19,6 +19,7 @@ class Poisson(Loss):
     """φ = exp(t) - y t, y ≥ 0 (the deviance's half, less a constant); φ″ has no bound."""
 
     name = "poisson"
+    link = "log"
     least_label = 0.0
     unattained = True
     formula = "exp(aᵀx) - y aᵀx"
@@ -41,6 +42,7 @@ class Gamma(Loss):
     """φ = y exp(-t) + t, y > 0 (the deviance's half, less a constant); φ″ has no bound."""
 
     name = "gamma"
+    link = "log"
     least_label = 0.0
     least_is_allowed = False
     formula = "y exp(-aᵀx) + aᵀx"
@@ -81,6 +83,7 @@ class Tweedie(Loss):
 
     power: float = 1.5
     name = "tweedie"
+    link = "log"
     least_label = 0.0
     unattained = True
     family = "tweedie"

@@ -33,6 +33,9 @@ class Loss(Part, ABC):
     family : str
         "binomial", "poisson", "normal", "gamma" or "tweedie" where φ is the negative log-likelihood of that family at
         the margin t, times the dispersion where it has one, and but for what does not depend on t; else empty.
+    link : str
+        Which function of a label's mean the margin t is, of two classes of the second one's probability: "logit",
+        "probit", "cloglog", "log" or "identity"; empty where no mean is modelled.
     """
 
     kind = "loss"
@@ -44,6 +47,7 @@ class Loss(Part, ABC):
     least_is_allowed: ClassVar[bool] = True
     unattained: ClassVar[bool] = False
     family: ClassVar[str] = ""
+    link: ClassVar[str] = ""
 
     @abstractmethod
     def value(self, t: Array, y: Array) -> Array:

@@ -23,6 +23,7 @@ class Logistic(Loss):
     """φ = log(1 + exp(-y t)), y in {-1, +1}; φ″ ≤ 1/4 and abs(φ‴) ≤ 1/(6√3)."""
 
     name = "logistic"
+    link = "logit"
     formula = "log(1 + exp(-y aᵀx))"
     family = "binomial"
     classifies = True
@@ -82,6 +83,7 @@ class Probit(Loss):
     """
 
     name = "probit"
+    link = "probit"
     formula = "-log Φ(y aᵀx)"
     family = "binomial"
     classifies = True
@@ -122,6 +124,7 @@ class ComplementaryLogLog(Loss):
     """φ = -log(1 - exp(-exp(t))) where y = +1 and exp(t) where y = -1: the label is +1 with 1 - exp(-exp(t))."""
 
     name = "cloglog"
+    link = "cloglog"
     formula = "-log P(y), P(1) = 1 - exp(-exp(aᵀx))"
     family = "binomial"
     classifies = True

@@ -16,6 +16,7 @@ class Squared(Loss):
     """φ = (t - y)²/2; φ″ = 1."""
 
     name = "squared"
+    link = "identity"
     formula = "(aᵀx - y)²/2"
     family = "normal"
     curvature_bound = 1.0
@@ -48,6 +49,7 @@ class Huber(Loss):
 
     delta: float = 1.35
     name = "huber"
+    link = "identity"
     curvature_bound = 1.0
     curvature_lipschitz = math.inf
 
