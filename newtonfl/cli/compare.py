@@ -195,7 +195,7 @@ def _finish(plan: RunSpec, entry: dict[str, Any], result: Result, end: tuple[boo
         plan.rounds = result.rounds
         plan.write(plan.folder)
         summary = {**plan.summary(result, ranks), "reason": end[1], "converged": end[0], "comparison": entry}
-        plan.folder.finish(result.x, summary)
+        plan.folder.finish(result.x, summary, plan.texts(result, end=end))
 
 
 def _head(plan: RunSpec, rounds: int, ranks: int) -> list[str]:

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument(
         "--on-missing", metavar="{raise,wait,skip}", help="what is done about a client that is away; default raise"
     )
-    solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
+    solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, model.json, …")
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
     _add_every(solve)
     _add_summary(solve)
@@ -109,6 +109,30 @@ def parser() -> argparse.ArgumentParser:
     plot.add_argument("--out", type=Path, metavar="DIR", help="where to; default the run's folder, or that of all runs")
     _add_network(plot)
     _add_look(plot)
+
+    predict = commands.add_parser(
+        "predict", help="what a run's model says of the rows of a table: classes with probabilities, or means",
+        epilog="for example `newtonfl predict runs/first patients.csv`",
+    )  # fmt: skip
+    predict.add_argument("run", type=Path, metavar="RUN", help="a folder that solve --out wrote, or a model.json")
+    predict.add_argument(
+        "file",
+        metavar="FILE",
+        help="a table: .csv, .npz, .libsvm or .svm, or csv:PATH and the like; labels or none",
+    )
+    predict.add_argument("--out", type=Path, metavar="FILE.csv", help="where to; default the terminal")
+
+    report = commands.add_parser(
+        "report", help="one HTML page of a run, or of several: how it ended, curves, bytes by client and part",
+        epilog="for example `newtonfl report runs/first`",
+    )  # fmt: skip
+    report.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="as for plot")
+    report.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.html",
+        help="where to; default report.html in the run's folder, or that of all",
+    )
 
     problems = commands.add_parser("problems", help="the catalogue; with a name, one problem and its data's state")
     problems.add_argument("name", nargs="?")

@@ -1,4 +1,4 @@
-"""The command line: newtonfl solve | resume | compare | plot | problems | check | methods."""
+"""The command line: newtonfl solve | resume | compare | plot | predict | report | problems | check | methods."""
 
 from __future__ import annotations
 
@@ -141,7 +141,14 @@ def run(args: argparse.Namespace, transport: Transport, interrupts: Interrupts |
 
         return check_command(args, transport)
     try:
-        {"plot": _plot, "problems": _problems, "methods": _methods}[args.command](args)
+        from newtonfl.cli.predict import predict_command
+        from newtonfl.cli.report import report_command
+
+        commands = {
+            "plot": _plot, "problems": _problems, "methods": _methods, "predict": predict_command,
+            "report": report_command,
+        }  # fmt: skip
+        commands[args.command](args)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         _say(error)
         return BAD_INPUT if is_refusal(error) else FAULT

@@ -8,27 +8,27 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from newtonfl import __version__, registry
 from newtonfl.cli.checkpoint_folder import CheckpointFolder
 from newtonfl.cli.starting_point import Start
+from newtonfl.comm.ledger_table import LedgerTable
 from newtonfl.comm.transport import Fault, Transport, is_refusal
 from newtonfl.core.backend import Array, Unavailable, on_host
 from newtonfl.datasets.load import build, open_problem
+from newtonfl.datasets.problem_file import ProblemFile, PythonRun
 from newtonfl.methods import Method, Participation
 from newtonfl.objectives.base import Problem
-from newtonfl.results.run_folder import RunFolder, to_toml
+from newtonfl.prediction.fitted_model import FittedModel
+from newtonfl.results.run_folder import LEDGER, MODEL, RunFolder, to_toml
 from newtonfl.solver.attendance import OnMissing
 from newtonfl.solver.environment import environment
 from newtonfl.solver.limits import NO_LIMITS, Limits
 from newtonfl.solver.result import Result
 from newtonfl.statistics.table import Inference
-
-if TYPE_CHECKING:
-    from newtonfl.datasets.problem_file import ProblemFile, PythonRun
 
 BAD_INPUT, FAULT = 2, 1
 
@@ -56,6 +56,11 @@ class LoadedProblem:
     def run(self) -> dict[str, Any]:
         """What the file says of a run."""
         return {key: value for key, value in self.file.run.model_dump().items() if value is not None}
+
+    @property
+    def separator(self) -> str:
+        """Between the cells of CSV files."""
+        return "," if isinstance(self.file, PythonRun) else self.file.data.separator
 
     def origin(self, words: str | None, transport: Transport) -> Start:
         """Where to begin: by these `words`, else as the file says, else zeros. A file's content counts on rank 0."""
@@ -90,7 +95,7 @@ class RunSpec:
 
     def write(self, folder: RunFolder | CheckpointFolder) -> None:
         """Write run.toml into the `folder`, with which ``newtonfl solve`` does this run again."""
-        document = self.opened.file.resolved(self.opened.path.parent, self.problem.schema)
+        document = self.opened.file.resolved(self.opened.path.parent, self.problem.schema, folder.path)
         document["method"] = {"name": self.method.name, **registry.method_parameters(self.method)}
         document["run"] = {
             "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(folder), "seed": self.seed,
@@ -125,7 +130,7 @@ class RunSpec:
             "gap": None if last.gap is None else _finite(last.gap),
             "gradient_norm": _finite(last.gradient_norm),
             **result.ledger.totals(),
-            "parts": list(result.ledger.table().by("direction", "phase", "part").rows("direction", "phase", "part")),
+            "parts": self._table(result, found).by("direction", "phase", "part").to_json(),
             "seconds": last.seconds,
             "ranks": ranks,
             "n_clients": self.problem.n_clients,
@@ -140,6 +145,25 @@ class RunSpec:
             "x_sha256": result.x_sha256,
             "inference": None if found is None else found.to_json(),
         }
+
+    def texts(
+        self, result: Result, found: Inference | None = None, end: tuple[bool, str] | None = None
+    ) -> dict[str, str]:
+        """What a folder holds beside result.json, by file: what every client sent, and the model, where it is one.
+
+        `end` is whether it converged and why it ended, where that is not for the result to say.
+        """
+        converged, reason = end or (result.converged, result.reason.value)
+        model = FittedModel.of(
+            self.problem, result.x, separator=self.opened.separator, reason=reason, converged=converged,
+            rounds=result.rounds, gradient_norm=result.history[-1].gradient_norm, versions=environment(),
+        )  # fmt: skip
+        texts = {LEDGER: self._table(result, found).csv}
+        return texts if model is None else {**texts, MODEL: model.to_json()}
+
+    def _table(self, result: Result, found: Inference | None) -> LedgerTable:
+        """What was sent for the solve, and for inference after it."""
+        return (result.ledger if found is None else result.ledger + found.ledger).table()
 
 
 def report_errors(prepare: Callable[[], T], carry_out: Callable[[T], int], transport: Transport) -> int:

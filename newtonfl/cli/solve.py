@@ -158,7 +158,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     found, why = _inference(plan, result, args.summary)
     with transport.agreed("writing the result"):
         if plan.folder:
-            plan.folder.finish(result.x, plan.summary(result, transport.size, found))
+            plan.folder.finish(result.x, plan.summary(result, transport.size, found), plan.texts(result, found))
     print(table(plan, result, transport.size))
     if args.summary:
         print(f"\n{found or f'no summary: {why}'}\n")

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.comm.ledger_table import COLUMNS, HEAD, SETUP, LedgerTable
+from newtonfl.comm.ledger_table import COLUMNS, HEAD, ROUNDS, SETUP, LedgerTable
 from newtonfl.comm.messages import Batch, Batches, Choice
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.comm.sections import Sections
@@ -64,7 +64,7 @@ class Ledger:
     """
 
     n_clients: int
-    phase: str = "rounds"
+    phase: str = ROUNDS
     up: Tally = field(init=False)
     down: Tally = field(init=False)
     levels: dict[str, Counter[int]] = field(default_factory=lambda: {"up": Counter(), "down": Counter()})

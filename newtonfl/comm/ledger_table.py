@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ COUNTS = ("messages", "numbers", "bytes")
 ALL = "all"
 """What stands in a column that was summed over."""
 
-SETUP = "setup"
+SETUP, ROUNDS = _PHASES = "setup", "rounds"
 HEAD, COLUMNS = "packet head", "shared columns"
 """What is sent beside the parts, none of which can have a name with a blank."""
 
@@ -77,10 +78,6 @@ class LedgerTable:
         columns = {field.name: getattr(self, field.name).tolist() for field in fields(self)}
         return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
-    def rows(self, *keys: str) -> Iterator[dict[str, Any]]:
-        """The rows with these of the `keys` alone, and the counts: of a table that was summed over the others."""
-        return ({name: row[name] for name in (*keys, *COUNTS)} for row in self)
-
     def by(self, *keys: str) -> Self:
         """The sums over all that is none of the `keys`, in the order in which they first occur.
 
@@ -114,10 +111,6 @@ class LedgerTable:
         kept = {key: getattr(self, key)[first[order]] if key in keys else np.full(len(order), ALL) for key in KEYS}
         return replace(self, **kept, **sums)
 
-    def __add__(self, other: LedgerTable) -> Self:
-        """The rows of both, one below the other."""
-        return type(self)(*(np.concatenate([getattr(t, f.name) for t in (self, other)]) for f in fields(self)))
-
     def __repr__(self) -> str:
         """The rows, a line each, of many the first and the last, and a line of sums."""
         rows = [[str(value) if name in KEYS else f"{value:,}" for name, value in row.items()] for row in self]
@@ -132,12 +125,22 @@ class LedgerTable:
             for line in lines
         )
 
+    @property
+    def csv(self) -> str:
+        """A header and the rows, as CSV."""
+        file = StringIO()
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow([*KEYS, *COUNTS])
+        out.writerows(row.values() for row in self)
+        return file.getvalue()
+
     def to_csv(self, path: str | Path) -> None:
-        """Write a header and the rows to `path`."""
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            out = csv.writer(file, lineterminator="\n")
-            out.writerow([*KEYS, *COUNTS])
-            out.writerows(row.values() for row in self)
+        """Write :attr:`csv` to `path`."""
+        Path(path).write_text(self.csv, encoding="utf-8", newline="")
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries, without the columns that were summed over."""
+        return [{name: value for name, value in row.items() if value != ALL} for row in self]
 
     def to_pandas(self) -> Any:
         """The rows as a pandas.DataFrame.
@@ -154,4 +157,6 @@ def _place(key: tuple[str, str, str]) -> tuple[object, ...]:
     """Where a (direction, phase, part) stands, whatever came first."""
     direction, phase, part = key
     known = part in _ORDER
-    return direction == "down", phase != SETUP, phase, part == HEAD, not known, _ORDER.index(part) if known else 0, part
+    when = _PHASES.index(phase) if phase in _PHASES else len(_PHASES)
+    what = _ORDER.index(part) if known else len(_ORDER)
+    return direction == "down", when, phase, part == HEAD, what, part

@@ -14,5 +14,5 @@ distribute
 load, from_arrays, build
     ``nf.load`` and ``nf.from_arrays``, and the Problem that both make.
 
-May be imported by: estimators, checks, experiments, cli.
+May be imported by: prediction, estimators, checks, experiments, cli.
 """

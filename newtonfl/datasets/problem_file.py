@@ -233,16 +233,16 @@ class ProblemFile(_Section):
                 new = new.model_copy(update={"objective": objective, "reference": Reference()})
         return new
 
-    def resolved(self, folder: Path, schema: Schema) -> dict[str, Any]:
-        """The sections that state the problem, such that a file elsewhere states the same.
+    def resolved(self, folder: Path, schema: Schema, other: Path) -> dict[str, Any]:
+        """The sections that state the problem, such that a file in the folder `other` states the same.
 
-        Paths are made absolute, and columns and classes are named, so that other data are refused and not mistaken.
+        Paths are seen from there, and columns and classes are named, so that other data are refused and not mistaken.
         """
         document = self.model_dump(exclude={"method", "run"}, exclude_none=True)
         fields = Data.model_fields
         data = {key: value for key, value in document["data"].items() if key == "scale" or value != fields[key].default}
         document["data"] = data
-        data["source"] = sources.absolute(self.data.source, folder)
+        data["source"] = sources.seen_from(self.data.source, folder, other)
         if data["source"].startswith("csv:"):
             data |= {"label": schema.label, "columns": schema.columns}
         if schema.features is not None and (self.data.categorical or not schema.label):  # else columns says it all
@@ -278,7 +278,7 @@ class PythonRun(_Section):
     method: dict[str, Any] | None = None
     run: Run = Run()
 
-    def resolved(self, folder: Path, schema: Schema) -> dict[str, Any]:
+    def resolved(self, folder: Path, schema: Schema, other: Path) -> dict[str, Any]:
         """The sections that state the problem: a name of the catalogue, or the path of a file."""
         path = Path(self.problem)
         known = catalogue().get(path.stem)

@@ -7,6 +7,7 @@ rows and labels once read (table).
 from __future__ import annotations
 
 import glob
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ __all__ = [
     "parse_source",
     "is_glob",
     "read",
-    "absolute",
+    "seen_from",
     "at_hand",
     "expand",
     "store",
@@ -147,16 +148,28 @@ def expand(source: str, folder: Path = Path(".")) -> list[str]:
     return [f"{kind}:{name}" for name in found]
 
 
-def absolute(source: str, folder: Path) -> str:
-    """The same source for a problem file that lies elsewhere: a path relative to `folder` is made absolute."""
+def seen_from(source: str, folder: Path, other: Path) -> str:
+    """The same source for a problem file in `other`, where a path in `source` is relative to `folder`.
+
+    Relative to `other`, so that folders that are moved together still find it; absolute where the two have nothing but
+    the root in common.
+    """
     kind, what = parse_source(source)
     bare = kind == "libsvm" and Path(what).name == what and not is_glob(source)
     if kind == "sklearn" or (bare and not (folder / what).is_file()):
         return source
-    path = Path(what).expanduser()
-    if is_glob(source) and not path.is_absolute():  # the folder's own name is no pattern
-        return f"{kind}:{Path(glob.escape(str(folder.absolute()))) / path}"
-    return f"{kind}:{(folder / path).absolute()}"
+    path, pattern = Path(what).expanduser(), is_glob(source)
+    if pattern and path.is_absolute():
+        return f"{kind}:{path}"
+    top, rest = (folder, path) if pattern else ((folder / path).parent, Path(path.name))
+    # Real paths: ".." leads up from where a link points to, not from the link.
+    here, there = os.path.realpath(top), os.path.realpath(other)
+    try:
+        shared = Path(os.path.commonpath([here, there]))
+        way = os.path.relpath(here, there) if shared != Path(shared.anchor) else here
+    except ValueError:  # on two drives
+        way = here
+    return f"{kind}:{Path(glob.escape(way) if pattern else way) / rest}"  # a folder's own name is no pattern
 
 
 def at_hand(source: str, folder: Path) -> str:

@@ -1,11 +1,11 @@
-"""A run's folder: run.toml, history.jsonl as it goes, x.npy, and result.json last. Written, and read again."""
+"""A run's folder: run.toml, history.jsonl as it goes, x.npy and more, and result.json last. Written, and read again."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +21,10 @@ from newtonfl.results.record import Record
 
 RESULT, HISTORY, PICTURE = "result.json", "history.jsonl", "gap"
 RUN_FILE, INITIAL_POINT = "run.toml", "x0.npy"
+LEDGER, MODEL, REPORT = "ledger.csv", "model.json", "report.html"
 _SOLUTION, _PART = "x.npy", ".part"
-_PICTURES = (f"{PICTURE}.png", f"{PICTURE}.svg")
-_FILES = (RESULT, HISTORY, RUN_FILE, INITIAL_POINT, _SOLUTION, *_PICTURES)
+_DRAWN = (f"{PICTURE}.png", f"{PICTURE}.svg", REPORT)
+_FILES = (RESULT, HISTORY, RUN_FILE, INITIAL_POINT, _SOLUTION, LEDGER, MODEL, *_DRAWN)
 """All that is ever written of a run, but for what is behind the name while it is not whole."""
 
 
@@ -105,10 +106,16 @@ class RunFolder:
                     self._history.close()
                 raise
 
-    def finish(self, x: Array, result: dict[str, Any]) -> None:
-        """Write x.npy, and then result.json; what stood beside an old result takes its place."""
+    def finish(self, x: Array, result: dict[str, Any], texts: Mapping[str, str] | None = None) -> None:
+        """Write x.npy and the `texts`, of ledger.csv and model.json, and then result.json.
+
+        What stood beside an old result takes its place.
+        """
         with _whole(self._at(_SOLUTION)), self._at(_SOLUTION).open("wb") as file:
             np.save(file, x)
+        for name, text in (texts or {}).items():
+            with _whole(self._at(name)):
+                self._at(name).write_text(_sound(text), encoding="utf-8")
         unfinished = self.path / f"{RESULT}{_PART}"
         with _whole(unfinished), unfinished.open("w", encoding="utf-8") as file:
             file.write(_sound(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
@@ -116,9 +123,9 @@ class RunFolder:
             os.fsync(file.fileno())
         self.close_history()
         if self._beside:
-            for name in (RESULT, *_PICTURES):  # a result without its lines would be a false one
+            for name in (RESULT, *_DRAWN):  # a result without its lines would be a false one
                 (self.path / name).unlink(missing_ok=True)
-            for name in (INITIAL_POINT, HISTORY, RUN_FILE, _SOLUTION):
+            for name in (INITIAL_POINT, HISTORY, RUN_FILE, _SOLUTION, LEDGER, MODEL):
                 if self._at(name).exists():
                     os.replace(self._at(name), self.path / name)
                 else:
