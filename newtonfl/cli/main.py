@@ -141,12 +141,8 @@ def run(args: argparse.Namespace, transport: Transport, interrupts: Interrupts |
 
         return check_command(args, transport)
     try:
-        from newtonfl.cli.predict import predict_command
-        from newtonfl.cli.report import report_command
-
         commands = {
-            "plot": _plot, "problems": _problems, "methods": _methods, "predict": predict_command,
-            "report": report_command,
+            "plot": _plot, "predict": _predict, "report": _report, "problems": _problems, "methods": _methods,
         }  # fmt: skip
         commands[args.command](args)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
@@ -191,6 +187,18 @@ def _plot(args: argparse.Namespace) -> None:
         print(f"newtonfl: {words}", file=sys.stderr)
     for path in paths:
         print(path)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from newtonfl.cli.predict import predict_command
+
+    predict_command(args)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from newtonfl.cli.report import report_command
+
+    report_command(args)
 
 
 def _problems(args: argparse.Namespace) -> None:
