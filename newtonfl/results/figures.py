@@ -80,7 +80,7 @@ def redraw(paths: Sequence[Path], out: Path | None = None, look: Look | None = N
     RuntimeError
         If matplotlib is not installed.
     """
-    runs = [Run.read(folder) for folder in _folders(paths)]
+    runs = [Run.read(folder) for folder in run_folders(paths)]
     known = all(record.gap is not None for run in runs for record in run.history)
     look = look or Look()
     look = look if known else replace(look, measure="gradient_norm")
@@ -101,8 +101,8 @@ def redraw(paths: Sequence[Path], out: Path | None = None, look: Look | None = N
     return compared({title: _labelled(runs)}, _made(out or runs[0].path.resolve().parent), look)
 
 
-def _folders(paths: Sequence[Path]) -> list[Path]:
-    """The runs' folders among the `paths`."""
+def run_folders(paths: Sequence[Path]) -> list[Path]:
+    """The runs' folders among the `paths`; of a folder of runs, those in it."""
     folders = [path for path in paths if path.is_dir()] or list(paths)
     found: list[Path] = []
     for folder in folders:

@@ -34,6 +34,7 @@ _FOLD = 28
 """A label's longest line, in characters."""
 
 _WIDTH, _HEIGHT, _TEXT = 7.6, 4.8, 8.5
+_SMALL = (4.6, 3.3)
 
 
 def draw(
@@ -115,6 +116,18 @@ def side_by_side(
     return figure
 
 
+def draw_small(histories: Mapping[str, History], over: str, measure: Measure) -> Figure:
+    """What :func:`draw` draws, for a narrow place: without a title, and with labels where there are several lines."""
+    figure = _figure(*_SMALL)
+    axes = figure.add_axes((0.17, 0.16, 0.8, 0.82))
+    lines = {label: points(history, over, measure) for label, history in histories.items()}
+    _axes(axes, lines, over, measure, None)
+    _lines(axes, lines, list(_styles(list(histories)).values()))
+    if len(lines) > 1:
+        _direct_labels(figure, axes, lines)
+    return figure
+
+
 def draw_costs(sweeps: Mapping[str, Array], over: str, reached: str, title: str = "") -> Figure:
     """What an accuracy cost over a setting's number: a line a sweep, with a band between the quartiles.
 
@@ -187,6 +200,16 @@ def save(figure: Figure, stem: Path) -> list[Path]:
         for path in paths:
             figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     return paths
+
+
+def svg(figure: Figure) -> str:
+    """The `figure` as an SVG document without a ground, its letters as paths, which need no fonts."""
+    from matplotlib import rc_context
+
+    buffer = BytesIO()
+    with rc_context({"svg.hashsalt": "newtonfl", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue().decode()
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ RESULT, HISTORY, PICTURE = "result.json", "history.jsonl", "gap"
 RUN_FILE, INITIAL_POINT = "run.toml", "x0.npy"
 LEDGER, MODEL, REPORT = "ledger.csv", "model.json", "report.html"
 _SOLUTION, _PART = "x.npy", ".part"
+_SENT = ("client", "direction", "phase", "part", "messages", "numbers", "bytes")
 _DRAWN = (f"{PICTURE}.png", f"{PICTURE}.svg", REPORT)
 _FILES = (RESULT, HISTORY, RUN_FILE, INITIAL_POINT, _SOLUTION, LEDGER, MODEL, *_DRAWN)
 """All that is ever written of a run, but for what is behind the name while it is not whole."""
@@ -223,6 +225,24 @@ class Run:
         if not len(history):
             raise ValueError(f"{source}: no round was recorded")
         return cls(path, history, _result(path / RESULT))
+
+    def sent(self) -> list[dict[str, str]]:
+        """The rows of ledger.csv: what each client sent and received, by part; none where there is no such file.
+
+        Raises
+        ------
+        ValueError
+            If the file is not what a run writes.
+        """
+        source = self.path / LEDGER
+        if not source.is_file():
+            return []
+        with source.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            if set(row) != set(_SENT) or not all(str(row[name]).isdecimal() for name in _SENT[4:]):
+                raise ValueError(f"{source}: not what a run sent (its columns are {', '.join(_SENT)})")
+        return rows
 
     @property
     def title(self) -> str:

@@ -182,7 +182,8 @@ def test_force_leaves_nothing_of_the_old_run_and_all_of_others(run, small, tmp_p
     # Ends well: nothing of the old run is left.
     (out / "x0.npy").write_bytes(b"of an older run")
     assert run("solve", small, "--rounds", "2", "--out", out, "--force")[0] == 0
-    assert {path.name for path in out.iterdir()} == {"mine.txt", "run.toml", "history.jsonl", "x.npy", "result.json"}
+    written = {"run.toml", "history.jsonl", "x.npy", "ledger.csv", "model.json", "result.json"}
+    assert {path.name for path in out.iterdir()} == {"mine.txt", *written}
     assert len((out / "history.jsonl").read_text().splitlines()) == 3
 
 
