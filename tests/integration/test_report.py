@@ -182,9 +182,8 @@ def test_runs_that_lack_something(run, solved, tmp_path, monkeypatch):
     }
     (solved / "result.json").write_text(json.dumps(result | odd))
     assert run("report", solved)[0] == 0
-    assert read(solved / "report.html").table("", "estimate", "std. error", "statistic", "p", "interval from", "to") == [
-        ["a", *"––––––"], ["b", *"––––––"]
-    ]  # fmt: skip
+    heads = ("", "estimate", "std. error", "statistic", "p", "interval from", "to")
+    assert read(solved / "report.html").table(*heads) == [["a", *"––––––"], ["b", *"––––––"]]
     (solved / "result.json").unlink()
     with (solved / "history.jsonl").open("a") as file:
         file.write('{"round": 31, "f"')
