@@ -29,12 +29,12 @@ def report_command(args: argparse.Namespace) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         runs = [Run.read(folder) for folder in run_folders(args.runs)]
-        text = report(runs)
+        content = report(runs)
     for words in dict.fromkeys(str(warning.message) for warning in caught if warning.category is RuntimeWarning):
         print(f"newtonfl: {words}", file=sys.stderr)
     out = _place(runs) if args.out is None else args.out
     unfinished = out.with_name(f"{out.name}.part")
-    unfinished.write_text(text, encoding="utf-8", errors="replace")
+    unfinished.write_text(content, encoding="utf-8", errors="replace")
     os.replace(unfinished, out)
     print(out)
 

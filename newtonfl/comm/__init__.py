@@ -12,8 +12,9 @@ launcher
     What mpiexec or srun says of this process in its environment, read without MPI.
 collective
     What all ranks come to know together before a solve.
-ledger
-    Bytes and formula bits of every client, up and down, the set-up apart.
+ledger, ledger_table, sections
+    Bytes and formula bits of every client, up and down, the set-up apart; the same by part, as a table; how much of
+    many packets a part takes.
 
 May be imported by: objectives, compressors, datasets, bases, mechanisms, components, methods, solver, statistics,
 estimators, checks, experiments, cli.

@@ -216,7 +216,7 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         scaling = Scaling.of(rows, file.data.scale)
     except ValueError as error:
         raise ValueError(f"{file.where}: [data] {error}") from None
-    return replace(table, rows=scaling.applied(rows), labels=labels, scaling=scaling)
+    return replace(table, rows=scaling.apply(rows), labels=labels, scaling=scaling)
 
 
 def split_table(file: ProblemFile, table: Table) -> list[Array]:

@@ -9,6 +9,8 @@ row_problem, glm, multinomial
     Problems of data rows: generalised linear models and multinomial regression.
 rows, sparse_rows, block_diagonal
     The rows of all clients held here, dense or sparse, and the products that a problem needs of them.
+schema, scaling
+    What coordinates and labels are called where rows came from, and what was done to them.
 losses/, regularisers
     φ with its first two derivatives; the penalties.
 smoothness

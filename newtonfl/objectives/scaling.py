@@ -59,7 +59,7 @@ class Scaling:
             return cls(how, None, np.where(top > 0, top, 1.0))
         return cls(how)
 
-    def applied(self, rows: Array) -> Array:
+    def apply(self, rows: Array) -> Array:
         """Scaled `rows`, dense or CSR as they are, but dense where there is a shift; `rows` stay as they are."""
         is_sparse = scipy.sparse.issparse(rows)
         if self.how == "standard":

@@ -177,7 +177,7 @@ class FittedModel(_Section):
 
     def margins(self, rows: Array) -> Array:
         """W a + b of `rows` of features, dense or CSR, as they were before they were scaled; shape (N, rows of W)."""
-        scaled = self.scale.scaling.applied(rows)
+        scaled = self.scale.scaling.apply(rows)
         margins: Array = scaled @ np.array(self.coefficients).T + np.array(self.intercepts)
         return margins
 
@@ -204,7 +204,7 @@ class FittedModel(_Section):
         if any(len(mean) != len(self.levels.get(name, ("",))) for name, mean in self.means.items()):
             raise ValueError("means must be one number a column, or one a word")
         needed = {"standard": (width, width), "maxabs": (None, width)}.get(self.scale.how, (None, None))
-        given = tuple(None if one is None else len(one) for one in (self.scale.shift, self.scale.divisor))
-        if given != needed or any(one is not None and one <= 0 for one in self.scale.divisor or ()):
+        lengths = tuple(None if one is None else len(one) for one in (self.scale.shift, self.scale.divisor))
+        if lengths != needed or any(one is not None and one <= 0 for one in self.scale.divisor or ()):
             raise ValueError(f"scale: {self.scale.how} must have a number above 0 a feature, and no others")
         return self

@@ -9,6 +9,8 @@ run_folder, folder_lock, progress
 figures, curves, plots, labels, label_placement
     Which pictures there are, what they draw of histories, how, what tells the runs apart, and where that is written.
     plots is the only file that may name Matplotlib.
+report, page
+    The report of runs as one HTML page, and the pieces that it is put together of.
 
 May be imported by: solver, estimators, experiments, cli.
 """

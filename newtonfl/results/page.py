@@ -41,7 +41,7 @@ summary { cursor: pointer; margin: .5rem 0; }
 class Html:
     """Text that is HTML already; whatever else comes into a page is escaped."""
 
-    text: str
+    code: str
 
 
 class Bar(Html):
@@ -50,7 +50,7 @@ class Bar(Html):
 
 def html(content: object) -> str:
     """`content` as HTML: :class:`Html` as it is, everything else escaped."""
-    return content.text if isinstance(content, Html) else escape(str(content))
+    return content.code if isinstance(content, Html) else escape(str(content))
 
 
 def element(name: str, *content: object, **attributes: str) -> Html:
@@ -76,7 +76,7 @@ def aside(words: object) -> Html:
     return element("p", words, class_="quiet")
 
 
-def facts(pairs: Iterable[tuple[str, object]]) -> Html:
+def definitions(pairs: Iterable[tuple[str, object]]) -> Html:
     """Names and what they are; what is None or empty is left out."""
     known = [(name, value) for name, value in pairs if value not in (None, "")]
     return element("dl", *(piece for name, value in known for piece in (element("dt", name), element("dd", value))))
@@ -100,7 +100,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
 
 def bar(shares: Sequence[tuple[str, float]]) -> Bar:
     """A bar of pieces, each of a class and a share of the whole cell, from 0 to 1."""
-    return Bar("".join(element("span", class_=kind, style=f"width:{100 * share:.2f}%").text for kind, share in shares))
+    return Bar("".join(element("span", class_=kind, style=f"width:{100 * share:.2f}%").code for kind, share in shares))
 
 
 def picture(document: str, title: str, name: str) -> Html:

@@ -11,7 +11,7 @@ import numpy as np
 
 from newtonfl.results import plots
 from newtonfl.results.costs import SYMBOLS, Measure
-from newtonfl.results.page import Html, aside, bar, element, facts, folded, page, picture, table
+from newtonfl.results.page import Html, aside, bar, definitions, element, folded, page, picture, table
 from newtonfl.results.run_folder import Run
 
 _CLIENTS, _COEFFICIENTS = 200, 500
@@ -75,7 +75,7 @@ def _run(run: Run, head: str, name: str) -> Iterator[Html]:
     result, last = run.result, run.history[-1]
     measured = [(SYMBOLS[measure], getattr(last, measure)) for measure in SYMBOLS]
     yield element("p", _ending(run))
-    yield facts([
+    yield definitions([
         ("objective", _code(result.get("objective"))), ("problem", result.get("problem")),
         ("label", result.get("label")), ("classes", ", ".join(map(str, _list(result.get("classes"))))),
         ("rounds", last.round), ("f(x)", repr(last.f)),
@@ -90,9 +90,9 @@ def _run(run: Run, head: str, name: str) -> Iterator[Html]:
     yield from _coefficients(result.get("inference"), head)
     yield element(head, "Settings")
     aspects = [(key, result.get(key)) for key in ("seed", "availability", "on_missing", "device", "ranks")]
-    yield facts([("method", result.get("method")), *_items(result.get("settings")), *aspects])
+    yield definitions([("method", result.get("method")), *_items(result.get("settings")), *aspects])
     versions = [*_items(result.get("environment")), ("x_sha256", _code(result.get("x_sha256")))]
-    yield folded("Versions", facts(versions))
+    yield folded("Versions", definitions(versions))
 
 
 def _ending(run: Run) -> str:

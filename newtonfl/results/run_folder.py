@@ -115,9 +115,9 @@ class RunFolder:
         """
         with _whole(self._at(_SOLUTION)), self._at(_SOLUTION).open("wb") as file:
             np.save(file, x)
-        for name, text in (texts or {}).items():
+        for name, content in (texts or {}).items():
             with _whole(self._at(name)):
-                self._at(name).write_text(_sound(text), encoding="utf-8")
+                self._at(name).write_text(_sound(content), encoding="utf-8")
         unfinished = self.path / f"{RESULT}{_PART}"
         with _whole(unfinished), unfinished.open("w", encoding="utf-8") as file:
             file.write(_sound(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")

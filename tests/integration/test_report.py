@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from newtonfl.results import plots
-from newtonfl.results.page import element, facts, page, table
+from newtonfl.results.page import definitions, element, page, table
 
 EMPTY = {"meta", "br"}
 HOSTILE = '<script>alert("1")</script>&amp;<img src=x onerror=alert(1)>'
@@ -226,7 +226,7 @@ def test_many_clients_and_coefficients_are_cut_and_said(run, tmp_path, solved):
 
 
 def test_pieces_of_a_page_escape_what_they_are_given():
-    whole = page("<t>", [element("p", "<i>", class_='"x'), facts([("<k>", "<v>"), ("none", None), ("", "")]),
+    whole = page("<t>", [element("p", "<i>", class_='"x'), definitions([("<k>", "<v>"), ("none", None), ("", "")]),
                          table(["<h>"], [["<c>"], [3000], [0.125]])])  # fmt: skip
     found = Page(whole)
     assert not found.names.keys() & {"t", "i", "k", "v", "h", "c"}

@@ -72,7 +72,7 @@ def test_scaling_by_columns_and_rows(form):
         ("maxabs", [[1, 0, -1], [0, 0, 0.75], [0, 0, 0]]),
         ("unit-rows", np.array([[1, 0, -4], [0, 0, 17**0.5], [0, 0, 0]]) / 17**0.5),
     ):
-        scaled = Scaling.of(rows, how).applied(rows)
+        scaled = Scaling.of(rows, how).apply(rows)
         assert type(scaled) is type(rows)
         np.testing.assert_allclose(scaled.toarray() if sparse.issparse(scaled) else scaled, expected, rtol=1e-15)
     np.testing.assert_array_equal(rows.toarray() if sparse.issparse(rows) else rows, plain)  # left as it was
@@ -81,7 +81,7 @@ def test_scaling_by_columns_and_rows(form):
 def test_standard_scaling():
     rows = np.random.default_rng(0).normal(5, 3, (50, 4))
     rows[:, 2] = 0.1  # its mean over 50 rows is not 0.1
-    scaled = Scaling.of(rows, "standard").applied(rows)
+    scaled = Scaling.of(rows, "standard").apply(rows)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-14)
     np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0, 1], rtol=1e-14)
     assert not scaled[:, 2].any()
