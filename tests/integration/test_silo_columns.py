@@ -113,8 +113,8 @@ def test_the_bits_are_the_same_on_any_number_of_ranks_and_from_the_run_folder(tm
     names = '"age", "dose", "weight", "ward=north", "ward=south", "ward=west"'
     assert f"features = [{names}]" in toml
     renamed = toml.replace("ward=south", "ward=sud")
-    (tmp_path / "renamed.toml").write_text(renamed)
-    ended = solve(0, tmp_path / "renamed.toml")
+    (tmp_path / "run_2" / "renamed.toml").write_text(renamed)
+    ended = solve(0, tmp_path / "run_2" / "renamed.toml")
     assert ended.returncode == 2 and "'ward=sud' here and 'ward=south' there" in ended.stderr
     assert 'columns = ["age", "dose", "weight", "ward"]' in toml and 'classes = ["no", "yes"]' in toml
     frames = sites()
