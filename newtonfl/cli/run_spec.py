@@ -58,9 +58,10 @@ class LoadedProblem:
         return {key: value for key, value in self.file.run.model_dump().items() if value is not None}
 
     @property
-    def separator(self) -> str:
-        """Between the cells of CSV files."""
-        return "," if isinstance(self.file, PythonRun) else self.file.data.separator
+    def reading(self) -> dict[str, Any]:
+        """How the file has its source read, which a model's new rows are read by as well."""
+        data = None if isinstance(self.file, PythonRun) else self.file.data
+        return {} if data is None else {"separator": data.separator, "zero_based": data.zero_based}
 
     def origin(self, words: str | None, transport: Transport) -> Start:
         """Where to begin: by these `words`, else as the file says, else zeros. A file's content counts on rank 0."""
@@ -155,8 +156,8 @@ class RunSpec:
         """
         converged, reason = end or (result.converged, result.reason.value)
         model = FittedModel.of(
-            self.problem, result.x, separator=self.opened.separator, reason=reason, converged=converged,
-            rounds=result.rounds, gradient_norm=result.history[-1].gradient_norm, versions=environment(),
+            self.problem, result.x, reason=reason, converged=converged, rounds=result.rounds,
+            gradient_norm=result.history[-1].gradient_norm, versions=environment(), **self.opened.reading,
         )  # fmt: skip
         texts = {LEDGER: self._table(result, found).csv}
         return texts if model is None else {**texts, MODEL: model.to_json()}

@@ -67,6 +67,8 @@ class FittedModel(_Section):
         Of two classes the label that is -1 and the one that is +1, else every class in order; empty without classes.
     separator : str
         Between the cells of the CSV file that the rows came from.
+    zero_based : bool
+        Whether the rows came from LIBSVM text whose indices begin with 0.
     columns : tuple of str, or None
         Of a table, in order; None where the rows have no names. Of a CSV file without a header they are numbers.
     levels : dict of str to tuple of str
@@ -98,6 +100,7 @@ class FittedModel(_Section):
     label: str
     classes: _Classes
     separator: str
+    zero_based: bool
     columns: _Words | None
     levels: dict[str, _Words]
     means: dict[str, _Numbers]
@@ -112,7 +115,9 @@ class FittedModel(_Section):
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, problem: Problem, x: Array, *, separator: str = ",", **ending: Any) -> Self | None:
+    def of(
+        cls, problem: Problem, x: Array, *, separator: str = ",", zero_based: bool = False, **ending: Any
+    ) -> Self | None:
         """The model at the point `x` (d,) of a problem of rows; None of another problem, or of no finite numbers.
 
         Parameters
@@ -120,6 +125,7 @@ class FittedModel(_Section):
         problem : Problem
         x : numpy.ndarray, shape (d,)
         separator : str
+        zero_based : bool
         ending : reason, converged, rounds, gradient_norm and versions
         """
         if not isinstance(problem, GLM | Multinomial) or not np.isfinite([*x, ending["gradient_norm"]]).all():
@@ -132,7 +138,7 @@ class FittedModel(_Section):
         weights, intercepts = (rows[:, :-1], rows[:, -1]) if schema.intercept else (rows, np.zeros(len(rows)))
         content = {
             "title": problem.title, "objective": problem.objective, "label": schema.label, "separator": separator,
-            "loss": loss, "link": link,
+            "zero_based": zero_based, "loss": loss, "link": link,
             "classes": [one.item() if isinstance(one, np.generic) else one for one in schema.classes],
             "columns": schema.columns, "levels": schema.levels, "means": schema.means,
             "scale": Scale.of(schema.scaling),

@@ -66,8 +66,8 @@ def read_rows(model: FittedModel, file: str, folder: Path = Path()) -> ModelRows
     if kind == "csv":
         table, passed_over = _csv_table(model, existing(what, folder), source)
     else:
-        width = model.width if kind == "libsvm" else None
-        table = sources.read(source, folder=folder, labelled=False, features=width)
+        width, from_0 = (model.width, model.zero_based) if kind == "libsvm" else (None, False)
+        table = sources.read(source, folder=folder, labelled=False, features=width, zero_based=from_0)
         names, passed_over = table.column_names, ()
         if names is not None and model.columns is not None:
             _check_columns(model.columns, names, source)

@@ -247,6 +247,34 @@ def test_libsvm_text_and_files_without_names(call, tmp_path):
     assert status == 2 and "has 2 columns, and the model takes number 3, from 0" in err
 
 
+def test_libsvm_text_that_counts_from_0_is_read_as_it_was(call, tmp_path):
+    """A table whose rows have no index 0 could be either: the model knows."""
+    rows = PLAIN.to_numpy()
+
+    def write(name, table, labels, first):
+        lines = [
+            " ".join([repr(float(y)), *(f"{j}:{v!r}" for j, v in enumerate(a, first) if v)])
+            for y, a in zip(labels, table.tolist(), strict=True)
+        ]
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+
+    new = np.array([[0.0, 50.0, 0.0], [0.0, -2.0, 3.0]])  # nothing in the first column
+    found = []
+    for first, folder in ((0, "zero"), (1, "one")):
+        write("train.svm", rows, TARGETS["squared"], first)
+        write("new.svm", new, [0, 0], first)
+        (tmp_path / "p.toml").write_text(
+            f'[data]\nsource = "libsvm:train.svm"\nzero_based = {"false" if first else "true"}\n'
+            '[objective]\nloss = "squared"\n[clients]\ncount = 2\n'
+        )
+        words = ["--method", "newton", "--tol", "1e-11", "--rtol", "1e-13", "--quiet", "--out", tmp_path / folder]
+        assert call("solve", tmp_path / "p.toml", *words)[0] == 0
+        found += [predicted(call, tmp_path / folder, None, name=name)[0] for name in ("new.svm", "train.svm")]
+    w = np.linalg.lstsq(rows, TARGETS["squared"], rcond=None)[0]
+    for table, predictions in zip((new, rows) * 2, found, strict=True):
+        np.testing.assert_allclose(predictions["prediction"], table @ w, rtol=1e-8)
+
+
 def test_several_classes(call, tmp_path):
     """A problem in Python with a softmax: the estimator's probabilities."""
     (tmp_path / "iris.py").write_text(
