@@ -111,11 +111,16 @@ class LedgerTable:
         kept = {key: getattr(self, key)[first[order]] if key in keys else np.full(len(order), ALL) for key in KEYS}
         return replace(self, **kept, **sums)
 
+    def _at(self, rows: Array) -> Self:
+        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
     def __repr__(self) -> str:
         """The rows, a line each, of many the first and the last, and a line of sums."""
-        rows = [[str(value) if name in KEYS else f"{value:,}" for name, value in row.items()] for row in self]
-        if len(rows) > _SHOWN:
-            rows = [*rows[: _SHOWN // 2], ["…"] * len(fields(self)), *rows[-_SHOWN // 2 :]]
+        half = _SHOWN // 2
+        shown = self if len(self) <= _SHOWN else self._at(np.r_[:half, len(self) - half : len(self)])
+        rows = [[str(value) if name in KEYS else f"{value:,}" for name, value in row.items()] for row in shown]
+        if shown is not self:
+            rows.insert(half, ["…"] * len(fields(self)))
         total = ["sum", "", "", "", *(f"{int(getattr(self, name).sum()):,}" for name in COUNTS)]
         lines = [[*KEYS, *COUNTS], *rows, total]
         widths = [max(len(line[j]) for line in lines) for j in range(len(lines[0]))]
