@@ -33,6 +33,8 @@ th { font-weight: 600; background: var(--soft); white-space: nowrap; }
 .up { background: var(--up); } .down { background: var(--down); }
 .key { display: inline-block; width: .7rem; height: .7rem; }
 summary { cursor: pointer; margin: .5rem 0; }
+@media (max-width: 36rem) { body { padding: .75rem; } table { font-size: .75rem; } th, td { padding: .2rem .3rem; }
+  td { max-width: 12rem; } .bar { width: 5rem; min-width: 5rem; } }
 """
 # A picture is drawn in black on no ground; turned light for a dark page, its colours keep their hue.
 

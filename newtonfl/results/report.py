@@ -77,7 +77,7 @@ def _run(run: Run, head: str, name: str) -> Iterator[Html]:
     yield element("p", _ending(run))
     yield definitions([
         ("objective", _code(result.get("objective"))), ("problem", result.get("problem")),
-        ("label", result.get("label")), ("classes", ", ".join(map(str, _list(result.get("classes"))))),
+        ("label", result.get("label")), ("classes", ", ".join(map(_class, _list(result.get("classes"))))),
         ("rounds", last.round), ("f(x)", repr(last.f)),
         *((symbol, None if value is None else f"{value:.3g}") for symbol, value in measured),
         ("clients", result.get("n_clients")), ("dimension", result.get("dim")),
@@ -128,7 +128,7 @@ def _sent(run: Run, head: str) -> Iterator[Html]:
     up, down = (element("span", class_=f"key {way}") for way in ("up", "down"))
     yield element(
         "p", up, " up, to the server; ", down, " down, from it. Bytes as on the wire, the packets' heads and the "
-        "set-up with them; a packet to all counts once for each client.", class_="quiet",
+        "set-up with them; first of all clients together, where a packet to all counts once for each.", class_="quiet",
     )  # fmt: skip
     by_part: dict[tuple[str, str, str], list[int]] = {}
     by_client: dict[str, Counter[str]] = {}
@@ -137,7 +137,7 @@ def _sent(run: Run, head: str) -> Iterator[Html]:
         sums[:] = [total + int(row[count]) for total, count in zip(sums, _COUNTS, strict=True)]
         by_client.setdefault(row["client"], Counter())[row["direction"]] += int(row["bytes"])
     largest = max(sums[0] for sums in by_part.values()) or 1
-    heads = ["", "phase", "part", "bytes, all clients", "", "messages", "numbers"]
+    heads = ["", "phase", "part", "bytes", "", "messages", "numbers"]
     ordered = sorted(by_part.items(), key=lambda item: (item[0][0] != "up", -item[1][0]))
     yield table(heads, ([*key, n, bar([(key[0], n / largest)]), *more] for key, (n, *more) in ordered))
     largest = max(sums.total() for sums in by_client.values()) or 1
@@ -179,6 +179,11 @@ def _number(value: Any) -> float | str:
     """A number for a table; a dash where there is none."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
     return float(value) if known else "–"
+
+
+def _class(label: Any) -> str:
+    """A class as one writes it: 3 rather than 3.0."""
+    return f"{label:g}" if isinstance(label, float) else str(label)
 
 
 def _code(words: Any) -> Html | None:

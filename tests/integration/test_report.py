@@ -93,6 +93,7 @@ def test_a_page_says_what_the_files_of_a_run_say(run, solved):
     for words in (result["objective"], result["reason"], result["x_sha256"], result["title"], *result["settings"]):
         assert words in found.text
     assert found.names["svg"] == 2 and "f(x) − f* over rounds" in found.text
+    assert result["classes"] == [0.0, 1.0] and "0, 1" in found.texts
     with (solved / "ledger.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     by_client = found.table("client", "bytes up", "bytes down", "")
@@ -101,7 +102,7 @@ def test_a_page_says_what_the_files_of_a_run_say(run, solved):
         for row in rows:
             sums[row["client"]] += int(row["bytes"]) * (row["direction"] == way)
         assert [row[column] for row in by_client] == [f"{total:,}" for total in sums.values()] and len(sums) == 4
-    parts = found.table("", "phase", "part", "bytes, all clients", "", "messages", "numbers")
+    parts = found.table("", "phase", "part", "bytes", "", "messages", "numbers")
     assert sorted((way, phase, part, b, m, n) for way, phase, part, b, _, m, n in parts) == sorted(
         (r["direction"], r["phase"], r["part"], *(f"{r[count]:,}" for count in ("bytes", "messages", "numbers")))
         for r in result["parts"]
