@@ -190,3 +190,15 @@ def test_a_runs_result_has_the_sums_by_part(run, small, tmp_path):
             parts = [row for row in result["parts"] if (row["direction"], row["phase"]) == (way, phase)]
             assert sum(row["bytes"] for row in parts) == result["bytes"][name]["total"] > 0
             assert {"packet head"} < {row["part"] for row in parts} or phase == "setup"
+
+
+def test_a_summary_is_a_phase_of_its_own_in_a_runs_files(run, small, tmp_path):
+    assert run("solve", small, "--summary", "HC0", "--quiet", "--out", tmp_path / "out")[0] == 0
+    problem = nf.load(small)
+    x = np.load(tmp_path / "out" / "x.npy")
+    expected = nf.inference(problem, x, covariance="HC0").ledger.table().by("direction", "phase", "part").to_json()
+    parts = json.loads((tmp_path / "out" / "result.json").read_text())["parts"]
+    assert [row for row in parts if row["phase"] == "inference"] == expected and len(expected) > 4
+    with (tmp_path / "out" / "ledger.csv").open(newline="") as file:
+        sent = sum(int(row["bytes"]) for row in csv.DictReader(file))
+    assert sent == sum(row["bytes"] for row in parts)

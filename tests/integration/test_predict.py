@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -394,3 +395,23 @@ def test_on_two_ranks_the_model_is_the_same(call, tmp_path):
         sent = sum(int(row["bytes"]) for row in csv.DictReader(file))
     totals = json.loads((run / "result.json").read_text())["bytes"]
     assert sent == sum(totals[way]["total"] for way in ("up", "down", "setup"))
+
+
+def test_a_run_toml_in_a_folder_behind_a_link_finds_its_data(call, tmp_path):
+    """Its way leads up from where the link points to; and the project's own folder may be reached by a link."""
+    project = tmp_path / "disk" / "home" / "project"
+    (tmp_path / "disk" / "scratch" / "deep" / "runs").mkdir(parents=True)
+    project.mkdir(parents=True)
+    train(project, call, "squared")
+    (project / "runs").symlink_to(tmp_path / "disk" / "scratch" / "deep" / "runs")
+    (tmp_path / "short").symlink_to(project)
+    for place, name in ((project, "a"), (tmp_path / "short", "b")):
+        words = ["solve", place / "problem.toml", "--rounds", "1", "--quiet", "--out", place / "runs" / name]
+        status, _, err = call(*words)
+        assert status == 0, err
+        (source,) = re.findall('source = "csv:(.*)"', (place / "runs" / name / "run.toml").read_text())
+        assert source == "../../../../home/project/train.csv"
+        assert call("solve", place / "runs" / name / "run.toml", "--quiet")[0] == 0
+    shutil.move(tmp_path / "disk", tmp_path / "elsewhere")
+    moved = tmp_path / "elsewhere" / "scratch" / "deep" / "runs" / "a" / "run.toml"
+    assert call("solve", moved, "--quiet")[0] == 0

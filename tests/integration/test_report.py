@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from newtonfl.results import plots
-from newtonfl.results.page import definitions, element, page, table
+from newtonfl.results.page import definitions, element, page, picture, table
 
 EMPTY = {"meta", "br"}
 HOSTILE = '<script>alert("1")</script>&amp;<img src=x onerror=alert(1)>'
@@ -227,9 +227,15 @@ def test_many_clients_and_coefficients_are_cut_and_said(run, tmp_path, solved):
 
 
 def test_pieces_of_a_page_escape_what_they_are_given():
-    whole = page("<t>", [element("p", "<i>", class_='"x'), definitions([("<k>", "<v>"), ("none", None), ("", "")]),
-                         table(["<h>"], [["<c>"], [3000], [0.125]])])  # fmt: skip
+    pieces = [
+        element("p", "<i>", class_='"x'),
+        definitions([("<k>", "<v>"), ("none", None), ("", "")]),
+        table(["<h>"], [["<c>"], [3000], [0.125]]),
+        picture("<?xml?><svg><g/></svg>", '"<w>', "a"),
+    ]
+    whole = page("<t>", pieces)
     found = Page(whole)
-    assert not found.names.keys() & {"t", "i", "k", "v", "h", "c"}
+    assert ("svg", "aria-label", '"<w>') in found.attributes and '"<w>' in found.texts
+    assert not found.names.keys() & {"t", "i", "k", "v", "h", "c", "w"}
     assert ("p", "class", '"x') in found.attributes and "3,000" in found.texts and "0.125" in found.texts
     assert "none" not in found.texts

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from newtonfl.comm.heads import Kind
+from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.messages import (
     Choice,
     Dense,
@@ -101,3 +102,21 @@ def test_numbers_of_a_message(message: Message, count: int):
         len(message.payload()),
         count,
     )
+
+
+def test_a_ledger_enters_clients_in_any_order():
+    """All of them, and some; one that says less than the others."""
+    ledger, who = Ledger(3), np.array([2, 0, 1])
+    parts = [{"gradient": Dense(np.ones(4)), "error": Dense(np.ones(1))}, {"gradient": Dense(np.ones(3))}, {}]
+    _, lengths, sections = encode_many(Kind.REPLY, 1, who, parts)
+    ledger.count("up", who, lengths, sections, np.array([160, 96, 0]), False)
+    _, more, sections = encode_many(Kind.REPLY, 2, who[:1], parts[:1])
+    ledger.count("up", who[:1], more, sections, np.array([160]), False)
+    rows = {(row["client"], row["part"]): (row["messages"], row["numbers"], row["bytes"]) for row in ledger.table()}
+    heads = {0: int(lengths[1]) - 24, 1: int(lengths[2]), 2: int(lengths[0] + more[0]) - 80}
+    assert rows == {
+        (2, "gradient"): (2, 8, 64), (2, "error"): (2, 2, 16), (0, "gradient"): (1, 3, 24),
+        (0, "packet head"): (1, 0, heads[0]), (1, "packet head"): (1, 0, heads[1]),
+        (2, "packet head"): (2, 0, heads[2]),
+    }  # fmt: skip
+    assert ledger.up.bytes.tolist() == [lengths[1], lengths[2], lengths[0] + more[0]]
