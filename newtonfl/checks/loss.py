@@ -21,14 +21,16 @@ Function = Callable[[Array, Array], Array]
 def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
     """Check a loss φ(t, y), yours or the library's, at random margins and labels and at those that are hard.
 
-    - ``value``, ``slope`` and ``curvature`` are elementwise: an array's results are those of its elements, in the same
-      bits, of the same shape, in float64, none for an empty array; what is handed in stays as it was.
+    - ``value``, ``slope``, ``curvature`` and ``information`` are elementwise: an array's results are those of its
+      elements, in the same bits, of the same shape, in float64, none for an empty array; what is handed in stays as it
+      was.
     - The slope is the derivative of the value, and the curvature that of the slope: by differences of sixth order in
       extended precision, or in float64 where the loss, or the machine, knows no other. Where ``curvature_lipschitz`` is
       infinite the curvature may jump, and single points are passed over.
     - No digits are lost: in float64 each is what extended precision makes of it, up to what rounding t and y does; near
       zero, near t = y and in the tails as well (left out where the machine knows no extended precision).
     - φ is convex: the slope does not decrease, the curvature is at least 0, φ lies above its tangents.
+    - Where the loss is of a ``family`` the information is the mean of the curvature over labels whose mean slope is 0.
     - The curvature is at most ``curvature_bound``, and differs by at most ``curvature_lipschitz`` times abs(t - u).
     - At margins of ±40, ±700, ±10⁴ and ±10³⁰⁰ nothing is NaN, and nothing infinite but what no float64 holds: the
       curvature is finite where it has a bound, the slope where that bound keeps it so, the value where abs(t) times the
@@ -74,6 +76,8 @@ def check_loss(loss: Loss, *, draws: int = 200, seed: int = 0) -> None:
         _check_digits(loss, t, y, name)
         _check_derivatives(loss, t, y, name)
         _check_convex(loss, t, y, name)
+        if loss.family:
+            _check_information(loss, name)
         _check_bounds(loss, t, y, name)
 
 
@@ -108,7 +112,7 @@ def _at(t: float, y: float) -> str:
 
 
 def _check_elementwise(loss: Loss, t: Array, y: Array, name: str) -> None:
-    for word, function in zip(_NAMES, _functions(loss), strict=True):
+    for word, function in zip((*_NAMES, "information"), (*_functions(loss), loss.information), strict=True):
         margins, labels = t.copy(), y.copy()
         found = function(margins, labels)
         promise(
@@ -201,6 +205,18 @@ def _check_convex(loss: Loss, t: Array, y: Array, name: str) -> None:
         scale = np.abs(value[None, :]) + np.abs(value[:, None]) + np.abs(slope[:, None] * gaps)
         bad = (above < -16.0 * _EPS * scale).any(axis=0)
         _nowhere(bad, margins, labels, f"{name}: convex, and its value lies below a tangent")
+
+
+def _check_information(loss: Loss, name: str) -> None:
+    """Slope and curvature are linear in the label, or there are two: so the labels' share that makes one 0 is known."""
+    t = np.linspace(-4.0, 4.0, 33)
+    low, high = (np.full(len(t), label) for label in _labels(loss)[:2])
+    slopes = np.stack([loss.slope(t, high), -loss.slope(t, low)])
+    shares = slopes / np.sum(slopes, axis=0)  # of the low label and of the high one
+    terms = shares * np.stack([loss.curvature(t, low), loss.curvature(t, high)])
+    mean, found = np.sum(terms, axis=0), loss.information(t, high)
+    words = f"{name}.information must be the mean of its curvature under the model, and is not"
+    _nowhere(~(np.abs(found - mean) <= 1e-12 * np.sum(np.abs(terms), axis=0)), t, high, words)
 
 
 def _check_bounds(loss: Loss, t: Array, y: Array, name: str) -> None:

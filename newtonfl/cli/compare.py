@@ -29,7 +29,7 @@ from newtonfl.solver.limits import Limits
 from newtonfl.solver.result import Reason, Result
 
 
-@dataclass
+@dataclass(frozen=True)
 class Comparing:
     """Everything about one problem's comparison that was settled before the first round."""
 
@@ -82,12 +82,7 @@ def _prepare(
                     keep(folder / inside, args.force)
     jobs = []
     for name, out in outs.items():
-        job = _settle(argparse.Namespace(**{**vars(args), "problem": name}), transport, accuracies, out)
-        with transport.agreed("checking --y"):
-            if args.y == "gap" != job.solution.measure:
-                raise ValueError(f"--y: given gap, and f* of {name} is not known, which need not be convex")
-        job.look = Look(args.y or job.solution.measure, network, args.setup, args.scale)
-        jobs.append(job)
+        jobs.append(_settle(argparse.Namespace(**{**vars(args), "problem": name}), transport, accuracies, network, out))
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
         if args.out and transport.rank == 0:
@@ -102,7 +97,11 @@ def _prepare(
 
 
 def _settle(
-    args: argparse.Namespace, transport: Transport, accuracies: tuple[float, ...], out: Path | None
+    args: argparse.Namespace,
+    transport: Transport,
+    accuracies: tuple[float, ...],
+    network: Network | None,
+    out: Path | None,
 ) -> Comparing:
     """One problem with its methods, each made definite. Collective."""
     opened = LoadedProblem.of(args, transport)
@@ -112,6 +111,9 @@ def _settle(
         seeds = seeds_from(at_least(0, "--seed", args.seed, run.get("seed", 0)), args.seeds)
         origin = opened.origin(args.x0, transport)
         limits = Limits(None, *(getattr(args, key) or run.get(key) for key in ("max_bytes", "max_seconds")))
+        if args.y == "gap" and solution.measure != "gap":
+            raise ValueError(f"--y: given gap, and f* of {args.problem} is not known, which need not be convex")
+    look = Look(args.y or solution.measure, network, args.setup, args.scale)
     x0 = origin.at(problem, solution)
     methods = resolve(problem, args.methods, solution, x0, seeds[0])
     plans = {
@@ -119,7 +121,7 @@ def _settle(
         for label, method in methods.items()
         for seed in seeds
     }
-    return Comparing(opened, solution, methods, plans, accuracies, Look(), out)
+    return Comparing(opened, solution, methods, plans, accuracies, look, out)
 
 
 def _carry_out(jobs: list[Comparing], args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
@@ -231,8 +233,10 @@ def _folders(args: argparse.Namespace) -> dict[str, Path | None]:
     """Where each problem's folders go: of several each has one of its own in --out."""
     if args.out is None or len(args.problems) == 1:
         return dict.fromkeys(args.problems, args.out)
-    names = folder_names([Path(name).stem for name in args.problems])
-    return {name: args.out / names[Path(name).stem] for name in args.problems}
+    stems = [Path(name).stem for name in args.problems]
+    words = stems if len(set(stems)) == len(stems) else args.problems
+    names = folder_names(words)
+    return {name: args.out / names[word] for name, word in zip(args.problems, words, strict=True)}
 
 
 def _run_folders(labels: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], str]:

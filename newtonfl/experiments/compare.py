@@ -182,7 +182,7 @@ class Comparison:
 
         if y not in (None, *costs.SYMBOLS):
             raise ValueError(f"y: given {y!r}, allowed are {', '.join(costs.SYMBOLS)}")
-        if y == "gap" != self.measure:
+        if y == "gap" and self.measure != "gap":
             raise ValueError("y: given 'gap', and f* is not known of what need not be convex")
         look: dict[str, Any] = {"network": _network(network), "title": self.title, "setup": setup, "scale": scale}
         return draw(self.repeated, over, measure=y or self.measure, **look)
@@ -217,9 +217,9 @@ class Comparison:
         for label, (shape, number) in varying.items():
             histories = self.repeated[label]
             found = [costs.Cost.to(accuracy or self.accuracies[-1], history, self.measure) for history in histories]
-            taken = [np.inf if cost is None else getattr(cost, over) for cost in found]
-            row = (number, *np.quantile(taken, [0.5, 0.25, 0.75], method="nearest"))
-            columns.setdefault(shape, []).append(row)
+            taken, middle = [np.inf if cost is None else getattr(cost, over) for cost in found], costs.median(found)
+            quartiles = np.quantile(taken, [0.25, 0.75], method="nearest")  # between infinities there is no number
+            columns.setdefault(shape, []).append((number, getattr(middle, over, np.inf), *quartiles))
         return {shape: np.array(sorted(rows)).T for shape, rows in columns.items()}
 
     def plot_sweep(self, over: str = "bytes_up", accuracy: float | None = None) -> Figure:

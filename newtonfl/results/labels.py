@@ -42,7 +42,7 @@ def shortened(labels: Sequence[str]) -> tuple[str, list[str]]:
 def numbers(labels: Iterable[str]) -> dict[str, tuple[str, float]]:
     """Where labels differ in one number: by label, the label with … in its place, and the number.
 
-    A label whose number cannot be told, or that has no partner, is left out.
+    A label that differs in no number, in several, or from no other is left out.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def element(name: str, *content: object, **attributes: str) -> Html:
 
 
 def page(title: str, body: Iterable[Html]) -> str:
-    """A whole page. A browser is told to load nothing, whatever is in it."""
+    """A whole page. It bids a browser load nothing, whatever is in it."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"

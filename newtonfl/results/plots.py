@@ -144,14 +144,13 @@ def draw_costs(sweeps: Mapping[str, Array], over: str, reached: str, title: str 
     """
     figure = _figure(_WIDTH, _HEIGHT)
     axes = figure.add_axes((0.14, 0.12, 0.82, 0.8))
-    unit = np.array([[1.0], [UNITS.get(over, 1.0)], [UNITS.get(over, 1.0)], [UNITS.get(over, 1.0)]])
+    unit = np.array([1.0, *3 * [UNITS.get(over, 1.0)]])[:, None]
     sweeps = {label: table / unit for label, table in sweeps.items()}
     lines = {label: table[:2, np.isfinite(table[1])] for label, table in sweeps.items()}
     if not any(line.size for line in lines.values()):
         raise ValueError(f"nothing to draw: {reached} was not reached by any")
-    styles = {label: (_COLOURS[i % 7], _DASHES[i % 4], _MARKERS[i % 9]) for i, label in enumerate(sweeps)}
-    for label, table in sweeps.items():
-        colour, dashes, marker = styles[label]
+    for i, (label, table) in enumerate(sweeps.items()):
+        colour, dashes, marker = _style(i)
         axes.plot(*lines[label], color=colour, linestyle=dashes, marker=marker, markersize=5.0, linewidth=1.4)
         axes.fill_between(*table[[0, 2, 3]][:, np.isfinite(table).all(axis=0)], color=colour, alpha=0.18, linewidth=0)
     across = np.concatenate([line[0] for line in lines.values()])
@@ -281,7 +280,7 @@ def _plain_ticks(axes: Axes, span: float) -> None:
 
 def _styles(labels: Sequence[str]) -> dict[str, tuple[Any, Any, str]]:
     """Each label's colour, dashes and marker: no two are alike; a number that varies goes from light to dark."""
-    found = {label: (_COLOURS[i % 7], _DASHES[i % 4], _MARKERS[i % 9]) for i, label in enumerate(labels)}
+    found = {label: _style(i) for i, label in enumerate(labels)}
     varying = numbers(labels)
     if len(labels) > 2 and len(varying) == len(labels) and len({shape for shape, _ in varying.values()}) == 1:
         order = sorted(labels, key=lambda label: varying[label][1])
@@ -290,8 +289,12 @@ def _styles(labels: Sequence[str]) -> dict[str, tuple[Any, Any, str]]:
     return found
 
 
+def _style(i: int) -> tuple[Any, Any, str]:
+    return _COLOURS[i % 7], _DASHES[i % 4], _MARKERS[i % 9]
+
+
 def _shade(part: float) -> Any:
-    """From light to dark, and told apart in grey as well."""
+    """From light to dark, in grey as well."""
     from matplotlib import colormaps
 
     return colormaps["viridis"](0.85 * (1.0 - part))

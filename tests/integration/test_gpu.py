@@ -25,8 +25,23 @@ from newtonfl.kernels.scatter import ADD
 from newtonfl.kernels.select import SELECT, largest
 from newtonfl.kernels.sums import SUM
 from newtonfl.objectives.glm import GLM
-from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
+from newtonfl.objectives.losses import (
+    ComplementaryLogLog,
+    Gamma,
+    Huber,
+    Logistic,
+    Poisson,
+    Probit,
+    Squared,
+    SquaredHinge,
+    Tweedie,
+)
 from newtonfl.objectives.multinomial import Multinomial
+
+ANYWHERE = [
+    Logistic(), Squared(), Huber(), SquaredHinge(), Poisson(), Gamma(), Tweedie(), ComplementaryLogLog(),
+]  # fmt: skip
+"""Losses of functions that every array library has."""
 
 SOURCES = {"select": SELECT, "csr": csr.source(4), "long csr": csr.source(8), "sums": SUM, "additions": ADD}
 METHODS = {name: make for name, make in registry.METHODS.items() if name != "newton-star"} | {
@@ -58,9 +73,7 @@ def test_every_method_runs_on_a_device_and_agrees(name, monkeypatch):
     assert [r.bytes_up for r in device.history] == [r.bytes_up for r in host.history]
 
 
-@pytest.mark.parametrize(
-    "loss", [Logistic(), Squared(), Huber(), SquaredHinge(), Poisson()], ids=lambda x: type(x).__name__
-)
+@pytest.mark.parametrize("loss", ANYWHERE, ids=str)
 def test_every_loss_runs_on_a_device(loss, monkeypatch):
     host = nf.solve(problem(np.zeros(0), loss), nf.newton_3pc(), rounds=5, tol=0.0)
     strict_device.install(monkeypatch)
@@ -389,9 +402,7 @@ def test_the_gpu_agrees_with_the_host_on_several_classes(make):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(
-    "loss", [Logistic(), Squared(), Huber(), SquaredHinge(), Poisson()], ids=lambda x: type(x).__name__
-)
+@pytest.mark.parametrize("loss", [*ANYWHERE, Probit()], ids=str)
 def test_the_gpu_agrees_with_the_host_on_every_loss(loss):
     like = gpu().zeros(0)
     host = nf.solve(problem(np.zeros(0), loss), nf.newton_3pc(), rounds=5, tol=0.0)

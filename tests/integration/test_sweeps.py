@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,14 @@ def test_a_sweep_is_the_cost_over_the_number(swept):
         swept.sweep("bits")
 
 
+def test_a_sweeps_median_is_that_of_the_costs(problem):
+    """Of two seeds it lies between them, in both."""
+    found = nf.compare(problem, ["newton-3pc,compressor=randk:{60,120}"], rounds=200, seeds=2, accuracy=1e-3)
+    costs = found.costs("bytes_up", 1e-3)
+    (table,) = found.sweep("bytes_up", 1e-3).values()
+    assert table[1].tolist() == list(costs.values()) and (table[2] < table[1]).all() and (table[1] < table[3]).all()
+
+
 def test_without_a_number_there_is_no_sweep(problem):
     with pytest.raises(ValueError, match="no two of the labels gd, newton differ in one number"):
         nf.compare(problem, ["gd", "newton"], rounds=1).sweep()
@@ -224,6 +233,15 @@ def test_several_problems_several_seeds(run, small, tmp_path):
         assert max(gaps) <= 1e-6
     status, text, _ = run("plot", *(out / "small").iterdir(), "--out", tmp_path / "again", "--scale", "linear")
     assert status == 0 and str(tmp_path / "again" / "bytes.svg") in text
+
+
+def test_problems_of_one_file_name_have_folders_of_their_own(run, small, tmp_path):
+    (tmp_path / "other").mkdir()
+    for path in [path for path in small.parent.iterdir() if path.is_file()]:
+        shutil.copy(path, tmp_path / "other")
+    other = tmp_path / "other" / small.name
+    assert run("compare", small, other, "--methods", "gd", "--rounds", 2, "--quiet", "--out", tmp_path / "out")[0] == 0
+    assert len(list((tmp_path / "out").glob("*/gd/result.json"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import newtonfl as nf
 from newtonfl.checks import check_loss
 from newtonfl.checks import loss as module
 from newtonfl.objectives.differences import derivative, extended
-from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared
+from newtonfl.objectives.losses import Gamma, Huber, Logistic, Poisson, Squared
 
 
 @pytest.mark.parametrize("loss", [loss for _, loss, _ in LOSSES] + [Huber(0.01)], ids=str)
@@ -192,9 +192,25 @@ class FlatFar(Huber):
         return np.where(abs(t) > 1e5, 0.0, super().slope(t, y))
 
 
+class ObservedInformation(Gamma):
+    """The curvature itself, though the margin is no canonical parameter."""
+
+    name = "observed-gamma"
+
+    def information(self, t, y):
+        return self.curvature(t, y)
+
+
+class InformationOfAll(LogCosh):
+    def information(self, t, y):
+        return np.full_like(t, np.mean(self.curvature(t, y)))
+
+
 @pytest.mark.parametrize(
     "loss, words",
     [
+        (ObservedInformation(), "information must be the mean of its curvature under the model"),
+        (InformationOfAll(), "information: an element's result must not depend on the others"),
         (CancelsNearZero(), "value loses digits at t = .*terms cancel"),
         (CancelsInTheTails(), "curvature loses digits at t = .*terms cancel"),
         (WrongSlope(), "slope must be the derivative of its value: at t = "),

@@ -128,6 +128,7 @@ def test_without_mpi_there_is_no_job_to_end(hooked, monkeypatch):
     monkeypatch.delitem(sys.modules, "mpi4py.MPI")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     fail(ValueError("no"))
+    assert hooked[0].statuses == [] and len(hooked[1]) == 1
 
 
 def test_what_waits_is_written_where_there_is_a_stream(monkeypatch, capsys):
