@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
-from newtonfl.datasets.values import refuse_missing, unboxed
+from newtonfl.datasets.values import missing, refuse_missing, unboxed
 
 _VALUES = (nw.String, nw.Categorical, nw.Enum, nw.Object)
 """Data types whose values are Python objects: what they are is looked at one by one."""
@@ -33,12 +33,14 @@ def native(values: Any) -> Any:
     return values
 
 
-def rows_of(X: Any) -> tuple[Any, list[str] | None]:
+def rows_of(X: Any, gaps: bool = False) -> tuple[Any, list[str] | None]:
     """A table's rows and its columns' names.
 
     Parameters
     ----------
     X : table, or anything else
+    gaps : bool
+        Whether values may be missing, and become NaN.
 
     Returns
     -------
@@ -50,8 +52,8 @@ def rows_of(X: Any) -> tuple[Any, list[str] | None]:
     Raises
     ------
     ValueError
-        If a column holds no numbers or booleans, a value is missing or not finite, two columns have one name, or the
-        table is a lazy one.
+        If a column holds no numbers or booleans, a value is missing (without `gaps`) or not finite, two columns have
+        one name, or the table is a lazy one.
     TypeError
         If some names are strings and some are not.
     """
@@ -62,11 +64,11 @@ def rows_of(X: Any) -> tuple[Any, list[str] | None]:
     if any(strings) and not all(strings):
         raise TypeError(f"X: column names must all be strings, or none of them: given {table.columns}")
     names = list(table.columns) if any(strings) else None
-    if (sparse := _sparse(nw.to_native(table))) is not None:
+    if (sparse := _sparse(nw.to_native(table), gaps)) is not None:
         return sparse, names
     rows = np.empty(table.shape)
     for j, column in enumerate(table.iter_columns()):
-        rows[:, j] = _numbers(f"X: column {column.name!r}", column)
+        rows[:, j] = _numbers(f"X: column {column.name!r}", column, gaps)
     return rows, names
 
 
@@ -122,7 +124,7 @@ def _opened(name: str, values: Any) -> Any:
     return opened
 
 
-def _sparse(table: Any) -> Any:
+def _sparse(table: Any, gaps: bool) -> Any:
     """A pandas table whose columns are all Sparse, as a CSR array; else None."""
     kinds = list(table.dtypes) if hasattr(table, "dtypes") else []
     if not kinds or not all(map(_leaves_out, kinds)):
@@ -131,10 +133,15 @@ def _sparse(table: Any) -> Any:
         if kind.subtype.kind not in "biuf" or kind.fill_value != 0:
             raise ValueError(f"X: column {name!r}: given {kind}, must be numbers and leave out zeros")
     rows = scipy.sparse.csr_array(table.sparse.to_coo(), dtype=np.float64)
-    if len(bad := np.flatnonzero(~np.isfinite(rows.data))):
+    if len(bad := _infinite(rows.data, gaps)):
         row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
         _refuse_infinite(f"X: column {table.columns[rows.indices[bad[0]]]!r}", row, rows.data[bad[0]])
     return rows
+
+
+def _infinite(numbers: Array, gaps: bool) -> Array:
+    """The positions of numbers that are not finite; NaN is none where there may be `gaps`."""
+    return np.flatnonzero(np.isinf(numbers) if gaps else ~np.isfinite(numbers))
 
 
 def _leaves_out(kind: Any) -> bool:
@@ -150,29 +157,30 @@ def _filled(column: Any) -> Any:
     return nw.from_native(kept.sparse.to_dense(), series_only=True) if leaves_out else column
 
 
-def _numbers(where: str, column: Any) -> Array:
-    """A column of numbers or booleans as float64."""
+def _numbers(where: str, column: Any, gaps: bool) -> Array:
+    """A column of numbers or booleans as float64, with NaN for a gap where there may be `gaps`."""
     column = _filled(column)
-    encode = "numbers or booleans: encode them first, say by sklearn.preprocessing.OneHotEncoder"
+    encode = "numbers or booleans: encode them first, say by FederatedOneHotEncoder"
     if column.dtype == nw.Object:
-        objects = _objects(where, column)
+        objects = _objects(where, column, gaps)
         if not all(isinstance(value, Real | np.bool_) for value in objects):
             _refuse(where, column, encode)
         numbers = objects.astype(np.float64)
     else:
         if not _is_numeric(column):
             _refuse(where, column, encode)
-        numbers = _array(where, column).astype(np.float64)
-    if len(bad := np.flatnonzero(~np.isfinite(numbers))):
+        numbers = np.asarray(column.cast(nw.Float64).to_numpy()) if gaps else _array(where, column).astype(np.float64)
+    if len(bad := _infinite(numbers, gaps)):
         _refuse_infinite(where, int(bad[0]), numbers[bad[0]])
     return numbers
 
 
-def _objects(where: str, column: Any) -> Array:
-    """A column of Python's values, none missing."""
+def _objects(where: str, column: Any, gaps: bool = False) -> Array:
+    """A column of Python's values, with NaN for each that is missing where there may be `gaps`, else none missing."""
     objects = np.empty(len(column), object)
-    objects[:] = column.to_list()
-    refuse_missing(where, objects)
+    objects[:] = [np.nan if gaps and missing(value) else value for value in column.to_list()]
+    if not gaps:
+        refuse_missing(where, objects)
     return objects
 
 

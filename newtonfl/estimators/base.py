@@ -15,24 +15,22 @@ from typing import Any, ClassVar, Self, cast, get_args
 
 import numpy as np
 import scipy
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from newtonfl.comm.collective import allgather
-from newtonfl.comm.envelope import pack
 from newtonfl.comm.ledger import Ledger
-from newtonfl.comm.transport import InProcess, Transport
+from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
 from newtonfl.datasets.distribute import Federation
-from newtonfl.datasets.frames import column_of, native, rows_of
+from newtonfl.datasets.frames import column_of
 from newtonfl.datasets.values import client_ids, refuse_missing
 from newtonfl.estimators.alarms import alarm
 from newtonfl.estimators.choice import AUTO, Size, choose
 from newtonfl.estimators.columns import working_columns
 from newtonfl.estimators.parameters import hint
+from newtonfl.estimators.ranks import OverRanks
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
@@ -50,7 +48,7 @@ _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
 
 
 @dataclass(eq=False, repr=False)
-class Federated(BaseEstimator, ABC):
+class Federated(OverRanks, ABC):
     """A linear model fitted by clients that send compressed curvature. Subclasses name the loss.
 
     A dataclass, so that a subclass adds its parameters to these; all but alpha are given by name.
@@ -132,7 +130,7 @@ class Federated(BaseEstimator, ABC):
                 method = self._method()
                 X, y, weights, groups = self._checked(X, y, sample_weight, groups)
                 seed = self._seed()
-                arguments = self._arguments(method, weights is not None)
+                arguments = self._same_arguments(method, weights is not None)
             seed = self._common_seed(arguments, seed, transport)
             names = getattr(self, "feature_names_in_", None)
             self.__dict__.pop("inference_", None)  # of a fit before
@@ -149,15 +147,6 @@ class Federated(BaseEstimator, ABC):
     @abstractmethod
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         """Solve, and set the attributes. Collective."""
-
-    def _transport(self) -> Transport:
-        if self.ranks not in (None, "same", "own"):
-            raise ValueError(f'ranks: given {self.ranks!r}, allowed are None, "same", "own"')
-        if self.ranks is None:
-            return InProcess()
-        from newtonfl.comm.mpi import connect
-
-        return connect()
 
     def _method(self) -> Method | None:
         """The method that was named, and None for the one to be chosen; sound parameters."""
@@ -194,25 +183,10 @@ class Federated(BaseEstimator, ABC):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _arguments(self, method: Method | None, weighted: bool) -> dict[str, str]:
+    def _same_arguments(self, method: Method | None, weighted: bool) -> dict[str, str]:
         """What every rank must pass alike, by name."""
-        values: dict[str, Any] = {"estimator": type(self).__name__, "sample_weight": "some" if weighted else None}
-        for key, value in self.get_params(deep=False).items():
-            number = isinstance(value, (float, np.floating))
-            values[key] = float(value) if number else sorted(value.items()) if isinstance(value, dict) else value
-        values["method"] = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
-        return {key: repr(value) for key, value in values.items() if key not in ("random_state", "verbose")}
-
-    def _common_seed(self, arguments: dict[str, str], seed: int, transport: Transport) -> int:
-        """Refuse ranks that pass other arguments; the seed of all, which is rank 0's. Collective."""
-        everyone = [values for _, values in allgather(pack({}, arguments=arguments, seed=seed), transport)]
-        with transport.agreed("comparing the ranks' arguments"):
-            first = everyone[0]["arguments"]
-            for rank, values in enumerate(everyone):
-                for key, value in values["arguments"].items():
-                    if value != first.get(key):
-                        raise ValueError(f"rank {rank} was given {key}={value}, and rank 0 {key}={first.get(key)}")
-            return int(everyone[0]["seed"])
+        named = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
+        return self._arguments({"sample_weight": "some" if weighted else None, "method": named})
 
     def _checked(
         self, X: Array, y: Array, sample_weight: Array | None, groups: Array | None
@@ -231,15 +205,6 @@ class Federated(BaseEstimator, ABC):
         weights = row_weights(sample_weight, len(y))
         kept = rows_that_count(weights, own)
         return X[kept], y[kept], weights[kept], None if groups is None else groups[kept]
-
-    def _read(self, X: Array, *y: Array, reset: bool, **checks: Any) -> Any:
-        """X, and y where it is passed, as scikit-learn checks them: of a table its names, then its numbers."""
-        checks |= {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
-        rows, _ = rows_of(X)
-        if rows is X:
-            return validate_data(self, X, *y, reset=reset, **checks)
-        validate_data(self, native(X), reset=reset, skip_check_array=True)
-        return check_X_y(rows, *y, estimator=self, **checks) if y else check_array(rows, estimator=self, **checks)
 
     def _check_targets(self, y: Array) -> None:
         """Refuse targets that the loss cannot have."""

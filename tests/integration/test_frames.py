@@ -178,7 +178,7 @@ GAP = [1] * 30 + [None] * 10
 @pytest.mark.parametrize(
     ("table", "fault"),
     [
-        (with_column(WORDS), "column 'kind': given String, must be numbers or booleans: encode them first, say by skl"),
+        (with_column(WORDS), "column 'kind': given String, must be numbers or booleans: encode them first, say by Fed"),
         (with_column(pd.Categorical(NUMBERS), pd), "column 'kind': given category, must be numbers"),
         (with_column(pd.Series([1] * 39 + ["1"], dtype=object), pd), "column 'kind': given object, must be numbers"),
         (with_column([datetime.date(2020, 1, 1)] * 40), "column 'kind': given Date"),
