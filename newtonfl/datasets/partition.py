@@ -22,6 +22,7 @@ from newtonfl.datasets import sources, splits
 from newtonfl.datasets.agreement import Agreement, SourceDescription, agree, describe, gather
 from newtonfl.datasets.distribute import Federation, Placement, distribute
 from newtonfl.datasets.problem_file import ProblemFile
+from newtonfl.datasets.scaled import scaled
 from newtonfl.datasets.sources import Table
 from newtonfl.objectives.scaling import UNSCALED, How, Scaling
 
@@ -76,7 +77,13 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
     if separate and sent.any():  # of one file for all clients, one place reads all and nothing travels
         received = np.full(len(sent), len(agreement.shared.packet), np.int64)
         whole = replace(whole, preparation=(sent, received))
-    return replace(whole, classes=classes or (), scaling=_scaling_of_all(file.data.scale, tables, transport))
+    whole, how = replace(whole, classes=classes or ()), file.data.scale
+    if separate and (how == "standard" or how == "maxabs"):
+        try:
+            return scaled(whole, how)
+        except ValueError as error:
+            raise ValueError(f"{file.where}: [data] scale: {error}") from None
+    return replace(whole, scaling=_scaling_of_all(how, tables, transport))
 
 
 def _scaling_of_all(how: How, tables: list[Table], transport: Transport) -> Scaling:
@@ -197,7 +204,7 @@ def _check_agreement(file: ProblemFile, agreement: Agreement) -> None:
 
 
 def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tuple[Any, Any] | None) -> Table:
-    """Make columns features, map the labels of the two `classes` to -1 and +1, scale.
+    """Make columns features, map the labels of the two `classes` to -1 and +1, scale where this takes no other source.
 
     Raises
     ------
@@ -213,9 +220,11 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         raise ValueError(f"{table.source}: loss = {file.objective.loss!r} {fault}")
     rows = sources.store(rows, agreement.dense)
     try:
-        scaling = Scaling.of(rows, file.data.scale)
+        # With one file a client, columns are scaled once all are at their ranks.
+        own = file.clients.split != "files" or file.data.scale == "unit-rows"
+        scaling = Scaling.of(rows, file.data.scale) if own else UNSCALED
     except ValueError as error:
-        raise ValueError(f"{file.where}: [data] {error}") from None
+        raise ValueError(f"{file.where}: [data] scale: {error}") from None
     return replace(table, rows=scaling.apply(rows), labels=labels, scaling=scaling)
 
 

@@ -40,7 +40,7 @@ class Data(_Section):
     scale: Literal["none", "standard", "maxabs", "unit-rows"] = Field(
         default="none",
         description="each column to mean 0 and variance 1, each column over its largest absolute value, or each row "
-        "over its norm",
+        "over its norm. Columns are scaled over all files alike; what that sends is counted as set-up",
     )
     classes: tuple[str | float, ...] | None = Field(
         default=None,

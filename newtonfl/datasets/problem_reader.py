@@ -142,7 +142,7 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
         table = document.get(section)
         return table.get(key, default) if isinstance(table, dict) else default
 
-    loss, classes, scale = get("objective", "loss"), get("data", "classes"), get("data", "scale")
+    loss, classes = get("objective", "loss"), get("data", "classes")
     source, split = str(get("data", "source")), str(get("clients", "split", "contiguous"))
     if isinstance(classes, list) and len(classes) == 2 and classes[0] == classes[1]:
         yield f"[data] classes: given {classes}, must be two different labels"
@@ -159,11 +159,6 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
         yield "[objective] penalise_intercept: given true, allowed only with intercept = true"
     if sources.is_glob(source) and split != "files":
         yield f"[clients] split: given {split!r}, must be 'files' with the pattern {source!r}: one file a client"
-    if split == "files" and scale in ("standard", "maxabs"):
-        yield (
-            f"[data] scale: given {scale!r}, which needs all clients' rows in one place; with split = 'files' "
-            "allowed are 'none', 'unit-rows'"
-        )
     if split.startswith("column:") and not source.startswith(("csv:", "npz:")):
         yield f"[clients] split: given {split!r}, allowed only with a csv or npz source, not {source!r}"
     if get("clients", "count") is None and split != "files" and not split.startswith("column:"):

@@ -72,9 +72,9 @@ class Problem(SolveMemory):
     schema : Schema
         What coordinates and labels are called.
     preparation : (array, array) or None
-        The bytes that each client sent and received before any solve, shape (n,) each, to join the words of columns and
-        their means, or to agree on the columns that occur; every solve counts them as set-up. None where nothing was
-        sent.
+        The bytes that each client sent and received before any solve, shape (n,) each, to join the words of columns,
+        their means and variances, or to agree on the columns that occur; every solve counts them as set-up. None where
+        nothing was sent.
 
     Raises
     ------

@@ -43,21 +43,29 @@ class Scaling:
         ValueError
             For another `how`, or for ``standard`` of sparse rows.
         """
-        is_sparse = scipy.sparse.issparse(rows)
         if how == "standard":
-            if is_sparse:
-                raise ValueError(
-                    'scale = "standard" would fill in every zero of sparse rows: scale = "maxabs" keeps them sparse'
-                )
+            refuse_sparse(rows)
             # A constant column's mean may be off by a rounding, which would be blown up to ±1: so ask its entries.
-            varies, mean = rows.min(axis=0) < rows.max(axis=0), rows.mean(axis=0)
-            centred = np.where(varies, rows - mean, 0.0)
-            return cls(how, mean, np.where(varies, np.sqrt(np.mean(centred**2, axis=0)), np.inf))
-        if how == "maxabs":
-            top = abs(rows).max(axis=0)
-            top = top.toarray().ravel() if is_sparse else top
-            return cls(how, None, np.where(top > 0, top, 1.0))
-        return cls(how)
+            least = rows.min(axis=0)
+            means = np.where(least < rows.max(axis=0), rows.mean(axis=0), least)
+            return cls.standard(means, np.mean((rows - means) ** 2, axis=0))
+        return cls.maxabs(cls.largest(rows)) if how == "maxabs" else cls(how)
+
+    @classmethod
+    def standard(cls, means: Array, variances: Array) -> Self:
+        """To mean 0 and variance 1, by columns' `means` and `variances`; those of variance 0 become 0."""
+        return cls("standard", means, np.where(variances > 0.0, np.sqrt(variances), np.inf))
+
+    @classmethod
+    def maxabs(cls, largest: Array) -> Self:
+        """To largest absolute values of 1, by those that the columns have."""
+        return cls("maxabs", None, np.where(largest > 0.0, largest, 1.0))
+
+    @staticmethod
+    def largest(rows: Array) -> Array:
+        """Each column's largest absolute value."""
+        top = abs(rows).max(axis=0)
+        return top.toarray().ravel() if scipy.sparse.issparse(rows) else top
 
     def apply(self, rows: Array) -> Array:
         """Scaled `rows`, dense or CSR as they are, but dense where there is a shift; `rows` stay as they are."""
@@ -80,6 +88,25 @@ class Scaling:
             return _with_data(rows, rows.data / np.repeat(norms, np.diff(rows.indptr)))
         return rows
 
+    def undone(self, coefficients: Array, intercept: float) -> tuple[Array, float]:
+        """The model of columns in their own units that has the margins of this one of scaled columns.
+
+        w_j/divisor_j in the place of w_j, 0 for a constant column, and b − Σ_j w_j shift_j/divisor_j in that of b.
+
+        Raises
+        ------
+        ValueError
+            If each row was scaled by its own norm, or `coefficients` has another shape than the columns.
+        """
+        if self.how == "unit-rows":
+            raise ValueError('scale = "unit-rows" divides each row by its own norm: no model of the columns undoes it')
+        if self.divisor is None:
+            return coefficients, intercept
+        if coefficients.shape != self.divisor.shape:
+            raise ValueError(f"x: given {coefficients.shape} coefficients, must be {self.divisor.shape}")
+        w = coefficients / self.divisor
+        return w, intercept - float(0.0 if self.shift is None else w @ self.shift)
+
 
 UNSCALED = Scaling()
 """Rows as they are."""
@@ -87,3 +114,9 @@ UNSCALED = Scaling()
 
 def _with_data(rows: Array, data: Array) -> Array:
     return scipy.sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def refuse_sparse(rows: Array) -> None:
+    """Refuse the scale ``standard`` of sparse rows with a ValueError."""
+    if scipy.sparse.issparse(rows):
+        raise ValueError('"standard" would fill in every zero of sparse rows: "maxabs" keeps them sparse')

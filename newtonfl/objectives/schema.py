@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from newtonfl.core.backend import Array, to_host
 from newtonfl.objectives.scaling import UNSCALED, Scaling
 
 
@@ -46,6 +47,32 @@ class Schema:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     scaling: Scaling = UNSCALED
+
+    def in_own_units(self, x: Array) -> tuple[Array, float]:
+        """A solution as a model of the features before they were scaled: margins of rows a are aᵀw + b.
+
+        Parameters
+        ----------
+        x : array, shape (d,)
+            As ``nf.solve(…).x``; of a problem of one margin a row, not of a multinomial one.
+
+        Returns
+        -------
+        coefficients : numpy.ndarray
+            w, one a feature, the intercept aside; 0 of a column that was constant and lost its mean.
+        intercept : float
+            b. Not 0, as a rule, where x has no intercept but columns lost their means.
+
+        Raises
+        ------
+        ValueError
+            If `x` has another shape, or each row was scaled by its own norm, which no model of columns undoes.
+        """
+        x = to_host(x)
+        if x.ndim != 1 or (self.features is not None and len(x) != len(self.features)):
+            needed = "(d,)" if self.features is None else f"({len(self.features)},)"
+            raise ValueError(f"x: given shape {x.shape}, must be {needed}")
+        return self.scaling.undone(x[:-1], float(x[-1])) if self.intercept else self.scaling.undone(x, 0.0)
 
     def lines(self) -> list[tuple[str, str]]:
         """A name and a few words for each, as a summary shows them."""

@@ -108,7 +108,6 @@ def test_every_mistake_is_told_at_once():
         (("l2 = 1e-3", "penalise_intercept = true"), "[objective] penalise_intercept: given true"),
         (("count = 10", ""), "[clients] count: missing, must be at least 1"),
         (("sklearn:digits", "csv:*.csv"), "[clients] split: given 'blocks', must be 'files'"),
-        (('"blocks"', '"files"'), "[data] scale: given 'maxabs', which needs all clients' rows"),
         (('"blocks"', '"column:a"'), "[clients] split: given 'column:a', allowed only with a csv or npz source"),
         (('name = "newton-3pc"', ""), "[method] name: missing"),
         (('loss = "logistic"', ""), "[objective] loss: missing"),
