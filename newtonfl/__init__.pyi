@@ -45,6 +45,7 @@ from .estimators import (
     FederatedLogisticRegression,
     FederatedPoissonRegressor,
     FederatedRidge,
+    FederatedStandardScaler,
     FederatedTweedieRegressor,
     alpha_from_C,
 )
@@ -167,6 +168,7 @@ __all__ = [
     "FederatedPoissonRegressor",
     "FederatedRidge",
     "FederatedTweedieRegressor",
+    "FederatedStandardScaler",
     "FromFunctions",
     "History",
     "Grid",

@@ -34,6 +34,7 @@ def distribute_arrays(
     column_names: Sequence[str] | None = None,
     seed: int = 0,
     remedy: str = "own=True",
+    also: Sequence[Any] = (),
 ) -> Federation:
     """Share out rows. Collective.
 
@@ -58,6 +59,8 @@ def distribute_arrays(
         Of the drawn splits.
     remedy : str
         What an error names as the way to pass one's own rows.
+    also : sequence
+        What else of the rows all ranks must pass alike, where they pass the same: arrays, or what JSON can hold.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def distribute_arrays(
                 f"clients: given {clients!r}, but where every rank passes rows of its own each rank is a client, or "
                 "client ids say whose a row is"
             )
-        also = () if weights is None else (weights,)
+        also = also if weights is None else (weights, *also)
         mine = describe(
             f"rank {transport.rank}",
             rows,

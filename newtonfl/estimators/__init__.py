@@ -16,6 +16,7 @@ from newtonfl.estimators.regressors import (
     FederatedRidge,
     FederatedTweedieRegressor,
 )
+from newtonfl.estimators.scaler import FederatedStandardScaler
 
 __all__ = [
     "FederatedGammaRegressor",
@@ -25,5 +26,6 @@ __all__ = [
     "FederatedPoissonRegressor",
     "FederatedRidge",
     "FederatedTweedieRegressor",
+    "FederatedStandardScaler",
     "alpha_from_C",
 ]

@@ -1,0 +1,98 @@
+"""What the transformers share: rows over ranks and clients, and a ledger of what their summaries take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import TransformerMixin
+
+from newtonfl.comm.transport import Transport
+from newtonfl.core.backend import Array
+from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
+from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.frames import column_of
+from newtonfl.datasets.values import client_ids
+from newtonfl.estimators.ranks import OverRanks
+
+PARAMETERS = """clients : int, str or None
+        How rows are shared out where `fit` gets no `groups`, as the models' `clients` say it. What is fitted does not
+        depend on it, what travels does.
+    ranks : None, "same" or "own"
+        None: everything in this process. "same": under mpiexec every rank calls fit with the same rows, which is
+        checked. "own": every rank calls fit with rows of its own, perhaps none, and they never leave it. With both, fit
+        is collective and all ranks get the same; `transform` asks nobody."""
+
+ATTRIBUTES = """ledger_ : Ledger
+        What each client sent and received; ``ledger_.totals()["bytes"]`` adds it up.
+    n_features_in_ : int
+    feature_names_in_ : numpy.ndarray of str
+        Where X has names."""
+
+
+@dataclass(eq=False, repr=False)
+class FederatedTransformer(TransformerMixin, OverRanks):
+    """Fits on summaries of each client's rows, which never travel themselves."""
+
+    _: KW_ONLY
+    clients: int | str | None = None
+    ranks: str | None = None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _distributed(
+        self,
+        X: Array,
+        y: Array | None,
+        groups: Array | None,
+        transport: Transport,
+        *,
+        sample_weight: Array | None = None,
+        also: Sequence[Any] = (),
+    ) -> Federation:
+        """The rows `X`, as they have been read, at the ranks of their clients. Collective."""
+        with transport.agreed("checking the arguments of fit"):
+            n_rows = X.shape[0]
+            ids = None if groups is None else client_ids("groups", column_of("groups", groups), n_rows)
+            labels, weights, own = self._labels(y, n_rows), None, self.ranks == "own"
+            if sample_weight is not None:
+                weights = row_weights(sample_weight, n_rows)
+                kept = rows_that_count(weights, own)
+                X, labels, weights = X[kept], labels[kept], weights[kept]
+                ids = None if ids is None else ids[kept]
+        arguments = {"sample_weight": None if weights is None else "some"}
+        self._common_seed(self._arguments(arguments), 0, transport)
+        names = getattr(self, "feature_names_in_", None)
+        federation = distribute_arrays(
+            X, labels, weights, clients=self.clients if ids is None else ids, transport=transport,
+            own=own, column_names=names, remedy='ranks="own"', also=also,
+        )  # fmt: skip
+        with transport.agreed("comparing the columns"):
+            shared = federation.agreement.shared.names
+            if names is not None and tuple(names) != shared:
+                raise ValueError(
+                    f"rank {transport.rank} has the columns {', '.join(names)}, in another order than rank 0, which "
+                    f"has {', '.join(shared or ())}: transform could not tell them apart"
+                )
+        counts = federation.sums(np.ones((len(federation.labels), 1)))
+        with transport.agreed("counting the rows"):
+            if not counts.sum():
+                raise ValueError(f"{type(self).__name__}: no rank has a row that counts")
+        return federation
+
+    def _labels(self, y: Array | None, n_rows: int) -> Array:
+        """What splits by label look at; zeros where none does."""
+        by_label = isinstance(self.clients, str) and self.clients.startswith(("by-label", "dirichlet"))
+        if not by_label:
+            return np.zeros(n_rows)
+        if y is None:
+            raise ValueError(f"clients: given {self.clients!r}, which needs the labels: pass y to fit")
+        labels = np.asarray(column_of("y", y))
+        if labels.shape != (n_rows,):
+            raise ValueError(f"y: given shape {labels.shape}, must be ({n_rows},), a label for each row of X")
+        return labels
