@@ -107,6 +107,30 @@ def column_of(name: str, values: Any) -> Any:
     return numbers.astype(np.float64) if numbers.dtype.kind == "O" else numbers  # decimals
 
 
+def is_table(X: Any) -> bool:
+    """Whether `X` is a table; a lazy one is refused with a ValueError."""
+    return isinstance(_opened("X", X), nw.DataFrame)
+
+
+def values_of(X: Any) -> list[list[Any]]:
+    """The values of each column of a table or an array of two dimensions, as Python's objects.
+
+    Parameters
+    ----------
+    X : table, or array, shape (N, c)
+
+    Raises
+    ------
+    ValueError
+        If the table is a lazy one, or two columns have one name.
+    """
+    table = _opened("X", X)
+    if isinstance(table, nw.DataFrame):
+        return [_filled(column).to_list() for column in table.iter_columns()]
+    columns: list[list[Any]] = np.asarray(X).T.tolist()
+    return columns
+
+
 def _opened(name: str, values: Any) -> Any:
     """narwhals' table or column of `values`; what is neither, as it is."""
     values = native(values)

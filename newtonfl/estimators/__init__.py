@@ -8,6 +8,8 @@ May be imported by: no other district.
 """
 
 from newtonfl.estimators.classifiers import FederatedLinearSVC, FederatedLogisticRegression
+from newtonfl.estimators.encoder import FederatedOneHotEncoder
+from newtonfl.estimators.imputer import FederatedSimpleImputer
 from newtonfl.estimators.parameters import alpha_from_C
 from newtonfl.estimators.regressors import (
     FederatedGammaRegressor,
@@ -23,9 +25,11 @@ __all__ = [
     "FederatedHuberRegressor",
     "FederatedLinearSVC",
     "FederatedLogisticRegression",
+    "FederatedOneHotEncoder",
     "FederatedPoissonRegressor",
     "FederatedRidge",
     "FederatedTweedieRegressor",
+    "FederatedSimpleImputer",
     "FederatedStandardScaler",
     "alpha_from_C",
 ]
