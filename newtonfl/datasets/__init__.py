@@ -10,6 +10,9 @@ values, frames, columns, agreement
 summaries, moments, scaled
     What clients send of their rows before any solve, counted: sums that come to the columns' means and variances;
     columns scaled over all clients.
+summaries, moments, levels
+    What clients send of their rows before any solve, counted: sums that come to the columns' means and variances, and
+    the names of levels.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
 distribute

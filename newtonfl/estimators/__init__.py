@@ -1,7 +1,9 @@
-"""Estimators in the style of scikit-learn: fit, predict, score over clients.
+"""Estimators in the style of scikit-learn: fit, predict, score and transform over clients.
 
 FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor, FederatedPoissonRegressor,
 FederatedGammaRegressor, FederatedTweedieRegressor.
+Models: FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor,
+FederatedPoissonRegressor. Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
 They pass scikit-learn's own checks; rows may lie in one process or on the ranks of an MPI communicator.
 
 May be imported by: no other district.

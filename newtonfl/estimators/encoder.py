@@ -147,7 +147,7 @@ class FederatedOneHotEncoder(FederatedTransformer):
 
     def _table(self, X: Any, reset: bool) -> Any:
         """A table as it is, else an array; a list keeps strings and numbers apart."""
-        least = 0 if reset and self.ranks == "own" else 1
+        least = self._least()
         if not is_table(X):
             dtype = None if hasattr(X, "dtype") else object
             return validate_data(

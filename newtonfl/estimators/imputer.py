@@ -87,8 +87,7 @@ class FederatedSimpleImputer(FederatedTransformer):
         with transport.keeping_interrupts():
             with transport.agreed("checking the arguments of fit"):
                 self._check_strategy()
-                least = 0 if self.ranks == "own" else 1
-                rows = self._read(X, reset=True, ensure_all_finite="allow-nan", ensure_min_samples=least)
+                rows = self._numbers(X, reset=True)
             federation = self._distributed(rows, y, groups, transport)
             exchange = SummaryExchange(federation)
             if self.strategy == "mean":
@@ -112,7 +111,7 @@ class FederatedSimpleImputer(FederatedTransformer):
         numpy.ndarray, or SciPy CSR matrix where X is sparse, shape (N, n_features less those that are left out)
         """
         check_is_fitted(self)
-        rows = self._read(X, reset=False, ensure_all_finite="allow-nan")
+        rows = self._numbers(X, reset=False)
         if scipy.sparse.issparse(rows):
             filled = rows.astype(np.float64)
             filled.data = np.where(np.isnan(filled.data), self.statistics_[filled.indices], filled.data)

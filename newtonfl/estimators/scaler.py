@@ -92,7 +92,7 @@ class FederatedStandardScaler(OneToOneFeatureMixin, FederatedTransformer):
         transport = self._transport()
         with transport.keeping_interrupts():
             with transport.agreed("checking the arguments of fit"):
-                rows = self._rows(X, reset=True, ensure_min_samples=0 if self.ranks == "own" else 1)
+                rows = self._numbers(X, reset=True)
             federation = self._distributed(rows, y, groups, transport, sample_weight=sample_weight)
             exchange = SummaryExchange(federation)
             moments = column_moments(exchange, variances=bool(self.with_std))
@@ -116,7 +116,7 @@ class FederatedStandardScaler(OneToOneFeatureMixin, FederatedTransformer):
         numpy.ndarray, or SciPy CSR matrix where X is sparse, shape (N, n_features)
         """
         check_is_fitted(self)
-        rows = self._rows(X, reset=False)
+        rows = self._numbers(X, reset=False)
         if scipy.sparse.issparse(rows):
             return rows if self.scale_ is None else _divided(rows, self.scale_)
         rows = rows - self.mean_ if self.with_mean else rows.astype(np.float64)
@@ -134,14 +134,14 @@ class FederatedStandardScaler(OneToOneFeatureMixin, FederatedTransformer):
         numpy.ndarray, or SciPy CSR matrix where X is sparse, shape (N, n_features)
         """
         check_is_fitted(self)
-        rows = self._rows(X, reset=False)
+        rows = self._numbers(X, reset=False)
         if scipy.sparse.issparse(rows):
             return rows if self.scale_ is None else _divided(rows, 1.0 / self.scale_)
         rows = rows.astype(np.float64) if self.scale_ is None else rows * self.scale_
         return rows + self.mean_ if self.with_mean else rows
 
-    def _rows(self, X: Array, **checks: Any) -> Array:
-        rows = self._read(X, ensure_all_finite="allow-nan", **checks)
+    def _numbers(self, X: Array, reset: bool) -> Array:
+        rows = super()._numbers(X, reset)
         if self.with_mean and scipy.sparse.issparse(rows):
             raise ValueError(
                 "X: sparse rows minus the means would fill in every zero: with_mean=False divides alone, and keeps them"

@@ -45,6 +45,15 @@ class FederatedTransformer(TransformerMixin, OverRanks):
         tags.input_tags.allow_nan = True
         return tags
 
+    def _least(self) -> int:
+        """The least number of rows of a call: a rank that holds none takes part in a pipeline, and transforms them."""
+        return 0 if self.ranks == "own" else 1
+
+    def _numbers(self, X: Array, reset: bool) -> Array:
+        """Rows of numbers, with NaN where a value is missing; `reset` in fit, which learns the columns' names."""
+        rows: Array = self._read(X, reset=reset, ensure_all_finite="allow-nan", ensure_min_samples=self._least())
+        return rows
+
     def _distributed(
         self,
         X: Array,

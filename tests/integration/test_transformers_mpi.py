@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from mpi_launch import launch
+from mpi_programs import preprocessing as program
+from mpi_programs.preprocessing import ALPHA, GRID, data, fitted, pipeline, searched
 from sklearn import impute, preprocessing
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-
-PROGRAM = Path(__file__).parents[1] / "support" / "mpi_programs" / "preprocessing.py"
-sys.path.insert(0, str(PROGRAM.parent))
-from preprocessing import ALPHA, GRID, data, fitted, pipeline, searched  # noqa: E402
 
 pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 RANKS = [2, 4]
@@ -27,7 +23,7 @@ RANKS = [2, 4]
 @cache
 def found(ranks: int) -> dict:
     """What the ranks found, by case."""
-    ended = launch(ranks, PROGRAM, timeout=120)
+    ended = launch(ranks, program.__file__, timeout=120)
     assert ended.status == 0, ended.err
     return {line["case"]: line["found"] for line in map(json.loads, ended.out.splitlines())}
 
@@ -46,7 +42,7 @@ def pooled():
 
 
 @pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize("case", ["own rows", "same rows"])
+@pytest.mark.parametrize("case", ["own rows", "same rows", "an empty rank"])
 def test_a_pipeline_over_ranks_is_the_pooled_one(ranks, case):
     for name, right in (("coef", pooled()[-1].coef_), ("intercept", pooled()[-1].intercept_)):
         np.testing.assert_allclose(found(ranks)[case][name], right, rtol=0, atol=1e-10)
@@ -63,8 +59,6 @@ def test_the_bits_and_the_ledger_are_those_of_one_process(ranks):
     assert alone["levels"] == ["north", "south", "west"] and len(set(alone["counts"])) == 3
     right = preprocessing.StandardScaler().fit(table[list("abc")])
     np.testing.assert_allclose(alone["scales"], right.scale_, rtol=1e-12)
-    assert found(ranks)["an empty rank"]["levels"] == alone["levels"]
-    np.testing.assert_allclose(found(ranks)["an empty rank"]["means"], right.mean_, rtol=1e-13)
 
 
 @pytest.mark.parametrize("ranks", RANKS)
