@@ -93,8 +93,8 @@ def _kind(where: str, values: Any) -> None:
     """Refuse levels that are not all strings, all booleans, or all finite numbers."""
     kinds = {"number" if type(value) in (int, float) else type(value).__name__ for value in values if value is not None}
     if len(kinds) > 1 or not kinds <= {"number", "str", "bool"}:
-        given = ", ".join(sorted(kinds))
-        raise ValueError(f"{where}: given {given}, must hold strings alone, booleans alone or numbers alone")
+        mixed = ", ".join(sorted(kinds))
+        raise ValueError(f"{where}: given {mixed}, must hold strings alone, booleans alone or numbers alone")
     infinite = [value for value in values if isinstance(value, float) and np.isinf(value)]
     if infinite:
         raise ValueError(f"{where}: given {infinite[0]}, must be finite")
