@@ -7,12 +7,9 @@ sources, fetch, file_bytes, libsvm_reader, libsvm_lines, csv_columns, csv_reader
 values, frames, columns, agreement
     Labels and client ids as numbers or strings; tables of pandas, polars and pyarrow as arrays; columns joined over all
     sources; the rows of several files or ranks, described and compared.
-summaries, moments, scaled
-    What clients send of their rows before any solve, counted: sums that come to the columns' means and variances;
-    columns scaled over all clients.
-summaries, moments, levels
+summaries, moments, levels, scaled
     What clients send of their rows before any solve, counted: sums that come to the columns' means and variances, and
-    the names of levels.
+    the names of levels; columns scaled over all clients.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
 distribute

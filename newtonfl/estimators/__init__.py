@@ -1,9 +1,8 @@
 """Estimators in the style of scikit-learn: fit, predict, score and transform over clients.
 
-FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor, FederatedPoissonRegressor,
-FederatedGammaRegressor, FederatedTweedieRegressor.
 Models: FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor,
-FederatedPoissonRegressor. Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
+FederatedPoissonRegressor, FederatedGammaRegressor, FederatedTweedieRegressor.
+Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
 They pass scikit-learn's own checks; rows may lie in one process or on the ranks of an MPI communicator.
 
 May be imported by: no other district.
@@ -30,8 +29,8 @@ __all__ = [
     "FederatedOneHotEncoder",
     "FederatedPoissonRegressor",
     "FederatedRidge",
-    "FederatedTweedieRegressor",
     "FederatedSimpleImputer",
     "FederatedStandardScaler",
+    "FederatedTweedieRegressor",
     "alpha_from_C",
 ]
