@@ -81,10 +81,10 @@ def case(launcher: list[str], fault: str, phase: str, who: int, ranks: int) -> l
         method = "gd,stepsize=1e-4" if phase in ("round", "evaluating", "late round") else "newton"
         words = ["solve", str(folder / "own.py"), "--method", method, "--tol", "0"]
         words += ["--rounds", "400", "--quiet", "--timeout", str(LIMIT), "--out", str(folder / "out")]
-        mpiexec = str(Path(sys.executable).with_name(launcher[0]))
+        command = [str(Path(sys.executable).with_name(launcher[0])), *launcher[1:], "-n", str(ranks), sys.executable]
         job = subprocess.Popen(
-            [mpiexec, *launcher[1:], "-n", str(ranks), sys.executable, "-m", "newtonfl", *words], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, start_new_session=True,
+            [*command, "-m", "newtonfl", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, text=True, start_new_session=True,
         )  # fmt: skip
         short = []
         try:

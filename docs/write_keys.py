@@ -16,7 +16,7 @@ from newtonfl.datasets.problem_file import SECTIONS
 
 PAGE = Path(__file__).resolve().parent / "problem-files.md"
 KEYS = re.compile(r"<!-- keys -->\n.*?<!-- end -->", re.DOTALL)
-WORDS = {str: "words", int: "whole number", float: "number", bool: "true, false", tuple: "list"}
+WORDS = {str: "words", int: "whole number", float: "number", bool: "true, false", tuple: "list", dict: "table"}
 
 
 def kind(annotation: typing.Any) -> str:

@@ -19,7 +19,7 @@ from newtonfl.comm.collective import allgather
 from newtonfl.comm.envelope import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
-from newtonfl.datasets.columns import ColumnSummary, Levels, SharedColumns
+from newtonfl.datasets.columns import Baseline, ColumnSummary, Levels, SharedColumns
 from newtonfl.datasets.table import is_filled
 from newtonfl.datasets.values import ordered, sort
 
@@ -171,7 +171,7 @@ def _restored(fields: dict[str, Any]) -> SourceDescription:
     return SourceDescription(**{**values, "summary": ColumnSummary(**summary)})
 
 
-def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
+def agree(sources: Sequence[SourceDescription], remedy: str = "", baseline: Baseline = None) -> Agreement:
     """Compare all sources.
 
     Parameters
@@ -180,6 +180,8 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
         At least one.
     remedy : str
         What a message names as the way to pass rows that differ, where all sources must be alike.
+    baseline : "first", dict of str to str, or None
+        Which words have no feature, as :data:`newtonfl.datasets.columns.Baseline`.
 
     Raises
     ------
@@ -192,7 +194,7 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "") -> Agreement:
     _check_alike(sources, remedy)
     labels, label_dtype = _labels(sources)
     clients, owners = _clients(sources)
-    shared = SharedColumns.merge(names, {source.name: source.summary for source in sources})
+    shared = SharedColumns.merge(names, {source.name: source.summary for source in sources}, baseline)
     columns = sources[0].columns if shared.feature_names is None else len(shared.feature_names)
     filled = is_filled(sum(s.nonzeros for s in sources), sum(s.rows for s in sources), columns)
     dense = filled or (not shared.levels and all(source.dense for source in sources))

@@ -1,23 +1,27 @@
 """From a source's columns to the features that all sources share: their order, a column for each word, means.
 
 A column of words becomes one column a word, 1 where the row has the word and 0 elsewhere, over the words of all
-sources. A missing value becomes its feature's mean over all sources: of a word's column that is the word's share.
+sources; a baseline word has no column, and a row that has it is 0 in all others'. A missing value becomes its feature's
+mean over all sources: of a word's column that is the word's share.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import scipy
 
 from newtonfl.comm.envelope import pack
 from newtonfl.core.backend import Array
+from newtonfl.datasets.table import some
 
 Levels = Mapping[str, tuple[str, ...]]
+Baseline = Literal["first"] | Mapping[str, str] | None
+"""Which words have no feature: the first of every column of words; or one of some columns, by the column's name."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +77,26 @@ class SharedColumns:
         The words of all sources, in order.
     means : dict of str to tuple of float
         Of each column, as in :class:`ColumnSummary`; empty where nothing may be missing.
+    baselines : dict of str to str
+        The word that has no feature, of each column of words that has such a one.
     """
 
     names: tuple[str, ...] | None
     levels: Levels
     means: Mapping[str, tuple[float, ...]]
+    baselines: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def merge(cls, names: tuple[str, ...] | None, sources: Mapping[str, ColumnSummary]) -> SharedColumns:
+    def merge(
+        cls, names: tuple[str, ...] | None, sources: Mapping[str, ColumnSummary], baseline: Baseline = None
+    ) -> SharedColumns:
         """What the summaries of all `sources`, by name, come to.
 
         Raises
         ------
         ValueError
-            If other columns are words at another source, two words are one number, written in two ways, or a
-            column has no value at any source.
+            If other columns are words at another source, two words are one number, written in two ways, a column has
+            no value at any source, or a `baseline` is no word of a column of words.
         """
         first, all_of = next(iter(sources)), list(sources.values())
         for other, summary in sources.items():
@@ -112,7 +121,7 @@ class SharedColumns:
                     f"column {name}: no source has a value for it, or their sum is not finite: it has no mean"
                 )
             means[name] = tuple((sums / total).tolist())
-        return cls(names, levels, means)
+        return cls(names, levels, means, _baselines(baseline, levels))
 
     @property
     def packet(self) -> bytes:
@@ -127,8 +136,12 @@ class SharedColumns:
         return tuple(
             full
             for name in self.names
-            for full in ([f"{name}={word}" for word in self.levels[name]] if name in self.levels else [name])
+            for full in ([f"{name}={word}" for word in self._words(name)] if name in self.levels else [name])
         )
+
+    def _words(self, name: str) -> tuple[str, ...]:
+        """The words of a column that have a feature."""
+        return tuple(word for word in self.levels[name] if word != self.baselines.get(name))
 
     def features(self, rows: Array, names: Sequence[str] | None, levels: Levels, dense: bool) -> Array:
         """A source's features, dense or CSR, from its `rows`, whose columns have these `names` and `levels`."""
@@ -158,8 +171,23 @@ class SharedColumns:
             if missing.any():
                 shares = scipy.sparse.csr_array(np.array([means]))
                 block = block + scipy.sparse.csr_array(missing[:, None].astype(np.float64)) @ shares
+            if name in self.baselines:
+                block = block[:, [position[word] for word in self._words(name)]]
             blocks.append(block.toarray() if dense else block)
         return np.hstack(blocks) if dense else scipy.sparse.csr_array(scipy.sparse.hstack(blocks, "csr"))
+
+
+def _baselines(baseline: Baseline, levels: Levels) -> dict[str, str]:
+    """The word of each column that has no feature."""
+    if baseline == "first":
+        return {name: words[0] for name, words in levels.items() if words}
+    found = dict(baseline or {})
+    for name, word in found.items():
+        if name not in levels:
+            raise ValueError(f"baseline: given the column {name!r}, must be one of words: {', '.join(levels)}")
+        if word not in levels[name]:
+            raise ValueError(f"baseline: given {word!r} of column {name}, whose words are {some(levels[name])}")
+    return found
 
 
 def _joined_words(name: str, sources: Mapping[str, ColumnSummary]) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ class Federation:
             names = None if shared.feature_names is None else (*shared.feature_names, *last)
             made.schema = Schema(
                 names, shared.names, self.agreement.label_name, self.classes, self.agreement.left_out,
-                bool(last), shared.levels, shared.means, self.scaling,
+                bool(last), shared.levels, shared.means, shared.baselines, self.scaling,
             )  # fmt: skip
             made.preparation = self.preparation
             return made

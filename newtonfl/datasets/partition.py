@@ -58,7 +58,7 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
         mine = [describe_table(file, table) for table in tables]
     descriptions = gather(mine, transport)
     with transport.agreed("reading the data"):
-        agreement = agree(descriptions)
+        agreement = agree(descriptions, baseline=file.data.baseline)
         _check_agreement(file, agreement)
         classes = choose_classes(file, agreement)
         tables = [prepare(file, table, agreement, classes) for table in tables]

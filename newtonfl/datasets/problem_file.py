@@ -80,6 +80,11 @@ class Data(_Section):
         description="csv: features that are words: each becomes a column a word, 1 where a row has it. The words of "
         "all files are joined, and what that sends is counted as set-up",
     )
+    baseline: Literal["first"] | dict[str, str] | None = Field(
+        default=None,
+        description="csv: words of `categorical` features that get no column: of each its first in the alphabet, or "
+        'one of a column by its name, as in {ward = "surgery"}. With an intercept and no l2 each must have one',
+    )
     missing: Missing = Field(
         default="refuse",
         description="csv: what becomes of cells without a value: they are refused, or become their column's mean over "

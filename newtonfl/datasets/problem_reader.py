@@ -113,6 +113,8 @@ def _sentence(document: dict[str, Any], at: tuple[Any, ...], details: list[Any])
     value = document[at[0]] if len(at) == 1 else document[at[0]][at[1]]
     if at[-1] in ("columns", "drop", "categorical"):
         return f'{name}: given {value!r}, must be a list of names or of numbers from 0, as in ["age", "dose"]'
+    if at[-1] == "baseline":
+        return f'{name}: given {value!r}, must be "first", or a table of words as in {{ward = "surgery"}}'
     allowed = [_MUST.get(d["type"], d["msg"]).format(**d.get("ctx", {})) for d in details]
     rule = " or ".join(dict.fromkeys(allowed)).replace(" or must be", " or")
     near = difflib.get_close_matches(str(value), rule.split("'")[1::2], 1)  # among the quoted words, if any
@@ -149,6 +151,8 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
     if classes is not None and not _two_classes(loss, True):
         allowed = " or ".join(repr(name) for name in known("loss") if _two_classes(name, False))
         yield f"[data] classes: given {classes}, allowed only with loss = {allowed}, not {loss!r}"
+    if get("data", "baseline") is not None and not get("data", "categorical"):
+        yield f"[data] baseline: given {get('data', 'baseline')!r}, allowed only with categorical = [NAME]"
     for kind, keys in (("csv", CSV_ONLY), ("libsvm", ("zero_based",))):
         for key in keys:
             if get("data", key) is not None and not source.startswith(f"{kind}:"):

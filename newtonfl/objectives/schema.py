@@ -34,6 +34,8 @@ class Schema:
     means : dict of str to tuple of float
         What stands for a missing value: of each column its mean, of a column of words each word's share. Empty where
         no value may be missing.
+    baselines : dict of str to str
+        The word that has no feature, of each column of words that has such a one.
     scaling : Scaling
         What was done to the features.
     """
@@ -46,6 +48,7 @@ class Schema:
     intercept: bool = False
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    baselines: Mapping[str, str] = field(default_factory=dict)
     scaling: Scaling = UNSCALED
 
     def in_own_units(self, x: Array) -> tuple[Array, float]:

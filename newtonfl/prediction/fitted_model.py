@@ -75,6 +75,8 @@ class FittedModel(_Section):
         The words of each column of words.
     means : dict of str to tuple of float
         What stands for a missing value, as in :attr:`newtonfl.objectives.schema.Schema.means`.
+    baselines : dict of str to str
+        The word that has no feature, of each column of words that has such a one.
     scale : Scale
     features : tuple of str, or None
         What the columns become, in order, as a column for each word.
@@ -104,6 +106,7 @@ class FittedModel(_Section):
     columns: _Words | None
     levels: dict[str, _Words]
     means: dict[str, _Numbers]
+    baselines: dict[str, str] = {}
     scale: Scale
     features: _Words | None
     coefficients: Annotated[tuple[_Numbers, ...], Field(strict=False)]
@@ -141,6 +144,7 @@ class FittedModel(_Section):
             "zero_based": zero_based, "loss": loss, "link": link,
             "classes": [one.item() if isinstance(one, np.generic) else one for one in schema.classes],
             "columns": schema.columns, "levels": schema.levels, "means": schema.means,
+            "baselines": schema.baselines,
             "scale": Scale.of(schema.scaling),
             "features": None if schema.features is None else schema.features[: weights.shape[1]],
             "coefficients": weights.tolist(), "intercepts": intercepts.tolist(), **ending,
@@ -174,7 +178,7 @@ class FittedModel(_Section):
     @property
     def shared(self) -> SharedColumns:
         """How columns become features."""
-        return SharedColumns(self.columns, self.levels, self.means)
+        return SharedColumns(self.columns, self.levels, self.means, self.baselines)
 
     @property
     def width(self) -> int:
@@ -207,6 +211,8 @@ class FittedModel(_Section):
             raise ValueError(f"features: given {len(self.features)} names, must be {width}")
         if set(self.levels) - set(self.columns or ()) or (self.means and set(self.means) != set(self.columns or ())):
             raise ValueError("levels and means must be of the columns")
+        if any(word not in self.levels.get(name, ()) for name, word in self.baselines.items()):
+            raise ValueError("baselines must be words of the columns")
         if any(len(mean) != len(self.levels.get(name, ("",))) for name, mean in self.means.items()):
             raise ValueError("means must be one number a column, or one a word")
         needed = {"standard": (width, width), "maxabs": (None, width)}.get(self.scale.how, (None, None))

@@ -291,7 +291,7 @@ def _result(source: Path) -> dict[str, Any]:
 
 
 def to_toml(document: dict[str, Any]) -> str:
-    """A two-level document as TOML: strings, numbers, booleans and lists of numbers; what is None is left out."""
+    """A two-level document as TOML: strings, numbers, booleans, lists and tables of these; what is None is left out."""
     lines = [f"{key} = {_value(value)}" for key, value in document.items() if not isinstance(value, dict)]
     for section, table in document.items():
         if isinstance(table, dict):
@@ -309,4 +309,6 @@ def _value(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(entry) for entry in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_value(str(key))} = {_value(entry)}" for key, entry in value.items()) + "}"
     raise TypeError(f"{value!r} has no place in a settings file")
