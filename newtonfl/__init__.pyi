@@ -37,6 +37,7 @@ from .compressors import (
 )
 from .core.random import Key
 from .datasets.from_arrays import from_arrays
+from .datasets.guard import Guard, PrivacyWarning
 from .datasets.load import load
 from .estimators import (
     FederatedGammaRegressor,
@@ -176,6 +177,7 @@ __all__ = [
     "FromFunctions",
     "History",
     "Grid",
+    "Guard",
     "Identity",
     "Independent",
     "Indices",
@@ -198,6 +200,7 @@ __all__ = [
     "Nothing",
     "PSD",
     "PowerSGD",
+    "PrivacyWarning",
     "Problem",
     "Progress",
     "RandK",

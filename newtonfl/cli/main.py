@@ -8,14 +8,13 @@ import json
 import math
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from newtonfl.cli.grammar import BAD_INPUT, Parser, parser
 from newtonfl.cli.signals import Interrupts
-from newtonfl.cli.streams import silent_stdout, steady_streams
+from newtonfl.cli.streams import silent_stdout, steady_streams, warnings_as_lines
 from newtonfl.cli.words import parsed
 from newtonfl.comm.launcher import launched, launched_rank
 
@@ -180,11 +179,8 @@ def _plot(args: argparse.Namespace) -> None:
     from newtonfl.results.network import Network
 
     network = None if args.network is None else Network.parse(args.network)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RuntimeWarning)
+    with warnings_as_lines():
         paths = redraw(args.runs, args.out, Look(args.y or "gap", network, args.setup, args.scale))
-    for words in dict.fromkeys(str(warning.message) for warning in caught if warning.category is RuntimeWarning):
-        print(f"newtonfl: {words}", file=sys.stderr)
     for path in paths:
         print(path)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import warnings
 from pathlib import Path
 
+from newtonfl.cli.streams import warnings_as_lines
 from newtonfl.results.figures import run_folders
 from newtonfl.results.report import report
 from newtonfl.results.run_folder import REPORT, Run
@@ -26,12 +25,9 @@ def report_command(args: argparse.Namespace) -> None:
     FileNotFoundError, ValueError
         If a folder holds no run, or a file in it is not what a run writes.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RuntimeWarning)
+    with warnings_as_lines():
         runs = [Run.read(folder) for folder in run_folders(args.runs)]
         content = report(runs)
-    for words in dict.fromkeys(str(warning.message) for warning in caught if warning.category is RuntimeWarning):
-        print(f"newtonfl: {words}", file=sys.stderr)
     out = _place(runs) if args.out is None else args.out
     unfinished = out.with_name(f"{out.name}.part")
     unfinished.write_text(content, encoding="utf-8", errors="replace")

@@ -15,6 +15,7 @@ import numpy as np
 from newtonfl import __version__, registry
 from newtonfl.cli.checkpoint_folder import CheckpointFolder
 from newtonfl.cli.starting_point import Start
+from newtonfl.cli.streams import warnings_as_lines
 from newtonfl.comm.ledger_table import LedgerTable
 from newtonfl.comm.transport import Fault, Transport, is_refusal
 from newtonfl.core.backend import Array, Unavailable, on_host
@@ -49,7 +50,8 @@ class LoadedProblem:
     def of(cls, args: argparse.Namespace, transport: Transport) -> LoadedProblem:
         """Read the problem of a command line and hand its rows to the ranks. Collective."""
         path, file = open_problem(args.problem, transport, args.clients, args.l2, args.nonconvex)
-        problem = build(path, file, transport, args.device or file.run.model_dump().get("device") or "cpu")
+        with warnings_as_lines():
+            problem = build(path, file, transport, args.device or file.run.model_dump().get("device") or "cpu")
         return cls(args.problem, path, file, problem, "cpu" if on_host(problem.like) else "cuda")
 
     @property

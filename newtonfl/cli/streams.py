@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
@@ -23,6 +24,16 @@ def silent_stdout() -> Iterator[None]:
     """Let nothing reach stdout."""
     with _nowhere() as nowhere, contextlib.redirect_stdout(nowhere):
         yield
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Say each RuntimeWarning as a line on stderr, once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        yield
+    for words in dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, RuntimeWarning)):
+        print(f"newtonfl: {words}", file=sys.stderr)
 
 
 def _nowhere() -> TextIO:

@@ -12,8 +12,8 @@ summaries, moments, levels, scaled
     the names of levels; columns scaled over all clients.
 splits, partition, arrays
     Which client has which rows: of a problem file, and of arrays in memory.
-distribute
-    The one way of rows to ranks.
+distribute, guard
+    The one way of rows to ranks; what a site must have before it answers.
 load, from_arrays, build
     ``nf.load`` and ``nf.from_arrays``, and the Problem that both make.
 

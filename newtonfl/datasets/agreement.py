@@ -20,6 +20,7 @@ from newtonfl.comm.envelope import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.columns import Baseline, ColumnSummary, Levels, SharedColumns
+from newtonfl.datasets.guard import check_counts, check_rows
 from newtonfl.datasets.table import is_filled
 from newtonfl.datasets.values import ordered, sort
 
@@ -133,12 +134,14 @@ def describe(
     Raises
     ------
     ValueError
-        If a label is neither a finite number nor a string.
+        If a label is neither a finite number nor a string, or the rows are too few for a guard.
     """
     sparse = scipy.sparse.issparse(rows)
     classes = np.zeros(0) if labels is None else np.unique(ordered("y: labels", labels))
     names = None if column_names is None else tuple(column_names)
     nonzeros = int(rows.nnz if sparse else np.count_nonzero(rows))
+    check_rows([name], np.array([rows.shape[0]]))
+    check_counts(name, {column: _counts(rows[:, names.index(column)]) for column in levels or {}} if names else {})
     for column in levels or {}:  # a word is a one in its own column, the first word too
         nonzeros += int(np.sum(rows[:, names.index(column)] == 0)) if names else 0
     return SourceDescription(
@@ -156,6 +159,11 @@ def describe(
         left_out=left_out,
         fingerprint=fingerprint,
     )
+
+
+def _counts(positions: Array) -> Array:
+    """How many rows have each word of a column, of their positions, NaN where a row has none."""
+    return np.bincount(positions[~np.isnan(positions)].astype(np.int64))
 
 
 def gather(mine: Sequence[SourceDescription], transport: Transport) -> list[SourceDescription]:

@@ -16,6 +16,7 @@ from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array, empty_on
 from newtonfl.datasets.agreement import Agreement
 from newtonfl.datasets.build import assemble
+from newtonfl.datasets.guard import check_coefficients, check_rows, warn_of_few_rows
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
 from newtonfl.objectives.scaling import UNSCALED, Scaling
@@ -51,6 +52,8 @@ class Federation:
         What was done to the rows.
     preparation : (array, array) or None
         As :attr:`newtonfl.objectives.base.Problem.preparation`.
+    apart : bool
+        Whether clients' rows have never been in one place.
     """
 
     transport: Transport
@@ -63,6 +66,7 @@ class Federation:
     classes: tuple[Any, ...] = ()
     scaling: Scaling = UNSCALED
     preparation: tuple[Array, Array] | None = None
+    apart: bool = False
 
     @property
     def labels(self) -> Array:
@@ -105,7 +109,7 @@ class Federation:
         Raises
         ------
         ValueError
-            If no weight is positive.
+            If no weight is positive, or a client's rows are too few for a guard.
         """
         counts = np.ones((len(labels), 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
         with np.errstate(over="ignore"):
@@ -131,6 +135,9 @@ class Federation:
                 bool(last), shared.levels, shared.means, shared.baselines, self.scaling,
             )  # fmt: skip
             made.preparation = self.preparation
+            check_coefficients(self.clients, self.sizes, made.dim)
+            if self.apart:
+                warn_of_few_rows(self.clients, self.sizes, made.dim)
             return made
 
 
@@ -176,13 +183,18 @@ def distribute(
                     _packed(*_share(rows, per_row, [parts[client] for client in ids]), ids, n)
                     for ids in transport.shares(n)
                 ]
-        return _unpacked(transport.scatter(shares), agreement, transport)
-    with transport.agreed("sharing out the rows"):
-        if placement != "own":
-            n_clients, clients = len(parts), transport.share(len(parts))
-            parts = [parts[client] for client in clients]
-        assert clients is not None and n_clients is not None
-        return Federation(transport, agreement, n_clients, clients, *_share(rows, per_row, parts))
+        whole = _unpacked(transport.scatter(shares), agreement, transport)
+    else:
+        with transport.agreed("sharing out the rows"):
+            if placement != "own":
+                n_clients, clients = len(parts), transport.share(len(parts))
+                parts = [parts[client] for client in clients]
+            assert clients is not None and n_clients is not None
+            shared = _share(rows, per_row, parts)
+            whole = Federation(transport, agreement, n_clients, clients, *shared, apart=placement == "own")
+    with transport.agreed("asking the guard"):
+        check_rows([f"client {client}" for client in whole.clients], whole.sizes)
+    return whole
 
 
 def _share(rows: Any, per_row: Mapping[str, Array], parts: Sequence[Array]) -> tuple[Array, Array, dict[str, Array]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.frames import values_of
+from newtonfl.datasets.guard import check_counts
 from newtonfl.datasets.summaries import Summary, SummaryExchange
 from newtonfl.datasets.values import missing, sort
 
@@ -56,16 +57,19 @@ def joined_levels(exchange: SummaryExchange, levels: Levels, names: Sequence[Any
     Raises
     ------
     ValueError
-        If a column has strings at one client and numbers at another; the message has its name of `names`.
+        If a column has strings at one client and numbers at another, or a level too few rows for a guard; the message
+        has the column's name of `names`.
     """
     federation = exchange.federation
     client = np.repeat(np.arange(len(federation.sizes)), federation.sizes)
 
     def mine() -> list[Summary]:
-        present = [np.zeros((len(federation.sizes), len(known)), bool) for known in levels]
-        for codes, has in zip(federation.rows.T, present, strict=True):
-            has[client, codes.astype(np.int64)] = True
-        columns = list(zip(levels, present, strict=True))
+        counts = [np.zeros((len(federation.sizes), len(known)), np.int64) for known in levels]
+        for codes, found in zip(federation.rows.T, counts, strict=True):
+            np.add.at(found, (client, codes.astype(np.int64)), 1)
+        for i, number in enumerate(federation.clients):
+            check_counts(f"client {number}", {str(name): found[i] for name, found in zip(names, counts, strict=True)})
+        columns = [(known, found > 0) for known, found in zip(levels, counts, strict=True)]
         return [
             ({}, {"levels": [[known[k] for k in np.flatnonzero(has[i])] for known, has in columns]})
             for i in range(len(federation.sizes))

@@ -138,9 +138,11 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
     """The problem that a checked file states."""
     from newtonfl.datasets.partition import distribute_file
 
-    federation, objective = distribute_file(file, folder, transport), file.objective
-    return federation.problem(
-        federation.labels, None, objective.part, device=device, l2=objective.l2,
-        nonconvex=objective.nonconvex, intercept=objective.intercept, penalise_intercept=objective.penalise_intercept,
-        f_star=file.reference.f_star, title=file.title or "",
-    )  # fmt: skip
+    objective = file.objective
+    with file.clients.guard:
+        federation = distribute_file(file, folder, transport)
+        return federation.problem(
+            federation.labels, None, objective.part, device=device, l2=objective.l2, nonconvex=objective.nonconvex,
+            intercept=objective.intercept, penalise_intercept=objective.penalise_intercept,
+            f_star=file.reference.f_star, title=file.title or "",
+        )  # fmt: skip

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 from newtonfl.datasets import sources, splits
 from newtonfl.datasets.catalogue import catalogue
 from newtonfl.datasets.csv_columns import CsvLayout, Missing
+from newtonfl.datasets.guard import Guard
 from newtonfl.objectives.losses import Loss, loss_of
 from newtonfl.objectives.schema import Schema
 
@@ -164,12 +165,27 @@ class Clients(_Section):
         '"dirichlet:BETA", "column:NAME" (a client a value; csv and npz), "files" (one a client)',
     )
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the splits that are drawn")
+    least_rows: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="a guard: the solve is refused if a client has fewer"
+    )
+    least_count: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="a guard: as well if a word of a `categorical` column has fewer rows of a client"
+    )
+    most_coefficients: Annotated[float | None, Field(gt=0)] = Field(
+        default=None, description="a guard: as well if there are more coefficients for each row of a client"
+    )
 
     @field_validator("split")
     @classmethod
     def _known_split(cls, split: str) -> str:
         splits.parse(split)
         return split
+
+    @property
+    def guard(self) -> Guard:
+        """What every client must have."""
+        most = math.inf if self.most_coefficients is None else self.most_coefficients
+        return Guard(self.least_rows, self.least_count, most)
 
 
 class Reference(_Section):

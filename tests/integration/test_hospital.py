@@ -12,43 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from hospital import PROBLEM, sites
 from mpi_launch import launch
 
 import newtonfl as nf
 
-SIZES = (60, 40, 90, 30)
 WORDS = {'baseline = {ward = "medicine"}': "medicine", 'baseline = "first"': "icu"}
-PROBLEM = """
-[data]
-source = "csv:site_*.csv"
-label = "died"
-drop = ["patient"]
-categorical = ["ward"]
-{baseline}
-missing = "mean"
-scale = "standard"
-[objective]
-loss = "logistic"
-intercept = true
-[clients]
-split = "files"
-"""
-
-
-def sites() -> list[pd.DataFrame]:
-    """A table a site."""
-    draw, found = np.random.Generator(np.random.Philox(23)), []
-    for site, size in enumerate(SIZES):
-        table = pd.DataFrame({"patient": [f"H{site}-{i:03d}" for i in range(size)]})
-        table["age"] = draw.normal(60 + 2 * site, 11, size).round(1)
-        table["bmi"] = draw.normal(27, 4, size).round(1)
-        table["ward"] = draw.choice(["icu", "surgery", "medicine"] if site else ["surgery", "medicine"], size)
-        eta = 0.06 * (table["age"] - 62) + 0.05 * (table["bmi"] - 27) + 0.9 * (table["ward"] == "icu")
-        table["died"] = np.where(eta + draw.logistic(size=size) > 0, "yes", "no")
-        table.loc[draw.random(size) < 0.1, "bmi"] = np.nan
-        table.loc[draw.random(size) < 0.05, "ward"] = np.nan
-        found.append(table[["died", "ward", "bmi", "patient", "age"]] if site == 2 else table)
-    return found
 
 
 def prepared(table: pd.DataFrame, pooled: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import newtonfl as nf
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fewer rows than the:RuntimeWarning")  # of one row, on purpose
 SIZES = (9, 30, 1, 17, 23)
 PROBLEM = """
 [data]
