@@ -101,7 +101,8 @@ def check_whole(problem: Problem, x: Array) -> None:
     if isinstance(problem, GLM) and problem.regulariser is None:
         rows, labels, weights = problem.host
         weights = np.ones(len(labels)) if weights is None else weights
-        margins = to_device(np.asarray(rows @ x), problem.like)
+        offset = 0.0 if problem.offset is None else to_host(problem.offset)
+        margins = to_device(np.asarray(rows @ x + offset), problem.like)
         losses = to_host(problem.loss.value(margins, to_device(np.asarray(labels, np.float64), problem.like)))
         expected = float(weights @ losses) / problem.total_weight
         close(

@@ -20,6 +20,7 @@ from newtonfl.comm.envelope import pack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.columns import Baseline, ColumnSummary, Levels, SharedColumns
+from newtonfl.datasets.csv_columns import OFFSETS
 from newtonfl.datasets.guard import check_counts, check_rows
 from newtonfl.datasets.table import is_filled
 from newtonfl.datasets.values import ordered, sort
@@ -45,6 +46,8 @@ class SourceDescription:
         What must be joined over all sources before columns become features.
     label_name : str
         The labels' column; empty where they have none.
+    offset_names : (str, str)
+        The columns of the rows' offsets and exposures; empty where they have none.
     labels : tuple of numbers or strings
         The distinct ones in order; empty where labels are no classes.
     label_dtype : str
@@ -65,6 +68,7 @@ class SourceDescription:
     column_names: tuple[str, ...] | None = None
     summary: ColumnSummary = NOTHING_TO_JOIN
     label_name: str = ""
+    offset_names: tuple[str, str] = ("", "")
     labels: tuple[Any, ...] = ()
     label_dtype: str = ""
     client_ids: tuple[Any, ...] | None = None
@@ -99,6 +103,8 @@ class Agreement:
         The features that all sources have.
     label_name : str
         The labels' column; empty where they have none.
+    offset_names : (str, str)
+        The columns of the rows' offsets and exposures; empty where they have none.
     left_out : int
         How many rows all sources left out, likewise.
     """
@@ -111,6 +117,7 @@ class Agreement:
     owners: tuple[int, ...] = ()
     shared: SharedColumns = NO_NAMES
     label_name: str = ""
+    offset_names: tuple[str, str] = ("", "")
     left_out: int = 0
 
 
@@ -123,6 +130,7 @@ def describe(
     levels: Levels | None = None,
     means: bool = False,
     label_name: str = "",
+    offset_names: tuple[str, str] = ("", ""),
     left_out: int = 0,
     client_ids: Array | None = None,
     fingerprint: str = "",
@@ -153,6 +161,7 @@ def describe(
         column_names=names,
         summary=NOTHING_TO_JOIN if names is None else ColumnSummary.of(rows, names, levels or {}, means),
         label_name=label_name,
+        offset_names=offset_names,
         labels=tuple(classes.tolist()),
         label_dtype="" if labels is None else classes.dtype.str,
         client_ids=None if client_ids is None else tuple(np.unique(client_ids).tolist()),
@@ -194,9 +203,9 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "", baseline: Base
     Raises
     ------
     ValueError
-        If two differ in their number of columns, in the columns' names (not in their order), in the labels' column, in
-        the kind of their labels or of their client ids, or in whether they have any; if one has names and another
-        none; if two that must be alike are not; if a client has rows in two sources.
+        If two differ in their number of columns, in the columns' names (not in their order), in the columns of labels,
+        offsets or exposures, in the kind of their labels or of their client ids, or in whether they have any; if one
+        has names and another none; if two that must be alike are not; if a client has rows in two sources.
     """
     names = _column_names(sources)
     _check_alike(sources, remedy)
@@ -207,8 +216,8 @@ def agree(sources: Sequence[SourceDescription], remedy: str = "", baseline: Base
     filled = is_filled(sum(s.nonzeros for s in sources), sum(s.rows for s in sources), columns)
     dense = filled or (not shared.levels and all(source.dense for source in sources))
     left_out = sum(source.left_out for source in sources)
-    label = sources[0].label_name
-    return Agreement(columns, dense, labels, label_dtype, clients, owners, shared, label, left_out)
+    label, offsets = sources[0].label_name, sources[0].offset_names
+    return Agreement(columns, dense, labels, label_dtype, clients, owners, shared, label, offsets, left_out)
 
 
 def _column_names(sources: Sequence[SourceDescription]) -> tuple[str, ...] | None:
@@ -219,6 +228,12 @@ def _column_names(sources: Sequence[SourceDescription]) -> tuple[str, ...] | Non
                 f"{other.name} has its labels in column {other.label_name!r} and {sources[0].name} in "
                 f"{sources[0].label_name!r}: label = NAME says which"
             )
+        for key, one, first_one in zip(OFFSETS, other.offset_names, sources[0].offset_names, strict=True):
+            if one != first_one:
+                raise ValueError(
+                    f"{other.name} has its {key} in column {one!r} and {sources[0].name} in {first_one!r}: {key} = "
+                    "NAME says which"
+                )
     named = [source for source in sources if source.column_names is not None]
     for source in named:
         twice = [name for name, count in Counter(source.column_names).items() if count > 1]

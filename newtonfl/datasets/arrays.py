@@ -13,8 +13,7 @@ import scipy
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.agreement import agree, describe, gather
-from newtonfl.datasets.distribute import Federation, distribute
-from newtonfl.datasets.frames import column_of
+from newtonfl.datasets.distribute import Federation, Placement, distribute
 from newtonfl.datasets.splits import split
 from newtonfl.datasets.table import store
 from newtonfl.datasets.values import client_ids
@@ -26,7 +25,9 @@ def distribute_arrays(
     X: Array,
     y: Array,
     weights: Array | None = None,
+    offset: Array | None = None,
     *,
+    offset_names: tuple[str, str] = ("", ""),
     clients: int | str | Sequence[Any] | Array | None,
     transport: Transport,
     own: bool = False,
@@ -44,7 +45,9 @@ def distribute_arrays(
         Real and finite.
     y : array, shape (N,)
         Labels, which splits by label look at.
-    weights : array, shape (N,), or None
+    weights, offset : array, shape (N,), or None
+    offset_names : (str, str)
+        What a table for a prediction calls the offset and the exposure; empty where there is none.
     clients : int, str, array of shape (N,), or None
         That many near-equal blocks of consecutive rows, at most one a row; "SPLIT:COUNT" such as "by-label:8"; every
         row's client id, numbers or strings. None is 8 blocks, or, where ranks pass rows of their own, a client a rank.
@@ -78,14 +81,16 @@ def distribute_arrays(
                 f"clients: given {clients!r}, but where every rank passes rows of its own each rank is a client, or "
                 "client ids say whose a row is"
             )
-        also = also if weights is None else (weights, *also)
+        per_row = {name: of_row for name, of_row in (("weights", weights), ("offset", offset)) if of_row is not None}
+        what = (rows, y, ids, column_names, *per_row.values(), *also)
         mine = describe(
             f"rank {transport.rank}",
             rows,
             y if classes else None,
             column_names=column_names,
+            offset_names=offset_names,
             client_ids=ids if own and isinstance(ids, np.ndarray) else None,
-            fingerprint="" if own or transport.size == 1 else _fingerprint(rows, y, ids, column_names, *also),
+            fingerprint="" if own or transport.size == 1 else _fingerprint(*what),
         )
     sources = gather([mine], transport)
     with transport.agreed("sharing out the rows"):
@@ -100,9 +105,9 @@ def distribute_arrays(
             numbers = np.flatnonzero(np.array(agreement.owners) == transport.rank)
             n_clients = len(agreement.clients)
             parts = [np.flatnonzero(ids == agreement.clients[number]) for number in numbers]
-    per_row = {"labels": y} if weights is None else {"labels": y, "weights": weights}
+    placement: Placement = "own" if own else "everywhere"
     return distribute(
-        rows, per_row, parts, "own" if own else "everywhere", agreement, transport, clients=numbers, n_clients=n_clients
+        rows, {"labels": y, **per_row}, parts, placement, agreement, transport, clients=numbers, n_clients=n_clients
     )
 
 
@@ -138,37 +143,3 @@ def _parts(clients: Any, y: Array, n_rows: int, seed: int) -> list[Array]:
         )
     codes = np.unique(y, return_inverse=True)[1] if how.startswith(("by-label", "dirichlet")) else np.zeros(n_rows)
     return split(how, codes, min(int(count), n_rows), seed)
-
-
-def row_weights(values: Any, n_rows: int) -> Array:
-    """`values`, an array or a column, as `n_rows` float64 weights; a single number is every row's.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite numbers of at least 0, one a row.
-    """
-    weights = np.asarray(column_of("sample_weight", values))
-    if weights.ndim == 0:
-        weights = np.full(n_rows, weights)
-    sound = weights.shape == (n_rows,) and weights.dtype.kind in "biuf"
-    if not sound or not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(
-            f"sample_weight: given shape {weights.shape} of {weights.dtype}, must be {n_rows} finite numbers of at "
-            "least 0, one a row"
-        )
-    return weights.astype(np.float64)
-
-
-def rows_that_count(weights: Array, own: bool) -> Array:
-    """The numbers of the rows whose weight is not zero.
-
-    Raises
-    ------
-    ValueError
-        If there are none, but where other ranks may have some: where each passes rows of its `own`.
-    """
-    kept = np.flatnonzero(weights)
-    if not (own or len(kept)):
-        raise ValueError("sample_weight: all weights are zero, and no row is left")
-    return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ def assemble(
     total: float,
     transport: Transport,
     weights: Array | None = None,
+    offset: Array | None = None,
     l2: float = 0.0,
     nonconvex: float = 0.0,
     intercept: bool = False,
@@ -49,7 +51,7 @@ def assemble(
     n_clients, total
         Over all ranks: how many clients, and the sum of the weights.
     transport : Transport
-    weights : numpy.ndarray, shape (N,), or None
+    weights, offset : numpy.ndarray, shape (N,), or None
     l2, nonconvex : float
         λ and ρ.
     intercept, penalise_intercept : bool
@@ -59,7 +61,14 @@ def assemble(
     f_star : float or None
     title : str
         Empty: the formula.
+
+    Raises
+    ------
+    ValueError
+        If there is an offset, and the loss has several margins a row.
     """
+    if offset is not None and isinstance(loss, int):
+        raise ValueError("offset: given with a multinomial loss, allowed only with losses of one margin a row")
     penalised = np.ones(rows.shape[1])
     if intercept:
         ones = np.ones((rows.shape[0], 1))
@@ -74,7 +83,7 @@ def assemble(
             np.tile(penalised, loss - 1),
         )
     else:
-        objective = f"{mean} Σ_j {weight}{loss.formula}"
+        objective = f"{mean} Σ_j {weight}{loss.formula if offset is None else _with_offset(loss.formula)}"
     penalty = f" + ({l2:g}/2)‖x‖²" if l2 else ""
     penalty += f" + {formula(nonconvex)}" if nonconvex else ""
     if penalty and intercept and not penalise_intercept:
@@ -84,7 +93,15 @@ def assemble(
         "transport": None if isinstance(transport, InProcess) else transport, "f_star": f_star,
         "nonconvex": nonconvex * penalised,
     }  # fmt: skip
-    kind: Any = Multinomial if isinstance(loss, int) else GLM
-    made: RowProblem = kind(rows, labels, sizes, loss, total, weights, like, **more)
+    made: RowProblem = (
+        Multinomial(rows, labels, sizes, loss, total, weights, like, **more)
+        if isinstance(loss, int)
+        else GLM(rows, labels, sizes, loss, total, weights, like, offset=offset, **more)
+    )
     made.title = title or made.objective
     return made
+
+
+def _with_offset(formula: str) -> str:
+    """A loss's formula at margins aᵀx + o."""
+    return re.sub(r"(?<!\()aᵀx", "(aᵀx + o)", formula.replace("(aᵀx", "(aᵀx + o"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,9 @@ from newtonfl.datasets.values import is_number
 
 MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>"))
 """Cells that say that there is no value."""
+
+OFFSETS = ("offset", "exposure")
+"""Of each row, beside its label: what is added to its margin, and what its mean is multiplied by."""
 
 Missing = Literal["refuse", "mean", "drop-row"]
 Column = str | int
@@ -27,6 +30,8 @@ class CsvLayout:
     ----------
     label, group : str, int or None
         The column of labels, and the one of client ids.
+    offset, exposure : str, int or None
+        The columns of what is added to the margins, and of what means are multiplied by.
     header : bool or None
         Whether the first line has names. None: it does if it holds words and no numbers.
     columns : tuple of str or int, or None
@@ -44,6 +49,8 @@ class CsvLayout:
 
     label: Column | None = None
     group: Column | None = None
+    offset: Column | None = None
+    exposure: Column | None = None
     header: bool | None = None
     columns: tuple[Column, ...] | None = None
     drop: tuple[Column, ...] = ()
@@ -64,6 +71,8 @@ class Columns:
         Of all columns; their numbers where the file has no header.
     header : bool
     label, group : int or None
+    per_row : dict of str to int
+        Those of "offset" and "exposure" that there are.
     features : tuple of int
         In order.
     categorical : frozenset of int
@@ -76,9 +85,21 @@ class Columns:
     header: bool
     label: int | None
     group: int | None
+    per_row: Mapping[str, int]
     features: tuple[int, ...]
     categorical: frozenset[int]
     label_candidates: tuple[str, ...]
+
+    @property
+    def used(self) -> list[int]:
+        """All that something is read from."""
+        return [j for j in (*self.features, self.label, self.group, *self.per_row.values()) if j is not None]
+
+    @property
+    def offset_names(self) -> tuple[str, str]:
+        """Those of the offset's column and the exposure's; empty where there is none."""
+        offset, exposure = (self.names[self.per_row[key]] if key in self.per_row else "" for key in OFFSETS)
+        return offset, exposure
 
 
 def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvLayout) -> Columns:
@@ -118,17 +139,21 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
     categorical = frozenset(number(which, "categorical") for which in layout.categorical)
     group = None if layout.group is None else number(layout.group, "split = column:NAME")
     label = None if layout.label is None else number(layout.label, "label")
+    said = dict(zip(OFFSETS, (layout.offset, layout.exposure), strict=True))
+    per_row = {key: number(which, key) for key, which in said.items() if which is not None}
     uses: dict[str, set[Any]] = {
         "label": {label},
         "split = column:NAME": {group},
         "drop": drop,
         "columns": set(chosen or ()),
+        **{key: {j} for key, j in per_row.items()},
     }
     for j, name in enumerate(names):
         twice = [key for key, columns in uses.items() if j in columns]
         if len(twice) > 1:
             raise ValueError(f"{where}: {twice[0]} and {twice[1]} both name column {quoted(name)}")
-    left = [j for j in range(len(names)) if j != group and j not in drop and j not in uses["columns"]]
+    taken = {group, *drop, *uses["columns"], *per_row.values()}
+    left = [j for j in range(len(names)) if j not in taken]
     candidates = [j for j in left if j not in categorical]
     row = second if header else first
     words = [j for j in candidates if j < len(row) and _is_word(row[j])]
@@ -140,7 +165,7 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
         candidates = candidates[-1:]
     label = candidates[-1] if candidates else None
     features = chosen if chosen is not None else tuple(j for j in left if j != label)
-    nameless = [j for j in (label, group, *features) if j is not None and not names[j]]
+    nameless = [j for j in (label, group, *per_row.values(), *features) if j is not None and not names[j]]
     if nameless:
         raise ValueError(
             f"{where}: column {nameless[0]} has no name in the header, as a row number that a table was written with; "
@@ -153,12 +178,13 @@ def assign(where: str, first: Sequence[str], second: Sequence[str], layout: CsvL
             f"{where}: at least one feature is needed beside the label{' and the split' * (group is not None)}; "
             f"the first line has {len(names)} columns"
         )
-    return Columns(names, header, label, group, features, categorical, tuple(names[j] for j in candidates))
+    return Columns(names, header, label, group, per_row, features, categorical, tuple(names[j] for j in candidates))
 
 
 def has_header(where: str, first: Sequence[str], second: Sequence[str], layout: CsvLayout) -> bool:
     """Whether the first line is a header. A line that could be either is refused: a row must not vanish or appear."""
-    said = {layout.label, layout.group, *layout.drop, *layout.categorical, *(layout.columns or ())}
+    single = (layout.label, layout.group, layout.offset, layout.exposure)
+    said = {*single, *layout.drop, *layout.categorical, *(layout.columns or ())}
     numbers = {which for which in said if isinstance(which, int) or (which or "").isdecimal()}
     words = [j for j, cell in enumerate(first) if _is_word(cell)]
     unexpected = [j for j in words if not {j, str(j)} & numbers]  # a column by number may be words in every line

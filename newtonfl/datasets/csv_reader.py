@@ -73,8 +73,7 @@ def read_csv(path: Path, layout: CsvLayout, source: str) -> Table:
             raise ValueError(f"{path}: no rows; the file is empty")
         columns = assign(str(path), first, next(lines, (0, []))[1], layout)
         cells, fault = _cells(content, layout, columns)
-        used = [j for j in (*columns.features, columns.label, columns.group) if j is not None]
-        if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in used):
+        if cells is None or not all(_is_sound(j, cells[j], columns, layout) for j in columns.used):
             raise ValueError(_bad_cell(path, content, columns, layout) or f"{path}: not CSV text ({excerpt(fault)})")
     except csv.Error as error:
         raise ValueError(f"{path}: not CSV text ({excerpt(error)})") from None
@@ -102,9 +101,9 @@ def lines_of(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 def _cells(content: bytes, layout: CsvLayout, columns: Columns) -> tuple[list[Array] | None, str]:
     """Every column: floats, NaN where missing, or words; else None, and what is wrong."""
-    width, numeric = len(columns.names), set(columns.features) - columns.categorical
-    if columns.label is not None and not layout.word_labels:
-        numeric.add(columns.label)
+    width, numeric = len(columns.names), {*columns.used} - {columns.group} - columns.categorical
+    if layout.word_labels:
+        numeric -= {columns.label}
     found, fault = _parsed(content, layout, columns, numeric)
     if found is not None and not any(np.isnan(found[j]).any() for j in numeric):
         return found, ""
@@ -146,7 +145,7 @@ def _parsed(content: bytes, layout: CsvLayout, columns: Columns, numeric: set[in
 
 def _is_sound(j: int, values: Array, columns: Columns, layout: CsvLayout) -> bool:
     """Whether column `j`, which is used, holds nothing that is not allowed there."""
-    may_miss = layout.missing == "drop-row" or (layout.missing == "mean" and j != columns.label)
+    may_miss = layout.missing == "drop-row" or (layout.missing == "mean" and j in columns.features)
     if (j == columns.group or not may_miss) and _is_missing(values).any():
         return False
     return isinstance(values, Words) or not np.isinf(values).any()
@@ -160,8 +159,8 @@ def _bad_cell(path: Path, content: bytes, columns: Columns, layout: CsvLayout) -
     for line, cells in lines:
         if len(cells) != width:
             return f"{path}, line {line}: {len(cells)} columns, where the first line has {width}"
-        for j in (*columns.features, columns.label, columns.group):
-            if j is not None and (fault := _fault(j, cells[j], columns, layout)):
+        for j in columns.used:
+            if fault := _fault(j, cells[j], columns, layout):
                 return f"{path}, line {line}, column {excerpt(columns.names[j], 60)}: {quoted(cells[j])} {fault}"
         if columns.label is None:
             continue
@@ -183,6 +182,9 @@ def _fault(j: int, cell: str, columns: Columns, layout: CsvLayout) -> str:
             return "is no client's name"
         if j == columns.label:
             return "" if layout.missing == "drop-row" else 'is no label; missing = "drop-row" leaves such rows out'
+        if j in columns.per_row.values():
+            hint = '; missing = "drop-row" leaves such rows out' if layout.labelled else ""
+            return "" if layout.missing == "drop-row" else f"is no number{hint}"
         if layout.missing == "refuse":
             what = "is no word" if j in columns.categorical else "is not a finite number"
             return f'{what}; missing = "mean" or "drop-row" allows it'
@@ -194,11 +196,12 @@ def _fault(j: int, cell: str, columns: Columns, layout: CsvLayout) -> str:
         or is_number(cell)
     ):
         return ""
-    return "is not a finite number" + ("" if j == columns.label else "; categorical = [NAME] takes a column of words")
+    hint = "; categorical = [NAME] takes a column of words" if j in columns.features else ""
+    return f"is not a finite number{hint}"
 
 
 def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, source: str) -> Table:
-    used = [j for j in (*columns.features, columns.label) if layout.missing == "drop-row" and j is not None]
+    used = [j for j in columns.used if j != columns.group and layout.missing == "drop-row"]
     whole = ~np.any([_is_missing(cells[j]) for j in used], axis=0) if used else np.ones(len(cells[0]), bool)
     if not whole.any():
         raise ValueError(f'{path}: no row is whole, and missing = "drop-row" leaves none')
@@ -219,6 +222,7 @@ def _table(path: Path, cells: list[Array], columns: Columns, layout: CsvLayout, 
         None if columns.group is None else sort_names(cells[columns.group].cells)[1],
         column_names=names, label_name="" if columns.label is None else columns.names[columns.label],
         label_candidates=columns.label_candidates, levels=levels,
+        per_row={key: cells[j] for key, j in columns.per_row.items()}, offset_names=columns.offset_names,
     ).where(whole)  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Federation:
     rows : array (N, c), or SciPy CSR array
         Their rows end to end.
     per_row : dict of str to numpy.ndarray, shape (N,)
-        Of each row held here: "labels", and "weights" where there are any.
+        Of each row held here: "labels", and "weights" and "offset" where there are any.
     classes : tuple of numbers or strings
         What the labels were before they became -1 and +1, or 0 to K - 1; empty where they are as they were.
     scaling : Scaling
@@ -78,6 +78,11 @@ class Federation:
         """Of the rows held here, shape (N,); None where every row counts once."""
         return self.per_row.get("weights")
 
+    @property
+    def offset(self) -> Array | None:
+        """Of the rows held here, shape (N,); None where margins are a_jᵀx alone."""
+        return self.per_row.get("offset")
+
     def sums(self, table: Array) -> Array:
         """Each client's column sums of a `table` (N, k) over the rows held here, shape (n, k). Collective.
 
@@ -109,7 +114,8 @@ class Federation:
         Raises
         ------
         ValueError
-            If no weight is positive, or a client's rows are too few for a guard.
+            If no weight is positive, rows have an offset and several margins each, or a client's rows are too few for a
+            guard.
         """
         counts = np.ones((len(labels), 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
         with np.errstate(over="ignore"):
@@ -125,14 +131,14 @@ class Federation:
             made = assemble(
                 self.rows, labels, self.sizes, loss, clients=self.clients, n_clients=self.n_clients,
                 total=int(total) if weights is None else total, transport=self.transport, weights=weights,
-                like=empty_on(device),
+                offset=self.offset, like=empty_on(device),
                 **more,
             )  # fmt: skip
             shared, last = self.agreement.shared, ("intercept",) if more.get("intercept") else ()
             names = None if shared.feature_names is None else (*shared.feature_names, *last)
             made.schema = Schema(
                 names, shared.names, self.agreement.label_name, self.classes, self.agreement.left_out,
-                bool(last), shared.levels, shared.means, shared.baselines, self.scaling,
+                bool(last), shared.levels, shared.means, shared.baselines, self.scaling, *self.agreement.offset_names,
             )  # fmt: skip
             made.preparation = self.preparation
             check_coefficients(self.clients, self.sizes, made.dim)
@@ -161,7 +167,7 @@ def distribute(
     rows : array (N, c), or SciPy CSR array, or None
         What this rank passes, as it is to be kept; None on the other ranks where rank 0 passes all.
     per_row : dict of str to numpy.ndarray, shape (N,)
-        "labels", perhaps "weights": what travels with the rows. Numbers, where rank 0 passes all.
+        "labels", perhaps "weights" and "offset": what travels with the rows. Numbers, where rank 0 passes all.
     parts : sequence of int64 arrays
         Row numbers, one array for each client whose rows are passed here, in order.
     placement : {"everywhere", "own", "rank 0"}

@@ -11,9 +11,11 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
-from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
+from newtonfl.datasets.arrays import distribute_arrays
+from newtonfl.datasets.csv_columns import OFFSETS
 from newtonfl.datasets.frames import column_of, rows_of
 from newtonfl.datasets.load import connected
+from newtonfl.datasets.per_row import row_offset, row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids, numbered, ordered, unboxed
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, loss_of
@@ -28,6 +30,8 @@ def from_arrays(
     *,
     clients: int | str | Sequence[Any] | Array | None = None,
     sample_weight: Array | None = None,
+    offset: Array | None = None,
+    exposure: Array | None = None,
     l2: float = 0.0,
     nonconvex: float = 0.0,
     intercept: bool = False,
@@ -38,7 +42,7 @@ def from_arrays(
     seed: int = 0,
     title: str = "",
 ) -> Problem:
-    """The problem (1/Σw) Σ_j w_j φ(a_jᵀx, y_j) + (l2/2)‖x‖² of rows in memory.
+    """The problem (1/Σw) Σ_j w_j φ(a_jᵀx + o_j, y_j) + (l2/2)‖x‖² of rows in memory.
 
     Parameters
     ----------
@@ -58,6 +62,11 @@ def from_arrays(
         3. None is 8; with `own`, a client a rank.
     sample_weight : array or column, shape (N,), or None
         w_j ≥ 0; None is 1.
+    offset : array or column, shape (N,), or None
+        o_j, what is known of the margins; None is 0. Not for multinomial problems.
+    exposure : array or column, shape (N,), or None
+        e_j > 0, the time, area or number that a row's events were counted over: log e_j is added to the offset. For
+        losses whose link is log: "poisson", "gamma", "tweedie".
     l2, nonconvex : float
         λ, and ρ of ρ Σ x_j²/(1 + x_j²).
     intercept : bool
@@ -104,6 +113,8 @@ def from_arrays(
                     raise TypeError(f"{name}: given {number!r}, must be a number")
             chosen = loss if isinstance(loss, str) and loss == MULTINOMIAL else loss_of(loss, huber_delta)
             X, y, weights, names = _checked(X, y, sample_weight)
+            offset_names = (OFFSETS[0] * (offset is not None), OFFSETS[1] * (exposure is not None))
+            offset = row_offset(offset, exposure, len(y), chosen.link if isinstance(chosen, Loss) else "")
             clients = column_of("clients", clients)
             classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
             y = ordered("y: labels", y) if classifies else y
@@ -114,7 +125,7 @@ def from_arrays(
         definite = {key: float(number) for key, number in numbers.items()}
         arguments = (
             f"{chosen!r}, {definite}, intercept={bool(intercept)}, own={own}, seed={seed}, "
-            f"weighted={weights is not None}"
+            f"weighted={weights is not None}, offsets={offset_names}"
         )
         transport.same("problem", re.sub(r" at 0x[0-9a-f]+", "", arguments))  # a user's loss may print its address
         if weights is not None:
@@ -123,10 +134,13 @@ def from_arrays(
                 if clients is not None and not isinstance(clients, (str, int, np.integer)):
                     clients = client_ids("clients", clients, len(y))[kept]
                 X, y, weights = X[kept], y[kept], weights[kept]
+                offset = None if offset is None else offset[kept]
         federation = distribute_arrays(
             X,
             y,
             weights,
+            offset,
+            offset_names=offset_names,
             clients=clients,
             transport=transport,
             own=own,

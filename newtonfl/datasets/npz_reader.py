@@ -7,8 +7,10 @@ states against what is there, and what an array's header states against what the
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import scipy
@@ -35,25 +37,33 @@ class NpzContent:
         Every row's client id, where an array of them was named.
     column_names : tuple of d strings, or None
         The array feature_names, if there is one.
+    per_row : dict of str to (N,) ndarray of float64
+        Further numbers of each row, by what they are for.
     """
 
     rows: Array
     labels: Array
     groups: Array | None = None
     column_names: tuple[str, ...] | None = None
+    per_row: Mapping[str, Array] = field(default_factory=dict)
 
 
-def read_npz(path: Path, group: str | int | None, labelled: bool = True) -> NpzContent:
+def read_npz(
+    path: Path, group: str | int | None, labelled: bool = True, per_row: Mapping[str, str] = MappingProxyType({})
+) -> NpzContent:
     """Rows X (or their CSR parts), labels y, the array `group`, where one is named, and feature_names, if there.
 
-    Where rows are not `labelled`, y is not looked at, and all labels are 0.
+    Where rows are not `labelled`, y is not looked at, and all labels are 0. Of `per_row`, such as {"offset": NAME}, an
+    array with one number a row each.
 
     Raises
     ------
     ValueError
         If something is not sound; the message names the file, the array and the entry.
     """
-    parts = _arrays(path, None if group is None else str(group), labelled)
+    needed = {f"split = column:{group}": str(group)} if group is not None else {}
+    needed |= {f"{key} = {name}": name for key, name in per_row.items()}
+    parts = _arrays(path, needed, labelled)
     rows = _real(path, "X", parts["X"], 2) if "X" in parts else _csr(path, parts)
     labels = parts["y"] if labelled else np.zeros(rows.shape[0])
     if labels.ndim == 2 and 1 in labels.shape:
@@ -70,10 +80,17 @@ def read_npz(path: Path, group: str | int | None, labelled: bool = True) -> NpzC
                 f"{path}: feature_names must be {rows.shape[1]} different strings, one a column; it has {len(names)}, "
                 f"of which {len(set(names))} are different"
             )
-    return NpzContent(rows, labels, ids, names)
+    numbers = {key: _real(path, name, parts[name], 1) for key, name in per_row.items()}
+    for key, name in per_row.items():
+        if numbers[key].size != labels.size:
+            raise ValueError(
+                f"{path}: {key} = {name} needs one number a row in {name!r}, and it has {numbers[key].size} for "
+                f"{labels.size} rows"
+            )
+    return NpzContent(rows, labels, ids, names, numbers)
 
 
-def _arrays(path: Path, group: str | None, labelled: bool) -> dict[str, Array]:
+def _arrays(path: Path, needed: Mapping[str, str], labelled: bool) -> dict[str, Array]:
     """The arrays that are asked for, by name; any others are not looked at."""
     with path.open("rb") as stream:
         try:
@@ -90,26 +107,25 @@ def _arrays(path: Path, group: str | None, labelled: bool) -> dict[str, Array]:
             if name in entries:
                 raise ValueError(f"{path}: two arrays in it are named {quoted(name)}")
             entries[name] = entry
-        _check_names(path, list(entries), group, labelled)
-        named = ("X", *_CSR, "format", *["y"] * labelled, "feature_names", group)
-        wanted = [name for name in named if name in entries]
-        check_proportion(path, "npz", path.stat().st_size, sum(entries[name].file_size for name in wanted if name))
-        return {name: _array(path, archive, name, entries[name]) for name in wanted if name}
+        _check_names(path, list(entries), needed, labelled)
+        standard = ("X", *_CSR, "format", *["y"] * labelled, "feature_names")
+        wanted = [name for name in dict.fromkeys((*standard, *needed.values())) if name in entries]
+        check_proportion(path, "npz", path.stat().st_size, sum(entries[name].file_size for name in wanted))
+        return {name: _array(path, archive, name, entries[name]) for name in wanted}
 
 
-def _check_names(path: Path, names: list[str], group: str | None, labelled: bool) -> None:
+def _check_names(path: Path, names: list[str], needed: Mapping[str, str], labelled: bool) -> None:
     shown = ", ".join(name if name.isprintable() else quoted(name) for name in sorted(names)[:20]) or "no arrays"
     content = f"the file holds {excerpt(shown)}{', …' if len(names) > 20 else ''}"
     dense, sparse = "X" in names, set(_CSR) <= set(names)
     if (labelled and "y" not in names) or not (dense or sparse):
-        needed = "labels y, and rows X" if labelled else "rows X"
-        raise ValueError(f"{path}: needs {needed} or their CSR parts {', '.join(_CSR)}; {content}")
+        must = "labels y, and rows X" if labelled else "rows X"
+        raise ValueError(f"{path}: needs {must} or their CSR parts {', '.join(_CSR)}; {content}")
     if dense and sparse:
         raise ValueError(f"{path}: must have rows X or their CSR parts, not both; {content}")
-    if group is not None and group not in names:
-        raise ValueError(
-            f"{path}: split = column:{excerpt(group)} needs an array {quoted(group)} with one entry a row; {content}"
-        )
+    for key, name in needed.items():
+        if name not in names:
+            raise ValueError(f"{path}: {excerpt(key)} needs an array {quoted(name)} with one entry a row; {content}")
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:

@@ -21,6 +21,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets import sources, splits
 from newtonfl.datasets.agreement import Agreement, SourceDescription, agree, describe, gather
 from newtonfl.datasets.distribute import Federation, Placement, distribute
+from newtonfl.datasets.per_row import row_offset
 from newtonfl.datasets.problem_file import ProblemFile
 from newtonfl.datasets.scaled import scaled
 from newtonfl.datasets.sources import Table
@@ -63,16 +64,18 @@ def distribute_file(file: ProblemFile, folder: Path, transport: Transport) -> Fe
         classes = choose_classes(file, agreement)
         tables = [prepare(file, table, agreement, classes) for table in tables]
         if separate:
-            rows, labels = _stacked(tables, agreement)
+            rows, per_row = _stacked(file, tables, agreement)
+            labels = per_row["labels"]
             ends = np.cumsum([len(table.labels) for table in tables], dtype=np.int64)
             parts = np.split(np.arange(len(labels), dtype=np.int64), ends[:-1]) if len(ends) else []
             number: int | None = len(names)
         elif tables:
-            rows, labels, parts, number = tables[0].rows, tables[0].labels, split_table(file, tables[0]), None
+            rows, parts, number = tables[0].rows, split_table(file, tables[0]), None
+            per_row = {"labels": tables[0].labels, **tables[0].per_row}
         else:
-            rows, labels, parts, number = None, np.zeros(0), [], None
+            rows, per_row, parts, number = None, {"labels": np.zeros(0)}, [], None
     placement: Placement = "own" if separate else "rank 0"
-    whole = distribute(rows, {"labels": labels}, parts, placement, agreement, transport, clients=here, n_clients=number)
+    whole = distribute(rows, per_row, parts, placement, agreement, transport, clients=here, n_clients=number)
     sent = np.array([len(source.summary.packet) for source in descriptions], np.int64)
     if separate and sent.any():  # of one file for all clients, one place reads all and nothing travels
         received = np.full(len(sent), len(agreement.shared.packet), np.int64)
@@ -126,6 +129,8 @@ def read_source(file: ProblemFile, folder: Path, source: str) -> Table:
         folder=folder,
         features=file.data.features if isinstance(file.data.features, int) else None,
         zero_based=file.data.zero_based,
+        offset=file.data.offset,
+        exposure=file.data.exposure,
         group=name if split == "column" else None,
         **(csv if source.startswith("csv:") else {}),
     )
@@ -153,6 +158,7 @@ def describe_table(file: ProblemFile, table: Table) -> SourceDescription:
         levels=table.levels,
         means=file.data.missing == "mean",
         label_name=table.label_name,
+        offset_names=table.offset_names,
         left_out=table.left_out,
     )
 
@@ -204,12 +210,13 @@ def _check_agreement(file: ProblemFile, agreement: Agreement) -> None:
 
 
 def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tuple[Any, Any] | None) -> Table:
-    """Make columns features, map the labels of the two `classes` to -1 and +1, scale where this takes no other source.
+    """Make columns features, map the labels of the two `classes` to -1 and +1, scale where this takes no other source,
+    and join what is per row.
 
     Raises
     ------
     ValueError
-        If no row is left, labels do not suit the loss, or rows cannot be scaled so.
+        If no row is left, labels or an exposure do not suit the loss, or rows cannot be scaled so.
     """
     rows = agreement.shared.features(table.rows, table.column_names, table.levels, agreement.dense)
     labels = table.labels if classes is None else sources.two_classes(table.labels, classes, table.source)[0]
@@ -225,7 +232,14 @@ def prepare(file: ProblemFile, table: Table, agreement: Agreement, classes: tupl
         scaling = Scaling.of(rows, file.data.scale) if own else UNSCALED
     except ValueError as error:
         raise ValueError(f"{file.where}: [data] scale: {error}") from None
-    return replace(table, rows=scaling.apply(rows), labels=labels, scaling=scaling)
+    try:
+        offset = row_offset(
+            table.per_row.get("offset"), table.per_row.get("exposure"), len(labels), file.objective.part.link
+        )
+    except ValueError as error:
+        raise ValueError(f"{table.source}: {error}") from None
+    per_row = {} if offset is None else {"offset": offset}
+    return replace(table, rows=scaling.apply(rows), labels=labels, scaling=scaling, per_row=per_row)
 
 
 def split_table(file: ProblemFile, table: Table) -> list[Array]:
@@ -243,12 +257,15 @@ def split_table(file: ProblemFile, table: Table) -> list[Array]:
         raise ValueError(f"{file.where}: [clients] {error}") from None
 
 
-def _stacked(tables: list[Table], agreement: Agreement) -> tuple[Array, Array]:
-    """Rows and labels of several tables, end to end; perhaps of none."""
+def _stacked(file: ProblemFile, tables: list[Table], agreement: Agreement) -> tuple[Array, dict[str, Array]]:
+    """Rows of several tables, and what belongs to each row, end to end; perhaps of none."""
     none = np.zeros((0, agreement.columns))
     blocks = [table.rows for table in tables] or [none if agreement.dense else scipy.sparse.csr_array(none)]
     rows = np.concatenate(blocks) if agreement.dense else scipy.sparse.csr_array(scipy.sparse.vstack(blocks, "csr"))
-    return rows, np.concatenate([np.zeros(0), *(table.labels for table in tables)])
+    per_row = {"labels": [table.labels for table in tables]}
+    if file.data.offset is not None or file.data.exposure is not None:
+        per_row["offset"] = [table.per_row["offset"] for table in tables]
+    return rows, {name: np.concatenate([np.zeros(0), *values]) for name, values in per_row.items()}
 
 
 def state(file: ProblemFile, folder: Path) -> str:

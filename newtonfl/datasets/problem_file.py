@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from newtonfl.datasets import sources, splits
 from newtonfl.datasets.catalogue import catalogue
-from newtonfl.datasets.csv_columns import CsvLayout, Missing
+from newtonfl.datasets.csv_columns import OFFSETS, CsvLayout, Missing
 from newtonfl.datasets.guard import Guard
 from newtonfl.objectives.losses import Loss, loss_of
 from newtonfl.objectives.schema import Schema
@@ -27,7 +27,8 @@ class _Section(BaseModel):
 
 
 _Columns = Annotated[tuple[str | int, ...], Field(strict=False)]
-CSV_ONLY = tuple(key for key in CsvLayout.__dataclass_fields__ if key not in ("group", "word_labels", "labelled"))
+_WIDER = ("group", *OFFSETS, "word_labels", "labelled")
+CSV_ONLY = tuple(key for key in CsvLayout.__dataclass_fields__ if key not in _WIDER)
 """Keys of [data] that go with a csv source."""
 
 
@@ -65,6 +66,16 @@ class Data(_Section):
         default=None,
         description="csv: the column of labels. A file with a header must say it, unless one column only can be it; "
         "else it is the last",
+    )
+    offset: str | int | None = Field(
+        default=None,
+        description="csv: the column, npz: the array, of what is known of each row's margin: a_jᵀx + o_j. It is no "
+        "feature, and is not scaled",
+    )
+    exposure: str | int | None = Field(
+        default=None,
+        description="csv: the column, npz: the array, of the times, areas or numbers e_j > 0 that a row's events were "
+        "counted over: log e_j is added to the offset. For losses whose link is log: poisson, gamma, tweedie",
     )
     header: bool | None = Field(
         default=None,

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from newtonfl.core.quoting import excerpt
 from newtonfl.datasets import sources
+from newtonfl.datasets.csv_columns import OFFSETS
 from newtonfl.datasets.file_bytes import read_text
 from newtonfl.datasets.problem_file import CSV_ONLY, SECTIONS, ProblemFile, PythonRun
 from newtonfl.objectives.losses import loss_of
@@ -163,6 +164,10 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
         yield "[objective] penalise_intercept: given true, allowed only with intercept = true"
     if sources.is_glob(source) and split != "files":
         yield f"[clients] split: given {split!r}, must be 'files' with the pattern {source!r}: one file a client"
+    for key in OFFSETS:
+        if get("data", key) is not None and not source.startswith(("csv:", "npz:")):
+            column = get("data", key)
+            yield f"[data] {key}: given {column!r}, allowed only with a csv or npz source, not {source!r}"
     if split.startswith("column:") and not source.startswith(("csv:", "npz:")):
         yield f"[clients] split: given {split!r}, allowed only with a csv or npz source, not {source!r}"
     if get("clients", "count") is None and split != "files" and not split.startswith("column:"):

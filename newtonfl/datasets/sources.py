@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from newtonfl.core.quoting import quoted
-from newtonfl.datasets.csv_columns import CsvLayout
+from newtonfl.datasets.csv_columns import OFFSETS, CsvLayout
 from newtonfl.datasets.csv_reader import read_csv
 from newtonfl.datasets.fetch import existing, libsvm_path
 from newtonfl.datasets.libsvm_reader import read_libsvm
@@ -69,6 +69,8 @@ def read(
     features: int | None = None,
     label: str | int | None = None,
     group: str | int | None = None,
+    offset: str | int | None = None,
+    exposure: str | int | None = None,
     zero_based: bool = False,
     labelled: bool = True,
     **csv: Any,
@@ -88,6 +90,8 @@ def read(
     group : str or int, optional
         CSV: a column, by name or by number, that is no feature but names each row's client; it may be words. npz: the
         name of an array.
+    offset, exposure : str or int, optional
+        CSV: columns, by name or by number, that are no features but go to :attr:`Table.per_row`. npz: names of arrays.
     zero_based : bool
         LIBSVM only: whether indices begin with 0 rather than 1.
     labelled : bool
@@ -111,6 +115,10 @@ def read(
         raise ValueError(f"{source}: label = {label!r} picks a column of a CSV file; {kind} keeps its labels apart")
     if group is not None and kind not in ("csv", "npz"):
         raise ValueError(f"{source}: there is no column {group!r} to split by; only csv and npz sources can have one")
+    said = {key: which for key, which in zip(OFFSETS, (offset, exposure), strict=True) if which is not None}
+    for key, which in said.items():
+        if kind not in ("csv", "npz"):
+            raise ValueError(f"{source}: {key} = {which!r} needs a csv or npz source")
     if csv and kind != "csv":
         raise ValueError(f"{source}: {', '.join(csv)}: allowed only with a csv source")
     if zero_based and kind != "libsvm":
@@ -120,12 +128,16 @@ def read(
     elif kind == "libsvm":
         table = Table(*read_libsvm(libsvm_path(what, folder), features, zero_based), source)
     elif kind == "csv":
-        layout = CsvLayout(label=label, group=group, labelled=labelled, **csv)
+        layout = CsvLayout(label=label, group=group, offset=offset, exposure=exposure, labelled=labelled, **csv)
         table = read_csv(existing(what, folder), layout, source)
     else:
-        content = read_npz(existing(what, folder), group, labelled)
+        content = read_npz(existing(what, folder), group, labelled, {key: str(which) for key, which in said.items()})
         codes = None if content.groups is None else sort_names(content.groups.astype(str))[1]
-        table = Table(content.rows, content.labels, source, codes, content.column_names)
+        names = ("" if offset is None else str(offset), "" if exposure is None else str(exposure))
+        table = Table(
+            content.rows, content.labels, source, codes, content.column_names, per_row=content.per_row,
+            offset_names=names,
+        )  # fmt: skip
     if features is not None and table.rows.shape[1] != features:
         raise ValueError(f"{source}: features = {features}, but there are {table.rows.shape[1]} columns of features")
     return replace(table, rows=store(table.rows))

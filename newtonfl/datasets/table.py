@@ -29,6 +29,10 @@ class Table:
         What the user wrote.
     groups : (N,) int64 ndarray or None
         Each row's position among the group column's distinct values in order, where one was named.
+    per_row : dict of str to (N,) ndarray of float64
+        "offset" and "exposure", where columns of them were named.
+    offset_names : (str, str)
+        Those columns; empty where none was.
     column_names : tuple of str, or None
         Of `rows`; None where the source has no names.
     label_name : str
@@ -56,6 +60,8 @@ class Table:
     left_out: int = 0
     other_labels: Array = field(default_factory=lambda: np.zeros(0))
     scaling: Scaling = UNSCALED
+    per_row: Mapping[str, Array] = field(default_factory=dict)
+    offset_names: tuple[str, str] = ("", "")
 
     def where(self, kept: Array) -> Table:
         """The rows of a mask, shape (N,), and the words that they have."""
@@ -69,7 +75,10 @@ class Table:
             levels[name] = tuple(words[int(i)] for i in found)
         groups = None if self.groups is None else self.groups[kept]
         left_out = self.left_out + int(np.sum(~kept))
-        return replace(self, rows=rows, labels=self.labels[kept], groups=groups, levels=levels, left_out=left_out)
+        per_row = {name: values[kept] for name, values in self.per_row.items()}
+        return replace(
+            self, rows=rows, labels=self.labels[kept], groups=groups, levels=levels, left_out=left_out, per_row=per_row
+        )
 
 
 def store(rows: Array, dense: bool | None = None) -> Array:

@@ -11,14 +11,9 @@ May be imported by: no other district.
 from newtonfl.estimators.classifiers import FederatedLinearSVC, FederatedLogisticRegression
 from newtonfl.estimators.encoder import FederatedOneHotEncoder
 from newtonfl.estimators.imputer import FederatedSimpleImputer
+from newtonfl.estimators.log_link import FederatedGammaRegressor, FederatedPoissonRegressor, FederatedTweedieRegressor
 from newtonfl.estimators.parameters import alpha_from_C
-from newtonfl.estimators.regressors import (
-    FederatedGammaRegressor,
-    FederatedHuberRegressor,
-    FederatedPoissonRegressor,
-    FederatedRidge,
-    FederatedTweedieRegressor,
-)
+from newtonfl.estimators.regressors import FederatedHuberRegressor, FederatedRidge
 from newtonfl.estimators.scaler import FederatedStandardScaler
 
 __all__ = [

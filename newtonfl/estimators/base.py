@@ -22,9 +22,10 @@ from sklearn.utils.validation import check_is_fitted
 from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
-from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
+from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
+from newtonfl.datasets.per_row import row_offset, row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids, refuse_missing
 from newtonfl.estimators.alarms import alarm
 from newtonfl.estimators.choice import AUTO, Size, choose
@@ -124,25 +125,42 @@ class Federated(OverRanks, ABC):
         Fault
             If another rank failed; the message names the rank.
         """
+        return self._fit_rows(X, y, sample_weight, groups)
+
+    def _fit_rows(
+        self,
+        X: Array,
+        y: Array,
+        sample_weight: Array | None,
+        groups: Array | None,
+        offset: Array | None = None,
+        exposure: Array | None = None,
+    ) -> Self:
+        """:meth:`fit`, with what is known of the rows' margins."""
         transport = self._transport()
         with transport.keeping_interrupts():
             with transport.agreed("checking the arguments of fit"):
                 method = self._method()
-                X, y, weights, groups = self._checked(X, y, sample_weight, groups)
+                X, y, weights, groups, added = self._checked(X, y, sample_weight, groups, offset, exposure)
                 seed = self._seed()
-                arguments = self._same_arguments(method, weights is not None)
+                arguments = self._same_arguments(method, sample_weight=weights, offset=offset, exposure=exposure)
             seed = self._common_seed(arguments, seed, transport)
             names = getattr(self, "feature_names_in_", None)
             self.__dict__.pop("inference_", None)  # of a fit before
             self._columns = working_columns(X, names, transport)
             federation = distribute_arrays(
-                self._columns.narrow(X), y, weights, clients=self.clients if groups is None else groups,
+                self._columns.narrow(X), y, weights, added, clients=self.clients if groups is None else groups,
                 transport=transport, own=self.ranks == "own", classes=not self._numeric,
                 column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
             )  # fmt: skip
             if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
                 self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
+            self._has_offset = added is not None
             return self._fit(self._columns.counted(federation), method, seed)
+
+    @abstractmethod
+    def _loss(self) -> Loss:
+        """What is minimised of one margin a row."""
 
     @abstractmethod
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
@@ -183,15 +201,21 @@ class Federated(OverRanks, ABC):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _same_arguments(self, method: Method | None, weighted: bool) -> dict[str, str]:
-        """What every rank must pass alike, by name."""
-        named = re.sub(r" at 0x[0-9a-f]+", "", repr(method))
-        return self._arguments({"sample_weight": "some" if weighted else None, "method": named})
+    def _same_arguments(self, method: Method | None, **per_row: Any) -> dict[str, str]:
+        """What every rank must pass alike, by name: settings, and whether there is something `per_row`."""
+        some = {name: None if array is None else "some" for name, array in per_row.items()}
+        return self._arguments({**some, "method": re.sub(r" at 0x[0-9a-f]+", "", repr(method))})
 
     def _checked(
-        self, X: Array, y: Array, sample_weight: Array | None, groups: Array | None
-    ) -> tuple[Array, Array, Array | None, Array | None]:
-        """Sound arrays; rows of weight zero are left out."""
+        self,
+        X: Array,
+        y: Array,
+        sample_weight: Array | None,
+        groups: Array | None,
+        offset: Array | None,
+        exposure: Array | None,
+    ) -> tuple[Array, Array, Array | None, Array | None, Array | None]:
+        """Sound arrays, an exposure's logarithm added to the offset; rows of weight zero are left out."""
         own = self.ranks == "own"
         least, y = 0 if own else 1, column_of("y", y)
         objects = np.asarray(y, object) if isinstance(y, list | tuple) else y
@@ -200,11 +224,15 @@ class Federated(OverRanks, ABC):
         X, y = self._read(X, y, reset=True, y_numeric=self._numeric, ensure_min_samples=least)
         self._check_targets(y)
         groups = None if groups is None else client_ids("groups", column_of("groups", groups), len(y))
+        added = None
+        if not (offset is None and exposure is None):
+            added = row_offset(offset, exposure, len(y), self._loss().link)
         if sample_weight is None:
-            return X, y, None, groups
+            return X, y, None, groups, added
         weights = row_weights(sample_weight, len(y))
         kept = rows_that_count(weights, own)
-        return X[kept], y[kept], weights[kept], None if groups is None else groups[kept]
+        groups, added = (None if of_row is None else of_row[kept] for of_row in (groups, added))
+        return X[kept], y[kept], weights[kept], groups, added
 
     def _check_targets(self, y: Array) -> None:
         """Refuse targets that the loss cannot have."""

@@ -1,14 +1,12 @@
-"""Federated regressors: ridge, Huber; Poisson, gamma and Tweedie with log link."""
+"""Federated regressors of numbers: ridge, Huber; and what all regressors share."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_tweedie_score
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
@@ -16,20 +14,16 @@ from newtonfl.datasets.frames import column_of
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.methods import Method
-from newtonfl.objectives.losses import Gamma, Huber, Loss, Poisson, Squared, Tweedie
+from newtonfl.objectives.losses import Huber, Loss, Squared
 
 
 @dataclass(eq=False, repr=False)
-class _Regressor(RegressorMixin, Federated):
+class Regressor(RegressorMixin, Federated):
     """One solve, one row of coefficients."""
 
     def _check_targets(self, y: Array) -> None:
         if y.dtype.kind not in "biuf":
             raise ValueError(f"y: given {y.dtype}, must be numbers")
-
-    @abstractmethod
-    def _loss(self) -> Loss:
-        """What is minimised of one margin a row."""
 
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         with federation.transport.agreed("checking the loss"):
@@ -74,7 +68,7 @@ class _Regressor(RegressorMixin, Federated):
 
 
 @dataclass(eq=False, repr=False)
-class FederatedRidge(_Regressor):
+class FederatedRidge(Regressor):
     __doc__ = f"""Ridge regression over clients: (1/Σw) Σ w_j (a_jᵀw + b - y_j)²/2 + (alpha/2)‖w‖².
 
     At alpha = a/Σw the solution is that of ``sklearn.linear_model.Ridge(alpha=a)``.
@@ -103,7 +97,7 @@ class FederatedRidge(_Regressor):
 
 
 @dataclass(eq=False, repr=False)
-class FederatedHuberRegressor(_Regressor):
+class FederatedHuberRegressor(Regressor):
     __doc__ = f"""Huber regression over clients: (1/Σw) Σ w_j φ(a_jᵀw + b - y_j) + (alpha/2)‖w‖².
 
     φ(r) = r²/2 where abs(r) ≤ δ, and δ abs(r) - δ²/2 beyond. δ is in units of y. scikit-learn's HuberRegressor fits a
@@ -127,134 +121,3 @@ class FederatedHuberRegressor(_Regressor):
 
     def _loss(self) -> Loss:
         return Huber(self.delta)
-
-
-@dataclass(eq=False, repr=False)
-class _LogLinkRegressor(_Regressor):
-    """The mean is exp(a_jᵀw + b), and the variance its power."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = True
-        return tags
-
-    @property
-    @abstractmethod
-    def _power(self) -> float:
-        """Of the mean, which the variance is."""
-
-    def _check_targets(self, y: Array) -> None:
-        super()._check_targets(y)
-        fault = self._loss().label_fault(float(y.min())) if len(y) else ""
-        if fault:
-            raise ValueError(f"y: {type(self).__name__} {fault}")
-
-    def predict(self, X: Array) -> Array:
-        """exp(a_jᵀw + b) for each row.
-
-        Parameters
-        ----------
-        X : array, sparse matrix or table, shape (N, n_features)
-
-        Returns
-        -------
-        numpy.ndarray, shape (N,)
-        """
-        return np.exp(self._linear(X))
-
-    def score(self, X: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """D², the share of the deviance that the model explains.
-
-        Parameters
-        ----------
-        X : array, sparse matrix or table, shape (N, n_features)
-        y : array, shape (N,)
-        sample_weight : array, shape (N,), or None
-
-        Returns
-        -------
-        float
-            At most 1.
-        """
-        y, weights = column_of("y", y), column_of("sample_weight", sample_weight)
-        return float(d2_tweedie_score(y, self.predict(X), sample_weight=weights, power=self._power))
-
-
-@dataclass(eq=False, repr=False)
-class FederatedPoissonRegressor(_LogLinkRegressor):
-    __doc__ = f"""Poisson regression with log link over clients: (1/Σw) Σ w_j (exp(t_j) - y_j t_j) + (alpha/2)‖w‖².
-
-    t_j = a_jᵀw + b. That is half the mean deviance but for a constant: the solution is that of
-    ``sklearn.linear_model.PoissonRegressor`` at the same alpha.
-
-    Parameters
-    ----------
-    {PARAMETERS}
-
-    Attributes
-    ----------
-    coef_ : numpy.ndarray, shape (n_features,)
-    intercept_ : float
-    {ATTRIBUTES}
-    """
-
-    _power = 1.0
-
-    def _loss(self) -> Loss:
-        return Poisson()
-
-
-@dataclass(eq=False, repr=False)
-class FederatedGammaRegressor(_LogLinkRegressor):
-    __doc__ = f"""Gamma regression with log link over clients: (1/Σw) Σ w_j (y_j exp(-t_j) + t_j) + (alpha/2)‖w‖².
-
-    t_j = a_jᵀw + b and y_j > 0. That is half the mean deviance but for a constant: the solution is that of
-    ``sklearn.linear_model.GammaRegressor`` at the same alpha.
-
-    Parameters
-    ----------
-    {PARAMETERS}
-
-    Attributes
-    ----------
-    coef_ : numpy.ndarray, shape (n_features,)
-    intercept_ : float
-    {ATTRIBUTES}
-    """
-
-    _power = 2.0
-
-    def _loss(self) -> Loss:
-        return Gamma()
-
-
-@dataclass(eq=False, repr=False)
-class FederatedTweedieRegressor(_LogLinkRegressor):
-    __doc__ = f"""Tweedie regression with log link over clients: (1/Σw) Σ w_j φ(t_j, y_j) + (alpha/2)‖w‖².
-
-    φ(t, y) = y exp(-(p - 1)t)/(p - 1) + exp((2 - p)t)/(2 - p), t_j = a_jᵀw + b and y_j ≥ 0. That is half the mean
-    deviance but for a constant: the solution is that of ``sklearn.linear_model.TweedieRegressor`` with log link and the
-    same power and alpha.
-
-    Parameters
-    ----------
-    power : float
-        p, between 1 (Poisson) and 2 (gamma), which have regressors of their own.
-    {PARAMETERS}
-
-    Attributes
-    ----------
-    coef_ : numpy.ndarray, shape (n_features,)
-    intercept_ : float
-    {ATTRIBUTES}
-    """
-
-    _: KW_ONLY
-    power: float = 1.5
-
-    @property
-    def _power(self) -> float:
-        return self.power
-
-    def _loss(self) -> Loss:
-        return Tweedie(self.power)

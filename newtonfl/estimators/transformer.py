@@ -11,9 +11,10 @@ from sklearn.base import TransformerMixin
 
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
-from newtonfl.datasets.arrays import distribute_arrays, row_weights, rows_that_count
+from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
+from newtonfl.datasets.per_row import row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids
 from newtonfl.estimators.ranks import OverRanks
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_host
-from newtonfl.core.ragged import Blocks
+from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.ragged import Blocks, selected
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import add_at, sums, weighted_grams
 from newtonfl.objectives.base import Point
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class GLM(RowProblem):
-    """f(x) = (1/Σw) Σ_j w_j φ(a_jᵀx, y_j) + ½ Σ ridge_j x_j².
+    """f(x) = (1/Σw) Σ_j w_j φ(a_jᵀx + o_j, y_j) + ½ Σ ridge_j x_j².
 
     Parameters
     ----------
@@ -34,15 +34,30 @@ class GLM(RowProblem):
     loss : Loss
     total_weight : float
         Σw over all rows of all processes.
+    offset : numpy.ndarray, shape (N,), or None
+        o_j, what is known of the margins; None is 0.
     more : keyword arguments of :class:`RowProblem`
     """
 
     def __init__(
-        self, rows: Array, labels: Array, sizes: Array, loss: Loss, total_weight: float, *args: Any, **more: Any
+        self,
+        rows: Array,
+        labels: Array,
+        sizes: Array,
+        loss: Loss,
+        total_weight: float,
+        *args: Any,
+        offset: Array | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(rows, labels, sizes, total_weight, *args, dim=rows.shape[1], **more)
         self.loss = loss
+        self.offset = None if offset is None else to_device(np.asarray(offset, dtype=np.float64), self.like)
         self.curvature_bound, self.curvature_lipschitz = loss.curvature_bound, loss.curvature_lipschitz
+
+    def _select(self, part: Self, chosen: Array) -> None:
+        super()._select(part, chosen)
+        part.offset = None if self.offset is None else selected(self.offset, self.rows.offsets, chosen)
 
     @property
     def unattained(self) -> bool:
@@ -80,6 +95,11 @@ class GLM(RowProblem):
     def client_rows(self, i: int) -> Array:
         return self.rows.on_host(i)
 
+    def margins(self, x: Array) -> Array:
+        """a_jᵀx + o_j of the rows held here, shape (N,), for `x` of shape (d,), or (n, d) with one point a client."""
+        margins = self.rows.margins(x)
+        return margins if self.offset is None else margins + self.offset
+
     def _at(self, x: Array) -> Point:
         return _GLMPoint(self, x)
 
@@ -89,18 +109,18 @@ class _GLMPoint(Point):
 
     @cached_property
     def margins(self) -> Array:
-        return self.problem.rows.margins(self.x)
+        return self.problem.margins(self.x)
 
     @cached_property
     def curvatures(self) -> Array:
-        """w_j φ″(a_jᵀx, y_j): with the rows, all that the Hessians depend on."""
+        """w_j φ″(a_jᵀx + o_j, y_j): with the rows, all that the Hessians depend on."""
         p = self.problem
         p.check_convex("a Hessian")
         return p.row_weights * p.loss.curvature(self.margins, p.labels)
 
     @cached_property
     def slopes(self) -> Array:
-        """w_j φ′(a_jᵀx, y_j): with the rows, all that the gradients depend on."""
+        """w_j φ′(a_jᵀx + o_j, y_j): with the rows, all that the gradients depend on."""
         p = self.problem
         return p.row_weights * p.loss.slope(self.margins, p.labels)
 

@@ -38,6 +38,8 @@ class Schema:
         The word that has no feature, of each column of words that has such a one.
     scaling : Scaling
         What was done to the features.
+    offset, exposure : str
+        The columns of what is added to the margins, and of what means are multiplied by; empty where there are none.
     """
 
     features: tuple[str, ...] | None = None
@@ -50,6 +52,8 @@ class Schema:
     means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     baselines: Mapping[str, str] = field(default_factory=dict)
     scaling: Scaling = UNSCALED
+    offset: str = ""
+    exposure: str = ""
 
     def in_own_units(self, x: Array) -> tuple[Array, float]:
         """A solution as a model of the features before they were scaled: margins of rows a are aᵀw + b.
@@ -88,6 +92,9 @@ class Schema:
             count = len(self.features)
             some = self.features if count <= 6 else (*self.features[:4], "…", self.features[-1])
             found.append(("features", f"{count}: {', '.join(some)}"))
+        if self.offset or self.exposure:
+            parts = ([self.offset] if self.offset else []) + ([f"log {self.exposure}"] if self.exposure else [])
+            found.append(("offset", " + ".join(parts)))
         if self.left_out:
             found.append(("note", f"{self.left_out} rows are left out, for want of a value or for another label"))
         return found

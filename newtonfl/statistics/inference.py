@@ -158,7 +158,7 @@ def _worked_out(
     log_likelihood = null = r2 = math.nan
     if family is not None:
         log_likelihood = family.log_likelihood(totals.loss, totals)
-        if whole["other than 1"] == 0.0:  # the last column is an intercept
+        if whole["other than 1"] == 0.0 and problem.offset is None:  # the last column is an intercept, and all there is
             null = family.log_likelihood(family.null_loss(totals), totals)
             least = family.saturated(totals)
             share = (totals.loss - least) / (family.null_loss(totals) - least)  # of the deviance

@@ -57,9 +57,9 @@ class Information(ClientProtocol):
         assert isinstance(problem, GLM)  # inference() has looked
         x = to_device(announcement.to_all["model"].coordinates()[1], problem.like)
         point = problem.at(x)
-        margins = problem.rows.margins(x)
+        margins = problem.margins(x)
         slopes, informations = (f(margins, problem.labels) for f in (problem.loss.slope, problem.loss.information))
-        residuals = np.zeros(len(problem.labels))
+        residuals = np.zeros(problem.labels.shape[0])
         if problem.loss.family in FAMILIES and FAMILIES[problem.loss.family].dispersed:
             residuals = to_host(slopes**2 / informations)  # (y - μ)²/V(μ)
         vectors = {"value": _sums(problem, point.value, residuals), "gradient": to_host(point.gradient)}

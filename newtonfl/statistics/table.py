@@ -39,7 +39,7 @@ class Inference:
     log_likelihood, null_log_likelihood, pseudo_r2 : float
         At x; of the model that has an intercept alone; McFadden's 1 - ℓ/ℓ₀, or where there is a σ² the share of the
         deviance that is explained, R² of the normal family. NaN where there is no likelihood or none in closed form,
-        the last two also without an intercept.
+        the last two also without an intercept or with an offset.
     notes : list of str
         What a penalty, or a point that is no optimum, does to all this.
     ledger : Ledger

@@ -46,7 +46,7 @@ def on_device() -> Array:
     return xp.asarray(np.zeros(0), device=DEVICE)
 
 
-def problem(like, loss=None, l2=1e-2):
+def problem(like, loss=None, l2=1e-2, **more):
     """Sixty dense rows on four clients, held where `like` is."""
     draw = np.random.Generator(np.random.Philox(11))
     rows = draw.standard_normal((60, 6))
@@ -54,4 +54,5 @@ def problem(like, loss=None, l2=1e-2):
     if loss is not None and loss.least_label == 0.0:
         labels = np.abs(labels) + 1
     sizes = [13, 20, 7, 20]
-    return GLM(rows, labels, sizes, loss or Logistic(), 60, like=like, n_clients=4, ridge=l2, objective="test")
+    more |= {"like": like, "n_clients": 4, "ridge": l2, "objective": "test"}
+    return GLM(rows, labels, sizes, loss or Logistic(), 60, **more)
