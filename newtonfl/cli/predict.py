@@ -31,7 +31,7 @@ def predict_command(args: argparse.Namespace) -> None:
     if args.out is not None and _is_same(args.out, Path(parse_source(source_of(args.file))[1])):
         raise ValueError(f"--out {args.out}: given the table itself, which would be lost; give another file")
     found = read_rows(model, args.file)
-    predictions = Predictions.of(model, found.rows)
+    predictions = Predictions.of(model, found.rows, found.offset)
     if not model.converged:
         print(f"newtonfl: the model is of a solve that had not converged: {model.reason}", file=sys.stderr)
     if found.passed_over:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from newtonfl.core.backend import Array
 from newtonfl.core.quoting import excerpt
 from newtonfl.datasets.columns import SharedColumns
+from newtonfl.datasets.per_row import EXPOSED
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.multinomial import Multinomial
@@ -52,7 +53,7 @@ class Scale(_Section):
 
 
 class FittedModel(_Section):
-    """A linear model: the margins of a row are W a + b, of its features a.
+    """A linear model: the margins of a row are W a + b + o, of its features a and its offset o.
 
     Attributes
     ----------
@@ -80,6 +81,8 @@ class FittedModel(_Section):
     scale : Scale
     features : tuple of str, or None
         What the columns become, in order, as a column for each word.
+    offset, exposure : str
+        The columns of what is added to the margin, and of what the mean is multiplied by; empty where there are none.
     coefficients : tuple of tuple of float
         W: a row of a number a feature; several rows where there are more than two classes.
     intercepts : tuple of float
@@ -109,6 +112,8 @@ class FittedModel(_Section):
     baselines: dict[str, str] = {}
     scale: Scale
     features: _Words | None
+    offset: str = ""
+    exposure: str = ""
     coefficients: Annotated[tuple[_Numbers, ...], Field(strict=False)]
     intercepts: _Numbers
     reason: str
@@ -123,6 +128,8 @@ class FittedModel(_Section):
     ) -> Self | None:
         """The model at the point `x` (d,) of a problem of rows; None of another problem, or of no finite numbers.
 
+        None as well where margins have an offset that the problem's schema has no name for.
+
         Parameters
         ----------
         problem : Problem
@@ -134,6 +141,8 @@ class FittedModel(_Section):
         if not isinstance(problem, GLM | Multinomial) or not np.isfinite([*x, ending["gradient_norm"]]).all():
             return None
         schema = problem.schema
+        if isinstance(problem, GLM) and problem.offset is not None and not (schema.offset or schema.exposure):
+            return None
         if isinstance(problem, Multinomial):
             loss, link, rows = "multinomial", "softmax", problem.contrasts @ x.reshape(problem.classes - 1, -1)
         else:
@@ -147,6 +156,7 @@ class FittedModel(_Section):
             "baselines": schema.baselines,
             "scale": Scale.of(schema.scaling),
             "features": None if schema.features is None else schema.features[: weights.shape[1]],
+            "offset": schema.offset, "exposure": schema.exposure,
             "coefficients": weights.tolist(), "intercepts": intercepts.tolist(), **ending,
         }  # fmt: skip
         return cls.model_validate(content)
@@ -185,11 +195,14 @@ class FittedModel(_Section):
         """How many features there are."""
         return len(self.coefficients[0])
 
-    def margins(self, rows: Array) -> Array:
-        """W a + b of `rows` of features, dense or CSR, as they were before they were scaled; shape (N, rows of W)."""
+    def margins(self, rows: Array, offset: Array | None = None) -> Array:
+        """W a + b + o of `rows` of features and their `offset` (N,); shape (N, rows of W).
+
+        Rows are dense or CSR, as they were before they were scaled.
+        """
         scaled = self.scale.scaling.apply(rows)
         margins: Array = scaled @ np.array(self.coefficients).T + np.array(self.intercepts)
-        return margins
+        return margins if offset is None else margins + offset[:, None]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -199,6 +212,8 @@ class FittedModel(_Section):
         count = len(self.classes) if several else 1
         if len(widths) != 1 or len(self.coefficients) != count or len(self.intercepts) != count or count < 1:
             raise ValueError(f"coefficients and intercepts must be {count} rows of one length, and as many numbers")
+        if (several and self.offset) or (self.exposure and self.link != EXPOSED):
+            raise ValueError(f"offset and exposure: allowed only with one margin, exposure with the link {EXPOSED}")
         if not several and len(self.classes) not in (0, 2):
             raise ValueError(f"classes: given {len(self.classes)}, must be two, or none")
         width = widths.pop()

@@ -16,6 +16,7 @@ from newtonfl.datasets import sources
 from newtonfl.datasets.csv_reader import lines_of
 from newtonfl.datasets.fetch import existing
 from newtonfl.datasets.file_bytes import read_utf8
+from newtonfl.datasets.per_row import row_offset
 from newtonfl.datasets.sources import Table, some
 from newtonfl.datasets.values import is_number
 from newtonfl.prediction.fitted_model import FittedModel
@@ -32,11 +33,14 @@ class ModelRows:
     ----------
     rows : (N, d) ndarray or csr_array
         The features, not yet scaled.
+    offset : (N,) ndarray, or None
+        What is added to the margins, the logarithms of exposures included.
     passed_over : tuple of str
         The table's columns that the model does not have.
     """
 
     rows: Array
+    offset: Array | None = None
     passed_over: tuple[str, ...] = ()
 
 
@@ -44,7 +48,8 @@ def read_rows(model: FittedModel, file: str, folder: Path = Path()) -> ModelRows
     """The rows of a table for a `model`.
 
     Columns are matched by name, in any order, and others are passed over. Where the model or the table has no names,
-    they are matched by their place. Labels need not be there, but in LIBSVM text, and are not looked at.
+    they are matched by their place. Labels need not be there, but in LIBSVM text, and are not looked at. The columns of
+    the model's offset and exposure must be there, by their names.
 
     Parameters
     ----------
@@ -59,7 +64,8 @@ def read_rows(model: FittedModel, file: str, folder: Path = Path()) -> ModelRows
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not sound, lacks a column of the model, or has a word or a missing value that the model does not know.
+        If it is not sound, lacks a column of the model, has a word or a missing value that the model does not know, or
+        an exposure that is not positive.
     """
     source = source_of(file)
     kind, what = sources.parse_source(source)
@@ -67,7 +73,10 @@ def read_rows(model: FittedModel, file: str, folder: Path = Path()) -> ModelRows
         table, passed_over = _csv_table(model, existing(what, folder), source)
     else:
         width, from_0 = (model.width, model.zero_based) if kind == "libsvm" else (None, False)
-        table = sources.read(source, folder=folder, labelled=False, features=width, zero_based=from_0)
+        table = sources.read(
+            source, folder=folder, labelled=False, features=width, zero_based=from_0, offset=model.offset or None,
+            exposure=model.exposure or None,
+        )  # fmt: skip
         names, passed_over = table.column_names, ()
         if names is not None and model.columns is not None:
             _check_columns(model.columns, names, source)
@@ -77,7 +86,12 @@ def read_rows(model: FittedModel, file: str, folder: Path = Path()) -> ModelRows
         if model.levels:
             raise ValueError(f"{source}: the model's column {next(iter(model.levels))!r} is of words: give a CSV file")
         _check_width(model, table.rows.shape[1], source)
-    return ModelRows(_features(model, table), passed_over)
+    rows = _features(model, table)
+    try:
+        offset = row_offset(table.per_row.get("offset"), table.per_row.get("exposure"), rows.shape[0], model.link)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    return ModelRows(rows, offset, passed_over)
 
 
 def source_of(file: str) -> str:
@@ -103,14 +117,16 @@ def source_of(file: str) -> str:
 def _csv_table(model: FittedModel, path: Path, source: str) -> tuple[Table, tuple[str, ...]]:
     """The model's columns of a CSV file, in its order and under its names; and the names of the others."""
     first = next(lines_of(read_utf8(path), model.separator), (0, list[str]()))[1]
-    wanted, chosen = model.columns, tuple[str | int, ...](range(len(first)))
+    aside = tuple(filter(None, (model.offset, model.exposure)))
+    beside = [j for j, name in enumerate(first) if not {name, str(j)} & set(aside)]
+    wanted, chosen = model.columns, tuple[str | int, ...](beside)
     if wanted is not None and (set(wanted) <= set(first) or not all(name.isdecimal() for name in wanted)):
-        _check_columns(wanted, first, source)
+        _check_columns((*wanted, *aside), first, source)
         chosen, header = wanted, True
     else:  # without names: in order where there are as many columns as the model has, else by number
         header = wanted is None and not any(map(is_number, first))
-        if wanted is None or len(first) == len(wanted):
-            _check_width(model, len(first), source)
+        if wanted is None or len(beside) == len(wanted):
+            _check_width(model, len(chosen), source)
         else:
             chosen = tuple(map(int, wanted))
             if (last := max(map(int, wanted))) >= len(first):
@@ -119,11 +135,11 @@ def _csv_table(model: FittedModel, path: Path, source: str) -> tuple[Table, tupl
     words = tuple(column for column, name in zip(chosen, names, strict=True) if name in model.levels)
     table = sources.read(
         f"csv:{path}", labelled=False, columns=chosen, header=header, categorical=words, missing="mean",
-        separator=model.separator,
+        separator=model.separator, offset=model.offset or None, exposure=model.exposure or None,
     )  # fmt: skip
     called = dict(zip(table.column_names or (), names, strict=True))
     levels = {called[column]: found for column, found in table.levels.items()}
-    others = [name if header else str(j) for j, name in enumerate(first) if not {name, j} & set(chosen)]
+    others = [first[j] if header else str(j) for j in beside if not {first[j], j} & set(chosen)]
     return replace(table, column_names=names, levels=levels, source=source), tuple(others)
 
 

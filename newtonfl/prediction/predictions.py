@@ -40,9 +40,9 @@ class Predictions:
     columns: Mapping[str, Array]
 
     @classmethod
-    def of(cls, model: FittedModel, rows: Array) -> Self:
-        """Of `rows` of features, shape (N, d), dense or CSR, as they were before they were scaled."""
-        margins = model.margins(rows)
+    def of(cls, model: FittedModel, rows: Array, offset: Array | None = None) -> Self:
+        """Of `rows` of features (N, d), dense or CSR, as they were before they were scaled, and their `offset` (N,)."""
+        margins = model.margins(rows, offset)
         names = [str(name) for name in map(_shown, model.classes)]
         with np.errstate(over="ignore"):  # a mean may be infinite, and says so
             if model.link == "softmax":
