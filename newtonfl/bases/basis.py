@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -30,10 +30,13 @@ class Basis(Part, ABC):
     ----------
     whole : bool
         Whether a client has d(d + 1)/2 coordinates, whatever its rows hold: then memory is looked at beforehand.
+    sends : str
+        What each client sends of its rows at the set-up, in a few words for people; empty where nothing.
     """
 
     kind = "basis"
     whole: bool = True
+    sends: ClassVar[str] = ""
 
     @abstractmethod
     def of(self, problem: Problem) -> TriangleCoordinates:

@@ -50,6 +50,7 @@ class DataSubspace(Basis):
 
     complete: bool = False
     name = "data"
+    sends = "an orthonormal basis of its rows"
     words = MappingProxyType({"rotation": {"complete": True}})
 
     @property

@@ -38,6 +38,7 @@ class Support(Basis):
     diagonal: bool = False
     name = "support"
     whole = False
+    sends = "which columns its rows have"
 
     def unwrapped(self) -> Support:
         return Support()  # where the diagonal is wanted, a solve sees to it

@@ -128,6 +128,8 @@ class Curvature(ABC, Generic[Server, Client]):
         Whether the step gets a matrix that clients have sent of: what a Newton step needs.
     preconditions : bool
         Whether the step's direction is another than ∇f's.
+    sends : str
+        What clients send for it, in a few words for people; empty where nothing.
     measures_error : bool
         Whether clients can send l_i = ‖H_i - ∇²f_i‖, for H + l·I.
     keeps_matrices : bool
@@ -140,6 +142,7 @@ class Curvature(ABC, Generic[Server, Client]):
     sends_hessians: ClassVar[bool] = True
     preconditions: ClassVar[bool] = True
     measures_error: ClassVar[bool] = False
+    sends: ClassVar[str] = ""
 
     @property
     def keeps_matrices(self) -> bool:

@@ -93,6 +93,12 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
             raise ValueError(f"init: given {self.init!r}, allowed are {', '.join(get_args(Init))}")
 
     @property
+    def sends(self) -> str:  # type: ignore[override]
+        first = "∇²f_i whole at the start, then " if self.init in ("hessian", "optimum") else "∇²f_i "
+        setup = "" if self.basis is None or not self.basis.sends else f"; {self.basis.sends}, once"
+        return f"{first}by compressed changes{setup}"
+
+    @property
     def keeps_matrices(self) -> bool:
         return self.mechanism.step_uses == "after"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -58,6 +58,7 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
     """
 
     mechanism: Mechanism
+    sends: ClassVar[str] = "∇²f_i at the start, then its rows whose φ″ moved, and by how much"
 
     def resolved(self, problem: Problem) -> Self:
         glm = _rows_and_loss(problem)
@@ -141,6 +142,7 @@ class Majorised(NewtonLearn):
     """
 
     gamma: float = 0.0
+    sends: ClassVar[str] = f"{NewtonLearn.sends}; Σ_j w_ij a_ij a_ijᵀ, once; β_i"
 
     def resolved(self, problem: Problem) -> Self:
         return replace(super().resolved(problem), gamma=_rows_and_loss(problem).loss.curvature_bound)

@@ -120,6 +120,11 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         return ({"anchor": self.p} if self.p < 1 else {}) | ({"gradient": mechanism} if mechanism else {})
 
     @property
+    def sends(self) -> str:  # type: ignore[override]
+        what = "∇f_i" if self.exact else "∇f_i of drawn rows"
+        return what if self.mechanism is None else f"{what}, by compressed changes"
+
+    @property
     def exact(self) -> bool:
         return self.oracle.exact
 

@@ -56,6 +56,8 @@ class Gradient(ABC, Generic[Server, Client]):
         Whether clients that do not reply receive the announcement all the same.
     p : float
         How likely a round sends a client's gradient.
+    sends : str
+        What clients send for it, in a few words for people.
     exact : bool
         Whether clients begin with ∇f_i itself, and not with an estimate of it.
     """
@@ -63,6 +65,7 @@ class Gradient(ABC, Generic[Server, Client]):
     partial: bool = False
     invariant: ClassVar[bool] = False
     reaches_all: ClassVar[bool] = False
+    sends: ClassVar[str] = "∇f_i"
     p: float = 1.0
 
     @property

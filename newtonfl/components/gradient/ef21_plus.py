@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
     init: Init = "gradient"
     whole: Compressor = field(default_factory=Identity)
     partial = True
+    sends: ClassVar[str] = "∇f_i or its change, compressed"
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)

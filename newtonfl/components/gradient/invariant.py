@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -77,6 +78,7 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
     p: float = 1.0
     partial = True
     invariant = True
+    sends: ClassVar[str] = "(H_i + l_i I)w_i - ∇f_i(w_i)"
 
     def __post_init__(self) -> None:
         a_probability("gradient_p", self.p)

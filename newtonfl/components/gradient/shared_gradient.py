@@ -56,6 +56,7 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
     whole: Compressor = field(default_factory=Identity)
     partial = True
     reaches_all: ClassVar[bool] = True
+    sends: ClassVar[str] = "∇f_i now and then, else its change, compressed"
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)

@@ -43,6 +43,8 @@ class Step(ABC, Generic[State]):
         Whether f must be convex.
     needs_lipschitz : bool
         Whether it asks the clients for L_*i, the Lipschitz constants of their Hessians, at the set-up.
+    sends : str
+        What clients send for it, in a few words for people; empty where nothing.
     searches : bool
         Whether it asks for values at trial points.
     serves_invariants : bool
@@ -55,6 +57,7 @@ class Step(ABC, Generic[State]):
     needs_error: ClassVar[bool] = False
     needs_convexity: ClassVar[bool] = False
     needs_lipschitz: bool = False
+    sends: ClassVar[str] = ""
     searches: ClassVar[bool] = False
     serves_invariants: ClassVar[bool] = False
     replayable: ClassVar[bool] = False

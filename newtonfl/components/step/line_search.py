@@ -34,6 +34,7 @@ class LineSearch(NewtonStep):
     inner: NewtonStep
     search: Backtracking
     searches: ClassVar[bool] = True
+    sends: ClassVar[str] = "f_i at x and at trial points"
 
     def needs_matrix(self, ridge: Array) -> bool:
         return self.inner.needs_matrix(ridge)

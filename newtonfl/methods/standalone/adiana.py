@@ -120,7 +120,7 @@ class Adiana(Method):
         return {"compressor": to_text(self.compressor), "stepsize": self.stepsize, "p": self.p, "ridge": self.ridge}
 
     def components(self) -> dict[str, str]:
-        return {"exchanges": "x, and w where it has moved, down; Q(∇f_i(x) - h_i) and Q(∇f_i(w) - h_i) up"}
+        return {"sends": "x, and w where it has moved, down; Q(∇f_i(x) - h_i) and Q(∇f_i(w) - h_i) up"}
 
     def resolved(self, problem: Problem) -> Self:
         problem.check_convex(self.name)

@@ -121,6 +121,7 @@ class BL3(Method):
             "participation": str(self.participation),
             "gradient": "A_i w_i and C_i w_i + ∇f_i(w_i)",
             "curvature": "βA - C with " + ", ".join(f"{k}={v}" for k, v in self.curvature.parameters().items()),
+            "sends": f"{self.curvature.sends}; A_i w_i and C_i w_i + ∇f_i(w_i); β_i",
         }
 
     def expected_silent_rounds(self, n_clients: int) -> float:

@@ -99,7 +99,7 @@ class Dingo(Method):
         return {"theta": self.theta, "phi": self.phi, "rho": self.rho, "quirks": self.quirks}
 
     def components(self) -> dict[str, str]:
-        return {"exchanges": "∇f_i; H_i g, H_i†g and H̃_i†g̃; p_i in case 3; ∇f_i at a trial, each", "ridge": "clients"}
+        return {"sends": "∇f_i; H_i g, H_i†g and H̃_i†g̃; p_i in case 3; ∇f_i at a trial, each", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim

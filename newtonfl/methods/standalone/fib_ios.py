@@ -116,7 +116,7 @@ class FibIOS(Method):
         return {"eigenvectors": self.eigenvectors, "alpha": self.alpha, "beta": self.beta}
 
     def components(self) -> dict[str, str]:
-        return {"exchanges": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
+        return {"sends": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim

@@ -78,7 +78,7 @@ class Giant(Method):
         return {"armijo": self.armijo, "trials": self.trials}
 
     def components(self) -> dict[str, str]:
-        return {"exchanges": "f_i and ∇f_i; the local direction; f_i at all trials", "ridge": "clients"}
+        return {"sends": "f_i and ∇f_i; the local direction; f_i at all trials", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim

@@ -84,7 +84,11 @@ class LatticeNewton(Method):
         }  # fmt: skip
 
     def components(self) -> dict[str, str]:
-        return {"exchanges": "∇f_i's change on a grid, and at times diagonals; some clients' ∇²f_i", "ridge": "server"}
+        sends = (
+            "∇f_i's change on a grid; some clients' ∇²f_i, and at times diagonals; at the start which columns its rows "
+            "have, and its own minimiser in halves"
+        )
+        return {"sends": sends, "ridge": "server"}
 
     def numbers_per_client(self, problem: Problem) -> float:
         return problem.hessian_entries

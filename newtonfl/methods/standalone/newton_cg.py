@@ -114,7 +114,7 @@ class NewtonCG(Method):
         return {"preconditioner": self.preconditioner, "products": self.products, **self.search.parameters()}
 
     def components(self) -> dict[str, str]:
-        return {"exchanges": "f_i and ∇f_i; ∇²f_i times a vector, each; f_i at trial steps", "ridge": "server"}
+        return {"sends": "f_i and ∇f_i; ∇²f_i times a vector, each; f_i at trial steps", "ridge": "server"}
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim
