@@ -105,9 +105,9 @@ class RoundSettings(Method):
         for name, part in parts.items():
             line = ", ".join(f"{key}={value}" for key, value in part.parameters().items())
             made_of[name] = f"{type(part).__name__}: {line}" if line else "nothing"
-        asked = "l_i = ‖H_i - ∇²f_i‖" if self._error_request.norm is not None else ""
+        error = "l_i = ‖H_i - ∇²f_i‖" if self._error_request.norm is not None else ""
         once = "L_*i, once" if self.step.needs_lipschitz else ""
-        sent = (self.gradient.sends, self.curvature.sends, asked, self.step.sends, once)
+        sent = (self.gradient.sends, self.curvature.sends, error, self.step.sends, once)
         return made_of | {"sends": "; ".join(filter(None, sent))}
 
     def notes(self) -> list[str]:
