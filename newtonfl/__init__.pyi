@@ -1,3 +1,4 @@
+from . import monitors
 from .bases import PSD, DataSubspace, Support, Symmetric
 from .comm.messages import (
     Choice,
@@ -269,6 +270,7 @@ __all__ = [
     "load",
     "m_fac",
     "marina",
+    "monitors",
     "newton",
     "newton_3pc",
     "newton_3pc_bc",

@@ -74,6 +74,6 @@ def solve_arguments(args: argparse.Namespace, reads: bool) -> argparse.Namespace
     own = {
         "problem": str(folder / RUN_FILE), "checkpoint": folder, "resume": True, "method": None, "set": [],
         "rtol": None, "l2": None, "nonconvex": None, "clients": None, "x0": None, "seed": None, "device": None,
-        "availability": None, "on_missing": None,
+        "availability": None, "on_missing": None, "monitor": None,
     }  # fmt: skip
     return argparse.Namespace(**{**vars(args), **own})

@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--on-missing", metavar="{raise,wait,skip}", help="what is done about a client that is away; default raise"
     )
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, model.json, …")
+    _add_monitor(solve)
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
     _add_every(solve)
     _add_summary(solve)
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
     )
+    _add_monitor(compare)
     _add_network(compare)
     _add_look(compare)
     _add_limits(compare)
@@ -207,6 +209,13 @@ def _add_load(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_monitor(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--monitor", action="append", metavar="NAME",
+        help="measure distance, hessian_error or client_bytes after every round, for the history; may come again",
+    )  # fmt: skip
+
+
 def _add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--network", metavar="RATE/ROUNDTRIP",
@@ -216,7 +225,9 @@ def _add_network(command: argparse.ArgumentParser) -> None:
 
 def _add_look(command: argparse.ArgumentParser) -> None:
     """How a comparison is drawn."""
-    command.add_argument("--y", choices=["gap", "gradient_norm"], help="what is drawn; default gap where f* is known")
+    command.add_argument(
+        "--y", metavar="COLUMN", help="what is drawn: gap, the default where f* is known, gradient_norm, a monitor's, …"
+    )
     command.add_argument("--scale", choices=["auto", "log", "linear"], default="auto", help="from left to right")
     command.add_argument(
         "--without-setup", dest="setup", action="store_false", help="draw bytes and bits without the set-up's"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from newtonfl.core.backend import Array, Unavailable, on_host
 from newtonfl.datasets.load import build, open_problem
 from newtonfl.datasets.problem_file import ProblemFile, PythonRun
 from newtonfl.methods import Method, Participation
+from newtonfl.monitors import Monitor
 from newtonfl.objectives.base import Problem
 from newtonfl.prediction.fitted_model import FittedModel
 from newtonfl.results.run_folder import LEDGER, MODEL, RunFolder, to_toml
@@ -90,6 +91,7 @@ class RunSpec:
     on_missing: OnMissing = "raise"
     limits: Limits = NO_LIMITS
     f_star: float | None = None
+    monitors: Mapping[str, Monitor] = field(default_factory=dict)
 
     @property
     def problem(self) -> Problem:
@@ -109,6 +111,8 @@ class RunSpec:
         document["run"] |= {key: value for key, value in asdict(self.limits).items() if value is not None}
         if self.availability is not None:
             document["run"] |= {"availability": self.availability.to_spec(), "on_missing": self.on_missing}
+        if self.monitors:
+            document["run"]["monitors"] = list(self.monitors)
         folder.write_run_file(to_toml(document))
 
     def summary(self, result: Result, ranks: int, found: Inference | None = None) -> dict[str, Any]:
@@ -132,6 +136,7 @@ class RunSpec:
             "f_star": self.problem.f_star,
             "gap": None if last.gap is None else _finite(last.gap),
             "gradient_norm": _finite(last.gradient_norm),
+            "monitors": None if last.monitors is None else {k: _finite(v) for k, v in last.monitors.items()},
             **result.ledger.totals(),
             "parts": self._table(result, found).by("direction", "phase", "part").to_json(),
             "seconds": last.seconds,

@@ -12,8 +12,10 @@ from newtonfl import registry
 from newtonfl.cli.checkpoint_folder import CheckpointFolder, solve_arguments
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
+from newtonfl.cli.watched import monitors_named
 from newtonfl.comm.transport import Fault, Transport
 from newtonfl.experiments.run_methods import Solution
+from newtonfl.monitors.monitor import resolve
 from newtonfl.results.progress import Progress
 from newtonfl.results.record import Record
 from newtonfl.results.run_folder import RunFolder
@@ -91,9 +93,12 @@ def _prepare(
     with transport.agreed("checking --accuracy"):
         if limits.accuracy is not None and f_star is None:
             raise ValueError("--accuracy: given for a problem that need not be convex, whose f* is not known")
+    monitors = monitors_named(args.monitor or run.get("monitors") or (), solution, transport)
+    with transport.agreed("checking --monitor"):
+        resolve([*monitors.values()], problem, method)
     plan = RunSpec(
         opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol, availability=law,
-        on_missing=on_missing, limits=limits, f_star=f_star,
+        on_missing=on_missing, limits=limits, f_star=f_star, monitors=monitors,
     )  # fmt: skip
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
@@ -148,7 +153,8 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     result = solve(
         plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
         callback=callback, checkpoint=None if plan.checkpoints is None else plan.checkpoints.checkpoint,
-        availability=plan.availability, on_missing=plan.on_missing, f_star=plan.f_star, **asdict(plan.limits),
+        availability=plan.availability, on_missing=plan.on_missing, f_star=plan.f_star,
+        monitors=[*plan.monitors.values()], **asdict(plan.limits),
     )  # fmt: skip
     progress.close(in_log=False)
     status = _STATUS.get(result.reason, 0)
@@ -195,6 +201,7 @@ def table(plan: RunSpec, result: Result, ranks: int) -> str:
         ("f(x)", repr(last.f)),
         *([] if last.gap is None else [("f(x) - f*", f"{last.gap:.3g}")]),
         ("‖∇f(x)‖₂", f"{last.gradient_norm:.3g}"),
+        *(("monitor", f"{name} {value:.6g}") for name, value in (last.monitors or {}).items()),
         ("x_sha256", result.x_sha256[:16]),
     ]
     lines = [f"{name:16}{words}" for name, words in rows]

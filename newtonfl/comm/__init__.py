@@ -16,6 +16,6 @@ ledger, ledger_table, sections
     Bytes and formula bits of every client, up and down, the set-up apart; the same by part, as a table; how much of
     many packets a part takes.
 
-May be imported by: objectives, compressors, datasets, bases, mechanisms, components, methods, solver, statistics,
-estimators, checks, experiments, cli.
+May be imported by: objectives, compressors, datasets, bases, mechanisms, components, methods, monitors, solver,
+statistics, estimators, checks, experiments, cli.
 """

@@ -236,6 +236,19 @@ class Method(ClientProtocol):
         """What theory says to this run's step size, from the server's state: a solve's result carries it."""
         return []
 
+    @property
+    def estimates_hessian(self) -> bool:
+        """Whether the server comes to have an estimate of ∇²f."""
+        return False
+
+    def hessian_estimate(self, server: Any) -> Array | None:
+        """The server's estimate of ∇²f, ridge included, shape (d, d), on the host; None where it has none (yet)."""
+        return None
+
+    def hessian_errors(self, server: Any) -> Array | None:
+        """l_i = ‖H_i - ∇²f_i‖ as every client sent it last, shape (n,); None where the method does not ask for it."""
+        return None
+
     @abstractmethod
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Any:
         """The server's first state; it has a field ``x``."""

@@ -229,6 +229,9 @@ class Run(_Section):
     on_missing: Literal["raise", "wait", "skip"] | None = Field(
         default=None, description="what is done about a client that is away; raise"
     )
+    monitors: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
+        default=None, description='measured after every round: "distance", "hessian_error", "client_bytes"; none'
+    )
     device: Literal["cpu", "cuda", "auto"] | None = Field(default=None, description="where rows and Hessians live; cpu")
 
 

@@ -16,7 +16,7 @@ standalone
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
-May be imported by: solver, statistics, estimators, checks, experiments, cli.
+May be imported by: monitors, solver, statistics, estimators, checks, experiments, cli.
 """
 
 from newtonfl.components.participation import All, Independent, Lost, Participation, Trace, Uniform

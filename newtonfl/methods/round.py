@@ -86,6 +86,17 @@ class Descent(ClientSide):
         step_size = self.step.step_size(server.step)
         return [] if step_size is None else step_size.notes()
 
+    @property
+    def estimates_hessian(self) -> bool:
+        return self.curvature.sends_hessians or self.step.estimates_hessian
+
+    def hessian_estimate(self, server: Server) -> Array | None:
+        learned = self.curvature.hessian_estimate(server.curvature, server.constants)
+        return self.step.hessian_estimate(server.step) if learned is None else learned
+
+    def hessian_errors(self, server: Server) -> Array | None:
+        return None if self.step.error_norm is None else self.curvature.errors(server.curvature)
+
     def _draw(self, constants: ProblemConstants, key: Key) -> Drawn:
         """S^k and ξ^k. Round 0 tells the server where everyone stands, so all take part in it."""
         coins = self._draw_coins(key.of(SERVER), key.round)

@@ -16,6 +16,6 @@ losses/, regularisers
 smoothness
     Constants L_i of rows.
 
-May be imported by: datasets, bases, components, methods, solver, statistics, prediction, estimators,
-checks, experiments, cli.
+May be imported by: datasets, bases, components, methods, monitors, solver, statistics, prediction,
+estimators, checks, experiments, cli.
 """

@@ -12,5 +12,5 @@ figures, curves, plots, labels, label_placement
 report, page
     The report of runs as one HTML page, and the pieces that it is put together of.
 
-May be imported by: solver, estimators, experiments, cli.
+May be imported by: monitors, solver, estimators, experiments, cli.
 """

@@ -20,7 +20,7 @@ ACCURACIES = (1e-3, 1e-6, 1e-9, 1e-12)
 Measure = Literal["gap", "gradient_norm"]
 """What is to become small: f(x) - f*, or ‖∇f(x)‖₂ where f* is not known."""
 
-SYMBOLS: dict[Measure, str] = {"gap": "f(x) − f*", "gradient_norm": "‖∇f(x)‖₂"}
+SYMBOLS: dict[str, str] = {"gap": "f(x) − f*", "gradient_norm": "‖∇f(x)‖₂"}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from newtonfl.core.backend import Array
-from newtonfl.results.costs import Measure
+from newtonfl.results.costs import SYMBOLS
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
 
@@ -20,12 +20,25 @@ UNITS = {"bytes_up": 1024.0, "bytes": 1024.0, "formula_bits": 1000.0}
 _FLOOR = 1e-15
 """f - f* below this is rounding: such points are drawn at the floor."""
 
+_HEIGHTS = {
+    **SYMBOLS,
+    "f": "f(x)",
+    "step": "‖x − x before‖₂",
+    "distance": "‖x − x*‖₂",
+    "hessian_error": "‖H − ∇²f(x*)‖ (Frobenius)",
+}
 
-def points(history: History, over: str, measure: Measure, network: Network | None = None, setup: bool = True) -> Array:
+
+def points(history: History, over: str, measure: str, network: Network | None = None, setup: bool = True) -> Array:
     """What is drawn of a history: the axis from left to right, and the measure, shape (2, records).
 
-    A record whose measure is not finite is left out; of a gap, what is below the floor stands on it. Bytes and bits
-    contain the `setup` or not.
+    A record whose measure is not finite is left out, and where it is not above zero too, but of another column that
+    falls below; of a gap, what is below the floor stands on it. Bytes and bits contain the `setup` or not.
+
+    Raises
+    ------
+    ValueError
+        If `over` is no such word, or the history has no column `measure`.
     """
     if over not in OVER:
         raise ValueError(f"over: given {over!r}, allowed are {', '.join(OVER)}")
@@ -41,11 +54,11 @@ def points(history: History, over: str, measure: Measure, network: Network | Non
         across = np.array([record.seconds for record in history], dtype=float)
     else:
         across = network.seconds(history)
-    values = [getattr(record, measure) for record in history]
-    heights = np.array([np.nan if value is None else value for value in values], dtype=float)
+    heights = history.column(measure)
     if measure == "gap":
         heights = np.where(np.isnan(heights), np.nan, np.maximum(heights, _FLOOR))
-    drawn = np.isfinite(heights) & (heights > 0)
+    falls_below = measure not in SYMBOLS and bool((heights < 0).any())
+    drawn = np.isfinite(heights) & (falls_below | (heights > 0))
     return np.stack([across[drawn], heights[drawn]])
 
 
@@ -65,8 +78,11 @@ def band(lines: Sequence[Array]) -> tuple[Array, Array, Array]:
         return (lines[0] if lines else np.zeros((2, 0)),) * 3
     places = np.unique(np.concatenate([line[0] for line in lines]))
     at = [np.maximum(np.searchsorted(line[0], places, side="right") - 1, 0) for line in lines]
-    heights = np.log([line[1][which] for line, which in zip(lines, at, strict=True)])
-    low, middle, high = np.exp(np.quantile(heights, [0.25, 0.5, 0.75], axis=0))
+    heights = np.array([line[1][which] for line, which in zip(lines, at, strict=True)])
+    if (heights > 0).all():
+        low, middle, high = np.exp(np.quantile(np.log(heights), [0.25, 0.5, 0.75], axis=0))
+    else:
+        low, middle, high = np.quantile(heights, [0.25, 0.5, 0.75], axis=0)
     return np.stack([places, middle]), np.stack([places, low]), np.stack([places, high])
 
 
@@ -83,3 +99,8 @@ def across_title(over: str, network: Network | None = None, setup: bool = True) 
         "seconds": "seconds in rounds, measured",
         "hessians": "Hessians that a client computed",
     }[over]
+
+
+def height_title(measure: str) -> str:
+    """The title of the other axis: a symbol, or the name of a column that has none."""
+    return _HEIGHTS.get(measure, measure)

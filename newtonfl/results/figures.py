@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from newtonfl.results import curves, plots
-from newtonfl.results.costs import Measure
+from newtonfl.results.costs import SYMBOLS
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
 from newtonfl.results.run_folder import HISTORY, PICTURE, Run
@@ -19,8 +19,12 @@ COMPARISON = ("comparison.csv", "comparison.txt")
 
 def remove_comparison(folder: Path) -> None:
     """Take away the tables and pictures of a comparison in `folder`, not its runs."""
-    for name in [*COMPARISON, *(f"{over}.{kind}" for over in curves.OVER for kind in ("png", "svg"))]:
+    pictures = [f"{over}.{kind}" for over in curves.OVER for kind in ("png", "svg")]
+    for name in [*COMPARISON, *pictures]:
         (folder / name).unlink(missing_ok=True)
+    for name in pictures:
+        for path in folder.glob(f"*-{name}"):  # of another column
+            path.unlink()
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Look:
 
     Attributes
     ----------
-    measure : {"gap", "gradient_norm"}
-        From below to above.
+    measure : str
+        From below to above: "gap", "gradient_norm", or another column of the histories.
     network : Network or None
         What the seconds shall contain.
     setup : bool
@@ -39,7 +43,7 @@ class Look:
         Of the axis from left to right.
     """
 
-    measure: Measure = "gap"
+    measure: str = "gap"
     network: Network | None = None
     setup: bool = True
     scale: plots.Scale = "auto"
@@ -48,19 +52,20 @@ class Look:
 def compared(problems: Mapping[str, Mapping[str, Sequence[History]]], folder: Path, look: Look) -> list[Path]:
     """Write the pictures of comparisons, by title, side by side: one over each of :data:`newtonfl.results.curves.OVER`.
 
-    Each comparison has by label the histories of one run, repeated with several seeds.
+    Each comparison has by label the histories of one run, repeated with several seeds. Pictures of another column than
+    the gap or the gradient norm bear its name before theirs.
     """
-    paths = []
+    paths, prefix = [], "" if look.measure in SYMBOLS else f"{look.measure}-"
     for over in curves.OVER:
-        paths += plots.save(plots.side_by_side(problems, over, **vars(look)), folder / over)
+        paths += plots.save(plots.side_by_side(problems, over, **vars(look)), folder / f"{prefix}{over}")
     return paths
 
 
 def redraw(paths: Sequence[Path], out: Path | None = None, look: Look | None = None) -> list[Path]:
     """Draw one run as gap.png and gap.svg, several as a comparison; returns the files.
 
-    Where f* is not known in every history the gradient norm stands for the gap. Runs of one label and several seeds
-    are repetitions.
+    Where f* is not known in every history the gradient norm stands for the gap. Of another column the files of one run
+    bear its name. Runs of one label and several seeds are repetitions.
 
     Parameters
     ----------
@@ -76,19 +81,21 @@ def redraw(paths: Sequence[Path], out: Path | None = None, look: Look | None = N
     FileNotFoundError
         If a folder holds no run.
     ValueError
-        If a run cannot be read, or the runs are of several objectives.
+        If a run cannot be read or has no such column, or the runs are of several objectives.
     RuntimeError
         If matplotlib is not installed.
     """
     runs = [Run.read(folder) for folder in run_folders(paths)]
     known = all(record.gap is not None for run in runs for record in run.history)
     look = look or Look()
-    look = look if known else replace(look, measure="gradient_norm")
+    if look.measure == "gap" and not known:
+        look = replace(look, measure="gradient_norm")
     if len(runs) == 1:
         run = runs[0]
         title = f"{run.method} on {run.title}" if run.title else run.method
         drawn = plots.panels(run.history, look.measure, title, look.network)
-        return plots.save(drawn, _made(out or run.path) / PICTURE)
+        stem = PICTURE if look.measure in SYMBOLS else look.measure
+        return plots.save(drawn, _made(out or run.path) / stem)
     objectives = {run.result["objective"]: run for run in runs if run.result}
     if len(objectives) > 1:
         several = " and ".join(f"{run.path} ({objective})" for objective, run in list(objectives.items())[:2])

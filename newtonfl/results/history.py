@@ -6,6 +6,7 @@ import csv
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -21,9 +22,11 @@ _NUMBERS = (
     "seconds",
 )  # fmt: skip
 _ROW = np.dtype([("exchanges", "i4"), *((name, "f8") for name in _NUMBERS), ("has_gap", "?")])
-"""A record that has these alone, of a round that is its place, takes 85 bytes, and 4 more for each of its levels; as an
-object eight times as many."""
+"""A record that has these alone, of a round that is its place, takes 85 bytes, 4 more for each of its levels, and 8 for
+each of its monitors' columns; as an object eight times as many."""
 _LEVELS = ("levels_up", "levels_down")
+
+_FIELDS = tuple(field.name for field in fields(Record) if field.name != "monitors")
 
 
 def _is_plain(record: Record) -> bool:
@@ -33,6 +36,7 @@ def _is_plain(record: Record) -> bool:
         record.missing, record.waits, record.setup_bytes_up, record.setup_bytes_down, record.setup_formula_bits_up,
         record.setup_formula_bits_down,
     )  # fmt: skip
+    numbers += (record.monitors or {}).values()
     whole = type(record.round) is type(record.exchanges) is int and 0 <= record.exchanges < 2**31
     return whole and all(type(number) is float for number in numbers) and all(value is None for value in more)
 
@@ -80,6 +84,8 @@ class History(Sequence[Record]):
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self._blocks: list[Array] = []
         self._levels = {name: _Counts() for name in _LEVELS}
+        self._monitors: tuple[str, ...] = ()  # the first record's
+        self._measured: list[Array] = []
         self._others: dict[int, Record] = {}  # that hold more than a row does
         self._length = 0
         for record in records:
@@ -88,12 +94,17 @@ class History(Sequence[Record]):
     def append(self, record: Record) -> None:
         """Add the `record` of the next round."""
         block, place = divmod(self._length, _BLOCK)
+        columns = tuple(record.monitors or ())
+        if not self._length:
+            self._monitors = columns
         if not place:
             self._blocks.append(np.zeros(_BLOCK, _ROW))
-        fits = record.round == self._length and _is_plain(record)
+            self._measured.append(np.zeros((_BLOCK, len(self._monitors))))
+        fits = record.round == self._length and columns == self._monitors and _is_plain(record)
         if fits and all(self._levels[name].take(self._length, getattr(record, name)) for name in _LEVELS):
             numbers = [0.0 if value is None else value for value in (getattr(record, name) for name in _NUMBERS)]
             self._blocks[block][place] = (record.exchanges, *numbers, record.gap is not None)
+            self._measured[block][place] = [*(record.monitors or {}).values()]
         else:
             self._others[self._length] = record
         self._length += 1
@@ -114,9 +125,12 @@ class History(Sequence[Record]):
         at = range(self._length)[i]  # from behind as well; IndexError beyond
         if at in self._others:
             return self._others[at]
-        row = dict(zip(_ROW.names or (), self._blocks[at // _BLOCK][at % _BLOCK].tolist(), strict=True))
+        block, place = divmod(at, _BLOCK)
+        row = dict(zip(_ROW.names or (), self._blocks[block][place].tolist(), strict=True))
         row |= {name: counts.at(at) for name, counts in self._levels.items()}
         has_gap = row.pop("has_gap")
+        if self._monitors:
+            row["monitors"] = dict(zip(self._monitors, self._measured[block][place].tolist(), strict=True))
         return Record(at, **row) if has_gap else Record(at, **{**row, "gap": None})
 
     def __iter__(self) -> Iterator[Record]:
@@ -143,6 +157,39 @@ class History(Sequence[Record]):
         first = sum(getattr(self[0], f"setup_{kind}_{way}") or 0.0 for way in ways) if len(self) and setup else 0.0
         return np.array([first + sum(getattr(record, f"{kind}_{way}") for way in ways) for record in self], dtype=float)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of a record's fields, and behind them those of the monitors' columns."""
+        rare = (tuple(record.monitors or ()) for record in self._others.values())
+        return (*_FIELDS, *dict.fromkeys(chain(self._monitors, *rare)))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Those of the :attr:`columns` that hold one number a record."""
+        return tuple(name for name in self.columns if name not in (*_LEVELS, "missing"))
+
+    def column(self, name: str) -> Array:
+        """One of the :attr:`numbers` as an array; nan where a record has none of it.
+
+        Parameters
+        ----------
+        name : str
+            A field of :class:`Record`, or a monitor's column.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (records,)
+
+        Raises
+        ------
+        ValueError
+            If the history has no such column, or it holds several numbers a record.
+        """
+        if name not in self.numbers:
+            raise ValueError(f"column: given {name!r}, allowed are {', '.join(self.numbers)}")
+        found = (getattr(r, name) if name in _FIELDS else (r.monitors or {}).get(name) for r in self)
+        return np.array([np.nan if value is None else value for value in found], dtype=float)
+
     def to_jsonl(self) -> str:
         """All records, a line each."""
         return "".join(record.to_json() + "\n" for record in self)
@@ -151,21 +198,23 @@ class History(Sequence[Record]):
         """Write a header and a row a record to `path`; None stays empty, several numbers are one cell with spaces."""
         with Path(path).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
-            table.writerow([field.name for field in fields(Record)])
+            table.writerow(self.columns)
             table.writerows([_cell(value) for value in row.values()] for row in self._rows())
 
     def to_pandas(self) -> Any:
-        """The records as a pandas.DataFrame, a column a field and a row a record; several numbers stay tuples.
+        """The records as a pandas.DataFrame, a column a name and a row a record; several numbers stay tuples.
 
         Raises
         ------
         RuntimeError
             If pandas is not installed.
         """
-        return pandas().DataFrame(list(self._rows()), columns=[field.name for field in fields(Record)])
+        return pandas().DataFrame(list(self._rows()), columns=list(self.columns))
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        return ({field.name: getattr(record, field.name) for field in fields(Record)} for record in self)
+        measured = dict.fromkeys(self.columns[len(_FIELDS) :])
+        for record in self:
+            yield {name: getattr(record, name) for name in _FIELDS} | measured | (record.monitors or {})
 
     @classmethod
     def read(cls, path: str | Path) -> History:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from newtonfl.core.backend import Array
-from newtonfl.results.costs import SYMBOLS, Measure
-from newtonfl.results.curves import UNITS, across_title, band, points
+from newtonfl.results.costs import SYMBOLS
+from newtonfl.results.curves import UNITS, across_title, band, height_title, points
 from newtonfl.results.history import History
 from newtonfl.results.label_placement import place
 from newtonfl.results.labels import numbers, shortened
@@ -30,6 +30,9 @@ _MARKERS = "osD^vPX<>"
 _MANY = 100
 """Rounds from which their axis is logarithmic."""
 
+_NARROW = 10.0
+"""Where the largest height is less than so many times the least, the axis of another column than a gap is even."""
+
 _FOLD = 28
 """A label's longest line, in characters."""
 
@@ -41,7 +44,7 @@ def draw(
     histories: Mapping[str, History | Sequence[History]],
     over: str = "rounds",
     *,
-    measure: Measure = "gap",
+    measure: str = "gap",
     network: Network | None = None,
     title: str = "",
     setup: bool = True,
@@ -55,7 +58,8 @@ def draw(
         Of repetitions of one run, such as with several seeds, the median is drawn, and a band between the quartiles.
     over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds"}
         A mean client's, set-up included.
-    measure : {"gap", "gradient_norm"}
+    measure : str
+        "gap", "gradient_norm", or another column of the histories, such as a monitor's.
     network : Network or None
         For seconds: what it would add, an estimate on paper, and labelled so.
     title : str
@@ -72,7 +76,7 @@ def draw(
     Raises
     ------
     ValueError
-        If `over` or `scale` is no such word, or there is nothing to draw.
+        If `over` or `scale` is no such word, a history has no such column, or there is nothing to draw.
     RuntimeError
         If matplotlib is not installed.
     """
@@ -84,7 +88,7 @@ def side_by_side(
     compared: Mapping[str, Mapping[str, Sequence[History]]],
     over: str = "rounds",
     *,
-    measure: Measure = "gap",
+    measure: str = "gap",
     network: Network | None = None,
     setup: bool = True,
     scale: Scale = "auto",
@@ -116,7 +120,7 @@ def side_by_side(
     return figure
 
 
-def draw_small(histories: Mapping[str, History], over: str, measure: Measure) -> Figure:
+def draw_small(histories: Mapping[str, History], over: str, measure: str) -> Figure:
     """What :func:`draw` draws, for a narrow place: without a title, and with labels where there are several lines."""
     figure = _figure(*_SMALL)
     axes = figure.add_axes((0.17, 0.16, 0.8, 0.82))
@@ -172,7 +176,7 @@ def draw_costs(sweeps: Mapping[str, Array], over: str, reached: str, title: str 
     return figure
 
 
-def panels(history: History, measure: Measure, title: str, network: Network | None = None) -> Figure:
+def panels(history: History, measure: str, title: str, network: Network | None = None) -> Figure:
     """One run in four panels: over rounds, over bytes up, over bytes and formula bits both ways, and over seconds."""
     figure = _figure(9.6, 6.6)
     for i, over in enumerate(("rounds", "bytes_up", "bytes", "seconds")):
@@ -234,7 +238,7 @@ def _axes(
     axes: Axes,
     lines: Mapping[str, Array],
     over: str,
-    measure: Measure,
+    measure: str,
     network: Network | None,
     setup: bool = True,
     scale: Scale = "auto",
@@ -242,14 +246,19 @@ def _axes(
     """Scales, limits and titles."""
     drawn = [line for line in lines.values() if line.size]
     if not drawn:
-        raise ValueError(f"nothing to draw: no record has a finite {measure}")
+        raise ValueError(f"nothing to draw: no record has a finite {measure} other than 0")
     largest = max(float(line[0].max()) for line in drawn)
-    axes.set_yscale("log")
     low, initial = min(float(line[1].min()) for line in drawn), max(float(line[1][0]) for line in drawn)
-    # Of a run that diverges the way up is enough.
-    high = min(max(float(line[1].max()) for line in drawn), 1e4 * initial)
-    spare = (high / low) ** 0.04
-    axes.set_ylim(low / (2.0 * spare**3), high * 2.0 * spare)  # below there is room for labels
+    high = max(float(line[1].max()) for line in drawn)
+    if measure in SYMBOLS:  # of a run that diverges the way up is enough
+        high = min(high, 1e4 * initial)
+    if low <= 0 or (measure not in SYMBOLS and high < _NARROW * low):
+        room = high - low or abs(high) or 1.0
+        axes.set_ylim(low - 0.15 * room, high + 0.05 * room)  # below there is room for labels
+    else:
+        spare = (high / low) ** 0.04
+        axes.set_yscale("log")
+        axes.set_ylim(low / (2.0 * spare**3), high * 2.0 * spare)
     if over == "rounds" or scale == "linear":
         if scale == "log" or (scale == "auto" and largest > _MANY):
             axes.set_xscale("symlog", linthresh=1.0)
@@ -262,7 +271,7 @@ def _axes(
         axes.set_xlim(0.8 * left, max(largest, left) * 1.1)
         _plain_ticks(axes, largest / left)
     axes.set_xlabel(across_title(over, network, setup))
-    axes.set_ylabel(SYMBOLS[measure])
+    axes.set_ylabel(height_title(measure))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=_TEXT)

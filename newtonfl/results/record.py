@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
@@ -40,6 +40,8 @@ class Record:
         The clients that were away when this round began; None where a solve has no availability.
     waits : int or None
         How often the server has waited for one so far.
+    monitors : dict of str to float, or None
+        What the solve's monitors measured, by column; None without monitors.
     """
 
     round: int
@@ -62,11 +64,15 @@ class Record:
     setup_formula_bits_down: float | None = None
     missing: tuple[int, ...] | None = None
     waits: int | None = None
+    monitors: dict[str, float] | None = field(default=None, hash=False)
 
     def to_json(self) -> str:
         """One line; what is None is left out, and what is not finite is null."""
         kept = {name: value for name, value in asdict(self).items() if value is not None}
-        finite = {name: value if name in _TUPLES or abs(value) < float("inf") else None for name, value in kept.items()}
+        measured = kept.pop("monitors", None)
+        finite = {name: value if name in _TUPLES else _finite(value) for name, value in kept.items()}
+        if measured is not None:
+            finite["monitors"] = {name: _finite(value) for name, value in measured.items()}
         return json.dumps(finite, allow_nan=False)
 
     @classmethod
@@ -82,7 +88,7 @@ class Record:
             row = json.loads(line)
         except RecursionError:
             raise ValueError("not a line of a history: brackets within brackets") from None
-        names = {field.name for field in fields(cls)}
+        names = {entry.name for entry in fields(cls)}
         if (
             not isinstance(row, dict)
             or not set(row) <= names
@@ -91,13 +97,22 @@ class Record:
             raise ValueError(f"not a line of a history: {line[:80]!r}")
         values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
         values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
+        if "monitors" in values:
+            found = values["monitors"].items()
+            values["monitors"] = {name: math.nan if value is None else float(value) for name, value in found}
         return cls(**{"gap": None, **values})
 
 
 _TUPLES = ("levels_up", "levels_down", "missing")
 
 
+def _finite(value: float) -> float | None:
+    return value if abs(value) < math.inf else None
+
+
 def _readable(name: str, value: object) -> bool:
+    if name == "monitors":
+        return isinstance(value, dict) and all(_readable("", number) for number in value.values())
     if name in _TUPLES:
         return isinstance(value, list) and all(type(count) is int for count in value)
     return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1023)

@@ -11,6 +11,7 @@ import numpy as np
 
 from newtonfl.results import plots
 from newtonfl.results.costs import SYMBOLS, Measure
+from newtonfl.results.curves import height_title
 from newtonfl.results.page import Html, aside, bar, definitions, element, folded, page, picture, table
 from newtonfl.results.run_folder import Run
 
@@ -80,6 +81,7 @@ def _run(run: Run, head: str, name: str) -> Iterator[Html]:
         ("label", result.get("label")), ("classes", ", ".join(map(_class, _list(result.get("classes"))))),
         ("rounds", last.round), ("f(x)", repr(last.f)),
         *((symbol, None if value is None else f"{value:.3g}") for symbol, value in measured),
+        *((height_title(column), f"{value:.6g}") for column, value in (last.monitors or {}).items()),
         ("clients", result.get("n_clients")), ("dimension", result.get("dim")),
         ("rows left out", result.get("rows_left_out") or None), ("seconds", f"{last.seconds:.3f} in rounds"),
         *(("note", note) for note in _list(result.get("notes"))),

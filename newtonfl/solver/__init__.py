@@ -6,6 +6,8 @@ arguments
     What is refused where a problem must be.
 loop, stopping, limits
     Set up, round, record, stop: the only loop; and when it ends, by itself or by a user's limit.
+observers
+    Who looks at every round: the callback, and the monitors.
 attendance
     Which clients are there when a round wants them, and what is done about those who are not.
 checkpoint, checkpointed_solve
@@ -19,8 +21,8 @@ recession, rounding
 session, questions
     One solve's conversation between the server and all clients, over any transport, failures included; and what may be
     asked off the ledger.
-optimum
-    ``nf.optimum``: the minimiser by Newton's method with every Hessian, off the ledger.
+true_hessian, optimum
+    ∇²f itself; and ``nf.optimum``: the minimiser by Newton's method with every Hessian, off the ledger.
 constants
     What theory takes as known: sup‖∇²f‖, L_i.
 

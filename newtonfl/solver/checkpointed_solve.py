@@ -98,7 +98,7 @@ class CheckpointedSolve:
         where = self.checkpoint.path
         if lacking := _NEEDED - self._values.keys() - self._arrays.keys():
             raise ValueError(f"{where}: no checkpoint of a solve: it lacks {', '.join(sorted(lacking))}")
-        saved = self._values["identity"]
+        saved = {"list of monitors": [], **self._values["identity"]}  # older ones know of none
         for what, value in identity.items():
             if saved.get(what) != value:
                 raise ValueError(

@@ -21,6 +21,7 @@ from newtonfl.solver import constants
 from newtonfl.solver.attendance import Attendance, MissingClients
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve, SolveState
 from newtonfl.solver.limits import NO_LIMITS, Limits
+from newtonfl.solver.observers import Observers
 from newtonfl.solver.recession import recedes
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.rounding import at_rounding_level
@@ -52,8 +53,8 @@ class Loop:
         Of the true ‖∇f(x)‖₂, and of that over ‖∇f(0)‖₂.
     rounds : int
         The most rounds.
-    callback : callable or None
-        Gets every record; a true return stops.
+    observers : Observers
+        See every round, and may stop the solve.
     f_star : float or None
         What the records' gaps are measured from.
     checkpointed : CheckpointedSolve or None
@@ -70,13 +71,13 @@ class Loop:
         tol: float,
         rtol: float,
         rounds: int,
-        callback: Callable[[Record], object] | None,
+        observers: Observers,
         f_star: float | None,
         checkpointed: CheckpointedSolve | None = None,
         attendance: Attendance | None = None,
         limits: Limits = NO_LIMITS,
     ) -> None:
-        self.session, self.rounds, self.callback, self.f_star = session, rounds, callback, f_star
+        self.session, self.rounds, self.observers, self.f_star = session, rounds, observers, f_star
         self.problem, self.method = session.problem, method
         self.rtol, self.checkpointed, self.attendance = rtol, checkpointed, attendance
         self.exchange = session.exchange if attendance is None else attendance.exchange(session.exchange)
@@ -95,13 +96,13 @@ class Loop:
             server = self.method.init_server(self._constants(), x, self.session.init_clients(x))
         except _BEYOND_DOUBLES as error:
             self.detail = _said_by(error)
-            self._record(0, x, 0.0)
+            self._record(0, x, 0.0, None)
             return self._result(x, Reason.NOT_FINITE)
         self.theory = self.method.theory(server)
         self.seconds += time.perf_counter() - clock
         found = None if self.checkpointed is None else self.checkpointed.resume(self.session, server)
         if found is None:
-            reason, step = self._record(0, x, 0.0), zeros(self.problem.dim, self.problem.like)
+            reason, step = self._record(0, x, 0.0, server), zeros(self.problem.dim, self.problem.like)
             self._save(server, step, reason)
         else:
             server, step, self.history, self.seconds = found.server, found.step, found.history, found.seconds
@@ -112,6 +113,7 @@ class Loop:
         for k in range(self.history[-1].round, self.rounds):
             if reason is not None:
                 break
+            self.observers.begin_round()
             clock = time.perf_counter()
             before = server.x
             try:
@@ -134,7 +136,7 @@ class Loop:
                 break
             self.seconds += time.perf_counter() - clock
             step = server.x - before
-            reason = self._record(k + 1, server.x, norm(to_host(step)), missing)
+            reason = self._record(k + 1, server.x, norm(to_host(step)), server, missing)
             self._save(server, step, reason)
         return self._result(server.x, self._seen_through(reason or Reason.ROUND_LIMIT, server.x, step))
 
@@ -187,7 +189,7 @@ class Loop:
             "" if self.checkpointed is None else self.checkpointed.resumed,
         )
 
-    def _record(self, round: int, x: Array, step: float, missing: Array | None = None) -> Reason | None:
+    def _record(self, round: int, x: Array, step: float, server: Any, missing: Array | None = None) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record; returns why to stop, or None."""
         f, norm, hessians = self._measure(x)
         ledger = self.session.ledger
@@ -200,6 +202,7 @@ class Loop:
                 "setup_formula_bits_up": float(up.setup_formula_bits.mean()),
                 "setup_formula_bits_down": float(down.setup_formula_bits.mean()),
             }
+        state = self.observers.state(round, step, x, server)
         record = Record(
             round, f, None if self.f_star is None else f - self.f_star, norm, step,
             float(up.bytes.mean()), float(down.bytes.mean()),
@@ -207,9 +210,10 @@ class Loop:
             self.session.exchanges, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
             missing=None if missing is None else tuple(missing.tolist()),
             waits=None if self.attendance is None else self.attendance.waits,
+            monitors=self.observers.measure(state),
         )  # fmt: skip
         self.history.append(record)
-        stopped = self.callback is not None and self.callback(record)
+        stopped = self.observers.call(record, state)
         return self.stopping.reason(record, x) or (Reason.STOPPED if stopped else None)
 
     def _measure(self, x: Array) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ from newtonfl.methods import newton
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.session import Session
+from newtonfl.solver.true_hessian import true_hessian
 
 
 def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
@@ -69,7 +70,7 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
 
 
 def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, float]:
-    n, ridge, flat = problem.n_clients, problem.ridge, triangle(problem.dim)
+    n, ridge = problem.n_clients, problem.ridge
 
     def evaluate(x: Array) -> tuple[float, Array]:
         table = session.ask("evaluate", to_device(x, problem.like))
@@ -80,9 +81,7 @@ def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, f
     f, gradient = evaluate(x)
     first = best = float(np.linalg.norm(gradient))
     for _ in range(rounds):
-        packed = np.sum(session.ask("hessians", to_device(x, problem.like)), axis=0) / n
-        matrix = packed[flat.square].reshape(problem.dim, problem.dim) + np.diag(ridge)
-        factor = cholesky(matrix)
+        factor = cholesky(true_hessian(session, x))
         if factor is None:
             raise ValueError("no optimum found: the Hessian is singular; give an l2 > 0")
         direction = -cholesky_solve(factor, gradient)

@@ -26,7 +26,11 @@ def _curvature_product(problem: Problem, v: Array) -> Array:
 
 
 def _hessians(problem: Problem, x: Array) -> Array:
-    packed = problem.at(x).hessians
+    """∇²f_i less the ridge as packed triangles, computed apart: the solve neither counts nor remembers it."""
+    problem.check_convex("a Hessian")
+    point = problem.at_uncached(x)
+    point.has_counted = True
+    packed = point.hessians
     return to_host(packed.values).reshape(len(packed), -1)
 
 

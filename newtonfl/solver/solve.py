@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from newtonfl.components.participation import Participation
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
+from newtonfl.monitors.monitor import Monitor, resolve
+from newtonfl.monitors.monitor import identity as named
 from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History
 from newtonfl.results.record import Record
@@ -28,6 +30,7 @@ from newtonfl.solver.checkpointed_solve import CheckpointedSolve
 from newtonfl.solver.environment import environment
 from newtonfl.solver.limits import Limits
 from newtonfl.solver.loop import Loop
+from newtonfl.solver.observers import Callback, Observers, wants_state
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.session import Session
 
@@ -41,7 +44,8 @@ def solve(
     rounds: int = 1000,
     x0: Array | None = None,
     seed: int = 0,
-    callback: Callable[[Record], object] | None = None,
+    callback: Callback | None = None,
+    monitors: Sequence[Monitor] = (),
     f_star: float | None = None,
     checkpoint: Checkpoint | str | Path | None = None,
     availability: Participation | str | None = None,
@@ -80,7 +84,12 @@ def solve(
     seed : int
         Seeds every random draw, by (seed, round, client, purpose).
     callback : callable or None
-        ``callback(record)`` after every round, round 0 first, on rank 0; a true return stops.
+        ``callback(record)``, or ``callback(record, state)``, after every round, round 0 first, on rank 0; a true return
+        stops. The state is a :class:`newtonfl.monitors.RoundState`: x, who took part, the server's estimate of ∇²f.
+        One that takes a single argument gets the record alone.
+    monitors : sequence of Monitor
+        What is measured after every round beside: :mod:`newtonfl.monitors` has some. Their columns join the history.
+        Off the clock and off the ledger. Rank 0's count.
     f_star : float or None
         The optimal value that the records' gaps are measured from; None is the problem's own.
     checkpoint : Checkpoint, str, Path or None
@@ -140,6 +149,8 @@ def solve(
             law = availability_law(availability, on_missing, problem.n_clients)
             made = made.among_available(law) if law is not None and on_missing == "skip" else made
             resolved: Method = made.resolved(problem)
+            wants_state(callback)  # refuses what cannot be called
+            watching = resolve(monitors, problem, resolved)
         with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # arrays with all of their numbers
             method_text = re.sub(r" at 0x[0-9a-f]+", "", repr(resolved))  # a user's part may print its address
         if transport.size > 1:
@@ -158,19 +169,20 @@ def solve(
             with transport.agreed("opening the checkpoint"):
                 checkpointed = None
                 if checkpoint is not None and transport.rank == 0:
-                    identity = _identity(problem, method_text + there, seed)
+                    identity = _identity(problem, method_text + there, seed, [named(monitor) for monitor in monitors])
                     checkpointed = CheckpointedSolve(checkpoint, identity, x, opened)
             session = opened.enter_context(Session(problem, resolved, seed))
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
             attendance = None if law is None else Attendance(law, on_missing, problem.n_clients, seed)
-            loop = Loop(session, resolved, tol, rtol, rounds, callback, optimal_value, checkpointed, attendance, limits)
+            seen_by = Observers(session, resolved, callback, watching)
+            loop = Loop(session, resolved, tol, rtol, rounds, seen_by, optimal_value, checkpointed, attendance, limits)
             result = loop.run(to_device(x, problem.like))
             _send_result(session, result)
             return result
 
 
-def _identity(problem: Problem, method: str, seed: int) -> dict[str, Any]:
+def _identity(problem: Problem, method: str, seed: int, monitors: list[str]) -> dict[str, Any]:
     """What must be the same for a solve to go on from a checkpoint."""
     return {
         "version of newtonfl": sys.modules["newtonfl"].__version__,
@@ -179,6 +191,7 @@ def _identity(problem: Problem, method: str, seed: int) -> dict[str, Any]:
         "objective": problem.objective,
         "number of clients": problem.n_clients,
         "number of coordinates": problem.dim,
+        "list of monitors": monitors,
         "ridge": [float(number).hex() for number in sorted(set(problem.ridge.tolist()))],
     }
 

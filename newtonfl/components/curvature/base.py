@@ -13,7 +13,7 @@ from newtonfl.bases import Coordinates
 from newtonfl.comm.parts import Parts, nothing_from
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
-from newtonfl.core.backend import Array
+from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import SubspaceSum
@@ -212,6 +212,14 @@ class Curvature(ABC, Generic[Server, Client]):
         """The state and what the step shall use, once the round's gradient `g` is known too."""
         return state, hessian
 
+    def hessian_estimate(self, state: Server, constants: ProblemConstants) -> Array | None:
+        """H with the whole ridge, shape (d, d), on the host; None where no matrix of ∇²f is kept."""
+        return None
+
+    def errors(self, state: Server) -> Array | None:
+        """l_i as every client sent it last, shape (n,); None where none is kept."""
+        return None
+
     def hessian_product(self, state: Client, context: CurvatureRound, i: int, v: Array) -> Array:
         """(H_i + l_i I)v, shape (d,), of the i-th client at hand.
 
@@ -243,6 +251,12 @@ class Curvature(ABC, Generic[Server, Client]):
             Where no such matrix is kept.
         """
         raise ValueError(f"{type(self).__name__} keeps no matrix of a client")
+
+
+def with_ridge(H: Array, constants: ProblemConstants) -> Array:
+    """H (d, d), with the server's ridge where it holds none, as an array of its own on the host."""
+    matrix = np.array(to_host(H))
+    return matrix if constants.ridge_inside else matrix + np.diag(constants.ridge)
 
 
 @dataclass(frozen=True)

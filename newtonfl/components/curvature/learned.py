@@ -12,7 +12,7 @@ from newtonfl.bases import Basis, Coordinates, Support, Symmetric, TriangleCoord
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Batch, Dense, Message
 from newtonfl.comm.parts import ManyParts, Parts, column, joined_all, nothing_from
-from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate
+from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate, with_ridge
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
@@ -250,6 +250,12 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         everyone = np.full(len(errors), 1.0 / len(errors))
         hessian = HessianEstimate(state.coordinates.estimate(estimate), float(np.sum(everyone * errors)))
         return ServerHessianState(mean, errors, state.coordinates), hessian
+
+    def hessian_estimate(self, state: ServerHessianState, constants: ProblemConstants) -> Array:
+        return with_ridge(state.coordinates.square(state.mean), constants)
+
+    def errors(self, state: ServerHessianState) -> Array:
+        return state.errors
 
     def hessian_product(self, state: ClientHessianState, context: CurvatureRound, i: int, v: Array) -> Array:
         coordinates = self.coordinates(context.problem, context.chosen)

@@ -11,7 +11,7 @@ import numpy as np
 from newtonfl.bases import Coordinates, Symmetric, TriangleCoordinates
 from newtonfl.comm.messages import FLOAT_BITS, Dense, LowRank, Message
 from newtonfl.comm.parts import Parts, column
-from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate
+from newtonfl.components.curvature.base import Curvature, CurvatureRound, HessianEstimate, with_ridge
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
@@ -121,6 +121,9 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
         hessian = HessianEstimate(state.coordinates.square(self._estimate(state, replies)), 0.0)
         mean = state.coordinates.accumulate(state.mean + 0.0, replies.messages("curvature"), weights)
         return replace(state, mean=mean), hessian
+
+    def hessian_estimate(self, state: ServerRowsState, constants: ProblemConstants) -> Array:
+        return with_ridge(state.coordinates.square(state.mean), constants)
 
     def _estimate(self, state: ServerRowsState, replies: Replies) -> Array:
         """The step's matrix, packed."""

@@ -37,6 +37,8 @@ class Step(ABC, Generic[State]):
     ----------
     needs_hessian : bool
         Whether the step asks for a matrix that clients have sent of.
+    estimates_hessian : bool
+        Whether it learns a matrix of ∇²f itself.
     needs_error : bool
         Whether it cannot do without l_i = ‖H_i - ∇²f_i‖.
     needs_convexity : bool
@@ -54,6 +56,7 @@ class Step(ABC, Generic[State]):
     """
 
     needs_hessian: ClassVar[bool] = True
+    estimates_hessian: ClassVar[bool] = False
     needs_error: ClassVar[bool] = False
     needs_convexity: ClassVar[bool] = False
     needs_lipschitz: bool = False
@@ -85,6 +88,10 @@ class Step(ABC, Generic[State]):
 
     def step_size(self, state: State) -> StepSize | None:
         """The size of a step of fixed size; None where it has none."""
+        return None
+
+    def hessian_estimate(self, state: State) -> Array | None:
+        """What it has learned of ∇²f, ridge included, shape (d, d), on the host; None where it has nothing (yet)."""
         return None
 
     def query_point(self, state: State, x: Array) -> Array:

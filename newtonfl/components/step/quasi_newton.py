@@ -14,7 +14,7 @@ from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import NoStep, Probe, Step
 from newtonfl.components.step.interpolation import Interpolation
 from newtonfl.components.step.stepsizes import StepContext
-from newtonfl.core.backend import Array, to_host
+from newtonfl.core.backend import Array, to_device, to_host
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -71,6 +71,7 @@ class QuasiNewton(Step[QuasiNewtonState[Learned]], Generic[Learned]):
 
     search: Interpolation = field(default_factory=lambda: Interpolation(0.5, 3))
     needs_hessian: ClassVar[bool] = False
+    estimates_hessian: ClassVar[bool] = True
     searches: ClassVar[bool] = True
 
     @abstractmethod
@@ -86,6 +87,14 @@ class QuasiNewton(Step[QuasiNewtonState[Learned]], Generic[Learned]):
 
     def init(self, constants: ProblemConstants, context: StepContext, x0: Array) -> QuasiNewtonState[Learned]:
         return QuasiNewtonState()
+
+    def hessian_estimate(self, state: QuasiNewtonState[Learned]) -> Array | None:
+        if state.learned is None or state.last is None:
+            return None
+        point = state.last.point
+        columns = [self.product(state.learned, to_device(unit, point)) for unit in np.eye(point.shape[0])]
+        inverse = np.linalg.inv(np.stack([to_host(column) for column in columns]))
+        return np.asarray((inverse + inverse.T) / 2.0)
 
     def trial_steps(self, first: int) -> Array:
         return self.search.steps(first)

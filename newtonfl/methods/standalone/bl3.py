@@ -148,6 +148,13 @@ class BL3(Method):
 
     # -- the server's side
 
+    @property
+    def estimates_hessian(self) -> bool:
+        return True
+
+    def hessian_estimate(self, server: BL3Server) -> Array:
+        return self.curvature.hessian_estimate(server.learned, server.constants)
+
     def round(self, server: BL3Server, exchange: Exchange, key: Key) -> BL3Server:
         constants, mine = server.constants, key.of(SERVER)
         # Round 0 tells the server where everyone stands.

@@ -131,6 +131,13 @@ class FibIOS(Method):
         n, dim = constants.n_clients, constants.dim
         return FibIOSServer(to_host(x0), np.zeros(n), *_no_pairs(n, dim, constants.like), constants)
 
+    @property
+    def estimates_hessian(self) -> bool:
+        return True
+
+    def hessian_estimate(self, server: FibIOSServer) -> Array:
+        return to_host(self._matrix(server))
+
     def round(self, server: FibIOSServer, exchange: Exchange, key: Key) -> FibIOSServer:
         constants, x = server.constants, server.x
         if renews(key.round):

@@ -102,6 +102,13 @@ class LatticeNewton(Method):
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> LatticeServer:
         return init_server(constants, x0, setup_messages, self.accuracy)
 
+    @property
+    def estimates_hessian(self) -> bool:
+        return True
+
+    def hessian_estimate(self, server: LatticeServer) -> Array | None:
+        return np.array(server.P) if server.curvature_bytes else None  # before that nobody has sent any
+
     def round(self, server: LatticeServer, exchange: Exchange, key: Key) -> LatticeServer:
         server = replace(server)  # what it holds is never changed in place
         if key.round == 0:
