@@ -13,6 +13,7 @@ from typing import Any
 
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
+from newtonfl.cli.watched import monitors_named
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.compare import ACCURACIES, Comparison, accuracies_to, ending, seeds_from
 from newtonfl.experiments.grids import expand
@@ -21,6 +22,7 @@ from newtonfl.methods import Method
 from newtonfl.results import figures
 from newtonfl.results.figures import Look
 from newtonfl.results.folder_lock import FolderLock
+from newtonfl.results.history import History
 from newtonfl.results.network import Network
 from newtonfl.results.progress import Progress
 from newtonfl.results.record import Record
@@ -113,11 +115,16 @@ def _settle(
         limits = Limits(None, *(getattr(args, key) or run.get(key) for key in ("max_bytes", "max_seconds")))
         if args.y == "gap" and solution.measure != "gap":
             raise ValueError(f"--y: given gap, and f* of {args.problem} is not known, which need not be convex")
+    monitors = monitors_named(args.monitor or run.get("monitors") or (), solution, transport)
+    with transport.agreed("checking --y"):
+        allowed = (*History().numbers, *(column for monitor in monitors.values() for column in monitor.columns))
+        if args.y not in (None, *allowed):
+            raise ValueError(f"--y: given {args.y!r}, allowed are {', '.join(allowed)}")
     look = Look(args.y or solution.measure, network, args.setup, args.scale)
     x0 = origin.at(problem, solution)
-    methods = resolve(problem, args.methods, solution, x0, seeds[0])
+    methods = resolve(problem, args.methods, solution, x0, seeds[0], [*monitors.values()])
     plans = {
-        (label, seed): RunSpec(opened, method, origin, x0, rounds, 0.0, seed, limits=limits)
+        (label, seed): RunSpec(opened, method, origin, x0, rounds, 0.0, seed, limits=limits, monitors=monitors)
         for label, method in methods.items()
         for seed in seeds
     }
@@ -169,7 +176,7 @@ def _compare(
     runs = run_methods(
         first.problem, job.methods, job.solution, rounds=first.rounds, x0=first.x0, seeds=seeds,
         accuracy=job.accuracies[-1], callback=callback, max_bytes=first.limits.max_bytes,
-        max_seconds=first.limits.max_seconds,
+        max_seconds=first.limits.max_seconds, monitors=[*first.monitors.values()],
     )  # fmt: skip
     results: dict[str, tuple[Result, ...]] = {}
     status = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from newtonfl.comm.transport import InProcess
 from newtonfl.core.backend import Array
 from newtonfl.core.optional import pandas
 from newtonfl.experiments.run_methods import MethodSpecs, Solution, resolve, run_methods
+from newtonfl.monitors import Monitor
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.costs import Measure
@@ -92,7 +94,8 @@ class Comparison:
     def rows(self, network: Network | str | None = None) -> list[dict[str, Any]]:
         """The same as numbers, a `network` among them: a dict a method and accuracy, None where not reached.
 
-        Where there are several seeds each has rows of its own.
+        Behind them stands what the monitors measured there, as ``monitor_COLUMN``. Where there are several seeds each
+        has rows of its own.
         """
         return costs.rows(self.repeated, self.measure, self.accuracies, _network(network), self.seeds)
 
@@ -147,7 +150,7 @@ class Comparison:
         over: str = "rounds",
         network: Network | str | None = None,
         *,
-        y: Measure | None = None,
+        y: str | None = None,
         setup: bool = True,
         scale: Scale = "auto",
     ) -> Figure:
@@ -159,8 +162,9 @@ class Comparison:
             What the axis from left to right counts: a mean client's.
         network : Network, str such as "10Mbps/50ms", or None
             For seconds: adds what that network would take, an estimate on paper.
-        y : {"gap", "gradient_norm"} or None
-            From below to above; None is what runs are compared by.
+        y : str or None
+            From below to above: "gap", "gradient_norm" or another number of the histories, such as a monitor's column;
+            None is what runs are compared by.
         setup : bool
             Whether bytes and bits contain the set-up.
         scale : {"auto", "log", "linear"}
@@ -174,14 +178,12 @@ class Comparison:
         Raises
         ------
         ValueError
-            If `over`, `y` or `scale` is no such word, or f* is not known for a gap.
+            If `over` or `scale` is no such word, the histories have no `y`, or f* is not known for a gap.
         RuntimeError
             If matplotlib is not installed.
         """
         from newtonfl.results.plots import draw
 
-        if y not in (None, *costs.SYMBOLS):
-            raise ValueError(f"y: given {y!r}, allowed are {', '.join(costs.SYMBOLS)}")
         if y == "gap" and self.measure != "gap":
             raise ValueError("y: given 'gap', and f* is not known of what need not be convex")
         look: dict[str, Any] = {"network": _network(network), "title": self.title, "setup": setup, "scale": scale}
@@ -246,6 +248,7 @@ def compare(
     accuracy: float = ACCURACIES[-1],
     max_bytes: float | str | None = None,
     max_seconds: float | None = None,
+    monitors: Sequence[Monitor] = (),
 ) -> Comparison:
     """Run `methods` on `problem` from the same start, each until f(x) - f* ≤ `accuracy`.
 
@@ -271,6 +274,9 @@ def compare(
         At which a method's run ends; those of 1e-3, 1e-6, 1e-9 and 1e-12 that are larger are reported as well.
     max_bytes, max_seconds : float, str or None
         End each method as they end :func:`newtonfl.solve`.
+    monitors : sequence of Monitor
+        Measure each run after every round, as they do for :func:`newtonfl.solve`: ``plot(y=COLUMN)`` draws their
+        columns, and :meth:`Comparison.rows` has them where an accuracy was reached.
 
     Returns
     -------
@@ -282,8 +288,8 @@ def compare(
     TypeError
         If `problem` is none, or `methods` is one text, or holds what is neither text nor Method.
     ValueError
-        If a method is unknown or refuses the problem (before any runs), two have one label, braces have no partner,
-        `seeds` is not at least 1, or `accuracy` is no positive number.
+        If a method is unknown or refuses the problem, or a monitor refuses a method (before any runs), two have one
+        label, braces have no partner, `seeds` is not at least 1, or `accuracy` is no positive number.
     Fault
         If another rank failed; the message names rank and phase.
 
@@ -301,9 +307,9 @@ def compare(
         with (problem.transport or InProcess()).agreed("checking the limits"):
             limits = Limits(None, max_bytes, max_seconds)
             several, steps = seeds_from(seed, seeds), accuracies_to(accuracy)
-        entries = resolve(problem, methods, solution, x0, seed)
+        entries = resolve(problem, methods, solution, x0, seed, monitors)
         how: dict[str, Any] = {"rounds": rounds, "x0": x0, "seeds": several, "accuracy": steps[-1]}
-        how |= {"max_bytes": limits.max_bytes, "max_seconds": limits.max_seconds}
+        how |= {"max_bytes": limits.max_bytes, "max_seconds": limits.max_seconds, "monitors": monitors}
         found: dict[str, tuple[Result, ...]] = {}
         for label, _, result in run_methods(problem, entries, solution, **how):
             found[label] = (*found.get(label, ()), result)

@@ -13,6 +13,7 @@ from newtonfl.core.backend import Array
 from newtonfl.experiments.grids import expand
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
+from newtonfl.monitors import Monitor
 from newtonfl.objectives.base import Problem
 from newtonfl.results import costs
 from newtonfl.results.record import Record
@@ -53,9 +54,14 @@ class Solution:
 
 
 def resolve(
-    problem: Problem, methods: MethodSpecs, solution: Solution, x0: Array | None = None, seed: int = 0
+    problem: Problem,
+    methods: MethodSpecs,
+    solution: Solution,
+    x0: Array | None = None,
+    seed: int = 0,
+    monitors: Sequence[Monitor] = (),
 ) -> dict[str, Method]:
-    """The methods by label, with every setting made definite; a refusal names the label.
+    """The methods by label, with every setting made definite; a refusal, by a monitor as well, names the label.
 
     A method that asks for the optimum gets it. Each joins once, so that a refusal that only the join or the first
     step size finds comes before anything runs.
@@ -71,7 +77,7 @@ def resolve(
         entries = {label: _resolved(label, made[label], problem) for label in named}
     for label, method in entries.items():
         try:
-            solve(problem, method, tol=0.0, rounds=0, x0=x0, seed=seed)
+            solve(problem, method, tol=0.0, rounds=0, x0=x0, seed=seed, monitors=monitors)
         except Fault as error:
             raise Fault(f"method {label}: {error}", error.bad_input) from error
         except ValueError as error:
@@ -91,6 +97,7 @@ def run_methods(
     callback: Callable[[str, int, Record], object] | None = None,
     max_bytes: float | str | None = None,
     max_seconds: float | None = None,
+    monitors: Sequence[Monitor] = (),
 ) -> Iterator[tuple[str, int, Result]]:
     """Run one method after the other, with each of the `seeds`, and yield each result with its label and seed.
 
@@ -105,7 +112,7 @@ def run_methods(
 
         result = solve(
             problem, entries[label], tol=0.0, rounds=rounds, x0=x0, seed=seed, callback=enough, f_star=solution.f,
-            max_bytes=max_bytes, max_seconds=max_seconds,
+            max_bytes=max_bytes, max_seconds=max_seconds, monitors=monitors,
         )  # fmt: skip
         yield label, seed, result
 

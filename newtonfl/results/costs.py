@@ -55,7 +55,7 @@ class Cost:
         cls, accuracy: float, history: History, measure: Measure = "gap", network: Network | None = None
     ) -> Cost | None:
         """The cost up to the first record whose `measure` is at most `accuracy`; None where there is none."""
-        at = next((i for i, record in enumerate(history) if reached(record, accuracy, measure)), None)
+        at = first(history, accuracy, measure)
         if at is None:
             return None
         record = history[at]
@@ -74,6 +74,11 @@ class Cost:
         return self.formula_bits_up + self.formula_bits_down
 
 
+def first(history: History, accuracy: float, measure: Measure = "gap") -> int | None:
+    """Which record is the first whose `measure` is at most `accuracy`; None where there is none."""
+    return next((i for i, record in enumerate(history) if reached(record, accuracy, measure)), None)
+
+
 def reached(record: Record, accuracy: float, measure: Measure = "gap") -> bool:
     """Whether the record's `measure` is at most `accuracy`; a gap that is not known is not."""
     value = getattr(record, measure)
@@ -89,7 +94,8 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row a run and accuracy: label, accuracy and the fields of :class:`Cost`, all None where it was not reached.
 
-    Where there are several `seeds`, those of each label's histories, each row says its own.
+    Behind them stands what a run's monitors measured there, as ``monitor_COLUMN``. Where there are several `seeds`,
+    those of each label's histories, each row says its own.
     """
     names = [field.name for field in fields(Cost) if network or field.name != "network_seconds"]
     table = []
@@ -99,7 +105,10 @@ def rows(
                 cost = Cost.to(accuracy, history, measure, network)
                 taken = dict.fromkeys(names) if cost is None else asdict(cost)
                 which = {"method": label, "seed": seed} if len(seeds) > 1 else {"method": label}
-                table.append({**which, "accuracy": accuracy, **{name: taken[name] for name in names}})
+                at = first(history, accuracy, measure)
+                found = None if at is None else history[at].monitors
+                measured = {f"monitor_{column}": (found or {}).get(column) for column in history[0].monitors or ()}
+                table.append({**which, "accuracy": accuracy, **{name: taken[name] for name in names}, **measured})
     return table
 
 
