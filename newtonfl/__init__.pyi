@@ -132,6 +132,7 @@ from .objectives.functions import FromFunctions
 from .objectives.losses import Loss
 from .results.history import History
 from .results.network import Network
+from .results.profile import Profile
 from .results.progress import Progress
 from .results.record import Record
 from .solver.attendance import MissingClients
@@ -203,6 +204,7 @@ __all__ = [
     "PowerSGD",
     "PrivacyWarning",
     "Problem",
+    "Profile",
     "Progress",
     "RandK",
     "RandSeqK",

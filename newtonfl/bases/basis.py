@@ -18,6 +18,7 @@ from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
+from newtonfl.core.timing import timed_as
 from newtonfl.kernels import SubspaceSum, add_at, norms
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.registry import Part
@@ -187,6 +188,7 @@ class TriangleCoordinates(Coordinates):
         values = np.tile(full, len(self.sizes)) if self.supports is None else full[self.supports.values]
         return Blocks(to_device(values, like), offsets_of(self.sizes))
 
+    @timed_as("compression")
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> Sequence[Message]:
         if compressor.acts_on == "vector":
             messages = super().compress(compressor, blocks, clients, key)

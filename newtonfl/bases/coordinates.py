@@ -15,6 +15,7 @@ from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, namespace, to_device
 from newtonfl.core.ragged import Blocks, offsets_of, ranges
 from newtonfl.core.random import Key, Keys
+from newtonfl.core.timing import timed_as
 from newtonfl.kernels import add_at, add_in_order, add_rows, norms, weighted
 
 
@@ -80,6 +81,7 @@ class Coordinates:
         if isinstance(k, int) and k > most > 0:
             raise ValueError(f"{compressor}: given K = {k}, must be at most {most}: the coordinates of a vector")
 
+    @timed_as("compression")
     def compress(self, compressor: Compressor, blocks: Blocks, clients: Array, key: Key) -> Sequence[Message]:
         """Every client's message about its vector in `blocks`."""
         return compressor.compress_all(blocks, Keys(key, clients)) if len(blocks) else []

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     solve.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, model.json, …")
     _add_monitor(solve)
     solve.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep the state there, for `newtonfl resume DIR`")
+    _add_profile(solve)
     _add_every(solve)
     _add_summary(solve)
     _add_accuracy(solve)
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--tol", type=number, help="stop at ‖∇f(x)‖₂ ≤ TOL; default as before")
     resume.add_argument("--out", type=Path, metavar="DIR", help="write run.toml, history.jsonl, x.npy, result.json")
     resume.add_argument("--force", action="store_true", help="overwrite a result in the DIR of --out")
+    _add_profile(resume)
     resume.add_argument("--quiet", action="store_true", help="no progress line")
     _add_every(resume)
     _add_summary(resume)
@@ -207,6 +209,10 @@ def _add_load(command: argparse.ArgumentParser) -> None:
         "--load", action="append", default=[], type=Path, metavar="FILE.py",
         help="a Python file with parts of your own, which can be named then",
     )  # fmt: skip
+
+
+def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", action="store_true", help="say where the time went, by phase, over the ranks")
 
 
 def _add_monitor(command: argparse.ArgumentParser) -> None:

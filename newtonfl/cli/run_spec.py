@@ -19,6 +19,7 @@ from newtonfl.cli.streams import warnings_as_lines
 from newtonfl.comm.ledger_table import LedgerTable
 from newtonfl.comm.transport import Fault, Transport, is_refusal
 from newtonfl.core.backend import Array, Unavailable, on_host
+from newtonfl.core.timing import Timings
 from newtonfl.datasets.load import build, open_problem
 from newtonfl.datasets.problem_file import ProblemFile, PythonRun
 from newtonfl.methods import Method, Participation
@@ -92,6 +93,7 @@ class RunSpec:
     limits: Limits = NO_LIMITS
     f_star: float | None = None
     monitors: Mapping[str, Monitor] = field(default_factory=dict)
+    clock: Timings | None = None
 
     @property
     def problem(self) -> Problem:
@@ -151,6 +153,7 @@ class RunSpec:
             "version": __version__,
             "environment": environment(),
             "x_sha256": result.x_sha256,
+            "profile": None if result.profile is None else result.profile.to_json(),
             "inference": None if found is None else found.to_json(),
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_error
 from newtonfl.cli.signals import Interrupts
 from newtonfl.cli.watched import monitors_named
 from newtonfl.comm.transport import Fault, Transport
+from newtonfl.core.timing import Timings, timed
 from newtonfl.experiments.run_methods import Solution
 from newtonfl.monitors.monitor import resolve
 from newtonfl.results.progress import Progress
@@ -62,7 +63,9 @@ def _prepare(
                 raise ValueError(f"--set: given {entry!r}, and {key}={keywords[key]} before it; give it once")
             keywords[key] = value
         keywords.update(inline)
-    opened = LoadedProblem.of(args, transport)
+    clock = Timings() if args.profile else None
+    with clock.running() if clock else nullcontext(), timed("reading"):
+        opened = LoadedProblem.of(args, transport)
     problem, run = opened.problem, opened.run
     with transport.agreed("reading the file's [method]"):
         chosen = _of_file(opened)
@@ -98,7 +101,7 @@ def _prepare(
         resolve([*monitors.values()], problem, method)
     plan = RunSpec(
         opened, method, origin, origin.at(problem, solution), rounds, tol, seed, rtol=rtol, availability=law,
-        on_missing=on_missing, limits=limits, f_star=f_star, monitors=monitors,
+        on_missing=on_missing, limits=limits, f_star=f_star, monitors=monitors, clock=clock,
     )  # fmt: skip
     interrupts.begin_rounds()  # before a folder is opened, which must be closed well
     with transport.agreed("opening --out"):
@@ -154,7 +157,7 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
         plan.problem, plan.method, tol=plan.tol, rtol=plan.rtol, rounds=plan.rounds, x0=plan.x0, seed=plan.seed,
         callback=callback, checkpoint=None if plan.checkpoints is None else plan.checkpoints.checkpoint,
         availability=plan.availability, on_missing=plan.on_missing, f_star=plan.f_star,
-        monitors=[*plan.monitors.values()], **asdict(plan.limits),
+        monitors=[*plan.monitors.values()], profile=plan.clock or False, **asdict(plan.limits),
     )  # fmt: skip
     progress.close(in_log=False)
     status = _STATUS.get(result.reason, 0)
@@ -168,6 +171,8 @@ def _carry_out(plan: RunSpec, args: argparse.Namespace, transport: Transport, in
     print(table(plan, result, transport.size))
     if args.summary:
         print(f"\n{found or f'no summary: {why}'}\n")
+    if result.profile is not None:
+        print(f"\n{result.profile}\n")
     if plan.folder:
         print(f"written to      {plan.folder.path}")
     return status

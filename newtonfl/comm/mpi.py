@@ -6,9 +6,9 @@ import atexit
 import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -20,6 +20,7 @@ from newtonfl.comm.mpi_wait import Waiting, duplicate
 from newtonfl.comm.shared_memory import unlink_shared_memory
 from newtonfl.comm.startup_timeout import startup_timeout
 from newtonfl.comm.transport import Transport
+from newtonfl.core.timing import timed
 
 CHUNK = 2**30
 """The most bytes in one MPI call: counts are 32-bit integers in MPI before version 4."""
@@ -48,38 +49,45 @@ class MPITransport(Transport):
 
     def broadcast(self, buffer: bytes | None) -> bytes:
         length = np.array([0 if buffer is None else len(buffer)], np.int64)
-        self.waiting.wait(self.comm.Ibcast(length, 0))
+        self._meet(self.comm.Ibcast(length, 0))
         whole = bytearray(int(length[0])) if buffer is None else buffer
-        for chunk in _chunks(whole):
-            self.waiting.wait(self.comm.Ibcast(chunk, 0))
+        self._carry(whole, partial(self.comm.Ibcast, root=0))
         return bytes(whole)
 
     def gather(self, buffer: bytes) -> list[bytes]:
         lengths = np.zeros(self.size, np.int64)
-        self.waiting.wait(self.comm.Igather(np.array([len(buffer)], np.int64), lengths if self.rank == 0 else None, 0))
+        self._meet(self.comm.Igather(np.array([len(buffer)], np.int64), lengths if self.rank == 0 else None, 0))
         if self.rank:
-            for chunk in _chunks(buffer):
-                self.waiting.wait(self.comm.Isend(chunk, 0))
+            self._carry(buffer, partial(self.comm.Isend, dest=0))
             return []
         received = [buffer] + [bytearray(int(length)) for length in lengths[1:]]
         for rank, whole in enumerate(received[1:], 1):
-            for chunk in _chunks(whole):
-                self.waiting.wait(self.comm.Irecv(chunk, rank))
+            self._carry(whole, partial(self.comm.Irecv, source=rank))
         return [bytes(whole) for whole in received]
 
     def scatter(self, buffers: list[bytes] | None) -> bytes:
         length = np.zeros(1, np.int64)
         lengths = None if buffers is None else np.array([len(buffer) for buffer in buffers], np.int64)
-        self.waiting.wait(self.comm.Iscatter(lengths, length, 0))
+        self._meet(self.comm.Iscatter(lengths, length, 0))
         if buffers is not None:
             for rank, whole in enumerate(buffers[1:], 1):
-                for chunk in _chunks(whole):
-                    self.waiting.wait(self.comm.Isend(chunk, rank))
+                self._carry(whole, partial(self.comm.Isend, dest=rank))
             return buffers[0]
         mine = bytearray(int(length[0]))
-        for chunk in _chunks(mine):
-            self.waiting.wait(self.comm.Irecv(chunk, 0))
+        self._carry(mine, partial(self.comm.Irecv, source=0))
         return bytes(mine)
+
+    def _meet(self, lengths: Any) -> None:
+        """Wait for the exchange of lengths, before which the others may still compute."""
+        with timed("waiting"):
+            self.waiting.wait(lengths)
+
+    def _carry(self, buffer: bytes | bytearray, request: Callable[[memoryview], Any]) -> None:
+        """Carry a buffer, chunk by chunk, each by its MPI `request`."""
+        with timed("transport") as timer:
+            for chunk in _chunks(buffer):
+                self.waiting.wait(request(chunk))
+            timer.add_bytes(len(buffer))
 
     @contextmanager
     def keeping_interrupts(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ from newtonfl.comm.parts import PARTS, ManyParts, Parts, Sizes, end_to_end
 from newtonfl.comm.sections import Sections, joined_sections
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import offsets_of
+from newtonfl.core.timing import timed, timed_as
 from newtonfl.kernels import gather, interleave, varints
 
 _RUN = 1 << 20
@@ -142,13 +143,22 @@ def encode_many(
     ValueError
         If a part's name is none that the wire can carry.
     """
+    with timed("packing") as timer:
+        found = _encoded(kind, round, clients, parts, flags, own)
+        timer.add_bytes(len(found[0]))
+    return found
+
+
+def _encoded(
+    kind: Kind, round: int, clients: Array, parts: Sequence[Parts], flags: int, own: bool
+) -> tuple[Array, Array, list[Sections]]:
     alike = ManyParts.of(parts)
     if not isinstance(alike, ManyParts):  # clients that name the same parts together
         groups, sections = [], []
         for some in _alike([tuple(mine) for mine in parts]):
             lengths = np.zeros(len(parts), np.int64)
             mine = [parts[i] for i in some]
-            buffer, lengths[some], theirs = encode_many(kind, round, clients[some], mine, flags, own)
+            buffer, lengths[some], theirs = _encoded(kind, round, clients[some], mine, flags, own)
             groups.append((buffer, lengths))
             sections += [section.within(some) for section in theirs]
         return interleave(groups), np.sum([lengths for _, lengths in groups], axis=0), sections
@@ -163,6 +173,7 @@ def encode_many(
     return buffer, lengths, _measured(alike, sizes)
 
 
+@timed_as("packing")
 def measure(kind: Kind, round: int, clients: Array, parts: ManyParts, flags: int = 0) -> tuple[Array, list[Sections]]:
     """The lengths and sections that :func:`encode_many` has, where the clients name the same parts; no packets.
 
@@ -314,6 +325,12 @@ def decode_many(
     WireError
         As :func:`decode` does, of the first packet that cannot be one.
     """
+    with timed("packing") as timer:
+        timer.add_bytes(len(buffer))
+        return _read(buffer, lengths, sizes, senders, own)
+
+
+def _read(buffer: Array, lengths: Sequence[int], sizes: Sizes, senders: Array | None, own: bool) -> Packets:
     if len(lengths) > 1 and (min(lengths) < LEAST or sum(lengths) > len(buffer)):
         raise WireError(f"{len(buffer)} bytes are not the {len(lengths)} packets that they are announced as")
     edges = list(accumulate(lengths, initial=0))
@@ -378,7 +395,7 @@ def _apart(
     sections = []
     for some in groups:
         lengths = np.diff(edges)[some]
-        read = decode_many(gather(buffer, edges[some], lengths), lengths.tolist(), sizes, None, own)
+        read = _read(gather(buffer, edges[some], lengths), lengths.tolist(), sizes, None, own)
         for i, mine in zip(some.tolist(), read.parts, strict=True):
             parts[i] = mine
         sections += [section.within(some) for section in read.sections]

@@ -1,4 +1,4 @@
-"""Core: arrays of any library, ragged arrays, packed triangles, free memory, random streams, damaged files, messages.
+"""Core: arrays of any library, ragged arrays, packed triangles, memory, random streams, clocks, .npy files, messages.
 
 backend
     Which array library holds the data (NumPy, CuPy, any of the Array API), and the only places where host and device
@@ -11,6 +11,8 @@ symmetric
     ``Triangle``: the upper triangle of a symmetric matrix as a vector, and the index tables between the two.
 random
     ``Key``: every random draw by (seed, round, client, purpose), so that it does not depend on who draws when.
+timing
+    Where time goes, by phase, while somebody wants to know.
 npy
     Arrays in NumPy's file format, from files that may be damaged.
 optional

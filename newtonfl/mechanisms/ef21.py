@@ -14,6 +14,7 @@ from newtonfl.compressors import Compressor, Contractive, TopK, Unbiased
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
+from newtonfl.core.timing import timed_as
 from newtonfl.kernels import send_largest
 from newtonfl.mechanisms.constants import a_compressor, is_number, of_contraction, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, ThreePoints
@@ -99,6 +100,7 @@ class EF21(Mechanism):
     def messages(self, points: ThreePoints, encoder: Encoder, coin: bool) -> Sequence[Message]:
         return encoder.compress(self.compressor, points.error)
 
+    @timed_as("compression")
     def send_and_measure(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True,
         diagonal: tuple[Array, Array] | None = None,

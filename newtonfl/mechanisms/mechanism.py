@@ -16,6 +16,7 @@ from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
+from newtonfl.core.timing import timed_as
 from newtonfl.mechanisms.constants import made_contractive
 from newtonfl.registry import Part, maker_spec
 
@@ -333,6 +334,7 @@ class Mechanism(Part, ABC):
 
         return replace(self, **{key.name: changed(getattr(self, key.name)) for key in fields(self)})
 
+    @timed_as("compression")
     def send(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True
     ) -> SendResult:
@@ -376,6 +378,7 @@ class Mechanism(Part, ABC):
 
         return SendResult(messages, Memory(estimate, target if self.needs_previous else None, own), left_out)
 
+    @timed_as("compression")
     def send_and_measure(
         self, memory: Memory, target: Blocks, space: Coordinates, clients: Array, key: Key, coin: bool = True,
         diagonal: tuple[Array, Array] | None = None,

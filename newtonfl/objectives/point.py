@@ -13,6 +13,7 @@ from newtonfl.core.backend import Array, namespace, resident, to_device, to_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
+from newtonfl.core.timing import timed_as
 from newtonfl.objectives.regularisers import NonConvex
 
 
@@ -55,6 +56,7 @@ class Point(ABC):
         self._in: tuple[Sequence[Array], Blocks] | None = None
 
     @cached_property
+    @timed_as("gradients")
     def value(self) -> Array:
         """f_i(x), shape (n,)."""
         return self._whole_value(self._value(), self.x)
@@ -66,6 +68,7 @@ class Point(ABC):
             value = value + 0.5 * namespace(x).sum(ridge * x**2, axis=-1)
         return value if regulariser is None else value + regulariser.value(x)
 
+    @timed_as("gradients")
     def value_along(self, direction: Array, steps: Sequence[float]) -> Array:
         """f_i(x + t·direction) for every t of `steps`, shape (n, len(steps)): the trials of a line search.
 
@@ -82,10 +85,12 @@ class Point(ABC):
         return namespace(self.x).stack(whole, axis=1)
 
     @cached_property
+    @timed_as("gradients")
     def gradient(self) -> Array:
         """∇f_i(x), shape (n, d)."""
         return self._whole_gradient(self._gradient())
 
+    @timed_as("gradients")
     def sampled_gradient(self, batch: int, key: Key) -> Array:
         """An unbiased estimate of every ∇f_i(x) from `batch` of client i's rows, shape (n, d).
 
@@ -131,6 +136,7 @@ class Point(ABC):
         return packed.replaced(packed.values + xp.tile(to_device(full, packed.values), (len(packed),)))
 
     @cached_property
+    @timed_as("Hessians")
     def _own_hessians(self) -> Blocks:
         """The same less a local ridge."""
         self._count("whole")
@@ -144,6 +150,7 @@ class Point(ABC):
         dim, xp = self.problem.dim, namespace(packed)
         return xp.reshape(xp.take(packed, resident(triangle(dim).square, packed)), (dim, dim))
 
+    @timed_as("Hessians")
     def hessian_product(self, v: Array) -> Array:
         """∇²f_i(x)v, shape (n, d), for `v` of shape (d,).
 
@@ -153,12 +160,14 @@ class Point(ABC):
         ridge, product = self.problem.local_ridge, self._hessian_product(v)
         return product if ridge is None else product + ridge * v
 
+    @timed_as("Hessians")
     def hessian_diagonal(self) -> Array:
         """The diagonal of every ∇²f_i(x), shape (n, d), at the cost of one such product."""
         self.problem.check_convex("a Hessian")
         ridge, diagonal = self.problem.local_ridge, self._hessian_diagonal()
         return diagonal if ridge is None else diagonal + ridge
 
+    @timed_as("Hessians")
     def hessians_on_support(self, diagonal: bool) -> Blocks:
         """∇²f_i(x) on :meth:`Problem.support` alone."""
         if diagonal not in self._on_support:
@@ -192,6 +201,7 @@ class Point(ABC):
     def _hessians_on_support(self, diagonal: bool) -> Blocks:
         raise NotImplementedError  # a problem without a support never gets here: Problem.support refuses first
 
+    @timed_as("Hessians")
     def hessians_in(self, rows: Sequence[Array]) -> Blocks:
         """Vᵀ∇²f_i(x)V (less the ridge) as packed upper triangles, from :meth:`Problem.projected_rows` of the Vs.
 

@@ -4,6 +4,8 @@ record, history
     What happened in a round, and in all of them: as JSON lines, CSV and data frames.
 costs, network
     What an accuracy cost in rounds, bytes and seconds on a stated network.
+profile
+    Where the time of a solve has gone.
 run_folder, folder_lock, progress
     The files of a run, written by one job at a time; the line on the terminal.
 figures, curves, plots, labels, label_placement

@@ -12,6 +12,7 @@ import numpy as np
 from newtonfl.comm.ledger import Ledger
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import Key
+from newtonfl.core.timing import timed_as
 from newtonfl.results.folder_lock import FolderLock
 from newtonfl.results.history import History
 from newtonfl.results.record import Record
@@ -108,6 +109,7 @@ class CheckpointedSolve:
         if not np.array_equal(self._arrays["x0"], self.x0):
             raise ValueError(f"{where}: holds the checkpoint of a solve from another x0; give another folder")
 
+    @timed_as("checkpoints")
     def resume(self, session: Session, server: Any) -> SolveState | None:
         """What the solve goes on with, clients and ledger put back; None where there is no checkpoint yet.
 
@@ -140,6 +142,7 @@ class CheckpointedSolve:
         """Whether a checkpoint is to be written after a `round`; after the `last` one is."""
         return last or round % self.checkpoint.every == 0
 
+    @timed_as("checkpoints")
     def save(self, session: Session, now: SolveState) -> None:
         """Write a checkpoint of where the solve is `now`.
 

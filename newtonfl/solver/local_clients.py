@@ -21,6 +21,7 @@ from newtonfl.comm.parts import ManyParts, Parts, Sizes, formula_bits
 from newtonfl.comm.sections import Sections
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.random import Key
+from newtonfl.core.timing import timed_as
 from newtonfl.methods import Announcement, ClientProtocol
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.questions import Question
@@ -106,6 +107,7 @@ class LocalClients:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @timed_as("set-up")
     def init(self, x0: Array, sizes: Sizes | None) -> list[Answer]:
         """Their set-up messages, from x⁰ = `x0` (d,) on the problem's device; one answer a group.
 
@@ -125,6 +127,7 @@ class LocalClients:
         """The replies of those who take part; `sizes` as in :meth:`init`."""
         key = Key(self.seed, announcement.round)
 
+        @timed_as("other work of clients")
         def answer(g: int) -> Answer:
             group = self.groups[g]
             parts, self.states[g] = self.method.respond(self.states[g], announcement, group, key)
@@ -135,10 +138,12 @@ class LocalClients:
 
         return self._of_each_group(answer)
 
+    @timed_as("diagnostics")
     def ask(self, question: Question, x: Array) -> Array:
         """Their answers to a question at `x` (d,), a row a client."""
         return np.concatenate(self._of_each_group(lambda g: question(self.groups[g], x)))
 
+    @timed_as("checkpoints")
     def saved(self) -> list[SavedClients]:
         """What a checkpoint keeps of them, a group each."""
         return [
@@ -146,6 +151,7 @@ class LocalClients:
             for group, state in zip(self.groups, self.states, strict=True)
         ]
 
+    @timed_as("checkpoints")
     def restore(self, saved: SavedClients) -> None:
         """Take up what was `saved` of these clients, or of more."""
         for g, group in enumerate(self.groups):

@@ -14,6 +14,7 @@ from newtonfl.comm.coding import NotFinite
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.core.backend import Array, norm, to_host, zeros
 from newtonfl.core.random import Key
+from newtonfl.core.timing import timed, timed_as
 from newtonfl.methods import Method, ProblemConstants
 from newtonfl.results.history import History
 from newtonfl.results.record import Record
@@ -93,7 +94,8 @@ class Loop:
         clock = time.perf_counter()
         try:
             # Nobody keeps the set-up messages: they may be as large as everything that the clients hold.
-            server = self.method.init_server(self._constants(), x, self.session.init_clients(x))
+            with timed("set-up"):
+                server = self.method.init_server(self._constants(), x, self.session.init_clients(x))
         except _BEYOND_DOUBLES as error:
             self.detail = _said_by(error)
             self._record(0, x, 0.0, None)
@@ -118,7 +120,8 @@ class Loop:
             before = server.x
             try:
                 missing = self._missing(k)
-                server = self.method.round(server, self.exchange, Key(self.session.seed, k))
+                with timed("server"):
+                    server = self.method.round(server, self.exchange, Key(self.session.seed, k))
             except MissingClients as error:
                 self.detail = str(error)
                 if not error.lost:
@@ -150,6 +153,7 @@ class Loop:
             name, stopping = reason and reason.name, self.stopping.saved()
             self.checkpointed.save(self.session, SolveState(server, step, self.history, self.seconds, stopping, name))
 
+    @timed_as("diagnostics")
     def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
         """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
         if reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
@@ -189,6 +193,7 @@ class Loop:
             "" if self.checkpointed is None else self.checkpointed.resumed,
         )
 
+    @timed_as("diagnostics")
     def _record(self, round: int, x: Array, step: float, server: Any, missing: Array | None = None) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record; returns why to stop, or None."""
         f, norm, hessians = self._measure(x)

@@ -12,6 +12,7 @@ from newtonfl.comm.ledger import Ledger
 from newtonfl.core.backend import Array
 from newtonfl.methods import Method
 from newtonfl.results.history import History
+from newtonfl.results.profile import Profile
 
 
 class Reason(Enum):
@@ -61,6 +62,8 @@ class Result:
         What theory says about the step size, with the constants that it was made of.
     resumed : str
         From which checkpoint it went on, as a sentence; empty where it began at round 0.
+    profile : Profile or None
+        Where the time went, where ``profile=True`` asked for it.
     """
 
     x: Array = field(repr=False)
@@ -71,6 +74,7 @@ class Result:
     detail: str = ""
     theory: list[str] = field(default_factory=list)
     resumed: str = ""
+    profile: Profile | None = field(default=None, repr=False)
 
     @property
     def converged(self) -> bool:

@@ -24,6 +24,7 @@ from newtonfl.comm.packets import Packets, are_plain, decode_many, encode_many, 
 from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.timing import times_so_far
 from newtonfl.kernels import compiled
 from newtonfl.methods import Announcement, ClientProtocol, Replies
 from newtonfl.objectives.base import Problem
@@ -117,6 +118,10 @@ class Session:
     def restore(self, saved: SavedClients) -> None:
         """Give every client what was `saved` of it. Off the ledger."""
         self._call(pack(saved.to_arrays(), call="restore"))
+
+    def profile(self) -> Array:
+        """What every rank's clock has, shape (ranks, phases, 3). Off the ledger."""
+        return np.stack([answer["times"] for answer in self._call(pack({}, call="profile"))])
 
     def end(self, arrays: dict[str, Array], **values: Any) -> None:
         """Send every rank the result; the conversation is over."""
@@ -225,6 +230,9 @@ class Session:
             self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
             call, travels = values["call"], self.transport.lays_out_all or self.transport.rank != 0
+            if call == "profile":
+                times = {"times": times_so_far()}
+                return pack(times) if travels else self._keep([times])
             if not len(self.problem.clients):  # a rank of no clients has nothing to send
                 nobody = np.zeros(0, np.int64)
                 if call == "restore":

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.participation import Participation
 from newtonfl.core.backend import Array, one_blas_thread, to_device, to_host
+from newtonfl.core.timing import Timings, timed, untimed
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.monitors.monitor import Monitor, resolve
 from newtonfl.monitors.monitor import identity as named
 from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History
+from newtonfl.results.profile import Profile
 from newtonfl.results.record import Record
 from newtonfl.solver.arguments import check_problem_argument
 from newtonfl.solver.attendance import Attendance, OnMissing, availability_law
@@ -53,6 +56,7 @@ def solve(
     accuracy: float | None = None,
     max_bytes: float | str | None = None,
     max_seconds: float | None = None,
+    profile: bool | Timings = False,
 ) -> Result:
     """Minimise `problem` by `method`.
 
@@ -111,6 +115,8 @@ def solve(
     max_bytes, max_seconds : float, str or None
         The solve ends after the first round by which the mean client has sent and received so many bytes, set-up
         included ("500kB" will do), or by which so many seconds were spent in rounds.
+    profile : bool or Timings
+        Whether the result's ``profile`` says where time went, by phase and rank. A clock that runs already goes on.
 
     Returns
     -------
@@ -139,9 +145,12 @@ def solve(
     check_problem_argument(problem, "nf.solve(problem, method)", method)
     transport = problem.transport or InProcess()
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the result says what is not finite
-    with transport.keeping_interrupts(), one_blas_thread(), quiet:
-        with transport.agreed("checking the settings"):
+    clock = profile if isinstance(profile, Timings) else Timings()
+    with transport.keeping_interrupts(), one_blas_thread(), quiet, clock.running() if profile else untimed():
+        with timed("set-up"), transport.agreed("checking the settings"):
             made = as_method(method)
+            if not isinstance(profile, bool | Timings):
+                raise TypeError(f"profile: given {profile!r}, must be True or False")
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
             limits = Limits(accuracy, max_bytes, max_seconds)
             if accuracy is not None and problem.f_star is None and f_star is None:
@@ -160,9 +169,9 @@ def solve(
                 "; bits would depend on who computes what. On unlike processors give all ranks one OPENBLAS_CORETYPE",
             )  # fmt: skip
         there = "" if law is None else f", availability={law!r}, on_missing={on_missing}"
-        numbers = f"tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {limits}"
+        numbers = f"tol={tol}, rtol={rtol}, rounds={rounds}, seed={seed}, {limits}" + ", profile" * bool(profile)
         transport.same("solve", f"{method_text}{there}, {numbers}, {problem.objective}")
-        with transport.agreed("checking the problem's functions"):
+        with timed("set-up"), transport.agreed("checking the problem's functions"):
             problem.verify(x)
         optimal_value = problem.f_star if f_star is None else f_star
         with ExitStack() as opened:
@@ -171,13 +180,16 @@ def solve(
                 if checkpoint is not None and transport.rank == 0:
                     identity = _identity(problem, method_text + there, seed, [named(monitor) for monitor in monitors])
                     checkpointed = CheckpointedSolve(checkpoint, identity, x, opened)
-            session = opened.enter_context(Session(problem, resolved, seed))
+            with timed("set-up"):
+                session = opened.enter_context(Session(problem, resolved, seed))
             if transport.rank:
                 return _unpacked(*session.answer_calls(), resolved)
             attendance = None if law is None else Attendance(law, on_missing, problem.n_clients, seed)
             seen_by = Observers(session, resolved, callback, watching)
             loop = Loop(session, resolved, tol, rtol, rounds, seen_by, optimal_value, checkpointed, attendance, limits)
             result = loop.run(to_device(x, problem.like))
+            if profile:
+                result = replace(result, profile=Profile.of(session.profile()))
             _send_result(session, result)
             return result
 
@@ -232,8 +244,9 @@ def real_vector(values: Array) -> Array:
 
 def _send_result(session: Session, result: Result) -> None:
     """Send the result to every other rank, which ends the session."""
+    times = {} if result.profile is None else {"profile": result.profile.to_array()}
     session.end(
-        {"x": result.x, **result.ledger.to_arrays()},
+        {"x": result.x, **times, **result.ledger.to_arrays()},
         reason=result.reason.name,
         detail=result.detail,
         theory=result.theory,
@@ -246,6 +259,7 @@ def _unpacked(arrays: dict[str, Array], values: dict[str, Any], method: Method) 
     """The Result that rank 0 sent."""
     history = History([Record.from_json(line) for line in values["history"].splitlines()])
     reason, ledger = Reason[values["reason"]], Ledger.from_arrays(arrays)
+    profile = Profile.of(arrays["profile"]) if "profile" in arrays else None
     return Result(
-        arrays["x"], reason, history, ledger, method, values["detail"], values["theory"], values["resumed"]
+        arrays["x"], reason, history, ledger, method, values["detail"], values["theory"], values["resumed"], profile
     )  # fmt: skip

@@ -270,6 +270,13 @@ def test_distances_and_bytes_are_their_formulas():
     assert history.column("client_bytes_mean").tolist() == history.sent("bytes").tolist()
 
 
+def test_a_monitor_holds_numbers_of_its_own():
+    x_star = np.zeros(7)
+    distance = nf.monitors.DistanceTo(x_star)
+    x_star += 1.0
+    assert nf.solve(small(), "gd", rounds=1, monitors=[distance]).history[0].monitors == {"distance": 0.0}
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("labels", [("no", "yes"), (0, 1), (3.0, 7.0), ("a", "b", "c"), (1, 2, 3, 4)])
 def test_accuracy_is_scikit_learns(labels, sparse):
