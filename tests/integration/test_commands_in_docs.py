@@ -141,8 +141,9 @@ def test_a_command_comes_to_what_it_promises(line, folder, monkeypatch):
         missed = {method for method, words in ends.items() if words != f"{accuracy:g} is reached"}
         assert missed == next((gone for words, gone in UNREACHED.items() if words in line), set()), out
         if out_of(line):
-            pictures = {path.name.rpartition("-")[2] for path in written.iterdir()}  # of another column with its name
-            assert {"rounds.svg", "rounds.png", "bytes.svg"} <= pictures
+            column = f"{named['--y'][0]}-" if "--y" in named else ""
+            pictures = {f"{column}{name}" for name in ("rounds.svg", "rounds.png", "bytes.svg")}
+            assert pictures <= {path.name for path in written.iterdir()}
             for each in [written] if len(problems) == 1 else [written / problem for problem in problems]:
                 assert {"comparison.csv", "comparison.txt"} <= {path.name for path in each.iterdir()}
                 assert sum((path / "result.json").is_file() for path in each.iterdir()) == len(methods) * seeds
