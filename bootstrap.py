@@ -1,8 +1,10 @@
-"""Two commands on a machine with only python3 and pip:
+"""Three commands on a machine with only python3 and pip:
 
     python3 bootstrap.py run     make .venv, solve a first problem on 4 MPI ranks, draw its picture
     python3 bootstrap.py test    make .venv, run every test on two cores; further words go to pytest
                                  (with --fast no slow test and none that launches ranks: about a minute)
+    python3 bootstrap.py docs    make .venv, run the notebooks, build the documentation into build/site
+                                 (with --fast the notebooks are shown as they last ran, or without outputs)
 
 What is needed is installed into .venv once; nothing outside this folder is touched.
 """
@@ -19,21 +21,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / "bin"
+SITE = Path("build") / "site" / "index.html"
 SPREAD = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")  # a file's tests share what they solved
 FAST = ("-m", "not slow and not mpi")
-EXTRAS = {"run": "mpi,plot", "test": "test"}
+EXTRAS = {"run": "mpi,plot", "test": "test", "docs": "docs"}
+ALLOWED: dict[str, set[str]] = {"run": set(), "docs": {"--fast"}}
 
 
 def main(words: list[str]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older one
         print(f"newtonfl needs Python 3.11 or newer, this is {sys.version.split()[0]}", file=sys.stderr)
         return 2
-    if not words or words[0] not in EXTRAS or (words[0] == "run" and len(words) > 1):
+    if not words or words[0] not in EXTRAS or not (words[0] == "test" or set(words[1:]) <= ALLOWED[words[0]]):
         print(__doc__, file=sys.stderr)
         return 2
     try:
         set_up(EXTRAS[words[0]])
-        return run() if words[0] == "run" else call(*tests(words[1:]), check=False)
+        if words[0] == "test":
+            return call(*tests(words[1:]), check=False)
+        return run() if words[0] == "run" else docs("--fast" in words)
     except subprocess.CalledProcessError as error:
         print(f"bootstrap: this command failed with status {error.returncode}: {' '.join(error.cmd)}", file=sys.stderr)
         return 1
@@ -58,6 +64,15 @@ Solved on 4 MPI ranks; the picture is {folder / "gap.png"}. Try next:
     .venv/bin/newtonfl compare breast_cancer --methods lattice-newton bl1  methods side by side
     .venv/bin/newtonfl methods newton-3pc                                  the method's paper, settings and conditions
 """)
+    return 0
+
+
+def docs(fast: bool) -> int:
+    """The site, strictly: a warning is an error; and where to open it."""
+    if not fast:
+        call(BIN / "python", ROOT / "docs" / "site" / "notebooks.py")
+    call(BIN / "python", "-m", "mkdocs", "build")
+    print(f"\nBuilt; nothing in it needs a network. Open in a browser:\n\n    {(ROOT / SITE).as_uri()}\n")
     return 0
 
 
@@ -90,6 +105,7 @@ def call(*words: object, check: bool = True) -> int:
         "PATH": f"{BIN}:{os.environ.get('PATH', '')}",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "NO_MKDOCS_2_WARNING": "1",  # a notice of the theme's, about versions that pyproject.toml leaves out
     }
     env.pop("PYTHONPATH", None)
     return subprocess.run(command, cwd=ROOT, env=env, check=check).returncode

@@ -1,0 +1,55 @@
+"""The reference: every public name on the page of its package, and every command with its options."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections import defaultdict
+from unittest import mock
+
+import newtonfl
+from newtonfl import checks, estimators
+from newtonfl.cli.grammar import parser
+
+
+def names() -> dict[str, list[str]]:
+    """The packages below newtonfl, each with its public names as one writes them, in the order of the alphabet."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for module in (newtonfl, checks, estimators):
+        for name in module.__all__:
+            package = getattr(module, name).__module__.removeprefix("newtonfl.").rpartition(".")[0]
+            if module is newtonfl or name not in newtonfl.__all__:
+                found[package].append(f"{module.__name__}.{name}")
+    return {package: sorted(found[package], key=str.casefold) for package in sorted(found)}
+
+
+def sentence(package: str) -> str:
+    """The first sentence of a package's docstring."""
+    doc = importlib.import_module(f"newtonfl.{package}").__doc__ or ""
+    return doc.split("\n\n")[0].replace("\n", " ")
+
+
+def pages() -> dict[str, str]:
+    """The pages of the reference among the site's sources, and their Markdown."""
+    made, contents = (
+        {},
+        ["# Reference", "", "`import newtonfl as nf`: the names of `nf`, by the package that has them."],
+    )
+    contents += ["`newtonfl.checks` are checks of parts of your own.", ""]
+    for package, public in names().items():
+        made[f"reference/{package}.md"] = "\n\n".join(
+            [f"# newtonfl.{package}", sentence(package), *(f"::: {name}" for name in public)]
+        )
+        links = ", ".join(f"[`{name.rpartition('.')[2]}`]({package}.md#{name})" for name in public)
+        contents.append(f"## [newtonfl.{package}]({package}.md)\n\n{sentence(package)}\n\n{links}\n")
+    return {"reference/index.md": "\n".join(contents), **made, "reference/command-line.md": commands()}
+
+
+def commands() -> str:
+    """Every command's help."""
+    lines = ["# Command line", "", "[The beginning](../index.md#the-command-line) shows what commands are good for."]
+    with mock.patch.dict(os.environ, COLUMNS="100"), mock.patch.object(sys, "argv", ["newtonfl"]):
+        for name, command in parser().get_default("commands").items():
+            lines += ["", f"## newtonfl {name}", "", "```text", command.format_help().rstrip(), "```"]
+    return "\n".join(lines)
