@@ -70,7 +70,7 @@ Solved on 4 MPI ranks; the picture is {folder / "gap.png"}. Try next:
 def docs(fast: bool) -> int:
     """The site, strictly: a warning is an error; and where to open it."""
     if not fast:
-        call(BIN / "python", ROOT / "docs" / "site" / "notebooks.py")
+        call(BIN / "python", ROOT / "docs" / "site" / "tutorials.py")
     call(BIN / "python", "-m", "mkdocs", "build")
     print(f"\nBuilt; nothing in it needs a network. Open in a browser:\n\n    {(ROOT / SITE).as_uri()}\n")
     return 0

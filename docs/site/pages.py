@@ -6,8 +6,8 @@ import posixpath
 import re
 from typing import Any
 
-import notebooks
 import reference
+import tutorials
 from mkdocs.structure.files import File
 from places import DOCS, NOTEBOOKS, OUTSIDE, PAGES, ROOT, shown
 
@@ -28,14 +28,14 @@ def on_files(files: Any, config: Any) -> Any:
     """MkDocs calls this with the files of docs/; ours are added."""
     made: dict[str, str | bytes] = {page: read(source) for source, page in OUTSIDE.items()}
     for path in NOTEBOOKS:
-        made[f"notebooks/{path.stem}.md"], pictures = notebooks.page(path)
+        made[f"notebooks/{path.stem}.md"], pictures = tutorials.page(path)
         made |= {f"notebooks/{name}": content for name, content in pictures.items()}
     made |= {f"files/{path}.md": text_of(path) for path in shown()} | reference.pages()
     made["gallery.md"] = gallery({page: made.get(page) or read(source) for source, page in PAGES.items()})
     for path in (DOCS / "site").glob("*.[cj]s*"):
         made[f"assets/{path.name}"] = path.read_text(encoding="utf-8")
-    for name in ("index.md", "gallery.md"):  # which stand alone in the menu
-        made[name] = f"---\nhide: [navigation]\n---\n{made[name]}"
+    for name, sides in {"index.md": "navigation", "gallery.md": "navigation, toc"}.items():
+        made[name] = f"---\nhide: [{sides}]\n---\n\n{made[name]}"
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
     return files
@@ -48,7 +48,7 @@ def read(path: str) -> str:
 def text_of(path: str) -> str:
     """A page with a file's text."""
     language = {"py": "python", "sbatch": "bash", "cff": "yaml"}.get(path.rpartition(".")[2], "text")
-    return f"# {path}\n\n````{language}\n{read(path)}\n````"
+    return f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n````{language}\n{read(path)}\n````"
 
 
 def gallery(pages: dict[str, str | bytes]) -> str:

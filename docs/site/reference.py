@@ -30,6 +30,12 @@ def sentence(package: str) -> str:
     return doc.split("\n\n")[0].replace("\n", " ")
 
 
+def block(name: str) -> str:
+    """What mkdocstrings makes of a name; an estimator's members are nearly all its base's, which is not public."""
+    whole = "\n    options: {inherited_members: true}" if name.removeprefix("newtonfl.") in estimators.__all__ else ""
+    return f"::: {name}{whole}"
+
+
 def pages() -> dict[str, str]:
     """The pages of the reference among the site's sources, and their Markdown."""
     made, contents = (
@@ -39,11 +45,21 @@ def pages() -> dict[str, str]:
     contents += ["`newtonfl.checks` are checks of parts of your own.", ""]
     for package, public in names().items():
         made[f"reference/{package}.md"] = "\n\n".join(
-            [f"# newtonfl.{package}", sentence(package), *(f"::: {name}" for name in public)]
+            [f"# newtonfl.{package}", sentence(package), *(block(name) for name in public)]
         )
         links = ", ".join(f"[`{name.rpartition('.')[2]}`]({package}.md#{name})" for name in public)
         contents.append(f"## [newtonfl.{package}]({package}.md)\n\n{sentence(package)}\n\n{links}\n")
     return {"reference/index.md": "\n".join(contents), **made, "reference/command-line.md": commands()}
+
+
+COMPLETION = """## Completion
+
+The package shtab writes what bash, zsh or tcsh need to complete commands and options; fish it does not know.
+
+```sh
+pip install shtab
+shtab --shell=bash newtonfl.cli.grammar.parser > ~/.local/share/bash-completion/completions/newtonfl
+```"""
 
 
 def commands() -> str:
@@ -52,4 +68,4 @@ def commands() -> str:
     with mock.patch.dict(os.environ, COLUMNS="100"), mock.patch.object(sys, "argv", ["newtonfl"]):
         for name, command in parser().get_default("commands").items():
             lines += ["", f"## newtonfl {name}", "", "```text", command.format_help().rstrip(), "```"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", COMPLETION])

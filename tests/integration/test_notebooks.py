@@ -6,7 +6,6 @@ import ast
 import re
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -39,26 +38,15 @@ def executed(name):
     longer.
     """
     import jupytext
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpec
-    from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell
-
-    class ThisPython(AsyncKernelManager):
-        """A kernel of this very interpreter, installed as one or not."""
-
-        @property
-        def kernel_spec(self):
-            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=command, display_name="Python 3", language="python")
+    from tutorials import execute
 
     notebook = jupytext.read(FOLDER / f"{name}.py")
     clock = (
         "import resource as _r; print(sum(sum(_r.getrusage(who)[:2]) for who in (_r.RUSAGE_SELF, _r.RUSAGE_CHILDREN)))"
     )
     notebook.cells.append(new_code_cell(clock))
-    place = {"metadata": {"path": str(FOLDER)}}
-    NotebookClient(notebook, kernel_manager_class=ThisPython, timeout=SECONDS, resources=place).execute()
+    execute(notebook)
     return notebook, float(notebook.cells.pop().outputs[0].text)
 
 

@@ -153,6 +153,10 @@ def test_a_test_without_its_mark_fails(text, fault, tmp_path):
 
 # --- bootstrap
 
+spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "bootstrap.py")
+bootstrap = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bootstrap)
+
 
 @pytest.mark.parametrize(
     "words, last",
@@ -165,9 +169,6 @@ def test_a_test_without_its_mark_fails(text, fault, tmp_path):
 )
 def test_bootstrap_runs_pytest_on_two_cores(words, last, monkeypatch):
     """``--fast`` is bootstrap's; further words go to pytest."""
-    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "bootstrap.py")
-    bootstrap = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bootstrap)
     made, run = [], []
     monkeypatch.setattr(bootstrap, "set_up", made.append)
     monkeypatch.setattr(bootstrap, "call", lambda *command, check: run.extend(map(str, command)) or 0)
@@ -176,3 +177,16 @@ def test_bootstrap_runs_pytest_on_two_cores(words, last, monkeypatch):
     assert run[3:8] == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"] and run[8:] == last
     chosen = re.findall(r"not (\w+)", run[9]) if "--fast" in words else []
     assert set(chosen) <= MARKS
+
+
+@pytest.mark.parametrize("words, steps", [(["docs"], ["tutorials.py", "build"]), (["docs", "--fast"], ["build"])])
+def test_bootstrap_builds_the_site_and_says_where(words, steps, monkeypatch, capsys):
+    """``--fast`` runs no notebook. A quiet build would not: MkDocs then counts no warnings."""
+    made, run = [], []
+    monkeypatch.setattr(bootstrap, "set_up", made.append)
+    monkeypatch.setattr(bootstrap, "call", lambda *command: run.append([*map(str, command)]) or 0)
+    assert bootstrap.main(words) == 0 and bootstrap.main([*words, "no-such-word"]) == 2
+    assert made == ["docs"] and [Path(command[-1]).name for command in run] == steps
+    assert run[-1][1:] == ["-m", "mkdocs", "build"] and "strict: true" in read("mkdocs.yml")
+    assert (ROOT / "build" / "site" / "index.html").as_uri() in capsys.readouterr().out
+    assert "build/" in read(".gitignore").splitlines() and "site_dir: build/site" in read("mkdocs.yml")

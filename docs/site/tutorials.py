@@ -1,6 +1,6 @@
 """The notebooks as pages, with what their cells print and draw.
 
-    python docs/site/notebooks.py
+    python docs/site/tutorials.py
 
 runs them all and keeps them in build/notebooks; the site shows the outputs of those that are there and up to date in
 their source, and the others without.
