@@ -41,6 +41,7 @@ from .datasets.from_arrays import from_arrays
 from .datasets.guard import Guard, PrivacyWarning
 from .datasets.load import load
 from .estimators import (
+    FederatedCoxRegression,
     FederatedGammaRegressor,
     FederatedHuberRegressor,
     FederatedLinearSVC,
@@ -166,6 +167,7 @@ __all__ = [
     "EF21",
     "EFBV",
     "Factors",
+    "FederatedCoxRegression",
     "FederatedGammaRegressor",
     "FederatedHuberRegressor",
     "FederatedLinearSVC",

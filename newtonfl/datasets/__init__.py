@@ -11,7 +11,7 @@ summaries, moments, levels, scaled
     What clients send of their rows before any solve, counted: sums that come to the columns' means and variances, and
     the names of levels; columns scaled over all clients.
 splits, partition, arrays, per_row
-    Which client has which rows: of a problem file, and of arrays in memory; the rows' weights and offsets.
+    Which client has which rows: of a problem file, and of arrays in memory; the rows' weights, offsets and events.
 distribute, guard
     The one way of rows to ranks; what a site must have before it answers.
 load, from_arrays, build

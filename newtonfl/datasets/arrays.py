@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,7 @@ DEFAULT_CLIENTS = 8
 def distribute_arrays(
     X: Array,
     y: Array,
-    weights: Array | None = None,
-    offset: Array | None = None,
+    beside: Mapping[str, Array] = MappingProxyType({}),
     *,
     offset_names: tuple[str, str] = ("", ""),
     clients: int | str | Sequence[Any] | Array | None,
@@ -45,7 +45,8 @@ def distribute_arrays(
         Real and finite.
     y : array, shape (N,)
         Labels, which splits by label look at.
-    weights, offset : array, shape (N,), or None
+    beside : dict of str to array, shape (N,)
+        What else belongs to each row, as :attr:`newtonfl.datasets.distribute.Federation.per_row` has it.
     offset_names : (str, str)
         What a table for a prediction calls the offset and the exposure; empty where there is none.
     clients : int, str, array of shape (N,), or None
@@ -81,8 +82,7 @@ def distribute_arrays(
                 f"clients: given {clients!r}, but where every rank passes rows of its own each rank is a client, or "
                 "client ids say whose a row is"
             )
-        per_row = {name: of_row for name, of_row in (("weights", weights), ("offset", offset)) if of_row is not None}
-        what = (rows, y, ids, column_names, *per_row.values(), *also)
+        alike = not own and transport.size > 1
         mine = describe(
             f"rank {transport.rank}",
             rows,
@@ -90,7 +90,7 @@ def distribute_arrays(
             column_names=column_names,
             offset_names=offset_names,
             client_ids=ids if own and isinstance(ids, np.ndarray) else None,
-            fingerprint="" if own or transport.size == 1 else _fingerprint(*what),
+            fingerprint=_fingerprint(rows, y, ids, column_names, *beside.values(), *also) if alike else "",
         )
     sources = gather([mine], transport)
     with transport.agreed("sharing out the rows"):
@@ -107,7 +107,7 @@ def distribute_arrays(
             parts = [np.flatnonzero(ids == agreement.clients[number]) for number in numbers]
     placement: Placement = "own" if own else "everywhere"
     return distribute(
-        rows, {"labels": y, **per_row}, parts, placement, agreement, transport, clients=numbers, n_clients=n_clients
+        rows, {"labels": y, **beside}, parts, placement, agreement, transport, clients=numbers, n_clients=n_clients
     )
 
 

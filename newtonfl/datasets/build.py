@@ -10,10 +10,12 @@ import scipy
 
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array
+from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.multinomial import Multinomial
 from newtonfl.objectives.regularisers import formula
+from newtonfl.objectives.risk_sets import Ties
 from newtonfl.objectives.row_problem import RowProblem, mean_over
 
 
@@ -21,7 +23,7 @@ def assemble(
     rows: Array,
     labels: Array,
     sizes: Array,
-    loss: Loss | int,
+    loss: Loss | int | Ties,
     *,
     clients: Array,
     n_clients: int,
@@ -29,6 +31,7 @@ def assemble(
     transport: Transport,
     weights: Array | None = None,
     offset: Array | None = None,
+    events: Array | None = None,
     l2: float = 0.0,
     nonconvex: float = 0.0,
     intercept: bool = False,
@@ -46,12 +49,14 @@ def assemble(
     labels : numpy.ndarray, shape (N,)
     sizes, clients : arrays of int
         How many rows each client held here has, and which clients these are.
-    loss : Loss or int
-        A number K stands for multinomial regression with the classes 0 to K - 1.
+    loss : Loss, int, "efron" or "breslow"
+        A number K stands for multinomial regression with the classes 0 to K - 1, and ties for Cox regression.
     n_clients, total
         Over all ranks: how many clients, and the sum of the weights.
     transport : Transport
     weights, offset : numpy.ndarray, shape (N,), or None
+    events : numpy.ndarray of bool, shape (N,), or None
+        For Cox regression: whether a row's time is an event's.
     l2, nonconvex : float
         λ and ρ.
     intercept, penalise_intercept : bool
@@ -65,10 +70,14 @@ def assemble(
     Raises
     ------
     ValueError
-        If there is an offset, and the loss has several margins a row.
+        If there is an offset, weights or an intercept, which the loss does not take.
     """
-    if offset is not None and isinstance(loss, int):
-        raise ValueError("offset: given with a multinomial loss, allowed only with losses of one margin a row")
+    if offset is not None and not isinstance(loss, Loss):
+        kind = "a multinomial loss" if isinstance(loss, int) else "Cox regression"
+        raise ValueError(f"offset: given with {kind}, allowed only with losses of one row and one margin each")
+    if isinstance(loss, str) and (weights is not None or intercept):
+        name, why = ("sample_weight", "rows count once") if weights is not None else ("intercept", "hazards have none")
+        raise ValueError(f"{name}: given with Cox regression, where {why}")
     penalised = np.ones(rows.shape[1])
     if intercept:
         ones = np.ones((rows.shape[0], 1))
@@ -82,6 +91,8 @@ def assemble(
             f"{mean} Σ_j {weight}(log Σ_k exp(a_jᵀw_k) - a_jᵀw_{{y_j}})",
             np.tile(penalised, loss - 1),
         )
+    elif isinstance(loss, str):
+        objective = f"{mean} Σ_events (log Σ_at-risk exp(aᵀx) - aᵀx), a stratum a client, ties {loss}"
     else:
         objective = f"{mean} Σ_j {weight}{loss.formula if offset is None else _with_offset(loss.formula)}"
     penalty = f" + ({l2:g}/2)‖x‖²" if l2 else ""
@@ -93,11 +104,13 @@ def assemble(
         "transport": None if isinstance(transport, InProcess) else transport, "f_star": f_star,
         "nonconvex": nonconvex * penalised,
     }  # fmt: skip
-    made: RowProblem = (
-        Multinomial(rows, labels, sizes, loss, total, weights, like, **more)
-        if isinstance(loss, int)
-        else GLM(rows, labels, sizes, loss, total, weights, like, offset=offset, **more)
-    )
+    made: RowProblem
+    if isinstance(loss, int):
+        made = Multinomial(rows, labels, sizes, loss, total, weights, like, **more)
+    elif isinstance(loss, str):
+        made = Cox(rows, labels, sizes, events, loss, total, **more)
+    else:
+        made = GLM(rows, labels, sizes, loss, total, weights, like, offset=offset, **more)
     made.title = title or made.objective
     return made
 

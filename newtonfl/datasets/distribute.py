@@ -18,6 +18,7 @@ from newtonfl.datasets.agreement import Agreement
 from newtonfl.datasets.build import assemble
 from newtonfl.datasets.guard import check_coefficients, check_rows, warn_of_few_rows
 from newtonfl.objectives.losses import Loss
+from newtonfl.objectives.risk_sets import Ties
 from newtonfl.objectives.row_problem import RowProblem
 from newtonfl.objectives.scaling import UNSCALED, Scaling
 from newtonfl.objectives.schema import Schema
@@ -45,7 +46,7 @@ class Federation:
     rows : array (N, c), or SciPy CSR array
         Their rows end to end.
     per_row : dict of str to numpy.ndarray, shape (N,)
-        Of each row held here: "labels", and "weights" and "offset" where there are any.
+        Of each row held here: "labels", and where there are any "weights", "offset" and "events".
     classes : tuple of numbers or strings
         What the labels were before they became -1 and +1, or 0 to K - 1; empty where they are as they were.
     scaling : Scaling
@@ -78,11 +79,6 @@ class Federation:
         """Of the rows held here, shape (N,); None where every row counts once."""
         return self.per_row.get("weights")
 
-    @property
-    def offset(self) -> Array | None:
-        """Of the rows held here, shape (N,); None where margins are a_jᵀx alone."""
-        return self.per_row.get("offset")
-
     def sums(self, table: Array) -> Array:
         """Each client's column sums of a `table` (N, k) over the rows held here, shape (n, k). Collective.
 
@@ -97,7 +93,7 @@ class Federation:
         return whole
 
     def problem(
-        self, labels: Array, weights: Array | None, loss: Loss | int, *, device: str = "cpu", **more: Any
+        self, labels: Array, weights: Array | None, loss: Loss | int | Ties, *, device: str = "cpu", **more: Any
     ) -> RowProblem:
         """The problem of these rows. Collective.
 
@@ -106,16 +102,16 @@ class Federation:
         labels : numpy.ndarray, shape (N,)
             Of the rows held here, as the loss wants them.
         weights : numpy.ndarray, shape (N,), or None
-        loss : Loss or int
-            A number K stands for multinomial regression.
+        loss : Loss, int, "efron" or "breslow"
+            A number K stands for multinomial regression, and ties for Cox regression.
         device : {"cpu", "cuda", "auto"}
         more : arguments of :func:`newtonfl.datasets.build.assemble`
 
         Raises
         ------
         ValueError
-            If no weight is positive, rows have an offset and several margins each, or a client's rows are too few for a
-            guard.
+            If no weight is positive, :func:`newtonfl.datasets.build.assemble` refuses, or a client's rows are too few
+            for a guard.
         """
         counts = np.ones((len(labels), 1)) if weights is None else np.asarray(weights, np.float64)[:, None]
         with np.errstate(over="ignore"):
@@ -131,7 +127,7 @@ class Federation:
             made = assemble(
                 self.rows, labels, self.sizes, loss, clients=self.clients, n_clients=self.n_clients,
                 total=int(total) if weights is None else total, transport=self.transport, weights=weights,
-                offset=self.offset, like=empty_on(device),
+                offset=self.per_row.get("offset"), events=self.per_row.get("events"), like=empty_on(device),
                 **more,
             )  # fmt: skip
             shared, last = self.agreement.shared, ("intercept",) if more.get("intercept") else ()
@@ -167,7 +163,7 @@ def distribute(
     rows : array (N, c), or SciPy CSR array, or None
         What this rank passes, as it is to be kept; None on the other ranks where rank 0 passes all.
     per_row : dict of str to numpy.ndarray, shape (N,)
-        "labels", perhaps "weights" and "offset": what travels with the rows. Numbers, where rank 0 passes all.
+        "labels", perhaps "weights", "offset" or "events": what travels with the rows. Numbers, where rank 0 passes all.
     parts : sequence of int64 arrays
         Row numbers, one array for each client whose rows are passed here, in order.
     placement : {"everywhere", "own", "rank 0"}

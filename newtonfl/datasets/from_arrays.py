@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import scipy
@@ -15,12 +15,13 @@ from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.csv_columns import OFFSETS
 from newtonfl.datasets.frames import column_of, rows_of
 from newtonfl.datasets.load import connected
-from newtonfl.datasets.per_row import row_offset, row_weights, rows_that_count
+from newtonfl.datasets.per_row import row_events, row_offset, row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids, numbered, ordered, unboxed
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, loss_of
+from newtonfl.objectives.risk_sets import Ties
 
-MULTINOMIAL = "multinomial"
+MULTINOMIAL, COX = "multinomial", "cox"
 
 
 def from_arrays(
@@ -32,6 +33,7 @@ def from_arrays(
     sample_weight: Array | None = None,
     offset: Array | None = None,
     exposure: Array | None = None,
+    event: Array | None = None,
     l2: float = 0.0,
     nonconvex: float = 0.0,
     intercept: bool = False,
@@ -51,15 +53,17 @@ def from_arrays(
         in C order that is read-only (``X.flags.writeable = False``): the problem then holds that array itself.
     y : array or column of such a table, shape (N,)
         Numbers; for the losses of classes any two labels (the smaller one, or the first in the alphabet, becomes -1),
-        for "multinomial" any K ≥ 2 labels.
+        for "multinomial" any K ≥ 2 labels; for "cox" times, of which the order counts.
     loss : str or Loss
         "logistic", "squared", "huber", "squared-hinge", "poisson", "multinomial", the name of another
         registered one, or a :class:`newtonfl.Loss`. Multinomial problems have dimension (K - 1)·c: see
-        :class:`newtonfl.objectives.multinomial.Multinomial`.
+        :class:`newtonfl.objectives.multinomial.Multinomial`. "cox", with Efron's ties, or "cox:breslow" is Cox
+        regression, each client a stratum: see :class:`newtonfl.objectives.cox.Cox`. It takes no weights, offset or
+        intercept, and runs on the CPU.
     clients : int, str, array of shape (N,), or None
         A number: near-equal blocks of consecutive rows, at most one a row. "SPLIT:COUNT", SPLIT of blocks, shuffled,
         by-label, dirichlet:BETA. An array or column: every row's client id, strings or whole numbers; 3.0 is the client
-        3. None is 8; with `own`, a client a rank.
+        3. None is 8; with `own`, a client a rank. For "cox" it must be said, or `own`: a client is a stratum.
     sample_weight : array or column, shape (N,), or None
         w_j ≥ 0; None is 1.
     offset : array or column, shape (N,), or None
@@ -67,6 +71,8 @@ def from_arrays(
     exposure : array or column, shape (N,), or None
         e_j > 0, the time, area or number that a row's events were counted over: log e_j is added to the offset. For
         losses whose link is log: "poisson", "gamma", "tweedie".
+    event : array or column, shape (N,), or None
+        For "cox", and there only: true or 1 where y is the time of an event, false or 0 where observation ended then.
     l2, nonconvex : float
         λ, and ρ of ρ Σ x_j²/(1 + x_j²).
     intercept : bool
@@ -111,10 +117,19 @@ def from_arrays(
             for name, number in numbers.items():
                 if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
                     raise TypeError(f"{name}: given {number!r}, must be a number")
-            chosen = loss if isinstance(loss, str) and loss == MULTINOMIAL else loss_of(loss, huber_delta)
+            chosen = loss if isinstance(loss, str) and _is_own_kind(loss) else loss_of(loss, huber_delta)
+            ties = _ties(chosen, event, device)
+            if ties is not None and clients is None and not own:
+                raise ValueError(
+                    "clients: missing, and with Cox regression every client is a stratum: give every row's "
+                    "client id, or clients=1 for one stratum"
+                )
             X, y, weights, names = _checked(X, y, sample_weight)
             offset_names = (OFFSETS[0] * (offset is not None), OFFSETS[1] * (exposure is not None))
             offset = row_offset(offset, exposure, len(y), chosen.link if isinstance(chosen, Loss) else "")
+            events = None if ties is None else row_events(event, len(y))
+            beside = {"weights": weights, "offset": offset, "events": events}
+            per_row = {name: values for name, values in beside.items() if values is not None}
             clients = column_of("clients", clients)
             classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
             y = ordered("y: labels", y) if classifies else y
@@ -133,13 +148,12 @@ def from_arrays(
                 kept = rows_that_count(weights, own)
                 if clients is not None and not isinstance(clients, (str, int, np.integer)):
                     clients = client_ids("clients", clients, len(y))[kept]
-                X, y, weights = X[kept], y[kept], weights[kept]
-                offset = None if offset is None else offset[kept]
+                X, y = X[kept], y[kept]
+                per_row = {name: values[kept] for name, values in per_row.items()}
         federation = distribute_arrays(
             X,
             y,
-            weights,
-            offset,
+            per_row,
             offset_names=offset_names,
             clients=clients,
             transport=transport,
@@ -149,8 +163,14 @@ def from_arrays(
             seed=seed,
         )
         labels = federation.labels
-        final: Loss | int
-        if classifies:
+        final: Loss | int | Ties
+        if ties is not None:
+            some = federation.sums(federation.per_row["events"][:, None])
+            with transport.agreed("looking at the events"):
+                if not some.any():
+                    raise ValueError("event: no row has one, and times without events say nothing")
+            final, device = ties, "cpu"
+        elif classifies:
             classes = federation.agreement.labels
             with transport.agreed("looking at the labels"):
                 if len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2):
@@ -167,6 +187,28 @@ def from_arrays(
             np.asarray(labels, np.float64), federation.weights, final, device=device,
             l2=l2, nonconvex=nonconvex, intercept=intercept, title=title,
         )  # fmt: skip
+
+
+def _is_own_kind(loss: str) -> bool:
+    """Whether it is no loss of one margin a row, but has a problem of its own."""
+    return loss == MULTINOMIAL or loss.partition(":")[0] == COX
+
+
+def _ties(loss: str | Loss, event: Any, device: str) -> Ties | None:
+    """What Cox regression does about ties; None for other losses."""
+    if not (isinstance(loss, str) and loss != MULTINOMIAL):
+        if event is not None:
+            raise ValueError(f"event: given with the loss {loss}, allowed only with 'cox' and 'cox:breslow'")
+        return None
+    for ties in get_args(Ties):
+        if loss in (f"{COX}:{ties}", COX):
+            if event is None:
+                raise ValueError("event: missing, and Cox regression needs it: 1 where y is the time of an event, or 0")
+            if device == "cuda":
+                raise ValueError("device: given 'cuda', and Cox regression runs on the CPU alone: say 'cpu' or 'auto'")
+            found: Ties = ties
+            return found
+    raise ValueError(f"loss: given {loss!r}, allowed are 'cox', which is 'cox:efron', and 'cox:breslow'")
 
 
 def _checked(X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array, Array | None, list[str] | None]:

@@ -1,4 +1,4 @@
-"""What belongs to each row beside its label: a weight, an offset of its margin."""
+"""What belongs to each row beside its label: a weight, an offset of its margin, whether its time is an event's."""
 
 from __future__ import annotations
 
@@ -60,6 +60,23 @@ def row_offset(offset: Any, exposure: Any, n_rows: int, link: str) -> Array | No
             )
         known.append(np.log(exposures))
     return sum(known[1:], known[0]) if known else None
+
+
+def row_events(values: Any, n_rows: int) -> Array:
+    """Whether each row's time is an event's, from booleans or the numbers 0 and 1; a single one is every row's.
+
+    Raises
+    ------
+    ValueError
+        If they are others, or not one a row.
+    """
+    events = _numbers("event", values, n_rows)
+    if len(bad := np.flatnonzero((events != 0.0) & (events != 1.0))):
+        raise ValueError(
+            f"event: row {bad[0]}, counted from 0: given {events[bad[0]]:g}, must be 1 (or true) where the time is an "
+            "event's, and 0 where observation ended there"
+        )
+    return events == 1.0
 
 
 def rows_that_count(weights: Array, own: bool) -> Array:

@@ -1,7 +1,7 @@
 """Estimators in the style of scikit-learn: fit, predict, score and transform over clients.
 
 Models: FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor,
-FederatedPoissonRegressor, FederatedGammaRegressor, FederatedTweedieRegressor.
+FederatedPoissonRegressor, FederatedGammaRegressor, FederatedTweedieRegressor, FederatedCoxRegression.
 Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
 They pass scikit-learn's own checks; rows may lie in one process or on the ranks of an MPI communicator.
 
@@ -9,6 +9,7 @@ May be imported by: no other district.
 """
 
 from newtonfl.estimators.classifiers import FederatedLinearSVC, FederatedLogisticRegression
+from newtonfl.estimators.cox import FederatedCoxRegression
 from newtonfl.estimators.encoder import FederatedOneHotEncoder
 from newtonfl.estimators.imputer import FederatedSimpleImputer
 from newtonfl.estimators.log_link import FederatedGammaRegressor, FederatedPoissonRegressor, FederatedTweedieRegressor
@@ -17,6 +18,7 @@ from newtonfl.estimators.regressors import FederatedHuberRegressor, FederatedRid
 from newtonfl.estimators.scaler import FederatedStandardScaler
 
 __all__ = [
+    "FederatedCoxRegression",
     "FederatedGammaRegressor",
     "FederatedHuberRegressor",
     "FederatedLinearSVC",

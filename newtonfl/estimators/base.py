@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import reduce
@@ -25,7 +25,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
-from newtonfl.datasets.per_row import row_offset, row_weights, rows_that_count
+from newtonfl.datasets.per_row import row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids, refuse_missing
 from newtonfl.estimators.alarms import alarm
 from newtonfl.estimators.choice import AUTO, Size, choose
@@ -35,6 +35,7 @@ from newtonfl.estimators.ranks import OverRanks
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
 from newtonfl.objectives.losses import Loss
+from newtonfl.objectives.risk_sets import Ties
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
 from newtonfl.solver.checkpoint import Checkpoint
@@ -133,34 +134,28 @@ class Federated(OverRanks, ABC):
         y: Array,
         sample_weight: Array | None,
         groups: Array | None,
-        offset: Array | None = None,
-        exposure: Array | None = None,
+        **beside: Array | None,
     ) -> Self:
-        """:meth:`fit`, with what is known of the rows' margins."""
+        """:meth:`fit`, with what else belongs to each row, which :meth:`_beside` knows."""
         transport = self._transport()
         with transport.keeping_interrupts():
             with transport.agreed("checking the arguments of fit"):
                 method = self._method()
-                X, y, weights, groups, added = self._checked(X, y, sample_weight, groups, offset, exposure)
+                X, y, groups, per_row = self._checked(X, y, sample_weight, groups, beside)
                 seed = self._seed()
-                arguments = self._same_arguments(method, sample_weight=weights, offset=offset, exposure=exposure)
+                arguments = self._same_arguments(method, sample_weight=sample_weight, **beside)
             seed = self._common_seed(arguments, seed, transport)
             names = getattr(self, "feature_names_in_", None)
             self.__dict__.pop("inference_", None)  # of a fit before
             self._columns = working_columns(X, names, transport)
             federation = distribute_arrays(
-                self._columns.narrow(X), y, weights, added, clients=self.clients if groups is None else groups,
+                self._columns.narrow(X), y, per_row, clients=self.clients if groups is None else groups,
                 transport=transport, own=self.ranks == "own", classes=not self._numeric,
                 column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
             )  # fmt: skip
             if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
                 self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
-            self._has_offset = added is not None
             return self._fit(self._columns.counted(federation), method, seed)
-
-    @abstractmethod
-    def _loss(self) -> Loss:
-        """What is minimised of one margin a row."""
 
     @abstractmethod
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
@@ -212,10 +207,9 @@ class Federated(OverRanks, ABC):
         y: Array,
         sample_weight: Array | None,
         groups: Array | None,
-        offset: Array | None,
-        exposure: Array | None,
-    ) -> tuple[Array, Array, Array | None, Array | None, Array | None]:
-        """Sound arrays, an exposure's logarithm added to the offset; rows of weight zero are left out."""
+        beside: Mapping[str, Any],
+    ) -> tuple[Array, Array, Array | None, dict[str, Array]]:
+        """Sound rows, labels, client ids, and what else belongs to each row; rows of weight zero are left out."""
         own = self.ranks == "own"
         least, y = 0 if own else 1, column_of("y", y)
         objects = np.asarray(y, object) if isinstance(y, list | tuple) else y
@@ -224,15 +218,17 @@ class Federated(OverRanks, ABC):
         X, y = self._read(X, y, reset=True, y_numeric=self._numeric, ensure_min_samples=least)
         self._check_targets(y)
         groups = None if groups is None else client_ids("groups", column_of("groups", groups), len(y))
-        added = None
-        if not (offset is None and exposure is None):
-            added = row_offset(offset, exposure, len(y), self._loss().link)
+        per_row = self._beside(len(y), **beside)
         if sample_weight is None:
-            return X, y, None, groups, added
-        weights = row_weights(sample_weight, len(y))
-        kept = rows_that_count(weights, own)
-        groups, added = (None if of_row is None else of_row[kept] for of_row in (groups, added))
-        return X[kept], y[kept], weights[kept], groups, added
+            return X, y, groups, per_row
+        per_row["weights"] = row_weights(sample_weight, len(y))
+        kept = rows_that_count(per_row["weights"], own)
+        per_row = {name: of_row[kept] for name, of_row in per_row.items()}
+        return X[kept], y[kept], None if groups is None else groups[kept], per_row
+
+    def _beside(self, n_rows: int, **beside: Any) -> dict[str, Array]:
+        """What belongs to each row beside label and weight, by its name in :attr:`Federation.per_row`."""
+        return {}
 
     def _check_targets(self, y: Array) -> None:
         """Refuse targets that the loss cannot have."""
@@ -242,7 +238,7 @@ class Federated(OverRanks, ABC):
         federation: Federation,
         labels: Array,
         weights: Array | None,
-        loss: Loss | int,
+        loss: Loss | int | Ties,
         x0: Array | None,
         method: Method | None,
         seed: int,
@@ -295,7 +291,7 @@ class Federated(OverRanks, ABC):
         found = self.inference_ if isinstance(self.inference_, list) else [self.inference_]
         return "\n\n".join(map(str, found))
 
-    def _taken(self, federation: Federation, loss: Loss | int) -> Method:
+    def _taken(self, federation: Federation, loss: Loss | int | Ties) -> Method:
         """The method that the rule chooses, the same on every rank. Collective."""
         rows, transport = federation.rows, federation.transport
         stored = np.diff(rows.indptr) if scipy.sparse.issparse(rows) else np.full(*rows.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Self
@@ -45,6 +46,10 @@ class _Classifier(ClassifierMixin, Federated):
     class_weight: Mapping[Any, float] | str | None = None
 
     _numeric: ClassVar[bool] = False
+
+    @abstractmethod
+    def _loss(self) -> Loss:
+        """What is minimised of one margin a row."""
 
     def _joint(self) -> bool:
         """Whether more than two classes are fitted in one solve."""

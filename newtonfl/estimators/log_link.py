@@ -50,8 +50,10 @@ class _LogLinkRegressor(Regressor):
 
         Parameters
         ----------
-        X, y, sample_weight, groups
-            As every estimator here has them: :meth:`newtonfl.estimators.base.Federated.fit`.
+        X : array, sparse matrix or table, shape (N, n_features)
+        y : array, shape (N,)
+        sample_weight, groups : array, shape (N,), or None
+            As in :meth:`newtonfl.estimators.base.Federated.fit`.
         offset : array, shape (N,), or None
             o_j, what is known of the margins: the mean is exp(a_jᵀw + b + o_j).
         exposure : array, shape (N,), or None
@@ -68,7 +70,13 @@ class _LogLinkRegressor(Regressor):
             As :meth:`newtonfl.estimators.base.Federated.fit`; also where an offset is not finite, or an exposure not
             positive.
         """
-        return self._fit_rows(X, y, sample_weight, groups, offset, exposure)
+        self._fit_rows(X, y, sample_weight, groups, offset=offset, exposure=exposure)
+        self._has_offset = not (offset is None and exposure is None)
+        return self
+
+    def _beside(self, n_rows: int, **beside: Any) -> dict[str, Array]:
+        added = row_offset(beside["offset"], beside["exposure"], n_rows, self._loss().link)
+        return {} if added is None else {"offset": added}
 
     def predict(self, X: Array, offset: Array | None = None, exposure: Array | None = None) -> Array:
         """e_j exp(a_jᵀw + b + o_j) for each row.

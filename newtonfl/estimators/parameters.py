@@ -9,11 +9,13 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 
-PARAMETERS = """alpha : float
-        The penalty's weight, at least 0.
-    fit_intercept : bool
-        Whether to add an intercept. It is not penalised.
-    method : str or Method
+ALPHA = """alpha : float
+        The penalty's weight, at least 0."""
+
+INTERCEPT = """fit_intercept : bool
+        Whether to add an intercept. It is not penalised."""
+
+SOLVE = """method : str or Method
         "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30" (``newtonfl methods`` lists them), or an instance.
         "auto" is newton, newton-cg, l-bfgs or newton-3pc, whichever is likely to take the least time
         (:func:`newtonfl.estimators.choice.choose`): ``method_`` and ``method_why_`` say which, and why.
@@ -46,10 +48,13 @@ PARAMETERS = """alpha : float
     checkpoint : Checkpoint, str, Path or None
         A folder in which fit keeps its state, and from which the same fit of the same rows goes on after it was cut
         off, as :func:`newtonfl.solve` says; several classes have a folder each in it. Needs a `random_state` that is a
-        number.
-    inference : {"model", "HC0", "HC1", "cluster"} or None
+        number."""
+
+INFERENCE = """inference : {"model", "HC0", "HC1", "cluster"} or None
         How the errors of the coefficients are estimated (:func:`newtonfl.inference`), for ``inference_`` and
         :meth:`summary`, with one more exchange; None is not at all."""
+
+PARAMETERS = "\n    ".join([ALPHA, INTERCEPT, SOLVE, INFERENCE])
 
 ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         Rounds.

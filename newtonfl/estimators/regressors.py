@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
@@ -24,6 +25,10 @@ class Regressor(RegressorMixin, Federated):
     def _check_targets(self, y: Array) -> None:
         if y.dtype.kind not in "biuf":
             raise ValueError(f"y: given {y.dtype}, must be numbers")
+
+    @abstractmethod
+    def _loss(self) -> Loss:
+        """What is minimised of one margin a row."""
 
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         with federation.transport.agreed("checking the loss"):

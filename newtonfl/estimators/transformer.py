@@ -78,8 +78,9 @@ class FederatedTransformer(TransformerMixin, OverRanks):
         arguments = {"sample_weight": None if weights is None else "some"}
         self._common_seed(self._arguments(arguments), 0, transport)
         names = getattr(self, "feature_names_in_", None)
+        beside = {} if weights is None else {"weights": weights}
         federation = distribute_arrays(
-            X, labels, weights, clients=self.clients if ids is None else ids, transport=transport,
+            X, labels, beside, clients=self.clients if ids is None else ids, transport=transport,
             own=own, column_names=names, remedy='ranks="own"', also=also,
         )  # fmt: skip
         with transport.agreed("comparing the columns"):

@@ -51,7 +51,7 @@ class GLM(RowProblem):
         **more: Any,
     ) -> None:
         super().__init__(rows, labels, sizes, total_weight, *args, dim=rows.shape[1], **more)
-        self.loss = loss
+        self.loss, self.family = loss, loss.family
         self.offset = None if offset is None else to_device(np.asarray(offset, dtype=np.float64), self.like)
         self.curvature_bound, self.curvature_lipschitz = loss.curvature_bound, loss.curvature_lipschitz
 

@@ -48,8 +48,11 @@ class RowProblem(Problem):
     curvature_bound, curvature_lipschitz : float
         Constants b and c with ∇²φ_j ⪯ b a_j a_jᵀ, and with c‖a_j‖³ a Lipschitz constant of ∇²φ_j; infinite where there
         are none.
+    family : str
+        Of the likelihood, as :attr:`newtonfl.Loss.family` has it.
     """
 
+    family: str = ""
     curvature_bound: float
     curvature_lipschitz: float
 

@@ -14,6 +14,7 @@ from newtonfl.core.quoting import excerpt
 from newtonfl.datasets.columns import SharedColumns
 from newtonfl.datasets.per_row import EXPOSED
 from newtonfl.objectives.base import Problem
+from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.multinomial import Multinomial
 from newtonfl.objectives.scaling import How, Scaling
@@ -138,13 +139,15 @@ class FittedModel(_Section):
         zero_based : bool
         ending : reason, converged, rounds, gradient_norm and versions
         """
-        if not isinstance(problem, GLM | Multinomial) or not np.isfinite([*x, ending["gradient_norm"]]).all():
+        if not isinstance(problem, GLM | Multinomial | Cox) or not np.isfinite([*x, ending["gradient_norm"]]).all():
             return None
         schema = problem.schema
         if isinstance(problem, GLM) and problem.offset is not None and not (schema.offset or schema.exposure):
             return None
         if isinstance(problem, Multinomial):
             loss, link, rows = "multinomial", "softmax", problem.contrasts @ x.reshape(problem.classes - 1, -1)
+        elif isinstance(problem, Cox):
+            loss, link, rows = f"cox:{problem.ties}", "", x[None]
         else:
             loss, link, rows = str(problem.loss), problem.loss.link, x[None]
         weights, intercepts = (rows[:, :-1], rows[:, -1]) if schema.intercept else (rows, np.zeros(len(rows)))

@@ -16,6 +16,7 @@ from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods import Announcement, Replies
 from newtonfl.objectives.base import Problem
+from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
 from newtonfl.solver.session import Session
 from newtonfl.solver.solve import real_vector
@@ -26,21 +27,21 @@ from newtonfl.statistics.table import Inference
 
 
 def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", level: float = 0.95) -> Inference:
-    """How sure the coefficients `x` of a generalised linear model are.
+    """How sure the coefficients `x` of a generalised linear model, or of Cox regression, are.
 
     Every client sends its information Σ_j w_j h_j a_j a_jᵀ, its gradient and eight sums over its rows, once. For
     "model" h = E φ″, Fisher's (:meth:`newtonfl.Loss.information`), else h = φ″; they are one where the margin is the
     family's canonical parameter. With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is
     B⁻¹ M B⁻¹ with M = σ²I ("model": σ² = 1 but for the normal, gamma and Tweedie families), M = Σ_j w_j φ′_j² a_j a_jᵀ
     ("HC0"; "HC1": times N/(N - d)), or M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times
-    G/(G - 1)·(N - 1)/(N - d), G clients).
+    G/(G - 1)·(N - 1)/(N - d), G clients). Cox regression has "model" alone, with the Hessian for I.
 
     Where the problem carries a transport, every rank calls this; every rank returns the same.
 
     Parameters
     ----------
     problem : Problem
-        Of rows, with a loss of one margin a row.
+        Of rows, with a loss of one margin a row, or of Cox regression.
     x : array, shape (d,)
         The minimiser, as ``nf.solve(…).x``.
     covariance : {"model", "HC0", "HC1", "cluster"}
@@ -86,18 +87,20 @@ def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", l
                 sums, ledger = _gathered(replies, problem.dim), session.ledger
                 session.end({"x": x, **sums, **ledger.to_arrays()})
         with transport.agreed("working out the covariance"):
-            assert isinstance(problem, GLM)
+            assert isinstance(problem, GLM | Cox)
             return _worked_out(problem, x, sums, covariance, float(level), ledger)
 
 
 def _checked(problem: Problem, x: Array, covariance: str, level: float) -> Array:
-    if not isinstance(problem, GLM):
+    if not isinstance(problem, GLM | Cox):
         raise TypeError("problem: inference is for problems of rows with one margin each, as nf.load makes them")
     if covariance not in get_args(Covariance):
         raise ValueError(f"covariance: given {covariance!r}, must be one of {', '.join(get_args(Covariance))}")
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
         raise ValueError(f"level: given {level!r}, must lie between 0 and 1")
-    if covariance == "model" and problem.loss.family not in FAMILIES:
+    if isinstance(problem, Cox) and covariance != "model":
+        raise ValueError(f"covariance: given {covariance!r}, allowed with Cox regression is model")
+    if isinstance(problem, GLM) and covariance == "model" and problem.family not in FAMILIES:
         raise ValueError(
             f"covariance: given 'model', and the loss {problem.loss} is no likelihood: take HC0, HC1 or cluster"
         )
@@ -122,11 +125,11 @@ def _gathered(replies: Replies, dim: int) -> dict[str, Array]:
 
 
 def _worked_out(
-    problem: GLM, x: Array, sums: dict[str, Array], covariance: str, level: float, ledger: Ledger
+    problem: GLM | Cox, x: Array, sums: dict[str, Array], covariance: str, level: float, ledger: Ledger
 ) -> Inference:
     whole = dict(zip(SUMS, np.sum(sums["value"], axis=0).tolist(), strict=True))
     weight, dim, n, notes = whole["weight"], problem.dim, problem.n_clients, []
-    family = FAMILIES.get(problem.loss.family)
+    family = FAMILIES.get(problem.family)
     spare = weight - dim
     if spare <= 0:
         raise ValueError(f"{weight:g} rows and {dim} coefficients: there must be more rows than coefficients")
@@ -158,7 +161,8 @@ def _worked_out(
     log_likelihood = null = r2 = math.nan
     if family is not None:
         log_likelihood = family.log_likelihood(totals.loss, totals)
-        if whole["other than 1"] == 0.0 and problem.offset is None:  # the last column is an intercept, and all there is
+        intercept = whole["other than 1"] == 0.0  # the last column
+        if intercept and isinstance(problem, GLM) and problem.offset is None:
             null = family.log_likelihood(family.null_loss(totals), totals)
             least = family.saturated(totals)
             share = (totals.loss - least) / (family.null_loss(totals) - least)  # of the deviance
@@ -179,7 +183,7 @@ def _worked_out(
         names=problem.schema.features or numbered, x=x, standard_errors=errors,
         statistics=statistics, p_values=2.0 * law.sf(np.abs(statistics)),
         intervals=np.column_stack([x - reach, x + reach]), covariance_matrix=matrix, covariance=covariance, level=level,
-        family=problem.loss.family, rows=weight, degrees_of_freedom=freedom, dispersion=dispersion,
+        family=problem.family, rows=weight, degrees_of_freedom=freedom, dispersion=dispersion,
         log_likelihood=log_likelihood, null_log_likelihood=null, pseudo_r2=r2, notes=notes, ledger=ledger,
     )  # fmt: skip
 

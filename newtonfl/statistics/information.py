@@ -15,7 +15,9 @@ from newtonfl.core.random import Key
 from newtonfl.core.symmetric import triangle
 from newtonfl.methods import Announcement, ClientProtocol
 from newtonfl.objectives.base import Problem
+from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.row_problem import RowProblem
 from newtonfl.statistics.families import FAMILIES
 
 SUMS = ("loss", "base", "weight", "label", "square", "residual", "rows", "other than 1")
@@ -54,20 +56,20 @@ class Information(ClientProtocol):
     def respond(
         self, clients: None, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], None]:
-        assert isinstance(problem, GLM)  # inference() has looked
+        assert isinstance(problem, GLM | Cox)  # inference() has looked
         x = to_device(announcement.to_all["model"].coordinates()[1], problem.like)
         point = problem.at(x)
-        margins = problem.margins(x)
-        slopes, informations = (f(margins, problem.labels) for f in (problem.loss.slope, problem.loss.information))
-        residuals = np.zeros(problem.labels.shape[0])
-        if problem.loss.family in FAMILIES and FAMILIES[problem.loss.family].dispersed:
-            residuals = to_host(slopes**2 / informations)  # (y - μ)²/V(μ)
+        residuals, packed = np.zeros(problem.labels.shape[0]), {"curvature": point.hessians}
+        if isinstance(problem, GLM):
+            margins = problem.margins(x)
+            slopes, informations = (f(margins, problem.labels) for f in (problem.loss.slope, problem.loss.information))
+            if problem.family in FAMILIES and FAMILIES[problem.family].dispersed:
+                residuals = to_host(slopes**2 / informations)  # (y - μ)²/V(μ)
+            if self.expected:
+                packed["curvature"] = problem.rows.grams(problem.row_weights * informations)
+            if self.by_row:
+                packed["gram"] = problem.rows.grams(problem.row_weights * slopes**2)
         vectors = {"value": _sums(problem, point.value, residuals), "gradient": to_host(point.gradient)}
-        packed = {"curvature": point.hessians}
-        if self.expected:
-            packed["curvature"] = problem.rows.grams(problem.row_weights * informations)
-        if self.by_row:
-            packed["gram"] = problem.rows.grams(problem.row_weights * slopes**2)
         vectors |= {part: to_host(blocks.values).reshape(len(problem.clients), -1) for part, blocks in packed.items()}
         columns: dict[str, Sequence[Message]] = {
             part: Batch(Dense, np.full(len(rows), rows.shape[1]), rows.ravel()) for part, rows in vectors.items()
@@ -75,10 +77,10 @@ class Information(ClientProtocol):
         return ManyParts(columns, len(problem.clients)), None
 
 
-def _sums(problem: GLM, values: Array, residuals: Array) -> Array:
+def _sums(problem: RowProblem, values: Array, residuals: Array) -> Array:
     """What :data:`SUMS` says, a row a client."""
     labels, weights = to_host(problem.labels), problem.weights
-    family = FAMILIES.get(problem.loss.family)
+    family = FAMILIES.get(problem.family)
     base = np.zeros_like(labels) if family is None else family.log_base(labels)
     last = to_host(problem.rows.margins(to_device(np.eye(problem.dim)[-1], problem.like)))
     per_row = np.column_stack([

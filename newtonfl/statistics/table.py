@@ -29,7 +29,7 @@ class Inference:
         How it was estimated.
     level : float
     family : str
-        Of the likelihood; empty where the loss is none, which has robust errors alone.
+        Of the likelihood, "cox" of a partial one; empty where the loss is none, which has robust errors alone.
     rows : float
         Σ w, rows counted by their weight.
     degrees_of_freedom : float
