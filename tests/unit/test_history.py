@@ -78,13 +78,13 @@ def test_records_are_few_bytes():
     draw = np.random.default_rng(1)
     tracemalloc.start()
     history = nf.History()
-    for k in range(1, 1 + 8 * 1024):
+    for k in range(1, 1 + 32 * 256):
         numbers = dict(zip(("f", "gap", "gradient_norm", "step", "seconds"), draw.random(5).tolist(), strict=True))
         history.append(replace(PLAIN, round=k, **numbers, levels_up=(k, 2 * k, 3), levels_down=(k, 1)))
     history._last.clear()
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert len(history) == 7 * 1024 and taken < 7 * 1024 * 75
+    assert len(history) == 31 * 256 and taken < 31 * 256 * 75
 
 
 def test_a_round_takes_less_than_a_hundred_bytes():
