@@ -7,10 +7,11 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from newtonfl.cli.continued import Asked, whole_runs
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
 from newtonfl.cli.watched import monitors_named
@@ -42,6 +43,9 @@ class Comparing:
     accuracies: tuple[float, ...]
     look: Look
     out: Path | None
+    asked: Asked
+    known: dict[tuple[str, int], Result] = field(default_factory=dict)
+    """Runs that need not be done, as --out holds them."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -69,6 +73,8 @@ def _prepare(
 ) -> list[Comparing]:
     """Read and check everything, and refuse what must be refused before a round is done."""
     with transport.agreed("reading the command line"):
+        if args.go_on and (args.out is None or args.force):
+            raise ValueError("--continue: goes with --out DIR, whose runs it keeps, and without --force")
         network = None if args.network is None else Network.parse(args.network)
         args.methods = [one for spec in args.methods for one in expand(spec)]
         accuracies = accuracies_to(ACCURACIES[-1] if args.accuracy is None else args.accuracy)
@@ -81,7 +87,7 @@ def _prepare(
             names = _run_folders(args.methods, range(first, first + args.seeds)).values()
             for folder in filter(None, outs.values()):
                 for inside in names:
-                    keep(folder / inside, args.force)
+                    keep(folder / inside, args.force or args.go_on)
     jobs = []
     for name, out in outs.items():
         jobs.append(_settle(argparse.Namespace(**{**vars(args), "problem": name}), transport, accuracies, network, out))
@@ -93,8 +99,11 @@ def _prepare(
                 folders = _run_folders(args.methods, job.seeds)
                 for run, plan in job.plans.items():
                     assert job.out is not None
-                    plan.folder = opened_folders.enter_context(RunFolder(job.out / folders[run], args.force))
+                    taken = RunFolder(job.out / folders[run], args.force or args.go_on)
+                    plan.folder = opened_folders.enter_context(taken)
                     plan.write(plan.folder)
+    if args.go_on:
+        jobs = [replace(job, known=whole_runs(job.plans, job.asked, transport)) for job in jobs]
     return jobs
 
 
@@ -128,7 +137,8 @@ def _settle(
         for label, method in methods.items()
         for seed in seeds
     }
-    return Comparing(opened, solution, methods, plans, accuracies, look, out)
+    asked: Asked = {"rounds": rounds, "accuracy": accuracies[-1]}
+    return Comparing(opened, solution, methods, plans, accuracies, look, out, asked)
 
 
 def _carry_out(jobs: list[Comparing], args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
@@ -161,7 +171,7 @@ def _compare(
     first, seeds, measure = job.first, job.seeds, job.solution.measure
 
     def callback(label: str, seed: int, record: Record) -> bool:
-        if args.out and args.force and not lines:
+        if args.out and (args.force or args.go_on) and not lines:
             for folder in dict.fromkeys(filter(None, (args.out, job.out))):
                 figures.remove_comparison(folder)
         if (label, seed) not in lines:
@@ -176,7 +186,7 @@ def _compare(
     runs = run_methods(
         first.problem, job.methods, job.solution, rounds=first.rounds, x0=first.x0, seeds=seeds,
         accuracy=job.accuracies[-1], callback=callback, max_bytes=first.limits.max_bytes,
-        max_seconds=first.limits.max_seconds, monitors=[*first.monitors.values()],
+        max_seconds=first.limits.max_seconds, monitors=[*first.monitors.values()], known=job.known,
     )  # fmt: skip
     results: dict[str, tuple[Result, ...]] = {}
     status = 0
@@ -186,13 +196,17 @@ def _compare(
         if result.reason is Reason.STOPPED and not ending(result, measure, job.accuracies[-1])[0]:
             result = replace(result, detail=f"{interrupts.agree()} came in round {result.rounds}")
             status = interrupts.status
-        entry = {"label": label, "entry": len(results) - (label in results)}
+        results[label] = (*results.get(label, ()), result)
+        if (label, seed) in job.known:
+            continue
+        entry = {
+            "label": label, "entry": len(results) - 1, "asked": job.asked, "ending": result.reason.name,
+        }  # fmt: skip
         if len(seeds) > 1:
             entry["seed"] = seed
         with transport.agreed("writing a result"):
             end = ending(result, measure, job.accuracies[-1])
             _finish(job.plans[label, seed], entry, result, end, transport.size)
-        results[label] = (*results.get(label, ()), result)
         if status:  # those that have not begun leave their folders as they were
             break
     return Comparison(results, seeds, measure, first.problem.title, job.accuracies), status

@@ -96,6 +96,9 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--out", type=Path, metavar="DIR", help="write a run's folder a method, comparison.csv and .txt, and pictures"
     )
+    compare.add_argument(
+        "--continue", dest="go_on", action="store_true", help="keep the runs that DIR holds whole, and do the others"
+    )
     _add_monitor(compare)
     _add_network(compare)
     _add_look(compare)

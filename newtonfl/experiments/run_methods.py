@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from newtonfl import registry
@@ -98,13 +99,17 @@ def run_methods(
     max_bytes: float | str | None = None,
     max_seconds: float | None = None,
     monitors: Sequence[Monitor] = (),
+    known: Mapping[tuple[str, int], Result] = MappingProxyType({}),
 ) -> Iterator[tuple[str, int, Result]]:
     """Run one method after the other, with each of the `seeds`, and yield each result with its label and seed.
 
     A run ends at the `accuracy`. ``callback(label, seed, record)`` gets every record; a true return stops that run. The
-    limits are each run's, as :func:`newtonfl.solve` has them.
+    limits are each run's, as :func:`newtonfl.solve` has them. What is `known`, by label and seed, is not run.
     """
     for label, seed in product(entries, seeds):
+        if (label, seed) in known:
+            yield label, seed, known[label, seed]
+            continue
 
         def enough(record: Record, label: str = label, seed: int = seed) -> bool:
             stopped = callback is not None and callback(label, seed, record)

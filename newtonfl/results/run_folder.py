@@ -135,6 +135,18 @@ class RunFolder:
         os.replace(unfinished, self.path / RESULT)
         self.close()
 
+    @property
+    def has_result(self) -> bool:
+        """Whether the folder holds a run that ended."""
+        return (self.path / RESULT).exists()
+
+    def holds_this_run(self) -> bool:
+        """Whether the run that is there has the run file and the initial point that this one was given."""
+        run, x0 = self.path / RUN_FILE, self.path / INITIAL_POINT
+        if not run.is_file() or run.read_text(encoding="utf-8") != self._run or x0.is_file() != (self._x0 is not None):
+            return False
+        return self._x0 is None or bool(np.array_equal(np.load(x0), self._x0))
+
     def close_history(self) -> None:
         """No more lines will come."""
         if self._history is not None:
@@ -270,6 +282,21 @@ class Run:
         """Its seed in the comparison that ran it, where that had several."""
         seed = self._compared.get("seed")
         return seed if isinstance(seed, int) else None
+
+    @property
+    def asked(self) -> Any:
+        """The most rounds and the accuracy that the comparison that ran it was to end at."""
+        return self._compared.get("asked")
+
+    @property
+    def ending(self) -> str:
+        """Why it ended, by the name of a :class:`newtonfl.Reason`, where a comparison ran it."""
+        return str(self._compared.get("ending", ""))
+
+    def solution(self) -> Array:
+        """The last iterate, shape (d,)."""
+        x: Array = np.load(self.path / _SOLUTION)
+        return x
 
     @property
     def _compared(self) -> dict[str, Any]:
