@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
+from command_line import small_problem
 from mpi_launch import launch
 
 METHODS = ("newton", "ef21")
@@ -30,22 +34,29 @@ def table(out):
     return re.sub(r"\d+\.\d{3}", "", (out / "comparison.txt").read_text())
 
 
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The folder of a problem and of a comparison on it."""
+    folder = tmp_path_factory.mktemp("compared")
+    words = ["compare", small_problem(folder), *WORDS, "--out", folder / "out"]
+    subprocess.run([sys.executable, "-m", "newtonfl", *map(str, words)], check=True, capture_output=True, timeout=120)
+    return folder
+
+
 @pytest.fixture
-def cut_off(run, small, tmp_path):
+def cut_off(compared, tmp_path):
     """A comparison of four runs, of which one was killed in a round and one ended by a signal; and all as they were."""
-    out = tmp_path / "out"
-    status, _, err = run("compare", small, *WORDS, "--out", out)
-    assert status == 0, err
-    before = contents(out)
+    shutil.copytree(compared, tmp_path / "here")
+    problem, out = tmp_path / "here" / "small.toml", tmp_path / "here" / "out"
+    before, said = contents(out), table(out)
     assert {name.partition("/")[0] for name in before} == set(names())
-    said = table(out)
     (out / names()[1] / "result.json").unlink()
     lines = (out / names()[1] / "history.jsonl").read_text().splitlines(keepends=True)
     (out / names()[1] / "history.jsonl").write_text("".join(lines[:3]) + '{"round": 3, ')
     result = json.loads((out / names()[3] / "result.json").read_text())
     result["comparison"]["ending"], result["converged"] = "STOPPED", False
     (out / names()[3] / "result.json").write_text(json.dumps(result))
-    return out, before, said
+    return problem, out, before, said
 
 
 def without_seconds(name, content):
@@ -55,8 +66,8 @@ def without_seconds(name, content):
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_what_is_whole_is_kept_and_the_rest_is_done(run, small, cut_off, ranks):
-    out, before, said = cut_off
+def test_what_is_whole_is_kept_and_the_rest_is_done(run, cut_off, ranks):
+    small, out, before, said = cut_off
     words = ["compare", small, *WORDS, "--out", out, "--continue"]
     if ranks == 1:
         status, printed, err = run(*words)
@@ -85,16 +96,16 @@ def test_what_is_whole_is_kept_and_the_rest_is_done(run, small, cut_off, ranks):
         (("--force",), "--continue: goes with --out DIR, whose runs it keeps, and without --force"),
     ],
 )
-def test_runs_of_something_else_are_refused(run, small, cut_off, change, words):
-    out, _, _ = cut_off
+def test_runs_of_something_else_are_refused(run, cut_off, change, words):
+    small, out, _, _ = cut_off
     before = contents(out)
     status, _, err = run("compare", small, *WORDS, "--out", out, "--continue", *change)
     assert status == 2 and words in err, err
     assert contents(out) == before
 
 
-def test_other_data_are_refused(run, small, cut_off):
-    out, _, _ = cut_off
+def test_other_data_are_refused(run, cut_off):
+    small, out, _, _ = cut_off
     before, data = contents(out), small.parent / "small.csv"
     text = data.read_text()
     first, _, rest = text.partition("\n")
@@ -105,8 +116,9 @@ def test_other_data_are_refused(run, small, cut_off):
     assert contents(out) == before
 
 
-def test_without_it_a_folder_is_refused_as_before(run, small, cut_off):
-    status, _, err = run("compare", small, *WORDS, "--out", cut_off[0])
+def test_without_it_a_folder_is_refused_as_before(run, cut_off):
+    small, out, _, _ = cut_off
+    status, _, err = run("compare", small, *WORDS, "--out", out)
     assert status == 2 and "holds a result already" in err
     status, _, err = run("compare", small, *WORDS, "--continue")
     assert status == 2 and "goes with --out DIR" in err
