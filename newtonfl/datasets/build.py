@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy
@@ -14,16 +14,20 @@ from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.multinomial import Multinomial
+from newtonfl.objectives.ordinal import Ordered, Ordinal
 from newtonfl.objectives.regularisers import formula
 from newtonfl.objectives.risk_sets import Ties
 from newtonfl.objectives.row_problem import RowProblem, mean_over
+
+Kind: TypeAlias = Loss | int | Ties | Ordered
+"""What says which problem is made of rows."""
 
 
 def assemble(
     rows: Array,
     labels: Array,
     sizes: Array,
-    loss: Loss | int | Ties,
+    loss: Kind,
     *,
     clients: Array,
     n_clients: int,
@@ -49,8 +53,9 @@ def assemble(
     labels : numpy.ndarray, shape (N,)
     sizes, clients : arrays of int
         How many rows each client held here has, and which clients these are.
-    loss : Loss, int, "efron" or "breslow"
-        A number K stands for multinomial regression with the classes 0 to K - 1, and ties for Cox regression.
+    loss : Loss, int, "efron", "breslow" or Ordered
+        A number K stands for multinomial regression with the classes 0 to K - 1, ties for Cox regression, and ordered
+        classes for ordinal regression.
     n_clients, total
         Over all ranks: how many clients, and the sum of the weights.
     transport : Transport
@@ -73,8 +78,10 @@ def assemble(
         If there is an offset, weights or an intercept, which the loss does not take.
     """
     if offset is not None and not isinstance(loss, Loss):
-        kind = "a multinomial loss" if isinstance(loss, int) else "Cox regression"
+        kind = {int: "a multinomial loss", str: "Cox regression"}.get(type(loss), "ordinal regression")
         raise ValueError(f"offset: given with {kind}, allowed only with losses of one row and one margin each")
+    if isinstance(loss, Ordered) and intercept:
+        raise ValueError("intercept: given with ordinal regression, whose thresholds are all that there can be")
     if isinstance(loss, str) and (weights is not None or intercept):
         name, why = ("sample_weight", "rows count once") if weights is not None else ("intercept", "hazards have none")
         raise ValueError(f"{name}: given with Cox regression, where {why}")
@@ -93,10 +100,15 @@ def assemble(
         )
     elif isinstance(loss, str):
         objective = f"{mean} Σ_events (log Σ_at-risk exp(aᵀx) - aᵀx), a stratum a client, ties {loss}"
+    elif isinstance(loss, Ordered):
+        objective = f"{mean} Σ_j {weight}(-log P(y_j)), P(y ≤ k) = 1/(1 + exp(aᵀβ - θ_k))"
+        penalised = np.append(penalised, np.zeros(len(loss.thresholds)))
     else:
         objective = f"{mean} Σ_j {weight}{loss.formula if offset is None else _with_offset(loss.formula)}"
     penalty = f" + ({l2:g}/2)‖x‖²" if l2 else ""
     penalty += f" + {formula(nonconvex)}" if nonconvex else ""
+    if penalty and isinstance(loss, Ordered):
+        penalty += " (thresholds not penalised)"
     if penalty and intercept and not penalise_intercept:
         penalty += " (intercept not penalised)"
     more: dict[str, Any] = {
@@ -109,6 +121,8 @@ def assemble(
         made = Multinomial(rows, labels, sizes, loss, total, weights, like, **more)
     elif isinstance(loss, str):
         made = Cox(rows, labels, sizes, events, loss, total, **more)
+    elif isinstance(loss, Ordered):
+        made = Ordinal(rows, labels, sizes, loss, total, weights, like, **more)
     else:
         made = GLM(rows, labels, sizes, loss, total, weights, like, offset=offset, **more)
     made.title = title or made.objective

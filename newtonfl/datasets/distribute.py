@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +16,9 @@ from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array, empty_on
 from newtonfl.datasets.agreement import Agreement
-from newtonfl.datasets.build import assemble
+from newtonfl.datasets.build import Kind, assemble
 from newtonfl.datasets.guard import check_coefficients, check_rows, warn_of_few_rows
-from newtonfl.objectives.losses import Loss
-from newtonfl.objectives.risk_sets import Ties
+from newtonfl.objectives.ordinal import Ordered
 from newtonfl.objectives.row_problem import RowProblem
 from newtonfl.objectives.scaling import UNSCALED, Scaling
 from newtonfl.objectives.schema import Schema
@@ -92,8 +92,15 @@ class Federation:
         whole: Array = np.concatenate([arrays["sums"] for arrays in everyone])[by_client]
         return whole
 
+    def ordered(self, codes: Array, weights: Array | None) -> Ordered:
+        """The classes in their order, whose numbers are `codes` (N,), with their shares of all weight. Collective."""
+        per_row = np.ones(len(codes)) if weights is None else weights
+        sums = self.sums(per_row[:, None] * (codes[:, None] == np.arange(len(self.classes))))
+        totals = np.array([math.fsum(column) for column in sums.T])
+        return Ordered(tuple((totals / math.fsum(totals)).tolist()))
+
     def problem(
-        self, labels: Array, weights: Array | None, loss: Loss | int | Ties, *, device: str = "cpu", **more: Any
+        self, labels: Array, weights: Array | None, loss: Kind, *, device: str = "cpu", **more: Any
     ) -> RowProblem:
         """The problem of these rows. Collective.
 
@@ -102,8 +109,8 @@ class Federation:
         labels : numpy.ndarray, shape (N,)
             Of the rows held here, as the loss wants them.
         weights : numpy.ndarray, shape (N,), or None
-        loss : Loss, int, "efron" or "breslow"
-            A number K stands for multinomial regression, and ties for Cox regression.
+        loss : Loss, int, "efron", "breslow" or Ordered
+            As :func:`newtonfl.datasets.build.assemble` has it.
         device : {"cpu", "cuda", "auto"}
         more : arguments of :func:`newtonfl.datasets.build.assemble`
 
@@ -132,6 +139,9 @@ class Federation:
             )  # fmt: skip
             shared, last = self.agreement.shared, ("intercept",) if more.get("intercept") else ()
             names = None if shared.feature_names is None else (*shared.feature_names, *last)
+            if isinstance(loss, Ordered):
+                known = shared.feature_names or tuple(f"x{j}" for j in range(self.rows.shape[1]))
+                names = (*known, *(f"{low}|{high}" for low, high in pairwise(self.classes)))
             made.schema = Schema(
                 names, shared.names, self.agreement.label_name, self.classes, self.agreement.left_out,
                 bool(last), shared.levels, shared.means, shared.baselines, self.scaling, *self.agreement.offset_names,

@@ -12,6 +12,7 @@ import scipy
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays
+from newtonfl.datasets.build import Kind
 from newtonfl.datasets.csv_columns import OFFSETS
 from newtonfl.datasets.frames import column_of, rows_of
 from newtonfl.datasets.load import connected
@@ -21,7 +22,7 @@ from newtonfl.objectives.base import Problem
 from newtonfl.objectives.losses import Loss, loss_of
 from newtonfl.objectives.risk_sets import Ties
 
-MULTINOMIAL, COX = "multinomial", "cox"
+MULTINOMIAL, COX, ORDINAL = "multinomial", "cox", "ordinal"
 
 
 def from_arrays(
@@ -53,13 +54,15 @@ def from_arrays(
         in C order that is read-only (``X.flags.writeable = False``): the problem then holds that array itself.
     y : array or column of such a table, shape (N,)
         Numbers; for the losses of classes any two labels (the smaller one, or the first in the alphabet, becomes -1),
-        for "multinomial" any K ≥ 2 labels; for "cox" times, of which the order counts.
+        for "multinomial" any K ≥ 2 labels, for "ordinal" too, whose order is theirs: numbers', or the alphabet's; for
+        "cox" times, of which the order counts.
     loss : str or Loss
         "logistic", "squared", "huber", "squared-hinge", "poisson", "multinomial", the name of another
         registered one, or a :class:`newtonfl.Loss`. Multinomial problems have dimension (K - 1)·c: see
         :class:`newtonfl.objectives.multinomial.Multinomial`. "cox", with Efron's ties, or "cox:breslow" is Cox
         regression, each client a stratum: see :class:`newtonfl.objectives.cox.Cox`. It takes no weights, offset or
-        intercept, and runs on the CPU.
+        intercept, and runs on the CPU. "ordinal" is proportional odds with K - 1 thresholds behind the coefficients,
+        without an intercept: see :class:`newtonfl.objectives.ordinal.Ordinal`.
     clients : int, str, array of shape (N,), or None
         A number: near-equal blocks of consecutive rows, at most one a row. "SPLIT:COUNT", SPLIT of blocks, shuffled,
         by-label, dirichlet:BETA. An array or column: every row's client id, strings or whole numbers; 3.0 is the client
@@ -131,7 +134,7 @@ def from_arrays(
             beside = {"weights": weights, "offset": offset, "events": events}
             per_row = {name: values for name, values in beside.items() if values is not None}
             clients = column_of("clients", clients)
-            classifies = chosen == MULTINOMIAL or (isinstance(chosen, Loss) and chosen.classifies)
+            classifies = chosen in (MULTINOMIAL, ORDINAL) or (isinstance(chosen, Loss) and chosen.classifies)
             y = ordered("y: labels", y) if classifies else y
             if not classifies and (y.dtype.kind not in "fiub" or not np.isfinite(y).all()):
                 raise ValueError(f"y: given {y.dtype} values, and this loss needs finite real numbers")
@@ -163,7 +166,7 @@ def from_arrays(
             seed=seed,
         )
         labels = federation.labels
-        final: Loss | int | Ties
+        final: Kind
         if ties is not None:
             some = federation.sums(federation.per_row["events"][:, None])
             with transport.agreed("looking at the events"):
@@ -173,13 +176,18 @@ def from_arrays(
         elif classifies:
             classes = federation.agreement.labels
             with transport.agreed("looking at the labels"):
-                if len(classes) < 2 or (chosen != MULTINOMIAL and len(classes) > 2):
-                    needed = "at least two" if chosen == MULTINOMIAL else "two"
+                many = isinstance(chosen, str)
+                if len(classes) < 2 or (len(classes) > 2 and not many):
+                    needed = "at least two" if many else "two"
                     some = ", ".join(map(str, classes[:8])) + (", …" if len(classes) > 8 else "")
                     raise ValueError(f"y: {needed} different labels are needed, and there are {len(classes)}: {some}")
                 codes = numbered(labels, classes)
             federation = replace(federation, classes=tuple(classes))
-            final, labels = (len(classes), codes) if isinstance(chosen, str) else (chosen, 2.0 * codes - 1.0)
+            if isinstance(chosen, Loss):
+                final, labels = chosen, 2.0 * codes - 1.0
+            else:
+                labels = codes
+                final = len(classes) if chosen == MULTINOMIAL else federation.ordered(codes, federation.weights)
         else:
             assert isinstance(chosen, Loss)
             final = chosen
@@ -191,12 +199,12 @@ def from_arrays(
 
 def _is_own_kind(loss: str) -> bool:
     """Whether it is no loss of one margin a row, but has a problem of its own."""
-    return loss == MULTINOMIAL or loss.partition(":")[0] == COX
+    return loss in (MULTINOMIAL, ORDINAL) or loss.partition(":")[0] == COX
 
 
 def _ties(loss: str | Loss, event: Any, device: str) -> Ties | None:
     """What Cox regression does about ties; None for other losses."""
-    if not (isinstance(loss, str) and loss != MULTINOMIAL):
+    if not isinstance(loss, str) or loss in (MULTINOMIAL, ORDINAL):
         if event is not None:
             raise ValueError(f"event: given with the loss {loss}, allowed only with 'cox' and 'cox:breslow'")
         return None

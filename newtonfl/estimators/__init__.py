@@ -1,8 +1,8 @@
 """Estimators in the style of scikit-learn: fit, predict, score and transform over clients.
 
 Models: FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, FederatedHuberRegressor,
-FederatedPoissonRegressor, FederatedGammaRegressor, FederatedTweedieRegressor, FederatedCoxRegression.
-Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
+FederatedPoissonRegressor, FederatedGammaRegressor, FederatedTweedieRegressor, FederatedOrdinalRegression,
+FederatedCoxRegression. Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
 They pass scikit-learn's own checks; rows may lie in one process or on the ranks of an MPI communicator.
 
 May be imported by: no other district.
@@ -13,6 +13,7 @@ from newtonfl.estimators.cox import FederatedCoxRegression
 from newtonfl.estimators.encoder import FederatedOneHotEncoder
 from newtonfl.estimators.imputer import FederatedSimpleImputer
 from newtonfl.estimators.log_link import FederatedGammaRegressor, FederatedPoissonRegressor, FederatedTweedieRegressor
+from newtonfl.estimators.ordinal import FederatedOrdinalRegression
 from newtonfl.estimators.parameters import alpha_from_C
 from newtonfl.estimators.regressors import FederatedHuberRegressor, FederatedRidge
 from newtonfl.estimators.scaler import FederatedStandardScaler
@@ -24,6 +25,7 @@ __all__ = [
     "FederatedLinearSVC",
     "FederatedLogisticRegression",
     "FederatedOneHotEncoder",
+    "FederatedOrdinalRegression",
     "FederatedPoissonRegressor",
     "FederatedRidge",
     "FederatedSimpleImputer",

@@ -23,6 +23,7 @@ from newtonfl.comm.ledger import Ledger
 from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays
+from newtonfl.datasets.build import Kind
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
 from newtonfl.datasets.per_row import row_weights, rows_that_count
@@ -34,8 +35,6 @@ from newtonfl.estimators.parameters import hint
 from newtonfl.estimators.ranks import OverRanks
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
-from newtonfl.objectives.losses import Loss
-from newtonfl.objectives.risk_sets import Ties
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
 from newtonfl.solver.checkpoint import Checkpoint
@@ -238,7 +237,7 @@ class Federated(OverRanks, ABC):
         federation: Federation,
         labels: Array,
         weights: Array | None,
-        loss: Loss | int | Ties,
+        loss: Kind,
         x0: Array | None,
         method: Method | None,
         seed: int,
@@ -267,9 +266,10 @@ class Federated(OverRanks, ABC):
             )
         if self.inference is None:
             return result, None
-        if self._columns.numbers is not None and problem.schema.features is None:
-            names = tuple(f"x{j}" for j in self._columns.numbers) + ("intercept",) * bool(self.fit_intercept)
-            problem.schema = replace(problem.schema, features=names)
+        if self._columns.numbers is not None and problem.schema.columns is None:
+            names = tuple(f"x{j}" for j in self._columns.numbers)
+            last = (problem.schema.features or ())[len(names) :] or ("intercept",) * bool(self.fit_intercept)
+            problem.schema = replace(problem.schema, features=(*names, *last))
         return result, inference(problem, result.x, covariance=cast(Covariance, self.inference))
 
     def summary(self) -> str:
@@ -291,7 +291,7 @@ class Federated(OverRanks, ABC):
         found = self.inference_ if isinstance(self.inference_, list) else [self.inference_]
         return "\n\n".join(map(str, found))
 
-    def _taken(self, federation: Federation, loss: Loss | int | Ties) -> Method:
+    def _taken(self, federation: Federation, loss: Kind) -> Method:
         """The method that the rule chooses, the same on every rank. Collective."""
         rows, transport = federation.rows, federation.transport
         stored = np.diff(rows.indptr) if scipy.sparse.issparse(rows) else np.full(*rows.shape)

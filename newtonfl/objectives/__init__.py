@@ -5,8 +5,8 @@ base, memory, point
     Hessians at x, each computed once.
 functions, functions_check, differences
     Problems of Python functions; whether those belong together; derivatives by differences.
-row_problem, glm, multinomial, cox, risk_sets
-    Problems of data rows: generalised linear models, multinomial regression, Cox regression; who is at risk at events.
+row_problem, glm, multinomial, ordinal, cox, risk_sets
+    Problems of data rows: generalised linear models, multinomial, ordinal and Cox regression; who is at risk at events.
 rows, sparse_rows, block_diagonal
     The rows of all clients held here, dense or sparse, and the products that a problem needs of them.
 schema, scaling

@@ -17,6 +17,7 @@ from newtonfl.objectives.base import Problem
 from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.multinomial import Multinomial
+from newtonfl.objectives.ordinal import Ordinal
 from newtonfl.objectives.scaling import How, Scaling
 
 Link = Literal["logit", "probit", "cloglog", "log", "identity", "softmax", ""]
@@ -129,7 +130,7 @@ class FittedModel(_Section):
     ) -> Self | None:
         """The model at the point `x` (d,) of a problem of rows; None of another problem, or of no finite numbers.
 
-        None as well where margins have an offset that the problem's schema has no name for.
+        None as well of ordinal regression, and where margins have an offset that the problem's schema has no name for.
 
         Parameters
         ----------
@@ -139,7 +140,9 @@ class FittedModel(_Section):
         zero_based : bool
         ending : reason, converged, rounds, gradient_norm and versions
         """
-        if not isinstance(problem, GLM | Multinomial | Cox) or not np.isfinite([*x, ending["gradient_norm"]]).all():
+        if isinstance(problem, Ordinal) or not isinstance(problem, GLM | Multinomial | Cox):
+            return None
+        if not np.isfinite([*x, ending["gradient_norm"]]).all():
             return None
         schema = problem.schema
         if isinstance(problem, GLM) and problem.offset is not None and not (schema.offset or schema.exposure):

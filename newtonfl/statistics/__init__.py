@@ -1,7 +1,8 @@
 """Statistics: how sure the coefficients of a fitted model are.
 
 families
-    Which losses are likelihoods: of the binomial, Poisson, normal, gamma and Tweedie families, and Cox's partial one.
+    Which losses are likelihoods: of the binomial, Poisson, normal, gamma and Tweedie families, of ordered classes, and
+    Cox's partial one.
 information
     What clients send of themselves at x: sums, gradients, Fisher information; once, on the ledger.
 inference, table

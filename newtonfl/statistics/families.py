@@ -107,7 +107,7 @@ FAMILIES = {
         Family("poisson", lambda y: -scipy.special.gammaln(y + 1.0), _poisson),
         Family("normal", np.zeros_like, _normal, True, _of_normal),
         Family("tweedie", np.zeros_like, lambda totals: math.nan, True),
-        Family("cox", np.zeros_like, lambda totals: math.nan),
+        *(Family(name, np.zeros_like, lambda totals: math.nan) for name in ("cox", "ordinal")),
         Family("gamma", np.log, _gamma, True, _of_gamma, lambda totals: totals.weight + totals.base),
     )
 }

@@ -25,6 +25,9 @@ from newtonfl.statistics.families import FAMILIES, Totals
 from newtonfl.statistics.information import SUMS, Information
 from newtonfl.statistics.table import Inference
 
+_WHOLE = {"cox": "Cox regression", "ordinal": "ordinal regression"}
+"""Families whose rows have no margin of their own each, and so no robust errors by row."""
+
 
 def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", level: float = 0.95) -> Inference:
     """How sure the coefficients `x` of a generalised linear model, or of Cox regression, are.
@@ -34,7 +37,8 @@ def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", l
     family's canonical parameter. With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is
     B⁻¹ M B⁻¹ with M = σ²I ("model": σ² = 1 but for the normal, gamma and Tweedie families), M = Σ_j w_j φ′_j² a_j a_jᵀ
     ("HC0"; "HC1": times N/(N - d)), or M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times
-    G/(G - 1)·(N - 1)/(N - d), G clients). Cox regression has "model" alone, with the Hessian for I.
+    G/(G - 1)·(N - 1)/(N - d), G clients). Cox and ordinal regression have "model" alone, with the
+    Hessian for I.
 
     Where the problem carries a transport, every rank calls this; every rank returns the same.
 
@@ -98,8 +102,8 @@ def _checked(problem: Problem, x: Array, covariance: str, level: float) -> Array
         raise ValueError(f"covariance: given {covariance!r}, must be one of {', '.join(get_args(Covariance))}")
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:
         raise ValueError(f"level: given {level!r}, must lie between 0 and 1")
-    if isinstance(problem, Cox) and covariance != "model":
-        raise ValueError(f"covariance: given {covariance!r}, allowed with Cox regression is model")
+    if problem.family in _WHOLE and covariance != "model":
+        raise ValueError(f"covariance: given {covariance!r}, allowed with {_WHOLE[problem.family]} is model")
     if isinstance(problem, GLM) and covariance == "model" and problem.family not in FAMILIES:
         raise ValueError(
             f"covariance: given 'model', and the loss {problem.loss} is no likelihood: take HC0, HC1 or cluster"
@@ -128,7 +132,7 @@ def _worked_out(
     problem: GLM | Cox, x: Array, sums: dict[str, Array], covariance: str, level: float, ledger: Ledger
 ) -> Inference:
     whole = dict(zip(SUMS, np.sum(sums["value"], axis=0).tolist(), strict=True))
-    weight, dim, n, notes = whole["weight"], problem.dim, problem.n_clients, []
+    weight, dim, n, notes = float(problem.total_weight), problem.dim, problem.n_clients, []
     family = FAMILIES.get(problem.family)
     spare = weight - dim
     if spare <= 0:

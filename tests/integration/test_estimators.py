@@ -36,6 +36,7 @@ ESTIMATORS = [
     nf.FederatedPoissonRegressor(),
     nf.FederatedGammaRegressor(),
     nf.FederatedTweedieRegressor(),
+    nf.FederatedOrdinalRegression(tol=1e-12),
 ]
 
 

@@ -41,6 +41,7 @@ def models():
         "multinomial": (nf.FederatedLogisticRegression(**each), "classes"),
         "ovr": (nf.FederatedLogisticRegression(multi_class="ovr", class_weight="balanced", **each), "classes"),
         "svc": (nf.FederatedLinearSVC(**each), "classes"),
+        "ordinal": (nf.FederatedOrdinalRegression(**each), "classes"),
         "ridge": (nf.FederatedRidge(**each), "counts"),
         "huber": (nf.FederatedHuberRegressor(**each), "counts"),
         "poisson": (nf.FederatedPoissonRegressor(**each), "counts"),
