@@ -95,12 +95,12 @@ assert result.history[-1].gap < 1e-12
 #
 # Gradient descent sends little in a round and needs many rounds; Newton's method with whole Hessians is the opposite.
 # `nf.compare` runs methods from the same start and tells what each took to four accuracies. A dash means that a method
-# had not arrived within `rounds`.
+# had not arrived within `rounds`. (Notebooks show comparisons, results and histories as tables; `print` has text.)
 
 # %%
 methods = {"gradient descent": "gd", "Newton, whole Hessians": "newton", "Newton-3PC, line search": "newton-3pc-ls"}
 comparison = nf.compare(problem, methods, rounds=200)
-print(comparison)
+comparison
 
 # %%
 comparison.plot(over="bytes")

@@ -108,8 +108,11 @@ print(f"{problem.n_clients} clients; features: {', '.join(problem.schema.feature
 
 # %%
 result = nf.solve(problem, nf.newton(line_search=20))
-print(f"{result.rounds} rounds; {result.reason}")
 assert result.converged
+result
+
+# %%
+result.history
 
 # %% [markdown]
 # ## How sure the coefficients are
@@ -145,6 +148,7 @@ plt.axvline(1.0, color="grey", linewidth=1)
 plt.xscale("log")
 plt.xticks([0.8, 1, 1.5, 2], ["0.8", "1", "1.5", "2"])
 plt.minorticks_off()
+plt.margins(y=0.25)
 plt.xlabel("odds ratio of dying")
 plt.legend(frameon=False, bbox_to_anchor=(1, 0.5), loc="center left")
 plt.show()

@@ -88,8 +88,15 @@ class Comparison:
             Of several lines: a block an accuracy, a line a method, and last how near each came and why it ended. Of
             several seeds the medians.
         """
-        ends = {label: ending(result, self.measure, self.accuracies[-1])[1] for label, result in self.results.items()}
-        return costs.report(self.repeated, self.measure, self.accuracies, ends, _network(network))
+        return costs.report(self.repeated, self.measure, self.accuracies, self._ends(), _network(network))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return costs.notebook_table(self.repeated, self.measure, self.accuracies, self._ends())
+
+    def _ends(self) -> dict[str, str]:
+        """Why each method's first run ended."""
+        return {label: ending(result, self.measure, self.accuracies[-1])[1] for label, result in self.results.items()}
 
     def rows(self, network: Network | str | None = None) -> list[dict[str, Any]]:
         """The same as numbers, a `network` among them: a dict a method and accuracy, None where not reached.

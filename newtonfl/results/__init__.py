@@ -12,7 +12,7 @@ figures, curves, plots, labels, label_placement
     Which pictures there are, what they draw of histories, how, what tells the runs apart, and where that is written.
     plots is the only file that may name Matplotlib.
 report, page
-    The report of runs as one HTML page, and the pieces that it is put together of.
+    The report of runs as one HTML page, and the pieces that it, and what notebooks show, are put together of.
 
 May be imported by: monitors, solver, estimators, experiments, cli.
 """

@@ -13,6 +13,7 @@ import numpy as np
 
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
+from newtonfl.results.page import table
 from newtonfl.results.record import Record
 
 ACCURACIES = (1e-3, 1e-6, 1e-9, 1e-12)
@@ -132,6 +133,9 @@ def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         out.writerows(table)
 
 
+_HEADS = ("rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds")
+
+
 def report(
     histories: Mapping[str, Sequence[History]],
     measure: Measure,
@@ -146,7 +150,7 @@ def report(
     """
     several = max(map(len, histories.values()))
     width = max(map(len, histories))
-    heads = ["rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds", *(["on network"] if network else [])]
+    heads = [*_HEADS, *(["on network"] if network else [])]
     lines = []
     for accuracy in accuracies:
         title = f"{SYMBOLS[measure]} ≤ {accuracy:g}"
@@ -167,6 +171,19 @@ def report(
     if network:
         lines.append(f"on network: seconds, an estimate on paper: measured, and what {network} would add")
     return "\n".join(lines)
+
+
+def notebook_table(
+    histories: Mapping[str, Sequence[History]], measure: Measure, accuracies: Sequence[float], ends: Mapping[str, str]
+) -> str:
+    """The table of :func:`report` as HTML: a line an accuracy and run, and beside the last accuracy why it ended."""
+    lines = [
+        (f"{accuracy:g}", label, *cells, ends[label] if accuracy == accuracies[-1] else "")
+        for accuracy in accuracies
+        for label, repeated in histories.items()
+        for cells in [_cells(median([Cost.to(accuracy, history, measure) for history in repeated]), len(_HEADS))]
+    ]
+    return table([f"{SYMBOLS[measure]} ≤", "method", *_HEADS, "ended"], lines).code
 
 
 def _cells(cost: Cost | None, count: int) -> list[str]:

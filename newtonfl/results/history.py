@@ -15,6 +15,7 @@ import numpy as np
 
 from newtonfl.core.backend import Array
 from newtonfl.core.optional import pandas
+from newtonfl.results.page import table
 from newtonfl.results.record import Record
 
 _BLOCK = 256
@@ -64,6 +65,17 @@ class History(Sequence[Record]):
 
     def __repr__(self) -> str:
         return f"History of {len(self)} records, the last {self[-1]}" if len(self) else "History of 0 records"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a dozen rounds, with the first and the last."""
+        shown = sorted({round(place) for place in np.linspace(0, len(self) - 1, min(12, len(self)))})
+        names = ("round", "f(x)", "f(x) − f*", "‖∇f(x)‖₂", "bytes up", "bytes down", "seconds")
+        lines = [
+            (record.round, record.f, "–" if record.gap is None else record.gap, record.gradient_norm,
+             round(record.bytes_up), round(record.bytes_down), record.seconds)
+            for record in map(self.__getitem__, shown)
+        ]  # fmt: skip
+        return table(names, lines).code
 
     def __len__(self) -> int:
         return _BLOCK * len(self._blocks) + len(self._last)
@@ -139,7 +151,7 @@ class History(Sequence[Record]):
         return np.array([np.nan if value is None else value for value in found], dtype=float)
 
     def to_jsonl(self) -> str:
-        """All records, a line each."""
+        """All records, a line record."""
         return "".join(record.to_json() + "\n" for record in self)
 
     def to_csv(self, path: str | Path) -> None:

@@ -12,6 +12,7 @@ from newtonfl.comm.ledger import Ledger
 from newtonfl.core.backend import Array
 from newtonfl.methods import Method
 from newtonfl.results.history import History
+from newtonfl.results.page import table
 from newtonfl.results.profile import Profile
 
 
@@ -96,3 +97,14 @@ class Result:
     def x_sha256(self) -> str:
         """The SHA-256 of x as little-endian float64: equal hashes mean equal bits."""
         return hashlib.sha256(np.ascontiguousarray(self.x, "<f8").tobytes()).hexdigest()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        last, sent = self.history[-1], self.ledger.totals()["bytes"]
+        lines = [
+            ("method", self.method.name), ("ended", self.reason), *(("note", words) for words in self.notes),
+            ("rounds", self.rounds), ("f(x)", repr(last.f)), ("f(x) − f*", "–" if last.gap is None else last.gap),
+            ("‖∇f(x)‖₂", last.gradient_norm), ("bytes up, a mean client's", round(sent["up"]["mean"])),
+            ("bytes down", round(sent["down"]["mean"])), ("x_sha256", self.x_sha256[:16]),
+        ]  # fmt: skip
+        return table(("", ""), lines).code
