@@ -103,8 +103,9 @@ class Result:
         last, sent = self.history[-1], self.ledger.totals()["bytes"]
         lines = [
             ("method", self.method.name), ("ended", self.reason), *(("note", words) for words in self.notes),
-            ("rounds", self.rounds), ("f(x)", repr(last.f)), ("f(x) − f*", "–" if last.gap is None else last.gap),
-            ("‖∇f(x)‖₂", last.gradient_norm), ("bytes up, a mean client's", round(sent["up"]["mean"])),
-            ("bytes down", round(sent["down"]["mean"])), ("x_sha256", self.x_sha256[:16]),
+            ("rounds", str(self.rounds)), ("f(x)", repr(last.f)),
+            ("f(x) − f*", "–" if last.gap is None else f"{last.gap:.3g}"), ("‖∇f(x)‖₂", f"{last.gradient_norm:.3g}"),
+            ("bytes up, a mean client's", f"{sent['up']['mean']:,.0f}"),
+            ("bytes down", f"{sent['down']['mean']:,.0f}"), ("x_sha256", self.x_sha256[:16]),
         ]  # fmt: skip
         return table(("", ""), lines).code
