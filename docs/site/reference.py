@@ -6,6 +6,8 @@ import importlib
 import os
 import sys
 from collections import defaultdict
+from types import ModuleType
+from typing import Any
 from unittest import mock
 
 import newtonfl
@@ -15,13 +17,22 @@ from newtonfl.cli.grammar import parser
 
 def names() -> dict[str, list[str]]:
     """The packages below newtonfl, each with its public names as one writes them, in the order of the alphabet."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for module in (newtonfl, checks, estimators):
-        for name in module.__all__:
-            package = getattr(module, name).__module__.removeprefix("newtonfl.").rpartition(".")[0]
-            if module is newtonfl or name not in newtonfl.__all__:
-                found[package].append(f"{module.__name__}.{name}")
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, thing in offered().items():
+        if not isinstance(thing, ModuleType):
+            found[thing.__module__.removeprefix("newtonfl.").rpartition(".")[0]].add(name)
     return {package: sorted(found[package], key=str.casefold) for package in sorted(found)}
+
+
+def offered() -> dict[str, Any]:
+    """Every public thing by the name that one writes: those of nf, of modules among them, and of newtonfl.checks."""
+    found: dict[str, Any] = {}
+    modules = [newtonfl, checks]
+    for module in modules:
+        for name in module.__all__:
+            found[f"{module.__name__}.{name}"] = thing = getattr(module, name)
+            modules += [thing] if isinstance(thing, ModuleType) else []
+    return found
 
 
 def sentence(package: str) -> str:
@@ -45,10 +56,10 @@ def pages() -> dict[str, str]:
     contents += ["`newtonfl.checks` are checks of parts of your own.", ""]
     for package, public in names().items():
         made[f"reference/{package}.md"] = "\n\n".join(
-            [f"# newtonfl.{package}", sentence(package), *(block(name) for name in public)]
+            [f"# newtonfl.{package} {{ #newtonfl.{package} }}", sentence(package), *(block(name) for name in public)]
         )
         links = ", ".join(f"[`{name.rpartition('.')[2]}`]({package}.md#{name})" for name in public)
-        contents.append(f"## [newtonfl.{package}]({package}.md)\n\n{sentence(package)}\n\n{links}\n")
+        contents.append(f"## [newtonfl.{package}]({package}.md#newtonfl.{package})\n\n{sentence(package)}\n\n{links}\n")
     return {"reference/index.md": "\n".join(contents), **made, "reference/command-line.md": commands()}
 
 
