@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from newtonfl.cli.continued import Asked, whole_runs
+from newtonfl.cli.continued import Goal, whole_runs
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
 from newtonfl.cli.watched import monitors_named
@@ -43,7 +43,7 @@ class Comparing:
     accuracies: tuple[float, ...]
     look: Look
     out: Path | None
-    asked: Asked
+    goal: Goal
     known: dict[tuple[str, int], Result] = field(default_factory=dict)
     """Runs that need not be done, as --out holds them."""
 
@@ -103,7 +103,7 @@ def _prepare(
                     plan.folder = opened_folders.enter_context(taken)
                     plan.write(plan.folder)
     if args.go_on:
-        jobs = [replace(job, known=whole_runs(job.plans, job.asked, transport)) for job in jobs]
+        jobs = [replace(job, known=whole_runs(job.plans, job.goal, transport)) for job in jobs]
     return jobs
 
 
@@ -137,8 +137,8 @@ def _settle(
         for label, method in methods.items()
         for seed in seeds
     }
-    asked: Asked = {"rounds": rounds, "accuracy": accuracies[-1]}
-    return Comparing(opened, solution, methods, plans, accuracies, look, out, asked)
+    goal: Goal = {"rounds": rounds, "accuracy": accuracies[-1]}
+    return Comparing(opened, solution, methods, plans, accuracies, look, out, goal)
 
 
 def _carry_out(jobs: list[Comparing], args: argparse.Namespace, transport: Transport, interrupts: Interrupts) -> int:
@@ -200,7 +200,7 @@ def _compare(
         if (label, seed) in job.known:
             continue
         entry = {
-            "label": label, "entry": len(results) - 1, "asked": job.asked, "ending": result.reason.name,
+            "label": label, "entry": len(results) - 1, "goal": job.goal, "ending": result.reason.name,
         }  # fmt: skip
         if len(seeds) > 1:
             entry["seed"] = seed

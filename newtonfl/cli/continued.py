@@ -17,11 +17,11 @@ from newtonfl.solver.solve import solve
 Key = tuple[str, int]
 """A method's label, and a seed."""
 
-Asked = dict[str, float]
+Goal = dict[str, float]
 """The most rounds, and the accuracy: what ends a comparison's runs, and stands in their result.json."""
 
 
-def whole_runs(plans: dict[Key, RunSpec], asked: Asked, transport: Transport) -> dict[Key, Result]:
+def whole_runs(plans: dict[Key, RunSpec], goal: Goal, transport: Transport) -> dict[Key, Result]:
     """The results of those of the `plans` whose folders hold them whole. Collective: rank 0 reads.
 
     A run that a signal or a kill has cut off is not whole. The results have no ledger: their folders have it.
@@ -34,7 +34,7 @@ def whole_runs(plans: dict[Key, RunSpec], asked: Asked, transport: Transport) ->
     found: dict[Key, Run] = {}
     with transport.agreed("reading --out"):
         if transport.rank == 0:
-            found = {key: run for key, plan in plans.items() if (run := _whole(plan, asked))}
+            found = {key: run for key, plan in plans.items() if (run := _whole(plan, goal))}
     buffer = None
     if transport.rank == 0:
         arrays = {f"{place} x": run.solution() for place, run in enumerate(found.values())}
@@ -51,7 +51,7 @@ def whole_runs(plans: dict[Key, RunSpec], asked: Asked, transport: Transport) ->
     return results
 
 
-def _whole(plan: RunSpec, asked: Asked) -> Run | None:
+def _whole(plan: RunSpec, goal: Goal) -> Run | None:
     """The run in the folder of a plan, on rank 0; None where it is not there, or not whole."""
     assert plan.folder is not None
     if not plan.folder.has_result:
@@ -61,7 +61,7 @@ def _whole(plan: RunSpec, asked: Asked) -> Run | None:
         return None
     rounds, plan.rounds = plan.rounds, run.history[-1].round  # which a comparison's run.toml states
     plan.write(plan.folder)
-    same = plan.folder.holds_this_run() and run.asked == asked
+    same = plan.folder.holds_this_run() and run.goal == goal
     plan.rounds = rounds
     plan.write(plan.folder)
     if not same:

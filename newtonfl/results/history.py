@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import pickle
+import json
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,13 +25,20 @@ _FIELDS = tuple(field.name for field in fields(Record) if field.name != "monitor
 
 
 def _packed(records: Sequence[Record]) -> bytes:
-    """Records in a tenth of their memory: 50 bytes each, where they hold numbers alone."""
+    """Records in an eighth of their memory, about 60 bytes each where they hold numbers alone: columns as JSON, packed.
+
+    JSON of Python's gives every double back, also those that are not finite.
+    """
     columns = [[getattr(record, field.name) for record in records] for field in fields(Record)]
-    return zlib.compress(pickle.dumps(columns))
+    return zlib.compress(json.dumps(columns, default=np.generic.item).encode())
 
 
 def _unpacked(packed: bytes) -> list[Record]:
-    return [Record(*values) for values in zip(*pickle.loads(zlib.decompress(packed)), strict=True)]
+    return [Record(*map(_value, row)) for row in zip(*json.loads(zlib.decompress(packed)), strict=True)]
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _cell(value: object) -> object:

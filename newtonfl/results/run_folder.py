@@ -284,9 +284,9 @@ class Run:
         return seed if isinstance(seed, int) else None
 
     @property
-    def asked(self) -> Any:
+    def goal(self) -> Any:
         """The most rounds and the accuracy that the comparison that ran it was to end at."""
-        return self._compared.get("asked")
+        return self._compared.get("goal")
 
     @property
     def ending(self) -> str:
