@@ -283,7 +283,7 @@ def _plain_ticks(axes: Axes, span: float) -> None:
 
     subs = (1.0,) if span > 300 else (1.0, 3.0) if span > 30 else (1.0, 2.0, 3.0, 5.0, 7.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:.3g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

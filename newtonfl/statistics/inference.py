@@ -29,6 +29,14 @@ _WHOLE = {"cox": "Cox regression", "ordinal": "ordinal regression"}
 """Families whose rows have no margin of their own each, and so no robust errors by row."""
 
 
+_SCALED = {
+    "standard": "columns are scaled: a coefficient is for one standard deviation more, over all rows",
+    "maxabs": "columns are scaled: a coefficient is for as much more as the column's largest absolute value",
+    "unit-rows": "rows are scaled: each was divided by its norm",
+}
+"""What coefficients of scaled rows are for."""
+
+
 def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", level: float = 0.95) -> Inference:
     """How sure the coefficients `x` of a generalised linear model, or of Cox regression, are.
 
@@ -176,6 +184,8 @@ def _worked_out(
             f"the penalty ({problem.ridge.max():g}/2)‖x‖² draws the coefficients towards 0: the errors are those of "
             "the penalised estimate, and the intervals need not cover what would be estimated without it"
         )
+    if problem.schema.scaling.how != "none":
+        notes.append(_SCALED[problem.schema.scaling.how])
     slope = np.sum(sums["gradient"], axis=0) / n + problem.ridge * x
     far = np.abs(_solved(bread, weight * slope[:, None])[:, 0]) / errors
     if not far.max() <= 1e-2:
