@@ -2,7 +2,7 @@
 
 gd, ef21, adacgd and m-fac on breast_cancer, 20,000 rounds unless said otherwise: how much the resident memory of
 each rank grows after the first 1000 rounds, how many files it holds open before and after, and what the job leaves in
-/dev/shm. The history takes 85 bytes a round on rank 0; nothing else may grow.
+/dev/shm. The history takes 50 to 80 bytes a round on rank 0; nothing else may grow.
 """
 
 from __future__ import annotations
