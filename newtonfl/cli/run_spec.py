@@ -65,7 +65,12 @@ class LoadedProblem:
     def reading(self) -> dict[str, Any]:
         """How the file has its source read, which a model's new rows are read by as well."""
         data = None if isinstance(self.file, PythonRun) else self.file.data
-        return {} if data is None else {"separator": data.separator, "zero_based": data.zero_based}
+        if data is None:
+            return {}
+        # A file without a header has numbers for names; names that are numbers take header = true to be read.
+        named = data.header is True or not all(name.isdecimal() for name in self.problem.schema.columns or ())
+        named = named or not data.source.startswith("csv:")
+        return {"separator": data.separator, "zero_based": data.zero_based, "header": named}
 
     def origin(self, words: str | None, transport: Transport) -> Start:
         """Where to begin: by these `words`, else as the file says, else zeros. A file's content counts on rank 0."""

@@ -21,7 +21,7 @@ from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.columns import Baseline, ColumnSummary, Levels, SharedColumns
 from newtonfl.datasets.csv_columns import OFFSETS
-from newtonfl.datasets.guard import check_counts, check_rows
+from newtonfl.datasets.guard import check_counts, check_rows, check_values
 from newtonfl.datasets.table import is_filled
 from newtonfl.datasets.values import ordered, sort
 
@@ -150,6 +150,9 @@ def describe(
     nonzeros = int(rows.nnz if sparse else np.count_nonzero(rows))
     check_rows([name], np.array([rows.shape[0]]))
     check_counts(name, {column: _counts(rows[:, names.index(column)]) for column in levels or {}} if names else {})
+    summary = NOTHING_TO_JOIN if names is None else ColumnSummary.of(rows, names, levels or {}, means)
+    values = np.array([[counts[0] if counts else 0 for counts in summary.counts.values()]])
+    check_values([name], [repr(column) for column in summary.counts], values)
     for column in levels or {}:  # a word is a one in its own column, the first word too
         nonzeros += int(np.sum(rows[:, names.index(column)] == 0)) if names else 0
     return SourceDescription(
@@ -159,7 +162,7 @@ def describe(
         nonzeros=nonzeros,
         dense=not sparse,
         column_names=names,
-        summary=NOTHING_TO_JOIN if names is None else ColumnSummary.of(rows, names, levels or {}, means),
+        summary=summary,
         label_name=label_name,
         offset_names=offset_names,
         labels=tuple(classes.tolist()),

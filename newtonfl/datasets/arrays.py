@@ -15,6 +15,7 @@ from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
 from newtonfl.datasets.agreement import agree, describe, gather
 from newtonfl.datasets.distribute import Federation, Placement, distribute
+from newtonfl.datasets.guard import check_own_rows
 from newtonfl.datasets.splits import split
 from newtonfl.datasets.table import store
 from newtonfl.datasets.values import client_ids
@@ -82,6 +83,8 @@ def distribute_arrays(
                 f"clients: given {clients!r}, but where every rank passes rows of its own each rank is a client, or "
                 "client ids say whose a row is"
             )
+        if own:
+            check_own_rows(ids, n_rows, transport.rank)
         alike = not own and transport.size > 1
         mine = describe(
             f"rank {transport.rank}",

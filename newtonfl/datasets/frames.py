@@ -107,6 +107,17 @@ def column_of(name: str, values: Any) -> Any:
     return numbers.astype(np.float64) if numbers.dtype.kind == "O" else numbers  # decimals
 
 
+def refuse_order(name: str, values: Any) -> None:
+    """Refuse ordered categories with a ValueError, unless sorting, which classes are taken by, gives that order."""
+    kind: Any = getattr(values, "dtype", None)
+    known = list(kind.categories) if getattr(kind, "ordered", False) is True else []
+    if known != sorted(known):
+        raise ValueError(
+            f"{name}: given categories in the order {', '.join(map(repr, known[:8]))}, and classes are taken in "
+            "that of numbers or of the alphabet: give their numbers, as in y.cat.codes"
+        )
+
+
 def is_table(X: Any) -> bool:
     """Whether `X` is a table; a lazy one is refused with a ValueError."""
     return isinstance(_opened("X", X), nw.DataFrame)

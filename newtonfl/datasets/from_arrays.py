@@ -14,7 +14,7 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.build import Kind
 from newtonfl.datasets.csv_columns import OFFSETS
-from newtonfl.datasets.frames import column_of, rows_of
+from newtonfl.datasets.frames import column_of, refuse_order, rows_of
 from newtonfl.datasets.load import connected
 from newtonfl.datasets.per_row import row_events, row_offset, row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids, numbered, ordered, unboxed
@@ -127,6 +127,8 @@ def from_arrays(
                     "clients: missing, and with Cox regression every client is a stratum: give every row's "
                     "client id, or clients=1 for one stratum"
                 )
+            if chosen == ORDINAL:
+                refuse_order("y", y)
             X, y, weights, names = _checked(X, y, sample_weight)
             offset_names = (OFFSETS[0] * (offset is not None), OFFSETS[1] * (exposure is not None))
             offset = row_offset(offset, exposure, len(y), chosen.link if isinstance(chosen, Loss) else "")

@@ -24,7 +24,7 @@ class PrivacyWarning(RuntimeWarning):
 
 @dataclass(frozen=True)
 class Guard:
-    """The least that a client's rows must be, for all that is done under ``with Guard(…):`` in this process.
+    """The least that a client's rows must be, for rows that are shared out under ``with Guard(…):`` in this process.
 
     Guards within each other all hold. What falls short is refused on every rank, with the client and the limit and
     without the count or the word: rows and counts before any number of them travels, coefficients before a solve.
@@ -32,9 +32,9 @@ class Guard:
     Parameters
     ----------
     least_rows : int
-        Of each client.
+        Of each client; and values of a column that has gaps, where its mean or variance is asked for.
     least_count : int
-        Rows of each client that must have a word of a ``categorical`` column or a level, if any has.
+        Rows that must have a word of a ``categorical`` column of a file, or a level of a client, if any has.
     most_coefficients : float
         For each row of a client: d ≤ most_coefficients · N_i. DataSHIELD's default is 0.33.
 
@@ -83,6 +83,22 @@ def check_rows(clients: Sequence[str], sizes: Array) -> None:
     for name, size in zip(clients, sizes, strict=True):
         if 0 < size < least:
             raise ValueError(f"{name} has fewer rows than the {least} that the guard asks for")
+
+
+def check_own_rows(ids: Array | None, n_rows: int, rank: int) -> None:
+    """Refuse where a client of a rank's own rows has too few; without its id, which may tell of somebody."""
+    sizes = np.array([n_rows]) if ids is None else np.unique(ids, return_counts=True)[1]
+    check_rows([f"a client of rank {rank}"] * len(sizes), sizes)
+
+
+def check_values(clients: Sequence[str], columns: Sequence[str], counts: Array) -> None:
+    """Refuse where one of the `clients` has too few values of a column: `counts` (clients, columns), but for 0."""
+    least = max((guard.least_rows for guard in _guards), default=0)
+    if len(short := np.argwhere((counts > 0) & (counts < least))):
+        i, j = short[0]
+        raise ValueError(
+            f"{clients[i]}, column {columns[j]}, has fewer values than the {least} that the guard asks for"
+        )
 
 
 def check_counts(client: str, counts: Mapping[str, Array]) -> None:

@@ -35,10 +35,11 @@ def levels_of(X: Any, names: Sequence[Any]) -> tuple[Levels, Array]:
     for name, values in zip(names, values_of(X), strict=True):
         where = f"X: column {name!r}"
         try:
-            found = {_level(value) for value in set(values)}
+            distinct = set(zip(map(type, values), values, strict=True))  # 1 and True are one without their types
         except TypeError as error:  # a list, a dict
             raise TypeError(f"{where}: argument must be a string or a number in each row: {error}") from None
-        _kind(where, found)
+        _kind(where, [_level(value) for _, value in distinct])
+        found = {_level(value) for _, value in distinct}
         levels.append([*sort(found - {None}), *([None] if None in found else [])])
         codes.append(positions(values, levels[-1]))
     return levels, np.column_stack(codes)
@@ -49,6 +50,31 @@ def positions(values: Sequence[Any], levels: Sequence[Any]) -> Array:
     place = {level: i for i, level in enumerate(levels)}
     known = {value: place.get(_level(value), -1) for value in set(values)}  # NaN, too, for dicts look at identity first
     return np.fromiter(map(known.__getitem__, values), np.int64, len(values))
+
+
+def guarded_counts(
+    codes: Array, levels: Levels, names: Sequence[Any], client: Array, called: Sequence[str]
+) -> list[Array]:
+    """How many rows of each client have each level of a column, shape (clients, levels) each.
+
+    Parameters
+    ----------
+    codes : array, shape (N, c)
+        Positions among the `levels`.
+    client : array of int, shape (N,)
+        Whose a row is, by its place among those `called` so.
+
+    Raises
+    ------
+    ValueError
+        If a level has too few rows of a client for a guard.
+    """
+    counts = [np.zeros((len(called), len(known)), np.int64) for known in levels]
+    for positions_of, found in zip(codes.T, counts, strict=True):
+        np.add.at(found, (client, positions_of.astype(np.int64)), 1)
+    for i, name in enumerate(called):
+        check_counts(name, {str(column): found[i] for column, found in zip(names, counts, strict=True)})
+    return counts
 
 
 def joined_levels(exchange: SummaryExchange, levels: Levels, names: Sequence[Any]) -> Levels:
@@ -64,11 +90,8 @@ def joined_levels(exchange: SummaryExchange, levels: Levels, names: Sequence[Any
     client = np.repeat(np.arange(len(federation.sizes)), federation.sizes)
 
     def mine() -> list[Summary]:
-        counts = [np.zeros((len(federation.sizes), len(known)), np.int64) for known in levels]
-        for codes, found in zip(federation.rows.T, counts, strict=True):
-            np.add.at(found, (client, codes.astype(np.int64)), 1)
-        for i, number in enumerate(federation.clients):
-            check_counts(f"client {number}", {str(name): found[i] for name, found in zip(names, counts, strict=True)})
+        called = [f"client {number}" for number in federation.clients]
+        counts = guarded_counts(federation.rows, levels, names, client, called)
         columns = [(known, found > 0) for known, found in zip(levels, counts, strict=True)]
         return [
             ({}, {"levels": [[known[k] for k in np.flatnonzero(has[i])] for known, has in columns]})

@@ -13,6 +13,7 @@ import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array
+from newtonfl.datasets.guard import check_values
 from newtonfl.datasets.summaries import Summary, SummaryExchange
 
 
@@ -34,7 +35,7 @@ class Moments:
     variances: Array | None
 
 
-def column_moments(exchange: SummaryExchange, *, variances: bool = True, constants: bool = False) -> Moments:
+def column_moments(exchange: SummaryExchange, *, variances: bool = True) -> Moments:
     """The moments of the rows of an exchange's federation, with their weights. Collective.
 
     Parameters
@@ -43,10 +44,6 @@ def column_moments(exchange: SummaryExchange, *, variances: bool = True, constan
         Rows dense or CSR, NaN where a value is missing; what a CSR row leaves out is a zero.
     variances : bool
         Whether for variances as well, by a second exchange.
-    constants : bool
-        Whether clients say the value of a column that is the same in all their rows. Then a column that is constant
-        over all has it for a mean, to the last bit, and variance 0. Only for dense rows without NaN, at least one a
-        client.
 
     Raises
     ------
@@ -56,29 +53,23 @@ def column_moments(exchange: SummaryExchange, *, variances: bool = True, constan
     federation = exchange.federation
     names = federation.agreement.shared.feature_names
     sparse = scipy.sparse.issparse(federation.rows)
-    columns: Any = _Sparse if sparse else _Dense
+    kind: Any = _Sparse if sparse else _Dense
     ends = np.concatenate([[0], np.cumsum(federation.sizes)])
     weights = np.ones(ends[-1]) if federation.weights is None else federation.weights
-    # Row i has the weights of client i's rows: a product with it sums client by client, whoever else is held here.
-    by_client = scipy.sparse.csr_array((weights, np.arange(ends[-1]), ends), shape=(len(federation.sizes), ends[-1]))
+    by_client = _by_client(weights, ends)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        mine = columns(federation.rows, by_client)
+        mine = kind(federation.rows, by_client)
 
         def sums() -> list[Summary]:
+            columns = [repr(name) for name in names or range(federation.rows.shape[1])]
+            check_values([f"client {client}" for client in federation.clients], columns, mine.present(ends))
             counts, totals = mine.sums()
-            same = _constants(federation.rows, ends) if constants else None
-            return [
-                ({"counts": _short(count), "sums": total} | ({} if same is None else {"same": same[i]}), {})
-                for i, (count, total) in enumerate(zip(counts, totals, strict=True))
-            ]
+            return [({"counts": _short(n), "sums": total}, {}) for n, total in zip(counts, totals, strict=True)]
 
         def means(summaries: Sequence[Summary]) -> Summary:
             totals = _total(summaries, "sums", names)
             counts = np.sum([np.broadcast_to(arrays["counts"], totals.shape) for arrays, _ in summaries], axis=0)
             mean = totals / counts
-            if constants:
-                values = np.stack([arrays["same"] for arrays, _ in summaries])
-                mean = np.where((values == values[0]).all(axis=0), values[0], mean)
             return {"counts": _short(counts), "means": mean}, {}
 
         def squares() -> list[Summary]:
@@ -96,11 +87,20 @@ def column_moments(exchange: SummaryExchange, *, variances: bool = True, constan
         return Moments(counts, mean, found["variances"])
 
 
+def _by_client(weights: Array, ends: Array) -> Any:
+    """Row i has the weights of client i's rows: a product with it sums client by client, whoever else is held here."""
+    return scipy.sparse.csr_array((weights, np.arange(ends[-1]), ends), shape=(len(ends) - 1, ends[-1]))
+
+
 class _Dense:
     """Sums by client over dense rows."""
 
     def __init__(self, rows: Array, by_client: Any) -> None:
         self.rows, self.by_client, self.missing = rows, by_client, np.isnan(rows)
+
+    def present(self, ends: Array) -> Array:
+        """How many rows have a value, whatever they weigh, shape (n, c)."""
+        return _by_client(np.ones(ends[-1]), ends) @ (~self.missing).astype(np.float64)
 
     def sums(self) -> tuple[Array, Array]:
         """How much weight has a value, and the sum of the values; shape (n, c)."""
@@ -127,6 +127,10 @@ class _Sparse:
         ).toarray()
         return summed
 
+    def present(self, ends: Array) -> Array:
+        plain = _Sparse(self.rows, _by_client(np.ones(ends[-1]), ends))
+        return plain.sums()[0]
+
     def sums(self) -> tuple[Array, Array]:
         self.counts = self.by_client.sum(axis=1)[:, None] - self._summed(self.missing.astype(np.float64))
         return self.counts, self._summed(np.where(self.missing, 0.0, self.rows.data))
@@ -140,14 +144,6 @@ class _Sparse:
 def _short(counts: Array) -> Array:
     """One number where all are the same."""
     return counts[:1] if (counts == counts[0]).all() else counts
-
-
-def _constants(rows: Array, ends: Array) -> Array:
-    """The value of each client's columns that have one alone, else NaN; shape (n, c)."""
-    if len(ends) == 1:
-        return np.zeros((0, rows.shape[1]))
-    least, largest = (extreme.reduceat(rows, ends[:-1], axis=0) for extreme in (np.minimum, np.maximum))
-    return np.where(least == largest, least, np.nan)
 
 
 def _total(summaries: Sequence[Summary], name: str, names: Sequence[str] | None) -> Array:

@@ -201,6 +201,8 @@ def _check_agreement(file: ProblemFile, agreement: Agreement) -> None:
             f"{len(names)}: number {j}, counted from 0, is {first!r} here and {other!r} there"
         )
     names += ("intercept",) * file.objective.intercept
+    if agreement.shared.names is not None and not names:
+        raise ValueError(f"{file.where}: [data] no feature is left of {file.data.source}, and there is no intercept")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(

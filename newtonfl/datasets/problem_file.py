@@ -180,7 +180,7 @@ class Clients(_Section):
         default=0, description="a guard: the solve is refused if a client has fewer"
     )
     least_count: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="a guard: as well if a word of a `categorical` column has fewer rows of a client"
+        default=0, description="a guard: as well if a word of a `categorical` column has fewer rows of a file"
     )
     most_coefficients: Annotated[float | None, Field(gt=0)] = Field(
         default=None, description="a guard: as well if there are more coefficients for each row of a client"

@@ -32,9 +32,9 @@ def scaled(federation: Federation, how: Literal["standard", "maxabs"]) -> Federa
     exchange = SummaryExchange(federation)
     if how == "standard":
         refuse_sparse(federation.rows)
-        moments = column_moments(exchange, constants=True)
+        moments = column_moments(exchange)
         assert moments.variances is not None
-        scaling = Scaling.standard(moments.means, moments.variances)
+        scaling = Scaling.standard(moments.counts, moments.means, moments.variances)
     else:
         scaling = _maxabs(exchange)
     sent, received = federation.preparation or (0, 0)

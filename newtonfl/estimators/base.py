@@ -26,6 +26,7 @@ from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.build import Kind
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
+from newtonfl.datasets.guard import check_own_rows
 from newtonfl.datasets.per_row import row_weights, rows_that_count
 from newtonfl.datasets.values import client_ids, refuse_missing
 from newtonfl.estimators.alarms import alarm
@@ -74,6 +75,7 @@ class Federated(OverRanks, ABC):
     max_seconds: float | None = None
 
     _numeric: ClassVar[bool] = True
+    _covariances: ClassVar[tuple[str, ...]] = get_args(Covariance)
 
     def __new__(cls, *args: Any, **params: Any) -> Self:
         """Refuse a parameter that other libraries have, and say what it is here; __init__ refuses all others."""
@@ -141,6 +143,8 @@ class Federated(OverRanks, ABC):
             with transport.agreed("checking the arguments of fit"):
                 method = self._method()
                 X, y, groups, per_row = self._checked(X, y, sample_weight, groups, beside)
+                if self.ranks == "own":  # before the columns that occur are compared
+                    check_own_rows(groups, len(y), transport.rank)
                 seed = self._seed()
                 arguments = self._same_arguments(method, sample_weight=sample_weight, **beside)
             seed = self._common_seed(arguments, seed, transport)
@@ -175,9 +179,9 @@ class Federated(OverRanks, ABC):
                     "fit; give a whole number"
                 )
         Limits(None, self.max_bytes, self.max_seconds)  # says what it refuses
-        if self.inference not in (None, *get_args(Covariance)):
-            allowed = ", ".join(get_args(Covariance))
-            raise ValueError(f"inference: given {self.inference!r}, allowed are None, {allowed}")
+        if self.inference not in (None, *self._covariances):
+            allowed, name = ", ".join(self._covariances), type(self).__name__
+            raise ValueError(f"inference: given {self.inference!r}, allowed with {name} are None, {allowed}")
         rounds = self.max_rounds
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
             raise ValueError(f"max_rounds: given {rounds!r}, must be a whole number of at least 0")

@@ -61,6 +61,7 @@ class FederatedCoxRegression(Federated):
     """
 
     fit_intercept: ClassVar[bool] = False  # type: ignore[misc]
+    _covariances: ClassVar[tuple[str, ...]] = ("model",)
     _: KW_ONLY
     ties: str = "efron"
 
@@ -101,8 +102,6 @@ class FederatedCoxRegression(Federated):
     def _method(self) -> Method | None:
         if self.ties not in get_args(Ties):
             raise ValueError(f"ties: given {self.ties!r}, allowed are {', '.join(get_args(Ties))}")
-        if self.inference not in (None, "model"):
-            raise ValueError(f"inference: given {self.inference!r}, allowed with Cox regression are None, model")
         if self.device == "cuda":
             raise ValueError("device: given 'cuda', and Cox regression runs on the CPU alone: say 'cpu' or 'auto'")
         return super()._method()

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.frames import is_table, native, values_of
-from newtonfl.datasets.levels import joined_levels, levels_of, positions
+from newtonfl.datasets.levels import Levels, joined_levels, levels_of, positions
 from newtonfl.datasets.summaries import SummaryExchange
 from newtonfl.estimators.transformer import ATTRIBUTES, PARAMETERS, FederatedTransformer
 
@@ -86,20 +86,17 @@ class FederatedOneHotEncoder(FederatedTransformer):
         Fault
             If another rank failed; the message names the rank.
         """
-        transport = self._transport()
-        with transport.keeping_interrupts():
-            with transport.agreed("checking the arguments of fit"):
-                self._check_choices()
-                X = self._table(X, reset=True)
-                names = self._names()
-                levels, codes = levels_of(X, names)
-            federation = self._distributed(codes, y, groups, transport, also=levels)
-            exchange = SummaryExchange(federation)
-            joined = joined_levels(exchange, levels, names)
-            self.categories_ = [_category_array(column) for column in joined]
-            self.drop_idx_ = self._dropped()
-            self.ledger_ = exchange.ledger
-            return self
+        return self._fit(X, y, groups)
+
+    def _rows_to_fit(self, X: Array) -> tuple[Array, Levels]:
+        self._check_choices()
+        levels, codes = levels_of(self._table(X, reset=True), self._names())
+        return codes, levels
+
+    def _learn(self, exchange: SummaryExchange, levels: Levels) -> None:
+        joined = joined_levels(exchange, levels, self._names())
+        self.categories_ = [_category_array(column) for column in joined]
+        self.drop_idx_ = self._dropped()
 
     def transform(self, X: Array) -> Array:
         """Ones and zeros.
@@ -158,9 +155,6 @@ class FederatedOneHotEncoder(FederatedTransformer):
         if table.shape[0] < least:
             raise ValueError("X: given a table of no rows, must have at least one")
         return table
-
-    def _names(self) -> list[Any]:
-        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
 
     def _positions(self, name: Any, values: list[Any], categories: Array) -> Array:
         """Each value's position among a column's categories, -1 where it is unknown."""

@@ -11,6 +11,7 @@ import scipy
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from newtonfl.core.backend import Array
+from newtonfl.datasets.levels import Levels
 from newtonfl.datasets.moments import column_moments
 from newtonfl.datasets.summaries import SummaryExchange
 from newtonfl.estimators.transformer import ATTRIBUTES, PARAMETERS, FederatedTransformer
@@ -33,8 +34,8 @@ class FederatedSimpleImputer(FederatedTransformer):
     fill_value : float or None
         The constant; None is 0.
     keep_empty_features : bool
-        Whether a column of which no rank has a value becomes 0 (a constant: `fill_value`), else it is left out with a
-        warning.
+        Whether a column of which no rank has a value becomes 0, else it is left out with a warning. With a constant,
+        of which nothing is asked, every column stays.
 
     Attributes
     ----------
@@ -83,21 +84,19 @@ class FederatedSimpleImputer(FederatedTransformer):
         Fault
             If another rank failed; the message names the rank.
         """
-        transport = self._transport()
-        with transport.keeping_interrupts():
-            with transport.agreed("checking the arguments of fit"):
-                self._check_strategy()
-                rows = self._numbers(X, reset=True)
-            federation = self._distributed(rows, y, groups, transport)
-            exchange = SummaryExchange(federation)
-            if self.strategy == "mean":
-                means = column_moments(exchange, variances=False).means
-                self.statistics_ = np.where(np.isnan(means), 0.0, means) if self.keep_empty_features else means
-            else:
-                constant = 0.0 if self.fill_value is None else float(self.fill_value)
-                self.statistics_ = np.full(self.n_features_in_, constant)
-            self.ledger_ = exchange.ledger
-            return self
+        return self._fit(X, y, groups)
+
+    def _rows_to_fit(self, X: Array) -> tuple[Array, Levels]:
+        self._check_strategy()
+        return super()._rows_to_fit(X)
+
+    def _learn(self, exchange: SummaryExchange, levels: Levels) -> None:
+        if self.strategy == "mean":
+            means = column_moments(exchange, variances=False).means
+            self.statistics_ = np.where(np.isnan(means), 0.0, means) if self.keep_empty_features else means
+        else:
+            constant = 0.0 if self.fill_value is None else float(self.fill_value)
+            self.statistics_ = np.full(self.n_features_in_, constant)
 
     def transform(self, X: Array) -> Array:
         """Rows without a gap.

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import d2_tweedie_score
+from sklearn.utils.validation import check_is_fitted
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.frames import column_of
@@ -124,12 +125,13 @@ class _LogLinkRegressor(Regressor):
             If the model was fitted with an offset or an exposure, and none is given: counts would be compared with
             rates.
         """
-        predicted = self.predict(X, offset, exposure)
+        check_is_fitted(self)
         if self._has_offset and offset is None and exposure is None:
             raise ValueError(
                 f"score: this {type(self).__name__} was fitted with an offset or an exposure, and none is given; "
                 "exposure=1 says that there is none"
             )
+        predicted = self.predict(X, offset, exposure)
         y, weights = column_of("y", y), column_of("sample_weight", sample_weight)
         return float(d2_tweedie_score(y, predicted, sample_weight=weights, power=self._power))
 

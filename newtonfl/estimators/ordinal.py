@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
+from newtonfl.datasets.frames import refuse_order
 from newtonfl.datasets.values import numbered
 from newtonfl.estimators.base import Federated
 from newtonfl.estimators.parameters import ALPHA, ATTRIBUTES, SOLVE
@@ -60,20 +61,20 @@ class FederatedOrdinalRegression(ClassifierMixin, Federated):
 
     fit_intercept: ClassVar[bool] = False  # type: ignore[misc]
     _numeric: ClassVar[bool] = False
+    _covariances: ClassVar[tuple[str, ...]] = ("model",)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.poor_score = True  # of classes without an order, as those of scikit-learn's checks
         return tags
 
+    def _checked(self, X: Array, y: Array, *per_row: Any) -> Any:
+        refuse_order("y", y)
+        return super()._checked(X, y, *per_row)
+
     def _check_targets(self, y: Array) -> None:
         if len(y):
             check_classification_targets(y)
-
-    def _method(self) -> Method | None:
-        if self.inference not in (None, "model"):
-            raise ValueError(f"inference: given {self.inference!r}, allowed with ordinal regression are None, model")
-        return super()._method()
 
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
         classes, label_dtype = list(federation.agreement.labels), federation.agreement.label_dtype

@@ -11,9 +11,11 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
 from newtonfl.core.backend import Array
+from newtonfl.datasets.levels import Levels
 from newtonfl.datasets.moments import column_moments
 from newtonfl.datasets.summaries import SummaryExchange
 from newtonfl.estimators.transformer import ATTRIBUTES, PARAMETERS, FederatedTransformer
+from newtonfl.objectives.scaling import is_constant
 
 
 @dataclass(eq=False, repr=False)
@@ -89,20 +91,20 @@ class FederatedStandardScaler(OneToOneFeatureMixin, FederatedTransformer):
         Fault
             If another rank failed; the message names the rank.
         """
-        transport = self._transport()
-        with transport.keeping_interrupts():
-            with transport.agreed("checking the arguments of fit"):
-                rows = self._numbers(X, reset=True)
-            federation = self._distributed(rows, y, groups, transport, sample_weight=sample_weight)
-            exchange = SummaryExchange(federation)
-            moments = column_moments(exchange, variances=bool(self.with_std))
-            self.ledger_ = exchange.ledger
-            counts = moments.counts if sample_weight is not None else moments.counts.astype(np.int64)
-            self.n_samples_seen_ = counts[0].item() if (counts == counts[0]).all() else counts
-            self.mean_: Array | None = moments.means if self.with_mean or self.with_std else None
-            self.var_ = moments.variances
-            self.scale_ = None if self.var_ is None else _scales(counts, moments.means, self.var_)
-            return self
+        return self._fit(X, y, groups, sample_weight)
+
+    def _learn(self, exchange: SummaryExchange, levels: Levels) -> None:
+        moments = column_moments(exchange, variances=bool(self.with_std))
+        weighted = exchange.federation.weights is not None
+        counts = moments.counts if weighted else moments.counts.astype(np.int64)
+        self.n_samples_seen_ = counts[0].item() if (counts == counts[0]).all() else counts
+        self.mean_: Array | None = moments.means if self.with_mean or self.with_std else None
+        self.var_ = moments.variances
+        if self.var_ is None:
+            self.scale_ = None
+        else:
+            constant = is_constant(counts, moments.means, self.var_)
+            self.scale_ = np.where(constant, 1.0, np.sqrt(self.var_))
 
     def transform(self, X: Array) -> Array:
         """Scaled rows.
@@ -147,17 +149,6 @@ class FederatedStandardScaler(OneToOneFeatureMixin, FederatedTransformer):
                 "X: sparse rows minus the means would fill in every zero: with_mean=False divides alone, and keeps them"
             )
         return rows
-
-
-def _scales(counts: Array, means: Array, variances: Array) -> Array:
-    """Standard deviations; 1 where a variance is no more than what rounding leaves of a constant.
-
-    N ε v + (N m ε)² bounds the error of a variance v of N values about m in two passes (Chan, Golub and LeVeque, 1983).
-    """
-    eps = np.finfo(float).eps
-    constant = variances <= counts * eps * variances + (counts * means * eps) ** 2
-    scales: Array = np.where(constant, 1.0, np.sqrt(variances))
-    return scales
 
 
 def _divided(rows: Any, scales: Array) -> Any:

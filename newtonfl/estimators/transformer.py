@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -14,7 +14,9 @@ from newtonfl.core.backend import Array
 from newtonfl.datasets.arrays import distribute_arrays
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
+from newtonfl.datasets.levels import Levels, guarded_counts
 from newtonfl.datasets.per_row import row_weights, rows_that_count
+from newtonfl.datasets.summaries import SummaryExchange
 from newtonfl.datasets.values import client_ids
 from newtonfl.estimators.ranks import OverRanks
 
@@ -34,7 +36,7 @@ ATTRIBUTES = """ledger_ : Ledger
 
 
 @dataclass(eq=False, repr=False)
-class FederatedTransformer(TransformerMixin, OverRanks):
+class FederatedTransformer(TransformerMixin, OverRanks, ABC):
     """Fits on summaries of each client's rows, which never travel themselves."""
 
     _: KW_ONLY
@@ -45,6 +47,26 @@ class FederatedTransformer(TransformerMixin, OverRanks):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+    def _fit(self, X: Array, y: Array | None, groups: Array | None, sample_weight: Array | None = None) -> Self:
+        """Read the rows, exchange summaries of them, and learn from these. Collective."""
+        transport = self._transport()
+        with transport.keeping_interrupts():
+            with transport.agreed("checking the arguments of fit"):
+                rows, levels = self._rows_to_fit(X)
+            federation = self._distributed(rows, y, groups, transport, levels, sample_weight=sample_weight)
+            exchange = SummaryExchange(federation)
+            self._learn(exchange, levels)
+            self.ledger_ = exchange.ledger
+            return self
+
+    def _rows_to_fit(self, X: Array) -> tuple[Array, Levels]:
+        """`X` as numbers, its parameters checked; where these are positions among levels, the levels of each column."""
+        return self._numbers(X, reset=True), []
+
+    @abstractmethod
+    def _learn(self, exchange: SummaryExchange, levels: Levels) -> None:
+        """Set the attributes from what all clients' summaries come to. Collective."""
 
     def _least(self) -> int:
         """The least number of rows of a call: a rank that holds none takes part in a pipeline, and transforms them."""
@@ -61,9 +83,9 @@ class FederatedTransformer(TransformerMixin, OverRanks):
         y: Array | None,
         groups: Array | None,
         transport: Transport,
+        levels: Levels,
         *,
         sample_weight: Array | None = None,
-        also: Sequence[Any] = (),
     ) -> Federation:
         """The rows `X`, as they have been read, at the ranks of their clients. Collective."""
         with transport.agreed("checking the arguments of fit"):
@@ -75,13 +97,17 @@ class FederatedTransformer(TransformerMixin, OverRanks):
                 kept = rows_that_count(weights, own)
                 X, labels, weights = X[kept], labels[kept], weights[kept]
                 ids = None if ids is None else ids[kept]
+            if own and levels:  # before anything of their positions is compared
+                whose = np.zeros(n_rows, np.int64) if ids is None else np.unique(ids, return_inverse=True)[1]
+                called = [f"a client of rank {transport.rank}"] * (int(whose.max(initial=-1)) + 1)
+                guarded_counts(X, levels, self._names(), whose, called)
         arguments = {"sample_weight": None if weights is None else "some"}
         self._common_seed(self._arguments(arguments), 0, transport)
         names = getattr(self, "feature_names_in_", None)
         beside = {} if weights is None else {"weights": weights}
         federation = distribute_arrays(
             X, labels, beside, clients=self.clients if ids is None else ids, transport=transport,
-            own=own, column_names=names, remedy='ranks="own"', also=also,
+            own=own, column_names=names, remedy='ranks="own"', also=levels,
         )  # fmt: skip
         with transport.agreed("comparing the columns"):
             shared = federation.agreement.shared.names
@@ -95,6 +121,9 @@ class FederatedTransformer(TransformerMixin, OverRanks):
             if not counts.sum():
                 raise ValueError(f"{type(self).__name__}: no rank has a row that counts")
         return federation
+
+    def _names(self) -> list[Any]:
+        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
 
     def _labels(self, y: Array | None, n_rows: int) -> Array:
         """What splits by label look at; zeros where none does."""

@@ -41,20 +41,27 @@ class Scaling:
         Raises
         ------
         ValueError
-            For another `how`, or for ``standard`` of sparse rows.
+            For another `how`, for ``standard`` of sparse rows, or where squares are beyond a double.
         """
-        if how == "standard":
-            refuse_sparse(rows)
-            # A constant column's mean may be off by a rounding, which would be blown up to ±1: so ask its entries.
-            least = rows.min(axis=0)
-            means = np.where(least < rows.max(axis=0), rows.mean(axis=0), least)
-            return cls.standard(means, np.mean((rows - means) ** 2, axis=0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if how == "standard":
+                refuse_sparse(rows)
+                means = rows.mean(axis=0)
+                variances = np.mean((rows - means) ** 2, axis=0)
+                if len(bad := np.flatnonzero(~np.isfinite(variances))):
+                    raise ValueError(
+                        f"column {bad[0]}, counted from 0: its squares are beyond a double: change its unit"
+                    )
+                return cls.standard(np.array(len(rows)), means, variances)
+            if how == "unit-rows" and len(bad := np.flatnonzero(_lost(rows))):
+                raise ValueError(f"row {bad[0]}, counted from 0: its squares are beyond a double: change the unit")
         return cls.maxabs(cls.largest(rows)) if how == "maxabs" else cls(how)
 
     @classmethod
-    def standard(cls, means: Array, variances: Array) -> Self:
-        """To mean 0 and variance 1, by columns' `means` and `variances`; those of variance 0 become 0."""
-        return cls("standard", means, np.where(variances > 0.0, np.sqrt(variances), np.inf))
+    def standard(cls, counts: Array, means: Array, variances: Array) -> Self:
+        """To mean 0 and variance 1, by how many values columns have and these' moments; constant columns become 0."""
+        constant = is_constant(counts, means, variances)
+        return cls("standard", means, np.where(constant, np.inf, np.sqrt(variances)))
 
     @classmethod
     def maxabs(cls, largest: Array) -> Self:
@@ -114,6 +121,23 @@ UNSCALED = Scaling()
 
 def _with_data(rows: Array, data: Array) -> Array:
     return scipy.sparse.csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def is_constant(counts: Array, means: Array, variances: Array) -> Array:
+    """Whether a variance v of N values about their mean m, in two passes, is what rounding leaves of a constant.
+
+    Its error is at most about N ε v + (N m ε)² (Chan, Golub and LeVeque, The American Statistician 37, 1983). Asked of
+    the values themselves a mean in the place of gaps, off by a rounding, would be blown up to ±1.
+    """
+    eps = np.finfo(np.float64).eps
+    constant: Array = variances <= counts * eps * variances + (counts * means * eps) ** 2
+    return constant
+
+
+def _lost(rows: Array) -> Array:
+    """Whether the sum of a row's squares is infinite, or zero where the row is not; shape (N,)."""
+    squares = np.asarray((rows * rows).sum(axis=1))
+    return np.isinf(squares) | ((squares == 0.0) & (np.asarray(abs(rows).sum(axis=1)) > 0.0))
 
 
 def refuse_sparse(rows: Array) -> None:

@@ -73,9 +73,14 @@ class Schema:
         Raises
         ------
         ValueError
-            If `x` has another shape, or each row was scaled by its own norm, which no model of columns undoes.
+            If `x` has another shape, there are more than two classes and so several margins, or each row was scaled by
+            its own norm, which no model of columns undoes.
         """
         x = to_host(x)
+        if len(self.classes) > 2:
+            raise ValueError(
+                f"x: of {len(self.classes)} classes, and several margins a row: given to no one model of them"
+            )
         if x.ndim != 1 or (self.features is not None and len(x) != len(self.features)):
             needed = "(d,)" if self.features is None else f"({len(self.features)},)"
             raise ValueError(f"x: given shape {x.shape}, must be {needed}")

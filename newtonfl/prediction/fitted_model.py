@@ -72,6 +72,8 @@ class FittedModel(_Section):
         Between the cells of the CSV file that the rows came from.
     zero_based : bool
         Whether the rows came from LIBSVM text whose indices begin with 0.
+    header : bool
+        Whether `columns` are names; else they are the numbers of a CSV file's columns.
     columns : tuple of str, or None
         Of a table, in order; None where the rows have no names. Of a CSV file without a header they are numbers.
     levels : dict of str to tuple of str
@@ -109,6 +111,7 @@ class FittedModel(_Section):
     separator: str
     zero_based: bool
     columns: _Words | None
+    header: bool = True
     levels: dict[str, _Words]
     means: dict[str, _Numbers]
     baselines: dict[str, str] = {}
@@ -126,7 +129,14 @@ class FittedModel(_Section):
 
     @classmethod
     def of(
-        cls, problem: Problem, x: Array, *, separator: str = ",", zero_based: bool = False, **ending: Any
+        cls,
+        problem: Problem,
+        x: Array,
+        *,
+        separator: str = ",",
+        zero_based: bool = False,
+        header: bool = True,
+        **ending: Any,
     ) -> Self | None:
         """The model at the point `x` (d,) of a problem of rows; None of another problem, or of no finite numbers.
 
@@ -137,7 +147,7 @@ class FittedModel(_Section):
         problem : Problem
         x : numpy.ndarray, shape (d,)
         separator : str
-        zero_based : bool
+        zero_based, header : bool
         ending : reason, converged, rounds, gradient_norm and versions
         """
         if isinstance(problem, Ordinal) or not isinstance(problem, GLM | Multinomial | Cox):
@@ -156,7 +166,7 @@ class FittedModel(_Section):
         weights, intercepts = (rows[:, :-1], rows[:, -1]) if schema.intercept else (rows, np.zeros(len(rows)))
         content = {
             "title": problem.title, "objective": problem.objective, "label": schema.label, "separator": separator,
-            "zero_based": zero_based, "loss": loss, "link": link,
+            "zero_based": zero_based, "header": header, "loss": loss, "link": link,
             "classes": [one.item() if isinstance(one, np.generic) else one for one in schema.classes],
             "columns": schema.columns, "levels": schema.levels, "means": schema.means,
             "baselines": schema.baselines,

@@ -117,30 +117,42 @@ def source_of(file: str) -> str:
 def _csv_table(model: FittedModel, path: Path, source: str) -> tuple[Table, tuple[str, ...]]:
     """The model's columns of a CSV file, in its order and under its names; and the names of the others."""
     first = next(lines_of(read_utf8(path), model.separator), (0, list[str]()))[1]
-    aside = tuple(filter(None, (model.offset, model.exposure)))
-    beside = [j for j, name in enumerate(first) if not {name, str(j)} & set(aside)]
-    wanted, chosen = model.columns, tuple[str | int, ...](beside)
-    if wanted is not None and (set(wanted) <= set(first) or not all(name.isdecimal() for name in wanted)):
-        _check_columns((*wanted, *aside), first, source)
-        chosen, header = wanted, True
-    else:  # without names: in order where there are as many columns as the model has, else by number
-        header = wanted is None and not any(map(is_number, first))
-        if wanted is None or len(beside) == len(wanted):
-            _check_width(model, len(chosen), source)
+    aside, wanted = tuple(filter(None, (model.offset, model.exposure))), model.columns
+    header, places = True, {name: j for j, name in enumerate(first)}
+    if wanted is None:  # by place, which of a table with names the offset's is not
+        header = not any(map(is_number, first))
+        beside = [j for j, name in enumerate(first) if not (header and name in aside)]
+        _check_width(model, len(beside), source)
+        wanted, chosen = tuple(map(str, beside)), tuple(beside)
+    else:
+        if model.header:
+            _check_columns((*wanted, *aside), first, source)
         else:
-            chosen = tuple(map(int, wanted))
-            if (last := max(map(int, wanted))) >= len(first):
-                raise ValueError(f"{source}: has {len(first)} columns, and the model takes number {last}, from 0")
-    names = wanted or tuple(map(str, chosen))
-    words = tuple(column for column, name in zip(chosen, names, strict=True) if name in model.levels)
+            header, places = False, _places(sorted(map(int, (*wanted, *aside))), len(first), source)
+        chosen = tuple(places[name] for name in wanted)
+    words = tuple(column for column, name in zip(chosen, wanted, strict=True) if name in model.levels)
+    offset, exposure = (places.get(name, name) if name else None for name in (model.offset, model.exposure))
     table = sources.read(
         f"csv:{path}", labelled=False, columns=chosen, header=header, categorical=words, missing="mean",
-        separator=model.separator, offset=model.offset or None, exposure=model.exposure or None,
+        separator=model.separator, offset=offset, exposure=exposure,
     )  # fmt: skip
-    called = dict(zip(table.column_names or (), names, strict=True))
+    called = dict(zip(table.column_names or (), wanted, strict=True))
     levels = {called[column]: found for column, found in table.levels.items()}
-    others = [first[j] if header else str(j) for j in beside if not {first[j], j} & set(chosen)]
-    return replace(table, column_names=names, levels=levels, source=source), tuple(others)
+    used = {*chosen, offset, exposure}
+    others = tuple(name if header else str(j) for j, name in enumerate(first) if j not in used)
+    return replace(table, column_names=wanted, levels=levels, source=source), others
+
+
+def _places(numbers: Sequence[int], width: int, source: str) -> dict[str, int]:
+    """Where a table without names has the columns that the model knows by their `numbers`, increasing.
+
+    As the data had it that the model was fitted on; or, where it has as many columns as the model takes, in that order.
+    """
+    if width == len(numbers):
+        return {str(number): place for place, number in enumerate(numbers)}
+    if numbers[-1] >= width:
+        raise ValueError(f"{source}: has {width} columns, and the model takes number {numbers[-1]}, from 0")
+    return {str(number): number for number in numbers}
 
 
 def _check_columns(wanted: Sequence[str], here: Sequence[str], source: str) -> None:

@@ -28,7 +28,6 @@ from newtonfl.statistics.table import Inference
 _WHOLE = {"cox": "Cox regression", "ordinal": "ordinal regression"}
 """Families whose rows have no margin of their own each, and so no robust errors by row."""
 
-
 _SCALED = {
     "standard": "columns are scaled: a coefficient is for one standard deviation more, over all rows",
     "maxabs": "columns are scaled: a coefficient is for as much more as the column's largest absolute value",
@@ -45,8 +44,7 @@ def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", l
     family's canonical parameter. With I their sum, Λ = (Σ w)·λ and the bread B = I + Λ, the covariance of x is
     B⁻¹ M B⁻¹ with M = σ²I ("model": σ² = 1 but for the normal, gamma and Tweedie families), M = Σ_j w_j φ′_j² a_j a_jᵀ
     ("HC0"; "HC1": times N/(N - d)), or M = Σ_i s_i s_iᵀ over the clients' own gradients s_i ("cluster": times
-    G/(G - 1)·(N - 1)/(N - d), G clients). Cox and ordinal regression have "model" alone, with the
-    Hessian for I.
+    G/(G - 1)·(N - 1)/(N - d), G clients). Cox and ordinal regression have "model" alone, with the Hessian for I.
 
     Where the problem carries a transport, every rank calls this; every rank returns the same.
 

@@ -148,7 +148,7 @@ def test_an_estimator_in_scikit_learns_house():
     ("settings", "y", "fault"),
     [
         ({"ties": "exact"}, BOTH, "ties: given 'exact', allowed are efron, breslow"),
-        ({"inference": "HC0"}, BOTH, "inference: given 'HC0', allowed with Cox regression are None, model"),
+        ({"inference": "HC0"}, BOTH, "inference: given 'HC0', allowed with FederatedCoxRegression are None, model"),
         ({"device": "cuda"}, BOTH, "device: given 'cuda', and Cox regression runs on the CPU alone"),
         ({}, TIMES, r"y: given shape \(90,\), must be two columns, times and whether they are an event's"),
         ({}, BOTH[:, ::-1], "event: row .*, counted from 0: given .*, must be 1"),

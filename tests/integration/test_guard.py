@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 from hospital import PROBLEM, SIZES, sites
 from mpi_launch import launch
 
@@ -41,7 +42,10 @@ def test_few_rows_are_refused_before_a_sum_of_them_travels(tmp_path):
         nf.load(path, comm=listening)
     assert b"surgery" not in listening.gathered
     assert nf.load(path).n_clients == 4  # the guard has gone
-    with nf.Guard(least_rows=min(SIZES)):
+    with nf.Guard(least_rows=min(SIZES)), pytest.raises(ValueError, match="has fewer values than the 30"):
+        nf.load(path, comm=listening)  # as the site has gaps
+    assert b"surgery" not in listening.gathered
+    with nf.Guard(least_rows=20):
         nf.load(path, comm=listening)
     assert b"surgery" in listening.gathered
 
@@ -97,6 +101,32 @@ def test_estimators_and_transformers_are_guarded():
     with nf.Guard(least_count=2), pytest.raises(ValueError, match="client 0, column 'ward': a word has") as caught:
         nf.FederatedOneHotEncoder().fit(wards, groups=homes)
     assert "rare" not in str(caught.value)
+
+
+VALUE = np.float64(123.456).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*fewer rows than the:RuntimeWarning")  # without the guard
+@pytest.mark.parametrize(
+    ("model", "X", "groups", "secret"),
+    [
+        (nf.FederatedLogisticRegression(ranks="own"), scipy.sparse.csr_array(np.eye(4, 5000, 77)), None, b"columns"),
+        (nf.FederatedLogisticRegression(ranks="own"), np.eye(40), ["big"] * 36 + ["patient-17"] * 4, b"patient-17"),
+        (nf.FederatedStandardScaler(ranks="own"), np.eye(40), ["big"] * 36 + ["patient-17"] * 4, b"patient-17"),
+        (nf.FederatedOneHotEncoder(ranks="own"), np.array([["common"]] * 39 + [["rare"]]), None, b"nonzeros"),
+        (nf.FederatedSimpleImputer(ranks="own"), np.r_[123.456, np.full(39, np.nan)][:, None], None, VALUE),
+        (nf.FederatedStandardScaler(ranks="own"), np.r_[123.456, np.full(39, np.nan)][:, None], None, VALUE),
+    ],
+)  # fmt: skip
+def test_nothing_of_a_ranks_own_rows_leaves_before_the_refusal(monkeypatch, model, X, groups, secret):
+    listening = Listening()
+    monkeypatch.setattr(type(model), "_transport", lambda self: listening)
+    y = np.tile(["ill", "well"], X.shape[0] // 2)
+    with nf.Guard(least_rows=5, least_count=2), pytest.raises(ValueError, match=r"the [25] that the guard") as caught:
+        model.fit(X, y, groups=groups)
+    assert secret not in listening.gathered and "patient" not in str(caught.value)
+    model.fit(X, y, groups=groups)
+    assert secret in listening.gathered  # so the check above has looked for what travels
 
 
 def test_few_rows_of_a_site_are_warned_of_and_those_of_a_simulation_are_not(tmp_path, run):

@@ -83,9 +83,18 @@ def test_an_estimator_that_has_been_fitted_starts_there():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="inference: given 'HC0', allowed with ordinal regression are None, model"):
+    with pytest.raises(ValueError, match="inference: given 'HC0', allowed with FederatedOrdinalRegression are None"):
         nf.FederatedOrdinalRegression(inference="HC0").fit(X, Y)
     with pytest.raises(ValueError, match="y must hold at least two classes with weight, and it holds 1"):
         nf.FederatedOrdinalRegression().fit(X, Y, sample_weight=(Y == 1).astype(float))
     with pytest.raises(TypeError, match="fit_intercept"):
         nf.FederatedOrdinalRegression(fit_intercept=False)
+
+
+def test_categories_in_another_order_than_sorting_are_refused():
+    known = ["low", "mid", "high"]
+    y = pd.Series(pd.Categorical(np.array(known)[Y % 3], known, ordered=True))
+    for fit in (lambda: nf.FederatedOrdinalRegression().fit(X, y), lambda: nf.from_arrays(X, y, "ordinal")):
+        with pytest.raises(ValueError, match="y: given categories in the order 'low', 'mid', 'high', and classes"):
+            fit()
+    assert nf.FederatedOrdinalRegression(alpha=1.0).fit(X, y.cat.codes).classes_.tolist() == [0, 1, 2]

@@ -248,6 +248,31 @@ def test_libsvm_text_and_files_without_names(call, tmp_path):
     assert status == 2 and "has 2 columns, and the model takes number 3, from 0" in err
 
 
+def test_numbers_of_columns_are_no_cells(call, tmp_path):
+    """A CSV file without a header: with the label, without it, and with cells that look like the columns' numbers."""
+    draw = np.random.Generator(np.random.Philox(3))
+    rows, offset = draw.standard_normal((60, 2)), draw.standard_normal(60)
+    labels = draw.poisson(np.exp(offset + 0.3 * rows[:, 0] - 0.2 * rows[:, 1] + 0.1))
+    np.savetxt(tmp_path / "train.csv", np.column_stack([labels, offset, rows]), "%.17g", delimiter=",")
+    (tmp_path / "p.toml").write_text(
+        '[data]\nsource = "csv:train.csv"\nlabel = 0\noffset = 1\nheader = false\n[objective]\nloss = "poisson"\n'
+        "[clients]\ncount = 2\n"
+    )
+    status, _, err = call("solve", tmp_path / "p.toml", "--method", "newton", "--quiet", "--out", tmp_path / "run")
+    assert status == 0, err
+    w = np.array(FittedModel.read(tmp_path / "run" / "model.json").coefficients[0])
+    new = np.array([[0.5, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 0.0, 1.0]])  # offset, and the two features
+    right = np.exp(new[:, 0] + new[:, 1:] @ w)
+    for name, table in {
+        "bare": new,
+        "whole": np.column_stack([[1, 2, 3], new]),
+        "more": np.c_[[9, 1, 2], new, new],
+    }.items():
+        np.savetxt(tmp_path / f"{name}.csv", table, "%g", delimiter=",")  # of whole numbers as 1 and 2
+        found = predicted(call, tmp_path / "run", None, name=f"{name}.csv")[0]["prediction"]
+        np.testing.assert_allclose(found, right, rtol=1e-12, err_msg=name)
+
+
 def test_libsvm_text_that_counts_from_0_is_read_as_it_was(call, tmp_path):
     """A table whose rows have no index 0 could be either: the model knows."""
     rows = PLAIN.to_numpy()

@@ -81,8 +81,8 @@ def test_what_travels_is_counted_as_set_up(tmp_path):
     paths = put(tmp_path)
     plain, scaled = (nf.load(paths[name]).preparation for name in ("plain", "files"))
     assert plain is None
-    # Three numbers a column up and one down, then one up and one down; two counts; and the envelopes.
-    assert all(8 * (3 * 5 + 5) <= sent <= 8 * (3 * 5 + 5) + 500 for sent in scaled[0])
+    # A number a column up and one down, twice; two counts; and the envelopes.
+    assert all(8 * (5 + 5) <= sent <= 8 * (5 + 5) + 500 for sent in scaled[0])
     assert all(8 * (5 + 5) <= received <= 8 * (5 + 5) + 500 for received in scaled[1])
     assert nf.load(paths["pooled"]).preparation is None  # one place reads all
     result = nf.solve(nf.load(paths["files"]), "newton,line_search=5", tol=1e-12)
@@ -169,3 +169,28 @@ def test_largest_values_of_sparse_rows_over_all_files(tmp_path):
     np.testing.assert_array_equal(found.toarray()[:, :-1], right)
     up, down = problem.preparation
     assert (up == up[0]).all() and 8 * 40 <= up[0] <= 8 * 40 + 200 and 8 * 40 <= down[0] <= 8 * 40 + 200
+
+
+@pytest.mark.parametrize("split", ['split = "files"', 'split = "blocks"\ncount = 2'])
+def test_a_constant_column_with_gaps_is_constant(tmp_path, split):
+    """Whose mean is another double than its values: what stands for a gap must not become 1, and the values -1."""
+    assert sum([0.1, 0.1, 0.1]) / 3 != 0.1
+    sites = [["0.1,0.5,a", "0.1,-2,b", ",1,b"], ["0.1,3,b", ",2,a", ",-0.3,a"]]
+    for i, lines in enumerate(sites):
+        (tmp_path / f"site_{i}.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+    (tmp_path / "all.csv").write_text("\n".join(["a,b,y", *sites[0], *sites[1]]) + "\n")
+    text = PROBLEM.format(source="csv:site_*.csv" if "files" in split else "csv:all.csv", split=split, scale="standard")
+    (tmp_path / "p.toml").write_text(text.replace("scale", 'missing = "mean"\nscale'))
+    problem = nf.load(tmp_path / "p.toml")
+    assert not problem.host[0][:, 0].any() and problem.host[0][:, 1].std() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [("standard", "column 1, counted from 0: its squares"), ("unit-rows", "row 0, counted from 0: its squares")],
+)
+def test_squares_beyond_doubles_are_refused_in_one_file_too(tmp_path, scale, words):
+    (tmp_path / "all.csv").write_text("a,b,y\n1,1e200,no\n2,-1e200,yes\n3,1e200,no\n")
+    (tmp_path / "p.toml").write_text(PROBLEM.format(source="csv:all.csv", split="count = 1", scale=scale))
+    with pytest.raises(ValueError, match=words):
+        nf.load(tmp_path / "p.toml")

@@ -301,3 +301,8 @@ def test_a_pipeline_and_a_search_over_it_are_scikit_learns():
         )
     scores = [search.cv_results_["mean_test_score"] for search in (found, right)]
     np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=1e-10)
+
+
+def test_true_and_1_are_of_two_kinds():
+    with pytest.raises(ValueError, match="given bool, number, must hold strings alone, booleans alone"):
+        nf.FederatedOneHotEncoder().fit(np.array([[1], [True]], object))
