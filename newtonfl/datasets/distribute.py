@@ -92,11 +92,15 @@ class Federation:
         whole: Array = np.concatenate([arrays["sums"] for arrays in everyone])[by_client]
         return whole
 
-    def ordered(self, codes: Array, weights: Array | None) -> Ordered:
+    def class_totals(self, codes: Array, count: int) -> Array:
+        """The weight of each of `count` classes, whose numbers are `codes` (N,), over all rows. Collective."""
+        per_row = np.ones(len(codes)) if self.weights is None else self.weights
+        sums = self.sums(per_row[:, None] * (codes[:, None] == np.arange(count)))
+        return np.array([math.fsum(column) for column in sums.T])
+
+    def ordered(self, codes: Array) -> Ordered:
         """The classes in their order, whose numbers are `codes` (N,), with their shares of all weight. Collective."""
-        per_row = np.ones(len(codes)) if weights is None else weights
-        sums = self.sums(per_row[:, None] * (codes[:, None] == np.arange(len(self.classes))))
-        totals = np.array([math.fsum(column) for column in sums.T])
+        totals = self.class_totals(codes, len(self.classes))
         return Ordered(tuple((totals / math.fsum(totals)).tolist()))
 
     def problem(

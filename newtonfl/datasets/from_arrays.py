@@ -189,7 +189,7 @@ def from_arrays(
                 final, labels = chosen, 2.0 * codes - 1.0
             else:
                 labels = codes
-                final = len(classes) if chosen == MULTINOMIAL else federation.ordered(codes, federation.weights)
+                final = len(classes) if chosen == MULTINOMIAL else federation.ordered(codes)
         else:
             assert isinstance(chosen, Loss)
             final = chosen

@@ -6,19 +6,16 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
-from newtonfl.datasets.values import numbered
-from newtonfl.estimators.base import Federated
+from newtonfl.estimators.of_classes import OfClasses
 from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
 from newtonfl.methods import Method
 from newtonfl.objectives.losses import Logistic, Loss, SquaredHinge
@@ -39,13 +36,11 @@ CLASSIFIER = f"""class_weight : dict, "balanced" or None
 
 
 @dataclass(eq=False, repr=False)
-class _Classifier(ClassifierMixin, Federated):
+class _Classifier(OfClasses):
     """Two classes in one solve; more in one, or one against the rest."""
 
     _: KW_ONLY
     class_weight: Mapping[Any, float] | str | None = None
-
-    _numeric: ClassVar[bool] = False
 
     @abstractmethod
     def _loss(self) -> Loss:
@@ -55,27 +50,16 @@ class _Classifier(ClassifierMixin, Federated):
         """Whether more than two classes are fitted in one solve."""
         return False
 
-    def _check_targets(self, y: Array) -> None:
-        if len(y):
-            check_classification_targets(y)
-
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
-        classes, label_dtype = list(federation.agreement.labels), federation.agreement.label_dtype
+        codes = self._class_numbers(federation)
+        count, width = len(self.classes_), self._width(federation)
         with federation.transport.agreed("looking at the classes"):
             joint = self._joint()
-            if len(classes) < 2:
-                raise ValueError(
-                    f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(classes)} "
-                    f"class: {', '.join(map(str, classes))}"
-                )
-            if self.inference is not None and joint and len(classes) > 2:
+            if self.inference is not None and joint and count > 2:
                 raise ValueError(
                     'inference: given with several classes in one model; multi_class="ovr" has one a class'
                 )
-            self.classes_ = np.array(classes, dtype=label_dtype if np.dtype(label_dtype).kind == "u" else None)
-            codes = numbered(federation.labels, classes)
         weights = self._weighed(federation, codes)
-        count, width = len(classes), self._width(federation)
         rows = 1 if count == 2 else count
         initial = self._initial(rows, width)
         if count > 2 and joint:
@@ -103,11 +87,9 @@ class _Classifier(ClassifierMixin, Federated):
         if self.class_weight is None:
             return weights
         count = len(self.classes_)
-        per_row = np.ones(len(codes)) if weights is None else weights
-        sums = federation.sums(per_row[:, None] * (codes[:, None] == np.arange(count)))
+        totals = federation.class_totals(codes, count)
         with federation.transport.agreed("weighing the classes"):
             if self.class_weight == "balanced":
-                totals = np.array([math.fsum(column) for column in sums.T])
                 factors = math.fsum(totals) / (count * totals)
             else:
                 factors = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
@@ -115,7 +97,8 @@ class _Classifier(ClassifierMixin, Federated):
                     raise ValueError(
                         f"class_weight: given {self.class_weight}, must be finite, at least 0, and not 0 for all"
                     )
-            return np.asarray(per_row * factors[codes.astype(int)], np.float64)
+            factors = factors[codes.astype(int)]
+            return np.asarray(factors if weights is None else weights * factors, np.float64)
 
     def decision_function(self, X: Array) -> Array:
         """a_jᵀw + b: of the second of two classes, shape (N,), or of every class, shape (N, K).

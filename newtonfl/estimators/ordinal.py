@@ -7,21 +7,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import expit
-from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import refuse_order
-from newtonfl.datasets.values import numbered
-from newtonfl.estimators.base import Federated
+from newtonfl.estimators.of_classes import OfClasses
 from newtonfl.estimators.parameters import ALPHA, ATTRIBUTES, SOLVE
 from newtonfl.methods import Method
 
 
 @dataclass(eq=False, repr=False)
-class FederatedOrdinalRegression(ClassifierMixin, Federated):
+class FederatedOrdinalRegression(OfClasses):
     __doc__ = f"""Ordinal regression with proportional odds: -(1/Σw) Σ w_j log P(y_j) + (alpha/2)‖w‖².
 
     P(class ≤ k) = 1/(1 + exp(a_jᵀw - θ_k)), with thresholds θ that are not penalised:
@@ -60,7 +57,6 @@ class FederatedOrdinalRegression(ClassifierMixin, Federated):
     """
 
     fit_intercept: ClassVar[bool] = False  # type: ignore[misc]
-    _numeric: ClassVar[bool] = False
     _covariances: ClassVar[tuple[str, ...]] = ("model",)
 
     def __sklearn_tags__(self) -> Any:
@@ -72,26 +68,14 @@ class FederatedOrdinalRegression(ClassifierMixin, Federated):
         refuse_order("y", y)
         return super()._checked(X, y, *per_row)
 
-    def _check_targets(self, y: Array) -> None:
-        if len(y):
-            check_classification_targets(y)
-
     def _fit(self, federation: Federation, method: Method | None, seed: int) -> Self:
-        classes, label_dtype = list(federation.agreement.labels), federation.agreement.label_dtype
-        with federation.transport.agreed("looking at the classes"):
-            if len(classes) < 2:
-                raise ValueError(
-                    f"{type(self).__name__}: y must hold at least two classes with weight, and it holds {len(classes)} "
-                    f"class: {', '.join(map(str, classes))}"
-                )
-            codes = numbered(federation.labels, classes)
-        federation = replace(federation, classes=tuple(classes))
-        ordered, width = federation.ordered(codes, federation.weights), self._width(federation)
+        codes = self._class_numbers(federation)
+        federation = replace(federation, classes=federation.agreement.labels)
+        ordered, width = federation.ordered(codes), self._width(federation)
         initial, x0 = self._initial(1, width), np.append(np.zeros(width), ordered.thresholds)
         if initial is not None and len(known := self.__dict__["thresholds_"]) == len(ordered.thresholds):
             x0 = np.append(initial[0], known)
         solved = self._solve(federation, codes, federation.weights, ordered, x0, method, seed)
-        self.classes_ = np.array(classes, dtype=label_dtype if np.dtype(label_dtype).kind == "u" else None)
         self.coef_, _ = self._coefficients(solved[0].x[:width])
         self.thresholds_, self.intercept_ = solved[0].x[width:], 0.0
         self._finish([solved], federation.transport)
