@@ -14,7 +14,7 @@ from typing import Any
 from newtonfl.cli.continued import Goal, whole_runs
 from newtonfl.cli.run_spec import LoadedProblem, RunSpec, at_least, report_errors
 from newtonfl.cli.signals import Interrupts
-from newtonfl.cli.watched import monitors_named
+from newtonfl.cli.watched import COLUMNS, monitors_named
 from newtonfl.comm.transport import Transport
 from newtonfl.experiments.compare import ACCURACIES, Comparison, accuracies_to, ending, seeds_from
 from newtonfl.experiments.grids import expand
@@ -173,7 +173,7 @@ def _compare(
     def callback(label: str, seed: int, record: Record) -> bool:
         if args.out and (args.force or args.go_on) and not lines:
             for folder in dict.fromkeys(filter(None, (args.out, job.out))):
-                figures.remove_comparison(folder)
+                figures.remove_comparison(folder, (*History().numbers, *COLUMNS))
         if (label, seed) not in lines:
             words = label if len(seeds) == 1 else f"{label}, seed {seed}"
             lines[label, seed] = Progress(words, silent=args.quiet, rounds=first.rounds)

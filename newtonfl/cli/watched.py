@@ -10,6 +10,8 @@ from newtonfl.monitors import ClientBytes, DistanceTo, HessianError, Monitor
 
 _FROM_OPTIMUM = {"distance": DistanceTo, "hessian_error": HessianError}
 _KNOWN = (*_FROM_OPTIMUM, "client_bytes")
+COLUMNS = (*_FROM_OPTIMUM, *ClientBytes.columns)
+"""What they can measure."""
 
 
 def monitors_named(names: Sequence[str], solution: Solution, transport: Transport) -> dict[str, Monitor]:

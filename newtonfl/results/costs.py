@@ -57,8 +57,11 @@ class Cost:
     ) -> Cost | None:
         """The cost up to the first record whose `measure` is at most `accuracy`; None where there is none."""
         at = first(history, accuracy, measure)
-        if at is None:
-            return None
+        return None if at is None else cls.at(at, history, network)
+
+    @classmethod
+    def at(cls, at: int, history: History, network: Network | None = None) -> Cost:
+        """The cost up to the record at a place."""
         record = history[at]
         sent = [float(history.sent(kind, [way])[at]) for kind in ("bytes", "formula_bits") for way in ("up", "down")]
         waited = None if network is None else float(network.seconds(history)[at])
@@ -103,10 +106,9 @@ def rows(
     for label, repeated in histories.items():
         for seed, history in zip(seeds, repeated, strict=False):
             for accuracy in accuracies:
-                cost = Cost.to(accuracy, history, measure, network)
-                taken = dict.fromkeys(names) if cost is None else asdict(cost)
-                which = {"method": label, "seed": seed} if len(seeds) > 1 else {"method": label}
                 at = first(history, accuracy, measure)
+                taken = dict.fromkeys(names) if at is None else asdict(Cost.at(at, history, network))
+                which = {"method": label, "seed": seed} if len(seeds) > 1 else {"method": label}
                 found = None if at is None else history[at].monitors
                 measured = {f"monitor_{column}": (found or {}).get(column) for column in history[0].monitors or ()}
                 table.append({**which, "accuracy": accuracy, **{name: taken[name] for name in names}, **measured})

@@ -17,14 +17,11 @@ COMPARISON = ("comparison.csv", "comparison.txt")
 """A comparison's tables, as numbers and to read."""
 
 
-def remove_comparison(folder: Path) -> None:
-    """Take away the tables and pictures of a comparison in `folder`, not its runs."""
+def remove_comparison(folder: Path, columns: Sequence[str] = ()) -> None:
+    """Take away the tables and pictures of a comparison in `folder`, those of `columns` among them, not its runs."""
     pictures = [f"{over}.{kind}" for over in curves.OVER for kind in ("png", "svg")]
-    for name in [*COMPARISON, *pictures]:
+    for name in [*COMPARISON, *pictures, *(f"{column}-{name}" for column in columns for name in pictures)]:
         (folder / name).unlink(missing_ok=True)
-    for name in pictures:
-        for path in folder.glob(f"*-{name}"):  # of another column
-            path.unlink()
 
 
 @dataclass(frozen=True)

@@ -190,8 +190,10 @@ def test_pictures_of_several_runs_and_of_narrow_columns(tmp_path):
     paths = redraw([tmp_path / "newton", tmp_path / "gd"], look=Look("accuracy"))
     assert {path.name for path in paths} >= {"accuracy-rounds.png", "accuracy-bytes.svg"}
     assert all(path.exists() for path in paths)
-    remove_comparison(tmp_path)
+    (tmp_path / "mine-rounds.png").write_bytes(b"a picture of the user's own")
+    remove_comparison(tmp_path, ["accuracy"])
     assert not any(path.exists() for path in paths) and (tmp_path / "gd").is_dir()
+    assert (tmp_path / "mine-rounds.png").exists()
 
 
 class Signed(nf.monitors.Monitor):
