@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ACCURACIES = costs.ACCURACIES
 
-COUNTED = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds", "hessians")
+COUNTED = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds", "gradients", "hessians")
 """What a cost may be."""
 
 
@@ -121,7 +121,7 @@ class Comparison:
 
         Parameters
         ----------
-        over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds", "hessians"}
+        over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds", "gradients", "hessians"}
             What is counted: a mean client's, set-up included.
         accuracy : float
             Of f(x) - f*, or of ‖∇f(x)‖₂ where that is compared.

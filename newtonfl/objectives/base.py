@@ -125,7 +125,7 @@ class Problem(SolveMemory):
     def select(self, chosen: Array) -> Self:
         """The problem of some of the clients held here, in the same bits and at the cost of their data.
 
-        Its Hessians count in this problem's :attr:`hessian_counts` too.
+        Its Hessians and gradients count in this problem's :attr:`hessian_counts` and :attr:`gradient_counts` too.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class Problem(SolveMemory):
     def count_hessians(self) -> None:
         """Every client held here computes one; refused as in :meth:`check_convex`."""
         self.check_convex("a Hessian")
-        self._counts[self._positions] += 1
+        self._hessian_counts[self._positions] += 1
 
     @property
     def strong_convexity(self) -> float:
@@ -367,7 +367,13 @@ class Problem(SolveMemory):
 
     @property
     def rows_per_client(self) -> Array:
-        """How many rows each client held here has, shape (n held here,); refused as in :meth:`client_rows`."""
+        """How many rows each client held here has, shape (n held here,).
+
+        Raises
+        ------
+        ValueError
+            Where the problem has no rows.
+        """
         return np.array([len(self.client_rows(i)) for i in range(len(self.clients))], np.int64)
 
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:

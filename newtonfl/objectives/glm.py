@@ -88,10 +88,6 @@ class GLM(RowProblem):
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         return [self.rows.project(i, v) for i, v in enumerate(vectors)]
 
-    @property
-    def rows_per_client(self) -> Array:
-        return np.diff(self.rows.offsets)
-
     def client_rows(self, i: int) -> Array:
         return self.rows.on_host(i)
 

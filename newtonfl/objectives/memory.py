@@ -5,12 +5,32 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.objectives.point import Point
+
+
+@dataclass(frozen=True)
+class RememberedPoint:
+    """A point that a solve remembers, without what is known there.
+
+    Attributes
+    ----------
+    ridge_inside : bool
+        Whether it is one of :meth:`SolveMemory.with_local_ridge`.
+    x : numpy.ndarray, shape (d,), or (n, d) with one point a client
+    hessians_counted : bool
+    gradient_counted : numpy.ndarray of bool, shape (n,)
+    """
+
+    ridge_inside: bool
+    x: Array
+    hessians_counted: bool
+    gradient_counted: Array
 
 
 class SolveMemory(ABC):
@@ -29,8 +49,9 @@ class SolveMemory(ABC):
 
     def _forget_everything(self) -> None:
         """Begin with nothing, and share nothing with the problem that this one was copied from."""
-        # One array, shared with the problems of some of the clients: what they compute counts here.
-        self._counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
+        # Arrays that are shared with the problems of some of the clients: what they compute counts here.
+        self._hessian_counts, self._positions = np.zeros(len(self.clients), np.int64), np.arange(len(self.clients))
+        self._gradient_counts = np.zeros(len(self.clients))
         self._of_clients: dict[str, dict[int, Any]] = {}  # shared likewise
         self._points: dict[tuple[Any, ...], Point] = {}
         self._prepared: dict[Any, Any] = {}
@@ -70,11 +91,24 @@ class SolveMemory(ABC):
     @property
     def hessian_counts(self) -> Array:
         """How many Hessians each client held here has computed, shape (n held here,)."""
-        return self._counts[self._positions]
+        return self._hessian_counts[self._positions]
+
+    @property
+    def gradient_counts(self) -> Array:
+        """How many gradients each client held here has computed, shape (n held here,).
+
+        One of a minibatch counts as its share of the client's rows; values and products with a Hessian do not count.
+        """
+        return self._gradient_counts[self._positions]
+
+    def count_gradients(self, share: Array | float = 1.0) -> None:
+        """Every client held here computes a gradient, or its `share` of one, a number or shape (n held here,)."""
+        self._gradient_counts[self._positions] += share
 
     def forget(self) -> None:
         """Forget points and counts: a solve begins."""
-        self._counts[self._positions] = 0
+        self._hessian_counts[self._positions] = 0
+        self._gradient_counts[self._positions] = 0.0
         self.forget_points()
 
     def forget_points(self) -> None:
@@ -108,24 +142,28 @@ class SolveMemory(ABC):
         if self._solved_by.get("solve") is solve:
             del self._solved_by["solve"]
 
-    def remembered(self) -> list[tuple[bool, Array, bool]]:
-        """The points that are remembered, the last one last: of the ridge inside or not, x, whether a Hessian counted.
+    def remembered(self) -> list[RememberedPoint]:
+        """The points that are remembered, the last one last, on the host.
 
-        x stands on the host. :meth:`remember` takes them up in another process, which then counts what this one would.
+        :meth:`remember` takes them up in another process, which then counts what this one would.
         """
         local = self._prepared.get("local ridge")
         both = [(False, self), (True, local)] if local is not None else [(False, self)]
-        return [(inside, to_host(point.x), point.has_counted) for inside, one in both for point in one._points.values()]
+        return [
+            RememberedPoint(inside, to_host(point.x), point.hessians_counted, point.gradient_counted)
+            for inside, one in both
+            for point in one._points.values()
+        ]
 
-    def remember(self, points: Sequence[tuple[bool, Array, bool]]) -> None:
+    def remember(self, points: Sequence[RememberedPoint]) -> None:
         """Remember the `points` that :meth:`remembered` of the same clients named; nothing is computed."""
-        for inside, x, counted in points:
-            point = (self.with_local_ridge() if inside else self).at(to_device(x, self.like))
-            point.has_counted = counted
+        for saved in points:
+            point = (self.with_local_ridge() if saved.ridge_inside else self).at(to_device(saved.x, self.like))
+            point.hessians_counted, point.gradient_counted = saved.hessians_counted, saved.gradient_counted
 
-    def restore_counts(self, counts: Array) -> None:
-        """Set :attr:`hessian_counts` to `counts`, shape (n held here,)."""
-        self._counts[self._positions] = counts
+    def restore_counts(self, hessians: Array, gradients: Array) -> None:
+        """Set :attr:`hessian_counts` to `hessians` and :attr:`gradient_counts` to `gradients`, (n held here,) each."""
+        self._hessian_counts[self._positions], self._gradient_counts[self._positions] = hessians, gradients
 
     def prepare(self, part: Any) -> Any:
         """``part.of(self)`` of a `part`, remembered: a basis lays out its coordinates once a problem."""

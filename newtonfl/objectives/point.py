@@ -35,6 +35,13 @@ class Owner(Protocol):
     def count_hessians(self) -> None:
         """Every client held here computes one."""
 
+    def count_gradients(self, share: Array | float = 1.0) -> None:
+        """Every client held here computes one, or its `share` of one."""
+
+    @property
+    def rows_per_client(self) -> Array:
+        """How many rows each client held here has."""
+
     def _at(self, x: Array) -> Point: ...
 
 
@@ -46,13 +53,19 @@ class Point(ABC):
     problem : Owner
         The problem; each kind of point has its own.
     x : array, shape (d,), or (n, d) with one point a client
+
+    Attributes
+    ----------
+    gradient_counted : numpy.ndarray of bool, shape (n,)
+        Of which clients the gradient here has been counted.
     """
 
     def __init__(self, problem: Owner, x: Array) -> None:
         self.problem, self.x = problem, x
         self._on_support: dict[bool, Blocks] = {}
-        self._counted: set[object] = set()
-        self._counted_before = False
+        self._hessians_counted: set[object] = set()
+        self._hessians_counted_before = False
+        self.gradient_counted = np.zeros(len(problem.clients), bool)
         self._in: tuple[Sequence[Array], Blocks] | None = None
 
     @cached_property
@@ -84,10 +97,23 @@ class Point(ABC):
         ]
         return namespace(self.x).stack(whole, axis=1)
 
+    @property
+    def gradient(self) -> Array:
+        """∇f_i(x), shape (n, d); every client held here has computed one, however often it is read."""
+        return self.gradient_of(np.ones(len(self.problem.clients), bool))
+
+    def gradient_of(self, which: Array) -> Array:
+        """The same, computed by the clients `which` alone, shape (n,) of bool: the others' rows are not theirs."""
+        first = which & ~self.gradient_counted
+        if first.any():
+            self.problem.count_gradients(first)
+            self.gradient_counted = self.gradient_counted | first
+        return self.uncounted_gradient
+
     @cached_property
     @timed_as("gradients")
-    def gradient(self) -> Array:
-        """∇f_i(x), shape (n, d)."""
+    def uncounted_gradient(self) -> Array:
+        """The same for diagnostics, which no client computes for the method's sake."""
         return self._whole_gradient(self._gradient())
 
     @timed_as("gradients")
@@ -112,6 +138,8 @@ class Point(ABC):
         if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
             raise ValueError(f"batch: given {batch!r}, must be a whole number of at least 1")
         self.problem.check_rows()
+        rows = np.maximum(self.problem.rows_per_client, 1)
+        self.problem.count_gradients(np.minimum(batch, rows) / rows)
         return self._whole_gradient(self._sampled_gradient(int(batch), key))
 
     def _whole_gradient(self, gradient: Array) -> Array:
@@ -177,18 +205,18 @@ class Point(ABC):
 
     def _count(self, which: object) -> None:
         """Every client computes a Hessian, of which nobody has counted `which` before."""
-        if which not in self._counted and not self._counted_before:
+        if which not in self._hessians_counted and not self._hessians_counted_before:
             self.problem.count_hessians()
-            self._counted.add(which)
+            self._hessians_counted.add(which)
 
     @property
-    def has_counted(self) -> bool:
+    def hessians_counted(self) -> bool:
         """Whether Hessians here have been counted; where it is set, they have been in another process."""
-        return bool(self._counted) or self._counted_before
+        return bool(self._hessians_counted) or self._hessians_counted_before
 
-    @has_counted.setter
-    def has_counted(self, counted: bool) -> None:
-        self._counted_before = counted
+    @hessians_counted.setter
+    def hessians_counted(self, counted: bool) -> None:
+        self._hessians_counted_before = counted
 
     def release_hessians(self) -> None:
         """Forget the Hessians, which are large, but not that they were counted."""

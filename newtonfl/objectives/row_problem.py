@@ -128,6 +128,10 @@ class RowProblem(Problem):
     def threads_well(self) -> bool:
         return on_host(self.like)
 
+    @property
+    def rows_per_client(self) -> Array:
+        return np.diff(self.rows.offsets)
+
     def check_rows(self) -> None:
         """Rows are what this problem is made of."""
 

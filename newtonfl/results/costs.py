@@ -38,6 +38,8 @@ class Cost:
         In rounds, measured on the machine that ran it.
     hessians : float
         Computed by a client.
+    gradients : float or None
+        Computed by a client; None where the history does not count them.
     network_seconds : float or None
         With what the stated network would add: an estimate on paper.
     """
@@ -49,6 +51,7 @@ class Cost:
     formula_bits_down: float
     seconds: float
     hessians: float
+    gradients: float | None = None
     network_seconds: float | None = None
 
     @classmethod
@@ -65,7 +68,9 @@ class Cost:
         record = history[at]
         sent = [float(history.sent(kind, [way])[at]) for kind in ("bytes", "formula_bits") for way in ("up", "down")]
         waited = None if network is None else float(network.seconds(history)[at])
-        return cls(record.round, sent[0], sent[1], sent[2], sent[3], record.seconds, record.hessians, waited)
+        return cls(
+            record.round, sent[0], sent[1], sent[2], sent[3], record.seconds, record.hessians, record.gradients, waited
+        )
 
     @property
     def bytes(self) -> float:
@@ -135,7 +140,7 @@ def write(table: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         out.writerows(table)
 
 
-_HEADS = ("rounds", "KiB up", "KiB", "formula kbit", "Hessians", "seconds")
+_HEADS = ("rounds", "KiB up", "KiB", "formula kbit", "gradients", "Hessians", "seconds")
 
 
 def report(
@@ -193,6 +198,7 @@ def _cells(cost: Cost | None, count: int) -> list[str]:
         return ["–"] * count
     cells = [
         f"{cost.rounds:,.{1 if cost.rounds % 1 else 0}f}", f"{cost.bytes_up / 1024:,.1f}", f"{cost.bytes / 1024:,.1f}",
-        f"{cost.formula_bits / 1000:,.1f}", f"{cost.hessians:,.1f}", f"{cost.seconds:.3f}",
+        f"{cost.formula_bits / 1000:,.1f}", "–" if cost.gradients is None else f"{cost.gradients:,.1f}",
+        f"{cost.hessians:,.1f}", f"{cost.seconds:.3f}",
     ]  # fmt: skip
     return cells if cost.network_seconds is None else [*cells, f"{cost.network_seconds:,.2f}"]

@@ -11,7 +11,7 @@ from newtonfl.results.costs import SYMBOLS
 from newtonfl.results.history import History
 from newtonfl.results.network import Network
 
-OVER = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds")
+OVER = ("rounds", "bytes_up", "bytes", "formula_bits", "seconds", "gradients")
 """What a picture's axis from left to right may count."""
 
 UNITS = {"bytes_up": 1024.0, "bytes": 1024.0, "formula_bits": 1000.0}
@@ -50,6 +50,8 @@ def points(history: History, over: str, measure: str, network: Network | None = 
         across = history.sent("bytes", setup=setup) / UNITS[over]
     elif over == "formula_bits":
         across = history.sent("formula_bits", setup=setup) / UNITS[over]
+    elif over == "gradients":
+        across = history.column(over)
     elif network is None:
         across = np.array([record.seconds for record in history], dtype=float)
     else:
@@ -58,7 +60,7 @@ def points(history: History, over: str, measure: str, network: Network | None = 
     if measure == "gap":
         heights = np.where(np.isnan(heights), np.nan, np.maximum(heights, _FLOOR))
     falls_below = measure not in SYMBOLS and bool((heights < 0).any())
-    drawn = np.isfinite(heights) & (falls_below | (heights > 0))
+    drawn = np.isfinite(across) & np.isfinite(heights) & (falls_below | (heights > 0))
     return np.stack([across[drawn], heights[drawn]])
 
 
@@ -97,6 +99,7 @@ def across_title(over: str, network: Network | None = None, setup: bool = True) 
         "bytes": f"KiB up and down, {counted}",
         "formula_bits": f"kbit up and down by the papers' formulas, {counted}",
         "seconds": "seconds in rounds, measured",
+        "gradients": "gradients that a client computed",
         "hessians": "Hessians that a client computed",
     }[over]
 

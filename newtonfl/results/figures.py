@@ -53,7 +53,9 @@ def compared(problems: Mapping[str, Mapping[str, Sequence[History]]], folder: Pa
     the gap or the gradient norm bear its name before theirs.
     """
     paths, prefix = [], "" if look.measure in SYMBOLS else f"{look.measure}-"
-    for over in curves.OVER:
+    histories = [history for runs in problems.values() for repeated in runs.values() for history in repeated]
+    counted = any(history[0].gradients is not None for history in histories)  # older versions did not count them
+    for over in [over for over in curves.OVER if counted or over != "gradients"]:
         paths += plots.save(plots.side_by_side(problems, over, **vars(look)), folder / f"{prefix}{over}")
     return paths
 

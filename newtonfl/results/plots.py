@@ -140,7 +140,7 @@ def draw_costs(sweeps: Mapping[str, Array], over: str, reached: str, title: str 
     sweeps : mapping of label to numpy.ndarray, shape (4, k)
         The setting's numbers, rising, and of each the median cost, in what it counts, and the quartiles below and above
         it; what is not finite was not reached.
-    over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds", "hessians"}
+    over : {"rounds", "bytes_up", "bytes", "formula_bits", "seconds", "gradients", "hessians"}
         What the cost counts.
     reached : str
         The accuracy, in words.

@@ -31,6 +31,9 @@ class Record:
     exchanges : int or None
         Round trips between the server and clients, cumulative and without the set-up; None in a history of a version
         that did not count them.
+    gradients : float or None
+        Gradients computed, per client, one of a minibatch as its share of the client's rows; None in a history of a
+        version that did not count them.
     levels_up, levels_down : tuple of int, or None
         Where messages are of several levels (AdaCGD): how many of all the clients' messages so far, and of the
         server's, were of level 0 (nothing), 1, …
@@ -56,6 +59,7 @@ class Record:
     hessians: float
     seconds: float
     exchanges: int | None = None
+    gradients: float | None = None
     levels_up: tuple[int, ...] | None = None
     levels_down: tuple[int, ...] | None = None
     setup_bytes_up: float | None = None

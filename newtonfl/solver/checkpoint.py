@@ -23,7 +23,7 @@ from newtonfl.core.npy import read_npy
 from newtonfl.core.quoting import excerpt
 
 NEWEST, PREVIOUS, _UNFINISHED = "checkpoint.npz", "checkpoint.previous.npz", "checkpoint.npz.part"
-FORMAT = 3
+FORMAT = 4
 
 
 class Damaged(ValueError):

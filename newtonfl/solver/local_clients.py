@@ -147,7 +147,9 @@ class LocalClients:
     def saved(self) -> list[SavedClients]:
         """What a checkpoint keeps of them, a group each."""
         return [
-            SavedClients(group.clients, StateTree.of(state), group.hessian_counts, group.remembered())
+            SavedClients(
+                group.clients, StateTree.of(state), group.hessian_counts, group.gradient_counts, group.remembered()
+            )
             for group, state in zip(self.groups, self.states, strict=True)
         ]
 
@@ -157,7 +159,7 @@ class LocalClients:
         for g, group in enumerate(self.groups):
             mine = saved.taken(np.searchsorted(saved.clients, group.clients))
             self.states[g] = mine.tree.state(self.states[g], group.like)
-            group.restore_counts(mine.hessian_counts)
+            group.restore_counts(mine.hessian_counts, mine.gradient_counts)
             group.remember(mine.points)
 
     def _of_each_group(self, work: Callable[[int], T]) -> list[T]:

@@ -23,6 +23,7 @@ from newtonfl.solver.attendance import Attendance, MissingClients
 from newtonfl.solver.checkpointed_solve import CheckpointedSolve, SolveState
 from newtonfl.solver.limits import NO_LIMITS, Limits
 from newtonfl.solver.observers import Observers
+from newtonfl.solver.questions import GRADIENT, GRADIENTS, HESSIANS, VALUE
 from newtonfl.solver.recession import recedes
 from newtonfl.solver.result import Reason, Result
 from newtonfl.solver.rounding import at_rounding_level
@@ -196,7 +197,7 @@ class Loop:
     @timed_as("diagnostics")
     def _record(self, round: int, x: Array, step: float, server: Any, missing: Array | None = None) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record; returns why to stop, or None."""
-        f, norm, hessians = self._measure(x)
+        f, norm, hessians, gradients = self._measure(x)
         ledger = self.session.ledger
         up, down = ledger.up, ledger.down
         setup: dict[str, Any] = {}
@@ -212,7 +213,7 @@ class Loop:
             round, f, None if self.f_star is None else f - self.f_star, norm, step,
             float(up.bytes.mean()), float(down.bytes.mean()),
             float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds,
-            self.session.exchanges, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
+            self.session.exchanges, gradients, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
             missing=None if missing is None else tuple(missing.tolist()),
             waits=None if self.attendance is None else self.attendance.waits,
             monitors=self.observers.measure(state),
@@ -221,18 +222,18 @@ class Loop:
         stopped = self.observers.call(record, state)
         return self.stopping.reason(record, x) or (Reason.STOPPED if stopped else None)
 
-    def _measure(self, x: Array) -> tuple[float, float, float]:
-        """f(x), ‖∇f(x)‖₂ and how many Hessians a client has computed so far."""
+    def _measure(self, x: Array) -> tuple[float, float, float, float | None]:
+        """f(x), ‖∇f(x)‖₂, and how many Hessians and gradients a client has computed so far."""
         problem, n = self.problem, self.problem.n_clients
         if not np.isfinite(to_host(x)).all():
-            return math.nan, math.nan, self.history[-1].hessians
+            return math.nan, math.nan, self.history[-1].hessians, self.history[-1].gradients
         table = self.session.ask("evaluate", x)
         host = to_host(x)
         finite = np.isfinite(table).all()
         penalised = np.where(problem.ridge > 0.0, host, 0.0)  # the square of another may be infinite
-        f = _sum(table[:, 0]) / n + 0.5 * float(problem.ridge @ penalised**2) if finite else math.nan
-        gradient = np.sum(table[:, 2:], axis=0) / n + problem.ridge * host
-        return f, norm(gradient), float(table[:, 1].mean())
+        f = _sum(table[:, VALUE]) / n + 0.5 * float(problem.ridge @ penalised**2) if finite else math.nan
+        gradient = np.sum(table[:, GRADIENT], axis=0) / n + problem.ridge * host
+        return f, norm(gradient), float(table[:, HESSIANS].mean()), float(table[:, GRADIENTS].mean())
 
     def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
         """`find`, off the clock: theory takes its constants as known."""

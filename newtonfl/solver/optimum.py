@@ -13,6 +13,7 @@ from newtonfl.kernels import cholesky, cholesky_solve
 from newtonfl.methods import newton
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.arguments import check_problem_argument
+from newtonfl.solver.questions import GRADIENT, VALUE
 from newtonfl.solver.session import Session
 from newtonfl.solver.true_hessian import true_hessian
 
@@ -74,8 +75,8 @@ def _minimise(problem: Problem, session: Session, rounds: int) -> tuple[Array, f
 
     def evaluate(x: Array) -> tuple[float, Array]:
         table = session.ask("evaluate", to_device(x, problem.like))
-        value = math.fsum(table[:, 0]) / n + 0.5 * float(ridge @ x**2)
-        return value, np.sum(table[:, 2:], axis=0) / n + ridge * x
+        value = math.fsum(table[:, VALUE]) / n + 0.5 * float(ridge @ x**2)
+        return value, np.sum(table[:, GRADIENT], axis=0) / n + ridge * x
 
     x = np.zeros(problem.dim)
     f, gradient = evaluate(x)

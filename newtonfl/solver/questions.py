@@ -14,11 +14,15 @@ Question = Callable[[Problem, Array], Array]
 """(the problem of some clients, x) → an answer on the host, a row a client."""
 
 
+VALUE, HESSIANS, GRADIENTS, GRADIENT = 0, 1, 2, slice(3, None)
+"""The columns of what "evaluate" answers."""
+
+
 def _evaluate(problem: Problem, x: Array) -> Array:
-    """f_i, the number of Hessians computed so far and ∇f_i, a row a client."""
+    """f_i, the numbers of Hessians and of gradients computed so far, and ∇f_i, a row a client."""
     point = problem.at(x)
-    value, gradient = to_host(point.value), to_host(point.gradient)
-    return np.column_stack([value, problem.hessian_counts, gradient])
+    value, gradient = to_host(point.value), to_host(point.uncounted_gradient)
+    return np.column_stack([value, problem.hessian_counts, problem.gradient_counts, gradient])
 
 
 def _curvature_product(problem: Problem, v: Array) -> Array:
@@ -29,7 +33,7 @@ def _hessians(problem: Problem, x: Array) -> Array:
     """∇²f_i less the ridge as packed triangles, computed apart: the solve neither counts nor remembers it."""
     problem.check_convex("a Hessian")
     point = problem.at_uncached(x)
-    point.has_counted = True
+    point.hessians_counted = True
     packed = point.hessians
     return to_host(packed.values).reshape(len(packed), -1)
 
@@ -37,7 +41,7 @@ def _hessians(problem: Problem, x: Array) -> Array:
 def _gradients(problem: Problem, x: Array) -> Array:
     """∇f_i; not numbers where a function of a user's own is not defined at `x`, which is no iterate."""
     try:
-        return to_host(problem.at(x).gradient)
+        return to_host(problem.at(x).uncounted_gradient)
     except (ArithmeticError, ValueError):
         return np.full((len(problem.clients), problem.dim), np.nan)
 
@@ -50,7 +54,7 @@ def _digest(problem: Problem, x: Array) -> Array:
     """What tells a client's function from another's: a hash of the bits of f_i and ∇f_i at `x`."""
     try:
         point = problem.at_uncached(x)
-        rows = np.column_stack([to_host(point.value), to_host(point.gradient)])
+        rows = np.column_stack([to_host(point.value), to_host(point.uncounted_gradient)])
     except (ArithmeticError, ValueError):
         rows = np.full((len(problem.clients), problem.dim + 1), np.nan)
     digests = [hashlib.blake2b(np.ascontiguousarray(row, "<f8").tobytes(), digest_size=16).digest() for row in rows]

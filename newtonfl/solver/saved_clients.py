@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from newtonfl.core.backend import Array
+from newtonfl.objectives.memory import RememberedPoint
 from newtonfl.solver.state_tree import StateTree
 
 
@@ -23,36 +24,46 @@ class SavedClients:
         Who they are, increasing.
     tree : StateTree
         Their state; every array has the clients first.
-    hessian_counts : numpy.ndarray of int64, shape (n,)
-    points : list of (bool, numpy.ndarray, bool)
-        As :meth:`newtonfl.Problem.remembered` has them.
+    hessian_counts, gradient_counts : numpy.ndarray, shape (n,)
+    points : list of RememberedPoint
     """
 
     clients: Array
     tree: StateTree
     hessian_counts: Array
-    points: list[tuple[bool, Array, bool]]
+    gradient_counts: Array
+    points: list[RememberedPoint]
 
     @classmethod
     def joined(cls, groups: Sequence[Self]) -> Self:
         """Those of several groups, in client order."""
         clients = [group.clients for group in groups]
         order = np.argsort(np.concatenate(clients), kind="stable")
-        counts = np.concatenate([group.hessian_counts for group in groups])
+        hessians = np.concatenate([group.hessian_counts for group in groups])
+        gradients = np.concatenate([group.gradient_counts for group in groups])
         points = []
         for same in zip(*(group.points for group in groups), strict=False):
-            (inside, x, counted), *others = same
-            if x.ndim > 1:
-                x = np.concatenate([x for _, x, _ in same])[order]
-            points.append((inside, x, counted and all(other[2] for other in others)))
+            one = same[0]
+            x = np.concatenate([other.x for other in same])[order] if one.x.ndim > 1 else one.x
+            hessians_counted = all(other.hessians_counted for other in same)
+            gradient_counted = np.concatenate([other.gradient_counted for other in same])[order]
+            points.append(RememberedPoint(one.ridge_inside, x, hessians_counted, gradient_counted))
         tree = StateTree.joined([group.tree for group in groups], clients)
-        return cls(np.concatenate(clients)[order], tree, counts[order], points)
+        return cls(np.concatenate(clients)[order], tree, hessians[order], gradients[order], points)
 
     def taken(self, positions: Array) -> Self:
         """The clients at `positions`."""
-        points = [(inside, x[positions] if x.ndim > 1 else x, counted) for inside, x, counted in self.points]
+        points = [
+            replace(
+                point,
+                x=point.x[positions] if point.x.ndim > 1 else point.x,
+                gradient_counted=point.gradient_counted[positions],
+            )
+            for point in self.points
+        ]
         return type(self)(
-            self.clients[positions], self.tree.taken(positions), self.hessian_counts[positions], points
+            self.clients[positions], self.tree.taken(positions), self.hessian_counts[positions],
+            self.gradient_counts[positions], points,
         )  # fmt: skip
 
     def to_arrays(self) -> dict[str, Array]:
@@ -60,20 +71,24 @@ class SavedClients:
         values = {
             "description": self.tree.description,
             "sizes_of": self.tree.sizes_of,
-            "points": [[inside, counted] for inside, _, counted in self.points],
+            "points": [[point.ridge_inside, point.hessians_counted] for point in self.points],
         }
         arrays = {
-            "clients": self.clients, "hessian_counts": self.hessian_counts,
+            "clients": self.clients, "hessian_counts": self.hessian_counts, "gradient_counts": self.gradient_counts,
             "values": np.frombuffer(json.dumps(values).encode(), np.uint8),
         }  # fmt: skip
         arrays |= {f"state{i}": array for i, array in enumerate(self.tree.arrays)}
-        return arrays | {f"point{i}": x for i, (_, x, _) in enumerate(self.points)}
+        arrays |= {f"point{i}": point.x for i, point in enumerate(self.points)}
+        return arrays | {f"counted{i}": point.gradient_counted for i, point in enumerate(self.points)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
         """What :meth:`to_arrays` gave."""
         values = json.loads(arrays["values"].tobytes())
         states = [arrays[f"state{i}"] for i in range(len(values["sizes_of"]))]
-        points = [(inside, arrays[f"point{i}"], counted) for i, (inside, counted) in enumerate(values["points"])]
+        points = [
+            RememberedPoint(inside, arrays[f"point{i}"], counted, arrays[f"counted{i}"])
+            for i, (inside, counted) in enumerate(values["points"])
+        ]
         tree = StateTree(values["description"], states, values["sizes_of"])
-        return cls(arrays["clients"], tree, arrays["hessian_counts"], points)
+        return cls(arrays["clients"], tree, arrays["hessian_counts"], arrays["gradient_counts"], points)

@@ -74,7 +74,7 @@ def test_what_was_not_reached_is_not_told(compared):
     for block, accuracy in zip(blocks, ACCURACIES, strict=False):
         assert f"f(x) − f* ≤ {accuracy:g}" in block
         (line,) = (line for line in block.splitlines() if line.startswith("gd "))
-        assert line.split() == ["gd"] + ["–"] * 6
+        assert line.split() == ["gd"] + ["–"] * 7
     assert "the round limit was reached" in str(compared) and "1e-12 is reached" in str(compared)
 
 

@@ -226,7 +226,7 @@ def start(path: Path, found: Any, options: dict[str, Any]) -> str:
 
 def checkpoint(path: Path, found: Any, options: dict[str, Any]) -> str:
     arrays, values, _ = found
-    same = arrays.keys() == options["arrays"].keys() and values == {"format": 3, **options["values"]}
+    same = arrays.keys() == options["arrays"].keys() and values == {"format": 4, **options["values"]}
     return "" if same and all(np.array_equal(arrays[k], v) for k, v in options["arrays"].items()) else "another state"
 
 

@@ -106,7 +106,7 @@ class OtherNumbers(nf.FromFunctions):
 
 class CountsForAll(nf.FromFunctions):
     def count_hessians(self):
-        self._counts += 1
+        self._hessian_counts += 1
 
 
 class OtherPoint(nf.FromFunctions):

@@ -101,7 +101,7 @@ def test_a_checkpoint_of_another_format(tmp_path, monkeypatch):
     monkeypatch.setattr("newtonfl.solver.checkpoint.FORMAT", 1)
     nf.Checkpoint(tmp_path).write({"a": np.ones(2)}, {"round": 1})
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="of format 1, must be 3"):
+    with pytest.raises(ValueError, match="of format 1, must be 4"):
         nf.Checkpoint(tmp_path).read()
 
 

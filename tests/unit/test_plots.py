@@ -31,7 +31,7 @@ def falling(rounds: int, rate: float, size: float = 100.0) -> History:
     }
     return History([
         Record(k, 1.0, 0.5 * rate**k, rate**k, 0.1, size * k, 2 * size * k, 8 * size * k, 0.0, k, 0.25 * k, 2 * k,
-               **(setup if k == 0 else {}))
+               1.5 * k, **(setup if k == 0 else {}))
         for k in range(rounds + 1)
     ])  # fmt: skip
 
@@ -49,7 +49,8 @@ def nine():
 @pytest.mark.parametrize(
     ("over", "across"),
     [("rounds", [0, 1, 2]), ("bytes_up", [50 / 1024, 150 / 1024, 250 / 1024]),
-     ("bytes", [80 / 1024, 380 / 1024, 680 / 1024]), ("formula_bits", [0.08, 0.88, 1.68]), ("seconds", [0, 0.25, 0.5])],
+     ("bytes", [80 / 1024, 380 / 1024, 680 / 1024]), ("formula_bits", [0.08, 0.88, 1.68]), ("seconds", [0, 0.25, 0.5]),
+     ("gradients", [0, 1.5, 3])],
 )  # fmt: skip
 def test_points_are_the_records_counts(over, across):
     told = curves.points(falling(2, 0.1), over, "gap")

@@ -97,9 +97,10 @@ class InvariantGradient(Gradient[ServerInvariantState, ClientInvariantState]):
     ) -> tuple[Sequence[Parts], ClientInvariantState]:
         xp, clients = namespace(point.x), point.problem.clients
         heads = [context.round == 0 or own_coin(context.key.of(client), self.p) for client in clients]
-        moves = to_device(np.array(heads, dtype=bool)[:, None], point.x)
+        moving = np.array(heads, dtype=bool)
+        moves = to_device(moving[:, None], point.x)
         w = xp.where(moves, context.z, state.points)
-        gradient = xp.where(moves, point.gradient, state.gradient) if any(heads) else state.gradient
+        gradient = xp.where(moves, point.gradient_of(moving), state.gradient) if any(heads) else state.gradient
         g = [context.hessian_product(i, w[i, :]) - gradient[i, :] for i in range(len(clients))]
         # Who keeps w_i moves g_i as the server will: by the message.
         estimates = [

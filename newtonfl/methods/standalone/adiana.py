@@ -28,7 +28,7 @@ from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
 from newtonfl.methods.settings import FIRST_ORDER, CompressorForm, Ridge, TheoryOr
 from newtonfl.methods.spec import check_choice, to_text
-from newtonfl.methods.standalone.exact import for_each, received
+from newtonfl.methods.standalone.exact import received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -90,9 +90,9 @@ class AdianaServer:
 
 @dataclass
 class AdianaClients:
-    """What clients remember: w, shape (n, d), and h_i, a block each."""
+    """What clients remember: ∇f_i(w), shape (n, d), and h_i, a block each."""
 
-    w: Array
+    anchor: Array
     shift: Blocks
 
 
@@ -142,8 +142,9 @@ class Adiana(Method):
         return lambda part, clients, decoded: dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], AdianaClients]:
-        rows = for_each(x0, problem)
-        return nothing_from(problem.clients), AdianaClients(rows, equal_blocks(0.0 * rows))
+        problem = self._view(problem)
+        anchor = problem.at(x0).gradient + 0.0  # w = x⁰
+        return nothing_from(problem.clients), AdianaClients(anchor, equal_blocks(0.0 * anchor))
 
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> AdianaServer:
         constants = replace(constants, ridge_inside=self.ridge == "clients")
@@ -187,22 +188,26 @@ class Adiana(Method):
         """α."""
         return 1.0 / (1.0 + omega(self.compressor, dim))
 
+    def _view(self, problem: Problem) -> Problem:
+        return problem.with_local_ridge() if self.ridge == "clients" else problem
+
     def respond(
         self, clients: AdianaClients, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], Any]:
-        problem = problem.with_local_ridge() if self.ridge == "clients" else problem
+        problem = self._view(problem)
         to_all, ids = announcement.to_all, problem.clients
-        w = for_each(received(to_all["anchor"], problem), problem) if "anchor" in to_all else clients.w
         space, shift = _space(len(ids), problem.dim), clients.shift
+        gradient, anchor = problem.at(received(to_all["model"], problem)).gradient, clients.anchor
+        if "anchor" in to_all:
+            anchor = problem.at_uncached(received(to_all["anchor"], problem)).gradient
 
-        def sent(point: Array, purpose: str) -> Any:
-            difference = equal_blocks(problem.at(point).gradient + 0.0) - shift
-            return space.compress(self.compressor, difference, ids, key.to(purpose))
+        def sent(gradient: Array, purpose: str) -> Any:
+            return space.compress(self.compressor, equal_blocks(gradient + 0.0) - shift, ids, key.to(purpose))
 
-        news, changes = sent(received(to_all["model"], problem), "gradient"), sent(w[0, :], "anchor")
+        news, changes = sent(gradient, "gradient"), sent(anchor, "anchor")
         after = space.add(shift, changes, np.full(len(ids), self._rate(problem.dim)))
         replies: list[Parts] = [{"gradient": n, "change": c} for n, c in zip(news, changes, strict=True)]
-        return replies, AdianaClients(w, after)
+        return replies, AdianaClients(anchor, after)
 
 
 def _space(n: int, dim: int) -> Coordinates:
