@@ -10,6 +10,7 @@ import first_order as F
 import numpy as np
 import transcriptions as T
 from first_order_setting import GAMMA, RIDGE, ROUNDS, D, N, coin, drawn, made, sample, setting, stochastic, weights
+from local_cases import LOCAL
 from played import played
 
 from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, RandK, TopK
@@ -288,6 +289,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         "m-fac", {"window": 7, "dampening": 0.05, "stepsize": 0.05},
         lambda p, x, g: F.m_fac_clients(p, x, ROUNDS, g, 7, 0.05),
     ),
+    **LOCAL,
 }  # fmt: skip
 
 
