@@ -162,14 +162,14 @@ class LocalMethod(Method):
         """x̄ and `parts` for the clients of `S`; in round 0 with the numbers that they keep."""
         vectors, own = {"model": server.x, **parts}, dict[int, Parts]()
         if key.round == 0:
-            told = self.told(server)
-            if told.ndim == 1:
-                vectors["stepsize"] = told
+            own_numbers = self.client_constants(server)
+            if own_numbers.ndim == 1:
+                vectors["stepsize"] = own_numbers
             else:
-                own = {i: {"stepsize": Dense(row)} for i, row in enumerate(told)}
+                own = {i: {"stepsize": Dense(row)} for i, row in enumerate(own_numbers)}
         return Announcement(key.round, {name: Dense(vector) for name, vector in vectors.items()}, own, S, S)
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         """The numbers that clients have to know, sent in round 0: shape (k,), or (n, k) where each has its own."""
         return np.array([server.step_size.stepsize])
 
@@ -186,7 +186,7 @@ class LocalMethod(Method):
         return replies, put_clients(clients, chosen, some)
 
     def numbers(self, before: Array, announcement: Announcement, problem: Problem) -> Array:
-        """What :meth:`told` sent, a row a client: of this `announcement`, or those from `before`, shape (n, k)."""
+        """The :meth:`client_constants` of this `announcement`, or of one `before`, a row a client, shape (n, k)."""
         if "stepsize" in announcement.to_all:
             return for_each(received(announcement.to_all["stepsize"], problem), problem)
         if announcement.round > 0:

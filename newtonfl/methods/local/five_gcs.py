@@ -101,7 +101,7 @@ class FiveGCS(LocalMethod):
         server = super().init_server(constants, x0, setup_messages)
         return FiveGCSServer(server.x, server.step_size, server.constants, np.zeros(constants.dim))
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         at, n = self.context(server.constants), server.constants.n_clients
         tau = 1.0 / (2.0 * n * server.step_size.stepsize)
         return np.array([1.0 / ((at.most - at.convexity) / n + tau), tau, at.convexity])
@@ -112,12 +112,12 @@ class FiveGCS(LocalMethod):
         x = (server.x - gamma * server.v) / (1.0 + gamma * constants.strong_convexity)
         announcement = self.announced(replace(server, x=x), key, S)
         replies = exchange(announcement, lambda part, clients, decoded: dim)
-        heard, growth = len(replies.clients), 1.0 + omega(self.compressor, dim)
-        if not heard:
+        many, growth = len(replies.clients), 1.0 + omega(self.compressor, dim)
+        if not many:
             return replace(server, x=x)
-        space = Coordinates(np.full(heard, dim))
-        total = space.accumulate(np.zeros(dim), replies.messages("change"), np.ones(heard))
-        return replace(server, x=x - gamma * (n / heard) * total, v=server.v + total / growth)
+        space = Coordinates(np.full(many, dim))
+        total = space.accumulate(np.zeros(dim), replies.messages("change"), np.ones(many))
+        return replace(server, x=x - gamma * (n / many) * total, v=server.v + total / growth)
 
     def local(
         self, clients: FiveGCSClients, announcement: Announcement, problem: Problem, key: Key
@@ -165,7 +165,9 @@ def five_gcs_cc(
     steps: int = 5,
     participation: ParticipationForm = Uniform(0.5),
 ) -> FiveGCS:
-    """5GCS-CC: 5GCS with compressed messages, u_m ← u_m + Q(∇F_m(y) - u_m)/(1 + ω) and x⁺ = x̂ - γ(n/|S|)Σ_S Q(…).
+    """5GCS-CC: 5GCS (arXiv 2212.14370) with compressed messages.
+
+    u_m ← u_m + Q(∇F_m(y) - u_m)/(1 + ω) and x⁺ = x̂ - γ(n/|S|)Σ_S Q(∇F_m(y) - u_m).
 
     By theory τ is √(1 + ω) times 5GCS's, which is derived here and has held in our checks; the method is from memory of
     "Improving accelerated federated learning with compression and importance sampling" by the same authors.

@@ -45,17 +45,17 @@ class GradSkip(Scaffnew):
         easy = 1.0 - server.constants.strong_convexity / smoothness
         return easy / easy.max() if easy.max() > 0.0 else np.ones(n)
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         q = self.probabilities(server)
-        return np.column_stack([np.tile(super().told(server), (len(q), 1)), q])
+        return np.column_stack([np.tile(super().client_constants(server), (len(q), 1)), q])
 
     def local(
         self, clients: ScaffnewClients, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], Any]:
         numbers = self.numbers(clients.numbers, announcement, problem)
-        rate = numbers[:, 1:2]
+        weight = numbers[:, 1:2]
         y = for_each(received(announcement.to_all["model"], problem), problem)
-        state = ScaffnewClients(numbers, clients.h + rate * (y - clients.y), y)
+        state = ScaffnewClients(numbers, clients.h + weight * (y - clients.y), y)
         steps = int(announcement.to_all["steps"].coordinates()[1][0])
         stops = np.array([_first_tails(q, key.of(i)) for q, i in zip(numbers[:, 2], problem.clients, strict=True)])
         moving, some = np.arange(len(stops)), problem
@@ -67,9 +67,9 @@ class GradSkip(Scaffnew):
             gradient = self.gradient(some, own.y, key, step)
             # ĥ_i: on tails ∇f_i(x_i), so that the client does not move now, nor until the exchange.
             h = namespace(y).where(to_device((stops[moving] == step)[:, None], y), gradient, own.h)
-            moved = ScaffnewClients(own.numbers, h, own.y - own.numbers[:, :1] * (gradient - h))
-            state = put_clients(state, moving, moved)
-        return ManyParts({"model": messages(state.y - state.h / rate)}, len(problem.clients)), state
+            after = ScaffnewClients(own.numbers, h, own.y - own.numbers[:, :1] * (gradient - h))
+            state = put_clients(state, moving, after)
+        return ManyParts({"model": messages(state.y - state.h / weight)}, len(problem.clients)), state
 
 
 def _first_tails(q: Array, key: Key) -> int:

@@ -30,7 +30,7 @@ class IScaffnew(Scaffnew):
         smoothness = self.context(server.constants).total
         return gamma * float(smoothness.max()) / smoothness
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         gammas = self.stepsizes(server)
         return np.column_stack([gammas, server.p / gammas])
 

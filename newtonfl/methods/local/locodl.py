@@ -63,7 +63,7 @@ class LoCoDLServer(LocalServer):
     change : numpy.ndarray, shape (d,)
         d̄ of the last exchange, which the next announcement carries.
     numbers : numpy.ndarray, shape (4,)
-        γ, ρ, the rate of the control variates, and p.
+        γ, ρ, the weight of the control variates, and p.
     """
 
     v: Array
@@ -78,7 +78,7 @@ class LoCoDLClients:
     Attributes
     ----------
     numbers : array, shape (n, 3)
-        γ, ρ and the rate of the control variates, pχ/(γ(1 + 2ω)).
+        γ, ρ and the weight of the control variates, pχ/(γ(1 + 2ω)).
     x, y : array, shape (n, d)
         x̂_i and ŷ, where local steps led.
     u, v : array, shape (n, d)
@@ -144,15 +144,15 @@ class LoCoDL(LocalMethod):
         nothing = np.zeros(constants.dim)
         return LoCoDLServer(server.x, server.step_size, server.constants, nothing, nothing, numbers)
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         return server.numbers[:3]
 
     def round(self, server: LoCoDLServer, exchange: Exchange, key: Key) -> LoCoDLServer:
-        constants, (gamma, rho, rate, p) = server.constants, server.numbers.tolist()
+        constants, (gamma, rho, weight, p) = server.constants, server.numbers.tolist()
         steps = int(key.of(SERVER).to("steps").generator().geometric(p))
         parts = {"steps": np.array([float(steps)])}
         if key.round == 0:
-            parts["stepsize"] = self.told(server)
+            parts["stepsize"] = self.client_constants(server)
         else:
             parts["change"] = server.change
         announcement = Announcement(key.round, {name: Dense(numbers) for name, numbers in parts.items()})
@@ -163,18 +163,18 @@ class LoCoDL(LocalMethod):
         space, half = Coordinates(np.full(constants.n_clients, constants.dim)), 0.5 / constants.n_clients
         weights = np.full(constants.n_clients, half)
         change = space.accumulate(np.zeros(constants.dim), replies.messages("change"), weights)
-        return replace(server, x=y + rho * change, v=server.v + rate * change, change=change)
+        return replace(server, x=y + rho * change, v=server.v + weight * change, change=change)
 
     def local(
         self, clients: LoCoDLClients, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], Any]:
         numbers = self.numbers(clients.numbers, announcement, problem)
-        gamma, rho, rate = numbers[:, :1], numbers[:, 1:2], numbers[:, 2:3]
+        gamma, rho, weight = numbers[:, :1], numbers[:, 1:2], numbers[:, 2:3]
         x, y, u, v = clients.x, clients.y, clients.u, clients.v
         if "change" in announcement.to_all:  # d̄ of the exchange before this one
             change = received(announcement.to_all["change"], problem)
-            x, u = (1.0 - rho) * x + rho * (y + change), u + rate * (change - clients.sent)
-            y, v = y + rho * change, v + rate * change
+            x, u = (1.0 - rho) * x + rho * (y + change), u + weight * (change - clients.sent)
+            y, v = y + rho * change, v + weight * change
         ridge = self.share * to_device(problem.ridge, problem.like)  # g's; the rest is f_i's
         for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
             x = x - gamma * (self.gradient(problem, x, key, step) - ridge * x - u)

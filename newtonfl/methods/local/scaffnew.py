@@ -82,7 +82,7 @@ class Scaffnew(LocalMethod):
             return float(self.p)
         return min(1.0, math.sqrt(server.constants.strong_convexity / self.context(server.constants).most))
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         gamma = server.step_size.stepsize
         return np.array([gamma, server.p / gamma])
 
@@ -99,9 +99,9 @@ class Scaffnew(LocalMethod):
         self, clients: ScaffnewClients, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], Any]:
         numbers = self.numbers(clients.numbers, announcement, problem)
-        gamma, rate = numbers[:, :1], numbers[:, 1:2]
+        gamma, weight = numbers[:, :1], numbers[:, 1:2]
         y = for_each(received(announcement.to_all["model"], problem), problem)
-        h = clients.h + rate * (y - clients.y)  # of the exchange before this one: nothing in round 0
+        h = clients.h + weight * (y - clients.y)  # of the exchange before this one: nothing in round 0
         for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
             y = y - gamma * (self.gradient(problem, y, key, step) - h)
         return ManyParts({"model": messages(y)}, len(problem.clients)), ScaffnewClients(numbers, h, y)

@@ -84,12 +84,12 @@ class Scallion(LocalMethod):
         S = self.drawn(server.constants, key)
         announcement = self.announced(server, key, S, gradient=server.control)
         replies = exchange(announcement, lambda part, clients, decoded: dim)
-        heard = len(replies.clients)
-        if not heard:
+        many = len(replies.clients)
+        if not many:
             return server
         sent = replies.messages("change")
-        total = self._space(heard, dim).accumulate(np.zeros(dim), sent, np.full(heard, 1.0))
-        direction = total / (heard * self._rate(dim)) + server.control
+        total = self._space(many, dim).accumulate(np.zeros(dim), sent, np.full(many, 1.0))
+        direction = total / (many * self._rate(dim)) + server.control
         x = server.x - self.server_stepsize * server.step_size.stepsize * self.steps * direction
         return replace(server, x=x, control=server.control + total / n)
 

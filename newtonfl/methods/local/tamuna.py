@@ -94,7 +94,7 @@ class Tamuna(Scaffnew):
         kappa = self.context(server.constants).most / server.constants.strong_convexity
         return min(1.0, math.sqrt(server.constants.n_clients / (int(self.s) * kappa)))
 
-    def told(self, server: Any) -> Array:
+    def client_constants(self, server: Any) -> Array:
         s, c, gamma = int(self.s), self.c, server.step_size.stepsize
         return np.array([gamma, server.p * c * (s - 1) / (s * (c - 1)) / gamma])
 
@@ -142,7 +142,7 @@ class Tamuna(Scaffnew):
         for j, client in enumerate(S.tolist()):
             to_one[client] = {"column": Dense(np.array([float(columns[j]), float(owed[j])]))}
             if server.column[client] < 0:
-                to_one[client]["stepsize"] = Dense(self.told(server))
+                to_one[client]["stepsize"] = Dense(self.client_constants(server))
             elif owed[j] >= 0:
                 to_one[client]["missed"] = Dense(server.means[client, missed[j]])
         return Announcement(key.round, parts, to_one, S, S)
@@ -162,9 +162,9 @@ class Tamuna(Scaffnew):
             if "missed" in mine:
                 means[i, before[i]] = mine["missed"].coordinates()[1]
         numbers = to_device(numbers, problem.like)
-        gamma, rate = numbers[:, :1], numbers[:, 1:2]
+        gamma, weight = numbers[:, :1], numbers[:, 1:2]
         # With x̄ of the round in which a client took part: so Σh_i = 0 stays true.
-        h = clients.h + rate * to_device(np.where(before, 1.0, 0.0), problem.like) * (
+        h = clients.h + weight * to_device(np.where(before, 1.0, 0.0), problem.like) * (
             to_device(means, problem.like) - clients.y
         )
         y = for_each(to_device(x, problem.like), problem)

@@ -63,9 +63,9 @@ class VRProxSkip(Scaffnew):
         self, clients: Any, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], Any]:
         numbers = self.numbers(clients.numbers, announcement, problem)
-        gamma, rate = numbers[:, :1], numbers[:, 1:2]
+        gamma, weight = numbers[:, :1], numbers[:, 1:2]
         y = for_each(received(announcement.to_all["model"], problem), problem)
-        h, anchor, gradient = clients.h + rate * (y - clients.y), clients.anchor, clients.gradient
+        h, anchor, gradient = clients.h + weight * (y - clients.y), clients.anchor, clients.gradient
         if announcement.coins:
             anchor, gradient = y, problem.at_uncached(y).gradient
         for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
