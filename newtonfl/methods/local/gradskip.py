@@ -11,7 +11,7 @@ import numpy as np
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.protocol import Announcement
-from newtonfl.core.backend import Array, namespace, to_device
+from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.methods.local.scaffnew import Scaffnew, ScaffnewClients
@@ -57,7 +57,8 @@ class GradSkip(Scaffnew):
         y = for_each(received(announcement.to_all["model"], problem), problem)
         state = ScaffnewClients(numbers, clients.h + weight * (y - clients.y), y)
         steps = int(announcement.to_all["steps"].coordinates()[1][0])
-        stops = np.array([_first_tails(q, key.of(i)) for q, i in zip(numbers[:, 2], problem.clients, strict=True)])
+        chances = to_host(numbers)[:, 2].tolist()
+        stops = np.array([_first_tails(q, key.of(i)) for q, i in zip(chances, problem.clients, strict=True)], np.int64)
         moving, some = np.arange(len(stops)), problem
         for step in range(1, min(steps, int(stops.max(initial=0))) + 1):
             if np.count_nonzero(stops >= step) < len(moving):
@@ -72,10 +73,10 @@ class GradSkip(Scaffnew):
         return ManyParts({"model": messages(state.y - state.h / weight)}, len(problem.clients)), state
 
 
-def _first_tails(q: Array, key: Key) -> int:
+def _first_tails(q: float, key: Key) -> int:
     """At which step the coin of a client with the probability `q` of heads first falls on tails."""
     never = 2**62
-    return never if float(q) >= 1.0 else int(min(key.to("skip").generator().geometric(1.0 - float(q)), never))
+    return never if q >= 1.0 else int(min(key.to("skip").generator().geometric(1.0 - q), never))
 
 
 @method("gradskip", LOCAL)
