@@ -11,7 +11,10 @@ import pytest
 import transcriptions as T
 
 import newtonfl as nf
+from newtonfl.comm.coding import WireError
+from newtonfl.comm.messages import Dense
 from newtonfl.core.random import SERVER, Key
+from newtonfl.methods import Announcement
 
 N, M, D, RIDGE = 8, 30, 10, 0.1
 
@@ -126,7 +129,19 @@ def test_what_cannot_be_is_refused():
         nf.solve(unlike().problem, nf.tamuna(participation="independent:0.5"))
     with pytest.raises(ValueError, match=r"q: given 1\.5"):
         nf.gradskip(q=1.5)
+    with pytest.raises(ValueError, match="p: given 1e-06, must be at least 2e-05"):
+        nf.scaffnew(p=1e-6)
     with pytest.raises(ValueError, match="steps: given 0"):
         nf.fedavg(steps=0)
     with pytest.raises(ValueError, match="is not unbiased"):
         nf.solve(unlike().problem, nf.locodl(compressor="topk:2"))
+
+
+@pytest.mark.parametrize("steps", [0.0, -3.0, 2.5, 1e7, 1e300])
+def test_a_number_of_steps_that_nobody_should_take_is_refused(steps):
+    """A well-formed packet of another content must not keep a client busy for ever."""
+    method, problem = nf.scaffnew().resolved(unlike().problem), unlike().problem
+    _, clients = method.init_clients(problem, np.zeros(D), Key(0))
+    parts = {"model": Dense(np.zeros(D)), "steps": Dense(np.array([steps])), "stepsize": Dense(np.array([0.1, 1.0]))}
+    with pytest.raises(WireError, match="local steps, must be 1 to 1000000"):
+        method.respond(clients, Announcement(0, parts), problem, Key(0, 0))

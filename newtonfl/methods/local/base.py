@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.client_state import put_clients, take_clients
@@ -22,11 +23,25 @@ from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import SERVER, Key
+from newtonfl.mechanisms.constants import a_probability
 from newtonfl.methods.settings import Batch
 from newtonfl.methods.spec import to_text
 from newtonfl.methods.standalone.exact import for_each, received
 from newtonfl.methods.typed import defaults_of
 from newtonfl.objectives.base import Problem
+
+MOST_STEPS = 1_000_000
+"""More local steps of a round are refused by whoever would take them."""
+
+LEAST_CHANCE = 2e-5
+"""The least probability of an exchange: with it one round in 10⁸ would have more steps."""
+
+
+def an_exchange_probability(key: str, value: float) -> None:
+    """Refuse what is no probability of an exchange after a local step."""
+    a_probability(key, value)
+    if value < LEAST_CHANCE:
+        raise ValueError(f"{key}: given {value!r}, must be at least {LEAST_CHANCE:g}: 1/{key} local steps are a round")
 
 
 @dataclass(frozen=True)
@@ -193,6 +208,13 @@ class LocalMethod(Method):
             return before
         own = [announcement.to_one[int(i)]["stepsize"].coordinates()[1] for i in problem.clients]
         return to_device(np.stack(own), problem.like)
+
+    def steps_in(self, announcement: Announcement) -> int:
+        """How many local steps an `announcement` asks for; WireError where it is no number of steps."""
+        asked = float(announcement.to_all["steps"].coordinates()[1][0])
+        if not 1 <= asked <= MOST_STEPS or asked != int(asked):
+            raise WireError(f"round {announcement.round}: {asked:g} local steps, must be 1 to {MOST_STEPS}")
+        return int(asked)
 
     def gradient(self, problem: Problem, y: Array, key: Key, step: int) -> Array:
         """∇f_i(y_i) before local step number `step`, or an estimate from a minibatch; shape (n, d)."""

@@ -56,7 +56,7 @@ class GradSkip(Scaffnew):
         weight = numbers[:, 1:2]
         y = for_each(received(announcement.to_all["model"], problem), problem)
         state = ScaffnewClients(numbers, clients.h + weight * (y - clients.y), y)
-        steps = int(announcement.to_all["steps"].coordinates()[1][0])
+        steps = self.steps_in(announcement)
         chances = to_host(numbers)[:, 2].tolist()
         stops = np.array([_first_tails(q, key.of(i)) for q, i in zip(chances, problem.clients, strict=True)], np.int64)
         moving, some = np.arange(len(stops)), problem

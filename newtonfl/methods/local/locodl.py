@@ -17,8 +17,8 @@ from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, RandK
 from newtonfl.core.backend import Array, to_device, zeros
 from newtonfl.core.random import SERVER, Key
-from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
-from newtonfl.methods.local.base import LocalMethod, LocalServer
+from newtonfl.mechanisms.constants import a_compressor, omega
+from newtonfl.methods.local.base import LEAST_CHANCE, LocalMethod, LocalServer, an_exchange_probability
 from newtonfl.methods.settings import LOCAL, CompressorForm, TheoryOr
 from newtonfl.methods.standalone.exact import decoded, for_each, received, within
 from newtonfl.methods.typed import method
@@ -108,7 +108,7 @@ class LoCoDL(LocalMethod):
         super().__post_init__()
         a_compressor("compressor", self.compressor)
         if not isinstance(self.p, str):
-            a_probability("p", self.p)
+            an_exchange_probability("p", self.p)
 
     def rule(self) -> LoCoDLRule:
         return LoCoDLRule(self.share)
@@ -138,6 +138,7 @@ class LoCoDL(LocalMethod):
         if isinstance(self.p, str):
             at, rule = self.context(server.constants), self.rule()
             p = min(1.0, math.sqrt((1.0 + w / n) * (1.0 + w) * rule.convexity(at) / rule.smoothness(at)))
+            p = max(LEAST_CHANCE, p)
         else:
             p = float(self.p)
         numbers = np.array([gamma, rho, p * rho / (gamma * (1.0 + 2.0 * w)), p])
@@ -176,7 +177,7 @@ class LoCoDL(LocalMethod):
             x, u = (1.0 - rho) * x + rho * (y + change), u + weight * (change - clients.sent)
             y, v = y + rho * change, v + weight * change
         ridge = self.share * to_device(problem.ridge, problem.like)  # g's; the rest is f_i's
-        for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
+        for step in range(self.steps_in(announcement)):
             x = x - gamma * (self.gradient(problem, x, key, step) - ridge * x - u)
             y = y - gamma * (ridge * y - v)
         n, space = len(problem.clients), Coordinates(np.full(len(problem.clients), problem.dim))

@@ -13,8 +13,13 @@ from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import SERVER, Key
-from newtonfl.mechanisms.constants import a_probability
-from newtonfl.methods.local.base import LargestSmoothness, LocalMethod, LocalServer
+from newtonfl.methods.local.base import (
+    LEAST_CHANCE,
+    LargestSmoothness,
+    LocalMethod,
+    LocalServer,
+    an_exchange_probability,
+)
 from newtonfl.methods.settings import LOCAL, Batch, TheoryOr
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received
 from newtonfl.methods.typed import method
@@ -53,7 +58,7 @@ class Scaffnew(LocalMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.p, str):
-            a_probability("p", self.p)
+            an_exchange_probability("p", self.p)
 
     def rule(self) -> LargestSmoothness:
         return LargestSmoothness()
@@ -77,10 +82,11 @@ class Scaffnew(LocalMethod):
         return ScaffnewServer(server.x, server.step_size, server.constants, self.probability(server))
 
     def probability(self, server: LocalServer) -> float:
-        """p: √(μ/max L_i) in theory."""
-        if self.p != "theory":
+        """p: √(μ/max L_i) in theory, or what a round's steps can bear."""
+        if not isinstance(self.p, str):
             return float(self.p)
-        return min(1.0, math.sqrt(server.constants.strong_convexity / self.context(server.constants).most))
+        kappa = self.context(server.constants).most / server.constants.strong_convexity
+        return max(LEAST_CHANCE, min(1.0, math.sqrt(1.0 / kappa)))
 
     def client_constants(self, server: Any) -> Array:
         gamma = server.step_size.stepsize
@@ -102,7 +108,7 @@ class Scaffnew(LocalMethod):
         gamma, weight = numbers[:, :1], numbers[:, 1:2]
         y = for_each(received(announcement.to_all["model"], problem), problem)
         h = clients.h + weight * (y - clients.y)  # of the exchange before this one: nothing in round 0
-        for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
+        for step in range(self.steps_in(announcement)):
             y = y - gamma * (self.gradient(problem, y, key, step) - h)
         return ManyParts({"model": messages(y)}, len(problem.clients)), ScaffnewClients(numbers, h, y)
 

@@ -16,7 +16,7 @@ from newtonfl.components.participation import All, Participation, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.random import SERVER, Key
-from newtonfl.methods.local.base import LocalServer
+from newtonfl.methods.local.base import LEAST_CHANCE, LocalServer
 from newtonfl.methods.local.scaffnew import Scaffnew, ScaffnewClients, ScaffnewServer
 from newtonfl.methods.settings import LOCAL, ParticipationForm, TheoryOr
 from newtonfl.methods.standalone.exact import for_each, received
@@ -92,7 +92,7 @@ class Tamuna(Scaffnew):
         if not isinstance(self.p, str):
             return float(self.p)
         kappa = self.context(server.constants).most / server.constants.strong_convexity
-        return min(1.0, math.sqrt(server.constants.n_clients / (int(self.s) * kappa)))
+        return max(LEAST_CHANCE, min(1.0, math.sqrt(server.constants.n_clients / (int(self.s) * kappa))))
 
     def client_constants(self, server: Any) -> Array:
         s, c, gamma = int(self.s), self.c, server.step_size.stepsize
@@ -168,7 +168,7 @@ class Tamuna(Scaffnew):
             to_device(means, problem.like) - clients.y
         )
         y = for_each(to_device(x, problem.like), problem)
-        for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
+        for step in range(self.steps_in(announcement)):
             y = y - gamma * (self.gradient(problem, y, key, step) - h)
         ones = mask(dealt[:, 0], problem.dim, s, self.c)
         sent = Masked(Dense, np.count_nonzero(ones, axis=1), to_host(y)[ones])

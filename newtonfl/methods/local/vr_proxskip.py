@@ -68,7 +68,7 @@ class VRProxSkip(Scaffnew):
         h, anchor, gradient = clients.h + weight * (y - clients.y), clients.anchor, clients.gradient
         if announcement.coins:
             anchor, gradient = y, problem.at_uncached(y).gradient
-        for step in range(int(announcement.to_all["steps"].coordinates()[1][0])):
+        for step in range(self.steps_in(announcement)):
             # One key draws the same rows at both points.
             estimate = self.gradient(problem, y, key, step) - self.gradient(problem, anchor, key, step) + gradient
             y = y - gamma * (estimate - h)
