@@ -38,6 +38,7 @@ from newtonfl.methods import (
     bfgs,
     bl1,
     bl2,
+    dane,
     dingo,
     fednl,
     fednl_bc,
@@ -315,6 +316,13 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "giant": (50, 0.1, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
     "giant, farther": (50, 1.0, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
+    "dane": (50, 0.1, lambda s: dane(), lambda s, x: T.dane(s.p, x, ROUNDS)),
+    "dane, farther": (
+        50, 1.0, lambda s: dane(eta=0.7, nu=0.3), lambda s, x: T.dane(s.p, x, ROUNDS, 0.7, 0.3)
+    ),
+    "dane, one local step": (
+        50, 0.1, lambda s: dane(nu=0.05, local_steps=1), lambda s, x: T.dane(s.p, x, ROUNDS, 1.0, 0.05, 1)
+    ),
     "newton-cg": (50, 1.0, lambda s: newton_cg(), lambda s, x: T.newton_cg(s.p, x, ROUNDS)),
     "newton-cg, jacobi, farther": (
         15, 3.0, lambda s: newton_cg(preconditioner="jacobi", line_search=1, backtrack=0.3),

@@ -6,7 +6,7 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo and giant keep λI at the clients.
+  adds λx. Only dingo, giant and dane keep λI at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -692,6 +692,27 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
             H.append((kept * (values[:sent] - rest)) @ kept.T + rest * np.eye(p.d))
         direction = -np.linalg.solve(average(H) + p.lam * np.eye(p.d), p.total_gradient(x))
         x = x + backtrack(p, x, direction, c, gamma) * direction
+        out.append(x)
+    return out
+
+
+# ---- DANE ------------------------------------------------------------------------------------------------------------
+
+
+def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
+    """DANE 1312.7853: the mean of the minimisers of f_i(y) − ⟨∇f_i(x) − η∇f(x), y⟩ + (ν/2)‖y − x‖², λI inside f_i, by
+    `inner` steps of Newton's method from x; InexactDANE 1608.06879 where these are few."""
+    out = []
+    for _ in range(rounds):
+        local, g = [G + p.lam * x for G in p.clients(p.gradient, x)], p.total_gradient(x)
+        minimisers = []
+        for i in range(p.n):
+            y = x
+            for _ in range(inner):
+                gradient = p.gradient(y, i) + p.lam * y - (local[i] - eta * g) + nu * (y - x)
+                y = y - np.linalg.solve(p.hessian(y, i) + (p.lam + nu) * np.eye(p.d), gradient)
+            minimisers.append(y)
+        x = average(minimisers)
         out.append(x)
     return out
 
