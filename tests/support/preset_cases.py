@@ -40,6 +40,7 @@ from newtonfl.methods import (
     bl2,
     dane,
     dingo,
+    disco,
     fednl,
     fednl_bc,
     fednl_cr,
@@ -322,6 +323,10 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "dane, one local step": (
         50, 0.1, lambda s: dane(nu=0.05, local_steps=1), lambda s, x: T.dane(s.p, x, ROUNDS, 1.0, 0.05, 1)
+    ),
+    "disco": (50, 1.0, lambda s: disco(), lambda s, x: T.disco(s.p, x, ROUNDS)),
+    "disco, another client, few rows": (
+        15, 0.5, lambda s: disco(residual=0.2, nu=0.1, client=3), lambda s, x: T.disco(s.p, x, ROUNDS, 0.2, 0.1, 3)
     ),
     "newton-cg": (50, 1.0, lambda s: newton_cg(), lambda s, x: T.newton_cg(s.p, x, ROUNDS)),
     "newton-cg, jacobi, farther": (

@@ -6,7 +6,7 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo, giant and dane keep λI at the clients.
+  adds λx. Only dingo, giant, dane and disco keep λI at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -717,7 +717,26 @@ def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
     return out
 
 
-# ---- only vectors: Newton-CG, L-BFGS ---------------------------------------------------------------------------------
+# ---- only vectors: DiSCO, Newton-CG, L-BFGS --------------------------------------------------------------------------
+
+
+def disco(p, x, rounds, residual=0.05, nu=0.01, client=0):
+    """DiSCO 1501.00263: a damped Newton step x − v/(1 + √(vᵀHv)), Hv ≈ ∇f by conjugate gradients preconditioned with
+    one client's Hessian + νI, λI inside it, until ‖Hv − ∇f‖ ≤ ε‖∇f‖."""
+    out = []
+    for _ in range(rounds):
+        g, H = p.total_gradient(x), p.total_hessian(x)
+        P = p.hessian(x, client) + (p.lam + nu) * np.eye(p.d)
+        v, r = np.zeros(p.d), g
+        s = u = np.linalg.solve(P, r)
+        while np.linalg.norm(r) > residual * np.linalg.norm(g):
+            alpha = (r @ s) / (u @ H @ u)
+            v, new = v + alpha * u, r - alpha * H @ u
+            z = np.linalg.solve(P, new)
+            u, r, s = z + (new @ z) / (r @ s) * u, new, z
+        x = x - v / (1 + np.sqrt(v @ H @ v))
+        out.append(x)
+    return out
 
 
 def newton_cg(p, x, rounds, jacobi=False, c=1e-4, gamma=0.5):

@@ -65,11 +65,11 @@ def at_least_zero(key: str, value: object) -> float:
     return number
 
 
-def whole(key: str, value: object, most: int = 2**31 - 1) -> int:
-    """A setting as a whole number from 1 to `most`; ValueError where it is none."""
-    number = within(key, value, 0, 2**31)
+def whole(key: str, value: object, most: int = 2**31 - 1, least: int = 1) -> int:
+    """A setting as a whole number from `least` to `most`; ValueError where it is none."""
+    number = within(key, value, least - 1, 2**31)
     if number != int(number) or number > most:
-        raise ValueError(f"{key}: given {value!r}, must be a whole number from 1 to {most}")
+        raise ValueError(f"{key}: given {value!r}, must be a whole number from {least} to {most}")
     return int(number)
 
 
