@@ -5,23 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import strict_device
-from cases import dense_glm, functions_problem, glm
+from cases import dense_glm, functions_problem, unlike_clients
 from packet_lengths import packet
 from strict_device import problem as device_problem
 
 import newtonfl as nf
 from newtonfl.methods.standalone.local_minimisers import local_minimisers
-from newtonfl.objectives.losses import Logistic
-
-
-def unlike_clients(n: int = 8, rows: int = 30, dim: int = 10) -> nf.Problem:
-    """Logistic regression, ridge 0.1, whose clients' rows grow and whose labels follow coefficients of their own."""
-    draw = np.random.default_rng(0)
-    clients = [(0.3 + 0.35 * i) * draw.standard_normal((rows, dim)) for i in range(n)]
-    common, own = draw.standard_normal(dim), draw.standard_normal((n, dim))
-    margins = np.concatenate([a @ (common + 0.7 * w) for a, w in zip(clients, own, strict=True)])
-    labels = np.where(margins + draw.logistic(size=n * rows) > 0, 1.0, -1.0)
-    return glm(np.concatenate(clients), labels, [rows] * n, Logistic())
 
 
 def distance(problem: nf.Problem, method: nf.Method, rounds: int = 40) -> float:

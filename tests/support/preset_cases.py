@@ -41,6 +41,7 @@ from newtonfl.methods import (
     dane,
     dingo,
     disco,
+    fednew,
     fednl,
     fednl_bc,
     fednl_cr,
@@ -323,6 +324,13 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "dane, one local step": (
         50, 0.1, lambda s: dane(nu=0.05, local_steps=1), lambda s, x: T.dane(s.p, x, ROUNDS, 1.0, 0.05, 1)
+    ),
+    "fednew": (50, 0.1, lambda s: fednew(), lambda s, x: T.fednew(s.p, x, ROUNDS)),
+    "fednew, Hessians every fourth round": (
+        50, 1.0, lambda s: fednew(alpha=0.1, rho=0.3, renew=4), lambda s, x: T.fednew(s.p, x, ROUNDS, 0.1, 0.3, 4)
+    ),
+    "fednew, zero shot": (
+        15, 0.1, lambda s: fednew(alpha=0.1, renew=0), lambda s, x: T.fednew(s.p, x, ROUNDS, 0.1, renew=0)
     ),
     "disco": (50, 1.0, lambda s: disco(), lambda s, x: T.disco(s.p, x, ROUNDS)),
     "disco, another client, few rows": (

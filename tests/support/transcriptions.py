@@ -6,7 +6,7 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo, giant, dane and disco keep λI at the clients.
+  adds λx. Only dingo, giant, dane, fednew and disco keep λI at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -696,7 +696,7 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
     return out
 
 
-# ---- DANE ------------------------------------------------------------------------------------------------------------
+# ---- DANE, FedNew ----------------------------------------------------------------------------------------------------
 
 
 def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
@@ -713,6 +713,21 @@ def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
                 y = y - np.linalg.solve(p.hessian(y, i) + (p.lam + nu) * np.eye(p.d), gradient)
             minimisers.append(y)
         x = average(minimisers)
+        out.append(x)
+    return out
+
+
+def fednew(p, x, rounds, alpha=0.03, rho=0.1, renew=1):
+    """FedNew 2206.08829: x − y, y by one step of ADMM a round on the mean of ½yᵀ(∇²f_i + αI)y − ∇f_iᵀy, λI inside f_i;
+    Hessians of every `renew`-th round, or of the first alone."""
+    out, y, dual = [], np.zeros(p.d), np.zeros((p.n, p.d))
+    for k in range(rounds):
+        if k == 0 or (renew and k % renew == 0):
+            H = [X + (p.lam + alpha + rho) * np.eye(p.d) for X in p.clients(p.hessian, x)]
+        own = [np.linalg.solve(H[i], p.gradient(x, i) + p.lam * x - dual[i] + rho * y) for i in range(p.n)]
+        y = average(own)
+        dual = dual + rho * (own - y)
+        x = x - y
         out.append(x)
     return out
 

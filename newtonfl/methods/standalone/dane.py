@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.comm.messages import Dense, Message, Nothing
+from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.core.backend import Array, to_host
@@ -20,6 +20,7 @@ from newtonfl.methods.standalone.exact import (
     mean_solution,
     messages,
     received,
+    solutions,
     whole,
     within,
 )
@@ -121,9 +122,4 @@ class Dane(Method):
         g, x = received(parts["gradient"], problem), clients.model
         correction = to_host(self.eta * g - problem.at(x[0, :]).gradient - self.nu * x)
         found = local_minimisers(problem, self.nu, to_host(x), correction, self.local_steps)
-        return [{"model": _solution(row)} for row in found], clients
-
-
-def _solution(row: Array) -> Message:
-    """A client's minimiser; Nothing where a Hessian on the way was not positive definite."""
-    return Nothing() if np.isnan(row).any() else Dense(row)
+        return [{"model": message} for message in solutions(found)], clients

@@ -39,6 +39,11 @@ def messages(rows: Array) -> Sequence[Message]:
     return Batch(Dense, np.full(len(host), host.shape[1]), host.ravel())
 
 
+def solutions(rows: Array) -> list[Message]:
+    """A message for every client's row of `rows` (n, d): what it solved for; nothing where that is not a number."""
+    return [Nothing() if np.isnan(row).any() else Dense(row) for row in to_host(rows)]
+
+
 def received(message: Message, problem: Problem) -> Array:
     """The vector of a dense `message`, where the problem's data is."""
     return to_device(message.coordinates()[1], problem.like)
