@@ -12,7 +12,8 @@ first_order
 argument
     What a user gives for a method.
 standalone
-    Methods that are no settings of the round: DINGO, GIANT, DANE, FedNew, FIB-IOS, BL3, ADIANA, Newton-CG, DiSCO.
+    Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FIB-IOS, BL3, ADIANA, Newton-CG,
+    DiSCO.
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
@@ -56,6 +57,7 @@ from newtonfl.methods.standalone.fednew import fednew
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
 from newtonfl.methods.standalone.lattice_newton import lattice_newton
+from newtonfl.methods.standalone.local_newton import local_newton
 from newtonfl.methods.standalone.newton_cg import newton_cg
 from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
@@ -66,9 +68,9 @@ __all__ = [
     "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "dane", "diana", "dingo", "disco",
     "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
     "error_feedback", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant",
-    "l_bfgs", "lag", "lattice_newton", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
-    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
-    "pp_marina", "v1", "v2", "v3", "v4", "v5",
+    "l_bfgs", "lag", "lattice_newton", "local_newton", "m_fac", "marina", "method", "newton", "newton_3pc",
+    "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero",
+    "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
 
 arrange(
@@ -76,8 +78,8 @@ arrange(
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
-        "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "fednew", "fib-ios", "newton-cg", "disco",
-        "lattice-newton", "bfgs", "l-bfgs",
+        "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fib-ios", "newton-cg",
+        "disco", "lattice-newton", "bfgs", "l-bfgs",
         "accelerated-gd", "ef21", "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm",
         "error-feedback", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina",
         "pp-marina", "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",

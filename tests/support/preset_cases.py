@@ -51,6 +51,7 @@ from newtonfl.methods import (
     giant,
     l_bfgs,
     lattice_newton,
+    local_newton,
     newton,
     newton_3pc,
     newton_3pc_bc,
@@ -324,6 +325,10 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "dane, one local step": (
         50, 0.1, lambda s: dane(nu=0.05, local_steps=1), lambda s, x: T.dane(s.p, x, ROUNDS, 1.0, 0.05, 1)
+    ),
+    "local-newton": (50, 0.1, lambda s: local_newton(), lambda s, x: T.local_newton(s.p, x, ROUNDS)),
+    "local-newton, three steps": (
+        50, 0.5, lambda s: local_newton(local_steps=3), lambda s, x: T.local_newton(s.p, x, ROUNDS, 3)
     ),
     "fednew": (50, 0.1, lambda s: fednew(), lambda s, x: T.fednew(s.p, x, ROUNDS)),
     "fednew, Hessians every fourth round": (

@@ -6,7 +6,7 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo, giant, dane, fednew and disco keep λI at the clients.
+  adds λx. Only dingo, giant, dane, local_newton, fednew and disco keep λI at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -696,7 +696,7 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
     return out
 
 
-# ---- DANE, FedNew ----------------------------------------------------------------------------------------------------
+# ---- DANE, LocalNewton, FedNew ---------------------------------------------------------------------------------------
 
 
 def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
@@ -713,6 +713,30 @@ def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
                 y = y - np.linalg.solve(p.hessian(y, i) + (p.lam + nu) * np.eye(p.d), gradient)
             minimisers.append(y)
         x = average(minimisers)
+        out.append(x)
+    return out
+
+
+def local_newton(p, x, rounds, inner=1):
+    """LocalNewton 2105.07320: the mean of the points that `inner` Newton steps on f_i + (λ/2)‖·‖² lead to from x, each
+    of them halved until that function falls."""
+
+    def local(y, i):
+        return p.value(y, i) + p.lam / 2 * (y @ y)
+
+    out = []
+    for _ in range(rounds):
+        models = []
+        for i in range(p.n):
+            y = x
+            for _ in range(inner):
+                g, t = p.gradient(y, i) + p.lam * y, 1.0
+                step = np.linalg.solve(p.hessian(y, i) + p.lam * np.eye(p.d), g)
+                while local(y - t * step, i) > local(y, i) - 1e-4 * t * (g @ step) + 1e-15:
+                    t /= 2
+                y = y - t * step
+            models.append(y)
+        x = average(models)
         out.append(x)
     return out
 
