@@ -13,7 +13,7 @@ argument
     What a user gives for a method.
 standalone
     Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FIB-IOS, BL3, ADIANA, Newton-CG,
-    DiSCO.
+    DiSCO, AdaHessian.
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
@@ -48,6 +48,7 @@ from newtonfl.methods.second_order.newton_3pc import (
 )
 from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, nl2
 from newtonfl.methods.second_order.settings import SecondOrder
+from newtonfl.methods.standalone.adahessian import adahessian
 from newtonfl.methods.standalone.adiana import adiana
 from newtonfl.methods.standalone.bl3 import bl3
 from newtonfl.methods.standalone.dane import dane
@@ -65,10 +66,10 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "dane", "diana", "dingo", "disco",
-    "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
-    "error_feedback", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant",
-    "l_bfgs", "lag", "lattice_newton", "local_newton", "m_fac", "marina", "method", "newton", "newton_3pc",
+    "adahessian", "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "dane", "diana",
+    "dingo", "disco", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w",
+    "ef_bv", "error_feedback", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd",
+    "giant", "l_bfgs", "lag", "lattice_newton", "local_newton", "m_fac", "marina", "method", "newton", "newton_3pc",
     "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero",
     "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
@@ -79,7 +80,7 @@ arrange(
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
         "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fib-ios", "newton-cg",
-        "disco", "lattice-newton", "bfgs", "l-bfgs",
+        "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs",
         "accelerated-gd", "ef21", "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm",
         "error-feedback", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina",
         "pp-marina", "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",

@@ -35,6 +35,7 @@ from newtonfl.mechanisms import (
 from newtonfl.methods import (
     Method,
     Uniform,
+    adahessian,
     bfgs,
     bl1,
     bl2,
@@ -87,6 +88,11 @@ def of_diagonals(k: int, tried: int, n: int = N, dim: int = D) -> np.ndarray:
     """What lattice-newton's clients add to their diagonals in round k, before they are rounded."""
     keys = (Key(SEED, k).to(f"try {tried}").of(i).to("diagonal") for i in range(n))
     return np.stack([key.generator().random(dim) - 0.5 for key in keys])
+
+
+def signs(k: int) -> np.ndarray:
+    """AdaHessian's z of round k."""
+    return 2.0 * Key(SEED, k, SERVER).to("signs").generator().integers(0, 2, D) - 1.0
 
 
 def sample(tau: int) -> Callable[[int], Any]:
@@ -336,6 +342,11 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "fednew, zero shot": (
         15, 0.1, lambda s: fednew(alpha=0.1, renew=0), lambda s, x: T.fednew(s.p, x, ROUNDS, 0.1, renew=0)
+    ),
+    "adahessian": (50, 1.0, lambda s: adahessian(), lambda s, x: T.adahessian(s.p, x, ROUNDS)),
+    "adahessian, probed": (
+        50, 0.5, lambda s: adahessian(diagonal="probed", eta=0.3, power=0.7, beta1=0.8, beta2=0.9, epsilon=0.01),
+        lambda s, x: T.adahessian(s.p, x, ROUNDS, signs, 0.3, 0.7, 0.8, 0.9, 0.01),
     ),
     "disco": (50, 1.0, lambda s: disco(), lambda s, x: T.disco(s.p, x, ROUNDS)),
     "disco, another client, few rows": (

@@ -6,7 +6,8 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo, giant, dane, local_newton, fednew and disco keep λI at the clients.
+  adds λx. Only dingo, giant, dane, local_newton, fednew, disco and adahessian keep λI
+  at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -756,7 +757,22 @@ def fednew(p, x, rounds, alpha=0.03, rho=0.1, renew=1):
     return out
 
 
-# ---- only vectors: DiSCO, Newton-CG, L-BFGS --------------------------------------------------------------------------
+# ---- only vectors: AdaHessian, DiSCO, Newton-CG, L-BFGS --------------------------------------------------------------
+
+
+def adahessian(p, x, rounds, signs=None, eta=0.15, power=1.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """AdaHessian 2006.00719: Adam with the Hessian's diagonal D in place of the gradient in the second moment; D exact,
+    or z∘(∇²f z) with z = signs(k), λI inside."""
+    out, m, v = [], np.zeros(p.d), np.zeros(p.d)
+    for k in range(rounds):
+        H = p.total_hessian(x)
+        D = np.diag(H) if signs is None else signs(k) * (H @ signs(k))
+        m = beta1 * m + (1 - beta1) * p.total_gradient(x)
+        v = beta2 * v + (1 - beta2) * D**2
+        corrected = np.sqrt(v / (1 - beta2 ** (k + 1))) ** power
+        x = x - eta * m / (1 - beta1 ** (k + 1)) / (corrected + epsilon)
+        out.append(x)
+    return out
 
 
 def disco(p, x, rounds, residual=0.05, nu=0.01, client=0):
