@@ -12,8 +12,8 @@ first_order
 argument
     What a user gives for a method.
 standalone
-    Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FIB-IOS, BL3, ADIANA, Newton-CG,
-    DiSCO, AdaHessian.
+    Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FedNS, FIB-IOS, BL3, ADIANA,
+    Newton-CG, DiSCO, AdaHessian.
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
@@ -55,6 +55,7 @@ from newtonfl.methods.standalone.dane import dane
 from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.disco import disco
 from newtonfl.methods.standalone.fednew import fednew
+from newtonfl.methods.standalone.fedns import fedns
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
 from newtonfl.methods.standalone.lattice_newton import lattice_newton
@@ -68,10 +69,10 @@ __all__ = [
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
     "adahessian", "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "dane", "diana",
     "dingo", "disco", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w",
-    "ef_bv", "error_feedback", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd",
-    "giant", "l_bfgs", "lag", "lattice_newton", "local_newton", "m_fac", "marina", "method", "newton", "newton_3pc",
-    "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero",
-    "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
+    "ef_bv", "error_feedback", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns", "fib_ios",
+    "gd", "giant", "l_bfgs", "lag", "lattice_newton", "local_newton", "m_fac", "marina", "method", "newton",
+    "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star",
+    "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
 
 arrange(
@@ -79,8 +80,8 @@ arrange(
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
-        "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fib-ios", "newton-cg",
-        "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs",
+        "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
+        "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs",
         "accelerated-gd", "ef21", "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm",
         "error-feedback", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina",
         "pp-marina", "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",

@@ -48,6 +48,7 @@ from newtonfl.methods import (
     fednl_cr,
     fednl_ls,
     fednl_pp,
+    fedns,
     fib_ios,
     giant,
     l_bfgs,
@@ -93,6 +94,11 @@ def of_diagonals(k: int, tried: int, n: int = N, dim: int = D) -> np.ndarray:
 def signs(k: int) -> np.ndarray:
     """AdaHessian's z of round k."""
     return 2.0 * Key(SEED, k, SERVER).to("signs").generator().integers(0, 2, D) - 1.0
+
+
+def normal(rows: int) -> Callable[[int, int], np.ndarray]:
+    """FedNS' S of client i in round k."""
+    return lambda i, k: Key(SEED, k, i).to("sketch").generator().standard_normal((rows, D)) / np.sqrt(rows)
 
 
 def sample(tau: int) -> Callable[[int], Any]:
@@ -342,6 +348,10 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "fednew, zero shot": (
         15, 0.1, lambda s: fednew(alpha=0.1, renew=0), lambda s, x: T.fednew(s.p, x, ROUNDS, 0.1, renew=0)
+    ),
+    "fedns": (50, 0.1, lambda s: fedns(), lambda s, x: T.fedns(s.p, x, ROUNDS, normal(18))),  # 9·40/20
+    "fedns, more rows": (
+        15, 0.5, lambda s: fedns(sketch=40, eta=0.5), lambda s, x: T.fedns(s.p, x, ROUNDS, normal(40), 0.5)
     ),
     "adahessian": (50, 1.0, lambda s: adahessian(), lambda s, x: T.adahessian(s.p, x, ROUNDS)),
     "adahessian, probed": (

@@ -6,8 +6,7 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo, giant, dane, local_newton, fednew, disco and adahessian keep λI
-  at the clients.
+  adds λx. Only dingo, giant, dane, local_newton, fednew, fedns, disco and adahessian keep λI at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -697,7 +696,7 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
     return out
 
 
-# ---- DANE, LocalNewton, FedNew ---------------------------------------------------------------------------------------
+# ---- DANE, LocalNewton, FedNew, FedNS --------------------------------------------------------------------------------
 
 
 def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
@@ -753,6 +752,21 @@ def fednew(p, x, rounds, alpha=0.03, rho=0.1, renew=1):
         y = average(own)
         dual = dual + rho * (own - y)
         x = x - y
+        out.append(x)
+    return out
+
+
+def fedns(p, x, rounds, normal, eta=0.7):
+    """FedNS 2401.02734: Newton's step with the mean of YᵀY, Y = S H_i^½, H_i with λI inside, S = normal(i, k) with
+    normal entries whose variance is one over its rows."""
+    out = []
+    for k in range(rounds):
+        sketched = []
+        for i in range(p.n):
+            values, vectors = np.linalg.eigh(p.hessian(x, i) + p.lam * np.eye(p.d))
+            Y = normal(i, k) @ (vectors * np.sqrt(values)) @ vectors.T
+            sketched.append(Y.T @ Y)
+        x = x - eta * np.linalg.solve(average(sketched), p.total_gradient(x))
         out.append(x)
     return out
 
