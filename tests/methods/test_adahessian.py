@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import strict_device
 from cases import dense_glm, unlike_clients
 from packet_lengths import packet
-from strict_device import problem as device_problem
 
 import newtonfl as nf
 from newtonfl.methods.standalone.adahessian import signs
@@ -89,13 +87,3 @@ def test_its_bytes_are_its_packets(diagonal):
 def test_what_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
-
-
-@EACH_DIAGONAL
-def test_it_runs_on_a_device_and_agrees(diagonal, monkeypatch):
-    method = nf.adahessian(diagonal=diagonal)
-    host = nf.solve(device_problem(np.zeros(0)), method, rounds=12, tol=0.0)
-    strict_device.install(monkeypatch)
-    device = nf.solve(device_problem(strict_device.on_device()), method, rounds=12, tol=0.0)
-    assert isinstance(device.x, np.ndarray) and device.rounds == host.rounds > 0
-    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import strict_device
 from cases import dense_glm, functions_problem, unlike_clients
 from packet_lengths import packet
-from strict_device import problem as device_problem
 
 import newtonfl as nf
 from newtonfl.methods.standalone.local_minimisers import local_minimisers
@@ -127,11 +125,3 @@ def test_a_singular_local_hessian_is_refused_where_nu_is_zero():
 def test_what_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
-
-
-def test_it_runs_on_a_device_and_agrees(monkeypatch):
-    host = nf.solve(device_problem(np.zeros(0)), nf.dane(), rounds=8, tol=0.0)
-    strict_device.install(monkeypatch)
-    device = nf.solve(device_problem(strict_device.on_device()), nf.dane(), rounds=8, tol=0.0)
-    assert isinstance(device.x, np.ndarray) and device.rounds == host.rounds > 0
-    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)

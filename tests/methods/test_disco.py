@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
-import strict_device
 from cases import dense_glm, sparse_glm
 from packet_lengths import packet
-from strict_device import problem as device_problem
 
 import newtonfl as nf
 
@@ -134,11 +132,3 @@ def test_what_is_refused(make, words):
 def test_sparse_rows_and_a_client_without_any():
     result = nf.solve(sparse_glm(n=5), nf.disco(client=1), tol=1e-10)  # client 1 has none but its ridge
     assert result.converged
-
-
-def test_it_runs_on_a_device_and_agrees(monkeypatch):
-    host = nf.solve(device_problem(np.zeros(0)), nf.disco(), rounds=5, tol=0.0)
-    strict_device.install(monkeypatch)
-    device = nf.solve(device_problem(strict_device.on_device()), nf.disco(), rounds=5, tol=0.0)
-    assert isinstance(device.x, np.ndarray) and device.rounds == host.rounds > 0
-    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)

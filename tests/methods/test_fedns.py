@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import strict_device
 from cases import dense_glm
 from packet_lengths import packet
-from strict_device import problem as device_problem
 
 import newtonfl as nf
 from newtonfl.methods.standalone.fedns import _root, normal
@@ -97,11 +95,3 @@ def test_a_singular_mean_is_refused():
 def test_what_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
-
-
-def test_it_runs_on_a_device_and_agrees(monkeypatch):
-    host = nf.solve(device_problem(np.zeros(0)), nf.fedns(), rounds=8, tol=0.0)
-    strict_device.install(monkeypatch)
-    device = nf.solve(device_problem(strict_device.on_device()), nf.fedns(), rounds=8, tol=0.0)
-    assert isinstance(device.x, np.ndarray) and device.rounds == host.rounds > 0
-    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import strict_device
 from cases import dense_glm, unlike_clients
 from packet_lengths import packet
-from strict_device import problem as device_problem
 
 import newtonfl as nf
 from newtonfl.solver.optimum import optimum
@@ -78,11 +76,3 @@ def test_what_is_refused():
         nf.local_newton(local_steps=1.5)
     with pytest.raises(ValueError, match="local-newton needs convex functions"):
         nf.local_newton().resolved(nf.from_arrays(np.eye(2), np.array([1.0, -1.0]), nonconvex=0.1, clients=1))
-
-
-def test_it_runs_on_a_device_and_agrees(monkeypatch):
-    host = nf.solve(device_problem(np.zeros(0)), nf.local_newton(local_steps=2), rounds=5, tol=0.0)
-    strict_device.install(monkeypatch)
-    device = nf.solve(device_problem(strict_device.on_device()), nf.local_newton(local_steps=2), rounds=5, tol=0.0)
-    assert isinstance(device.x, np.ndarray) and device.rounds == host.rounds > 0
-    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
