@@ -82,7 +82,7 @@ class FedNew(Method):
     name: str = "fednew"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_hessians(self.name, of_clients=True)
+        problem.check_hessians(self.name, of_clients=True, copies=3)  # a square is two triangles
         return self
 
     def parameters(self) -> dict[str, str | float]:

@@ -70,7 +70,7 @@ class FedNS(Method):
     name: str = "fedns"
 
     def resolved(self, problem: Problem) -> Self:
-        problem.check_hessians(self.name, of_clients=True)
+        problem.check_hessians(self.name, of_clients=True, copies=3)  # a square is two triangles
         n, dim = problem.n_clients, problem.dim
         rows = math.ceil(_OVERSAMPLING * dim / n) if isinstance(self.sketch, str) else self.sketch
         if n * rows < dim:
