@@ -101,7 +101,7 @@ class AdaHessian(Method):
         return {"eta": self.eta, "diagonal": self.diagonal, "power": self.power, **moments}
 
     def components(self) -> dict[str, str]:
-        what = "the diagonal of ∇²f_i" if self.diagonal == "exact" else "z∘(∇²f_i z), z of random signs"
+        what = "diagonals of ∇²f_i" if self.diagonal == "exact" else "z∘(∇²f_i z), z of random signs"
         return {"sends": f"∇f_i and {what}", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
@@ -115,8 +115,8 @@ class AdaHessian(Method):
         return AdaHessianServer(to_host(x0), zeros, zeros)
 
     def round(self, server: AdaHessianServer, exchange: Exchange, key: Key) -> AdaHessianServer:
-        asked = Announcement(key.round, {"model": Dense(server.x)})
-        replies = exchange(asked, lambda part, clients, decoded: len(server.x))
+        announcement = Announcement(key.round, {"model": Dense(server.x)})
+        replies = exchange(announcement, lambda part, clients, decoded: len(server.x))
         m = self.beta1 * server.first + (1.0 - self.beta1) * mean(replies, "gradient")
         v = self.beta2 * server.second + (1.0 - self.beta2) * mean(replies, "diagonal") ** 2
         t = key.round + 1

@@ -100,7 +100,7 @@ class Disco(Method):
         return {"residual": self.residual, "nu": self.nu, "client": self.client, "products": self.products}
 
     def components(self) -> dict[str, str]:
-        return {"sends": "∇f_i; ∇²f_i times a vector, each; P⁻¹ times a vector, one client, each", "ridge": "clients"}
+        return {"sends": "∇f_i; ∇²f_i times a vector, each; of one client a direction P⁻¹r, each", "ridge": "clients"}
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim
@@ -121,8 +121,8 @@ class Disco(Method):
             return mean(exchange(Announcement(key.round, {"direction": Dense(v)}), sizes), "product")
 
         def precondition(r: Array) -> Array:
-            asked = Announcement(key.round, {"gradient": Dense(r)}, recipients=one, participants=one)
-            return mean_solution(exchange(asked, sizes), "direction")
+            announcement = Announcement(key.round, {"gradient": Dense(r)}, recipients=one, participants=one)
+            return mean_solution(exchange(announcement, sizes), "direction")
 
         g = mean(exchange(Announcement(key.round, {"model": Dense(x)}), sizes), "gradient")
         v, flat = conjugate_gradients(product, g, self.residual, self.products, precondition)

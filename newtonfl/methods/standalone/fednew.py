@@ -102,8 +102,8 @@ class FedNew(Method):
         return FedNewServer(to_host(x0), np.zeros(constants.dim))
 
     def round(self, server: FedNewServer, exchange: Exchange, key: Key) -> FedNewServer:
-        asked = Announcement(key.round, {"direction": Dense(server.direction)})
-        y = mean_solution(exchange(asked, lambda part, clients, decoded: len(server.x)), "direction")
+        announcement = Announcement(key.round, {"direction": Dense(server.direction)})
+        y = mean_solution(exchange(announcement, lambda part, clients, decoded: len(server.x)), "direction")
         return FedNewServer(server.x - y, y)
 
     def respond(

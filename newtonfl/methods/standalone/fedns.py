@@ -95,8 +95,8 @@ class FedNS(Method):
     def round(self, server: FedNSServer, exchange: Exchange, key: Key) -> FedNSServer:
         x, dim, like = server.x, len(server.x), server.constants.like
         size = {"curvature": int(self.sketch) * dim}
-        asked = Announcement(key.round, {"model": Dense(x)})
-        replies = exchange(asked, lambda part, clients, decoded: size.get(part, dim))
+        announcement = Announcement(key.round, {"model": Dense(x)})
+        replies = exchange(announcement, lambda part, clients, decoded: size.get(part, dim))
         rows = [message.coordinates()[1].reshape(-1, dim) for message in replies.messages("curvature")]
         sketches = to_device(np.concatenate(rows), like)
         factor = cholesky(sketches.T @ sketches / len(rows))

@@ -16,7 +16,7 @@ _HALVINGS = 12
 def local_minimisers(
     problem: Problem,
     ridge: Array | float,
-    start: Array | float = 0.0,
+    x0: Array | float = 0.0,
     linear: Array | float = 0.0,
     steps: int = MOST_STEPS,
     small: float = 0.0,
@@ -32,7 +32,7 @@ def local_minimisers(
         Convex.
     ridge : numpy.ndarray, shape (d,), or float
         At least 0. Where it is 0 somewhere, the clients whose Hessian is not positive definite have rows of NaN.
-    start : numpy.ndarray, shape (n, d), or float
+    x0 : numpy.ndarray, shape (n, d), or float
         Where the clients begin.
     linear : numpy.ndarray, shape (n, d), or float
         b_i.
@@ -42,7 +42,7 @@ def local_minimisers(
         The gradient's norm at which a client is done.
     """
     shape = len(problem.clients), problem.dim
-    ridge, x = np.broadcast_to(ridge, problem.dim), np.array(np.broadcast_to(start, shape))
+    ridge, x = np.broadcast_to(ridge, problem.dim), np.array(np.broadcast_to(x0, shape))
     linear, left = np.broadcast_to(linear, shape), np.arange(len(x))  # who is not done
 
     def terms(some: Problem, x: Array) -> Array:

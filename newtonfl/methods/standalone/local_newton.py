@@ -77,8 +77,8 @@ class LocalNewton(Method):
         return LocalNewtonServer(to_host(x0))
 
     def round(self, server: LocalNewtonServer, exchange: Exchange, key: Key) -> LocalNewtonServer:
-        asked = Announcement(key.round, {"model": Dense(server.x)})
-        replies = exchange(asked, lambda part, clients, decoded: len(server.x))
+        announcement = Announcement(key.round, {"model": Dense(server.x)})
+        replies = exchange(announcement, lambda part, clients, decoded: len(server.x))
         return LocalNewtonServer(mean_solution(replies, "model"))
 
     def respond(
