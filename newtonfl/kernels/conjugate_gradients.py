@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,11 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def conjugate_gradients(
-    product: Callable[[Array], Array], b: Array, relative: float, most: int, diagonal: Array | float = 1.0
+    product: Callable[[Array], Array],
+    b: Array,
+    relative: float,
+    most: int,
+    precondition: Callable[[Array], Array] = lambda r: r,
 ) -> tuple[Array, Array | None]:
     """x with ‖Hx - b‖ ≤ `relative`·‖b‖, from 0, or what has been found till then; and why it ended before, if it did.
 
@@ -25,8 +30,8 @@ def conjugate_gradients(
         Where to stop.
     most : int
         The most products.
-    diagonal : array, shape (d,), or float
-        Of the preconditioner, positive: 1, or H's own (Jacobi).
+    precondition : callable
+        r → P⁻¹r, P symmetric and positive definite: I, or H's own diagonal (Jacobi), or a matrix near H.
 
     Returns
     -------
@@ -36,22 +41,21 @@ def conjugate_gradients(
         A direction along which H has no curvature beside what it has along the others, at which they end: H is not
         positive definite.
     """
-    x, r = 0.0 * b, b
-    p = z = r / diagonal
-    rz, largest, enough = _dot(r, z), 0.0, relative**2 * _dot(b, b)
+    x, r, p, weighed = 0.0 * b, b, 0.0 * b, 0.0 * b  # weighed = Pp
+    rz, largest, enough = math.inf, 0.0, relative**2 * _dot(b, b)
     for _ in range(most):
         if _dot(r, r) <= enough:
             break
+        z = precondition(r)
+        rz, before = _dot(r, z), rz
+        p, weighed = z + rz / before * p, r + rz / before * weighed
         hp = product(p)
-        size, curvature = _dot(p, diagonal * p), _dot(p, hp)
+        size, curvature = _dot(p, weighed), _dot(p, hp)
         if not curvature > _EPS * largest * size:
             return x, p
         largest = max(largest, curvature / size)
         x = x + rz / curvature * p
         r = r - rz / curvature * hp
-        z = r / diagonal
-        rz, before = _dot(r, z), rz
-        p = z + rz / before * p
     return x, None
 
 

@@ -14,7 +14,8 @@ argument
 local
     Methods with local steps: FedAvg, SCAFFOLD, Scaffnew and theirs.
 standalone
-    Methods that are no settings of the round: DINGO, GIANT, FIB-IOS, BL3, ADIANA, Newton-CG.
+    Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FedNS, FIB-IOS, BL3, ADIANA,
+    Newton-CG, DiSCO, AdaHessian.
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
@@ -59,12 +60,18 @@ from newtonfl.methods.second_order.newton_3pc import (
 )
 from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, nl2
 from newtonfl.methods.second_order.settings import SecondOrder
+from newtonfl.methods.standalone.adahessian import adahessian
 from newtonfl.methods.standalone.adiana import adiana
 from newtonfl.methods.standalone.bl3 import bl3
+from newtonfl.methods.standalone.dane import dane
 from newtonfl.methods.standalone.dingo import dingo
+from newtonfl.methods.standalone.disco import disco
+from newtonfl.methods.standalone.fednew import fednew
+from newtonfl.methods.standalone.fedns import fedns
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
 from newtonfl.methods.standalone.lattice_newton import lattice_newton
+from newtonfl.methods.standalone.local_newton import local_newton
 from newtonfl.methods.standalone.newton_cg import newton_cg
 from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
@@ -72,27 +79,26 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "compressed_scaffnew", "cubic_newton_learn", "diana",
-    "dingo", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
-    "error_feedback", "fedavg", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedprox", "fib_ios",
-    "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "l_bfgs", "lag", "lattice_newton", "locodl",
-    "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr",
-    "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom", "scaffnew",
-    "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_proxskip",
+    "adahessian", "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "compressed_scaffnew", "cubic_newton_learn",
+    "dane", "diana", "dingo", "disco", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd",
+    "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls",
+    "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew",
+    "l_bfgs", "lag", "lattice_newton", "local_newton", "locodl", "m_fac", "marina", "method", "newton", "newton_3pc",
+    "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero",
+    "nl1", "nl2", "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5",
+    "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
     "method",
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
-        "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2",
-        "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "newton-cg", "lattice-newton", "bfgs",
-        "l-bfgs",
-        "accelerated-gd", "ef21",
-        "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback",
-        "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina",
-        "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",
-        "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew",
-        "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
+        "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
+        "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
+        "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd", "ef21", "ef21-plus",
+        "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback", "lag", "clag", "3pc-v1",
+        "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina", "diana", "adiana", "ef-bv", "artemis",
+        "dore", "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip",
+        "i-scaffnew", "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
     ],
 )  # fmt: skip

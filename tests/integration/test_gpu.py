@@ -57,6 +57,7 @@ METHODS = {name: make for name, make in registry.METHODS.items() if name != "new
     "lazy": lambda: nf.newton_3pc(mechanism=nf.BAG(0.5), l="last", gradient_p=0.5, model=nf.ThreePCv1(nf.TopK(2))),
     "partial": lambda: nf.newton_3pc(participation=nf.Uniform(2), basis="data", model=nf.TopK(3), gradient_p=0.6),
     "searching": lambda: nf.newton_3pc_ls(compressor=nf.PowerSGD(1), ridge="clients"),
+    "probed": lambda: nf.adahessian(diagonal="probed"),
     "quantised": lambda: nf.newton_3pc(compressor=nf.Dithering(), basis="rotation", wire="float32"),
 }
 

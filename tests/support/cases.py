@@ -240,6 +240,16 @@ def sparse_glm(loss: str = "logistic", n: int = 4, seed: int = 0, dim: int = DIM
     return glm(scipy.sparse.csr_array(rows), labels, sizes, kind, **rest)
 
 
+def unlike_clients(n: int = 8, rows: int = 30, dim: int = 10) -> GLM:
+    """Logistic regression, ridge 0.1, whose clients' rows grow and whose labels follow coefficients of their own."""
+    draw = np.random.default_rng(0)
+    clients = [(0.3 + 0.35 * i) * draw.standard_normal((rows, dim)) for i in range(n)]
+    common, own = draw.standard_normal(dim), draw.standard_normal((n, dim))
+    margins = np.concatenate([a @ (common + 0.7 * w) for a, w in zip(clients, own, strict=True)])
+    labels = np.where(margins + draw.logistic(size=n * rows) > 0, 1.0, -1.0)
+    return glm(np.concatenate(clients), labels, [rows] * n, Logistic())
+
+
 def as_dense(problem: GLM) -> GLM:
     """The same problem with its rows as a dense array."""
     rows, labels, weights = problem.host

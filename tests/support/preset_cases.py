@@ -35,19 +35,25 @@ from newtonfl.mechanisms import (
 from newtonfl.methods import (
     Method,
     Uniform,
+    adahessian,
     bfgs,
     bl1,
     bl2,
+    dane,
     dingo,
+    disco,
+    fednew,
     fednl,
     fednl_bc,
     fednl_cr,
     fednl_ls,
     fednl_pp,
+    fedns,
     fib_ios,
     giant,
     l_bfgs,
     lattice_newton,
+    local_newton,
     newton,
     newton_3pc,
     newton_3pc_bc,
@@ -83,6 +89,16 @@ def of_diagonals(k: int, tried: int, n: int = N, dim: int = D) -> np.ndarray:
     """What lattice-newton's clients add to their diagonals in round k, before they are rounded."""
     keys = (Key(SEED, k).to(f"try {tried}").of(i).to("diagonal") for i in range(n))
     return np.stack([key.generator().random(dim) - 0.5 for key in keys])
+
+
+def signs(k: int) -> np.ndarray:
+    """AdaHessian's z of round k."""
+    return 2.0 * Key(SEED, k, SERVER).to("signs").generator().integers(0, 2, D) - 1.0
+
+
+def normal(rows: int) -> Callable[[int, int], np.ndarray]:
+    """FedNS' S of client i in round k."""
+    return lambda i, k: Key(SEED, k, i).to("sketch").generator().standard_normal((rows, D)) / np.sqrt(rows)
 
 
 def sample(tau: int) -> Callable[[int], Any]:
@@ -315,6 +331,37 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "giant": (50, 0.1, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
     "giant, farther": (50, 1.0, lambda s: giant(), lambda s, x: T.giant(s.p, x, ROUNDS)),
+    "dane": (50, 0.1, lambda s: dane(), lambda s, x: T.dane(s.p, x, ROUNDS)),
+    "dane, farther": (
+        50, 1.0, lambda s: dane(eta=0.7, nu=0.3), lambda s, x: T.dane(s.p, x, ROUNDS, 0.7, 0.3)
+    ),
+    "dane, one local step": (
+        50, 0.1, lambda s: dane(nu=0.05, local_steps=1), lambda s, x: T.dane(s.p, x, ROUNDS, 1.0, 0.05, 1)
+    ),
+    "local-newton": (50, 0.1, lambda s: local_newton(), lambda s, x: T.local_newton(s.p, x, ROUNDS)),
+    "local-newton, three steps": (
+        50, 0.5, lambda s: local_newton(local_steps=3), lambda s, x: T.local_newton(s.p, x, ROUNDS, 3)
+    ),
+    "fednew": (50, 0.1, lambda s: fednew(), lambda s, x: T.fednew(s.p, x, ROUNDS)),
+    "fednew, Hessians every fourth round": (
+        50, 1.0, lambda s: fednew(alpha=0.1, rho=0.3, renew=4), lambda s, x: T.fednew(s.p, x, ROUNDS, 0.1, 0.3, 4)
+    ),
+    "fednew, zero shot": (
+        15, 0.1, lambda s: fednew(alpha=0.1, renew=0), lambda s, x: T.fednew(s.p, x, ROUNDS, 0.1, renew=0)
+    ),
+    "fedns": (50, 0.1, lambda s: fedns(), lambda s, x: T.fedns(s.p, x, ROUNDS, normal(18))),  # 9·40/20
+    "fedns, more rows": (
+        15, 0.5, lambda s: fedns(sketch=40, eta=0.5), lambda s, x: T.fedns(s.p, x, ROUNDS, normal(40), 0.5)
+    ),
+    "adahessian": (50, 1.0, lambda s: adahessian(), lambda s, x: T.adahessian(s.p, x, ROUNDS)),
+    "adahessian, probed": (
+        50, 0.5, lambda s: adahessian(diagonal="probed", eta=0.3, power=0.7, beta1=0.8, beta2=0.9, epsilon=0.01),
+        lambda s, x: T.adahessian(s.p, x, ROUNDS, signs, 0.3, 0.7, 0.8, 0.9, 0.01),
+    ),
+    "disco": (50, 1.0, lambda s: disco(), lambda s, x: T.disco(s.p, x, ROUNDS)),
+    "disco, another client, few rows": (
+        15, 0.5, lambda s: disco(residual=0.2, nu=0.1, client=3), lambda s, x: T.disco(s.p, x, ROUNDS, 0.2, 0.1, 3)
+    ),
     "newton-cg": (50, 1.0, lambda s: newton_cg(), lambda s, x: T.newton_cg(s.p, x, ROUNDS)),
     "newton-cg, jacobi, farther": (
         15, 3.0, lambda s: newton_cg(preconditioner="jacobi", line_search=1, backtrack=0.3),

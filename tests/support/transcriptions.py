@@ -6,7 +6,7 @@ line, and a test compares the iterates of the preset with these.
 Conventions
 - f(x) = (1/n) Σ f_i(x) + λ/2‖x‖², f_i the mean over client i's rows. The H_i that are learned belong to the data part;
   the step adds λI: project takes [H]_0 + λI, shift takes H + lI + λI. Gradients sent are the data part's, the server
-  adds λx. Only dingo and giant keep λI at the clients.
+  adds λx. Only dingo, giant, dane, local_newton, fednew, fedns, disco and adahessian keep λI at the clients.
 - Every function returns [x^1, …, x^rounds], x^k the server's iterate (with a compressed model: x^k, not z^k; `models`,
   if a list is given, receives the z^k). Entry k of the list is made in round k, counted from 0.
 - Randomness comes in: coin(k), client_coin(i, k) → bool; sample(k) → clients; compress(X, i, k) → X̂, i=None at the
@@ -696,7 +696,116 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
     return out
 
 
-# ---- only vectors: Newton-CG, L-BFGS ---------------------------------------------------------------------------------
+# ---- DANE, LocalNewton, FedNew, FedNS --------------------------------------------------------------------------------
+
+
+def dane(p, x, rounds, eta=1.0, nu=0.1, inner=50):
+    """DANE 1312.7853: the mean of the minimisers of f_i(y) − ⟨∇f_i(x) − η∇f(x), y⟩ + (ν/2)‖y − x‖², λI inside f_i, by
+    `inner` steps of Newton's method from x; InexactDANE 1608.06879 where these are few."""
+    out = []
+    for _ in range(rounds):
+        local, g = [G + p.lam * x for G in p.clients(p.gradient, x)], p.total_gradient(x)
+        minimisers = []
+        for i in range(p.n):
+            y = x
+            for _ in range(inner):
+                gradient = p.gradient(y, i) + p.lam * y - (local[i] - eta * g) + nu * (y - x)
+                y = y - np.linalg.solve(p.hessian(y, i) + (p.lam + nu) * np.eye(p.d), gradient)
+            minimisers.append(y)
+        x = average(minimisers)
+        out.append(x)
+    return out
+
+
+def local_newton(p, x, rounds, inner=1):
+    """LocalNewton 2105.07320: the mean of the points that `inner` Newton steps on f_i + (λ/2)‖·‖² lead to from x, each
+    of them halved until that function falls."""
+
+    def local(y, i):
+        return p.value(y, i) + p.lam / 2 * (y @ y)
+
+    out = []
+    for _ in range(rounds):
+        models = []
+        for i in range(p.n):
+            y = x
+            for _ in range(inner):
+                g, t = p.gradient(y, i) + p.lam * y, 1.0
+                step = np.linalg.solve(p.hessian(y, i) + p.lam * np.eye(p.d), g)
+                while local(y - t * step, i) > local(y, i) - 1e-4 * t * (g @ step) + 1e-15:
+                    t /= 2
+                y = y - t * step
+            models.append(y)
+        x = average(models)
+        out.append(x)
+    return out
+
+
+def fednew(p, x, rounds, alpha=0.03, rho=0.1, renew=1):
+    """FedNew 2206.08829: x − y, y by one step of ADMM a round on the mean of ½yᵀ(∇²f_i + αI)y − ∇f_iᵀy, λI inside f_i;
+    Hessians of every `renew`-th round, or of the first alone."""
+    out, y, dual = [], np.zeros(p.d), np.zeros((p.n, p.d))
+    for k in range(rounds):
+        if k == 0 or (renew and k % renew == 0):
+            H = [X + (p.lam + alpha + rho) * np.eye(p.d) for X in p.clients(p.hessian, x)]
+        own = [np.linalg.solve(H[i], p.gradient(x, i) + p.lam * x - dual[i] + rho * y) for i in range(p.n)]
+        y = average(own)
+        dual = dual + rho * (own - y)
+        x = x - y
+        out.append(x)
+    return out
+
+
+def fedns(p, x, rounds, normal, eta=0.7):
+    """FedNS 2401.02734: Newton's step with the mean of YᵀY, Y = S H_i^½, H_i with λI inside, S = normal(i, k) with
+    normal entries whose variance is one over its rows."""
+    out = []
+    for k in range(rounds):
+        sketched = []
+        for i in range(p.n):
+            values, vectors = np.linalg.eigh(p.hessian(x, i) + p.lam * np.eye(p.d))
+            Y = normal(i, k) @ (vectors * np.sqrt(values)) @ vectors.T
+            sketched.append(Y.T @ Y)
+        x = x - eta * np.linalg.solve(average(sketched), p.total_gradient(x))
+        out.append(x)
+    return out
+
+
+# ---- only vectors: AdaHessian, DiSCO, Newton-CG, L-BFGS --------------------------------------------------------------
+
+
+def adahessian(p, x, rounds, signs=None, eta=0.15, power=1.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """AdaHessian 2006.00719: Adam with the Hessian's diagonal D in place of the gradient in the second moment; D exact,
+    or z∘(∇²f z) with z = signs(k), λI inside."""
+    out, m, v = [], np.zeros(p.d), np.zeros(p.d)
+    for k in range(rounds):
+        H = p.total_hessian(x)
+        D = np.diag(H) if signs is None else signs(k) * (H @ signs(k))
+        m = beta1 * m + (1 - beta1) * p.total_gradient(x)
+        v = beta2 * v + (1 - beta2) * D**2
+        corrected = np.sqrt(v / (1 - beta2 ** (k + 1))) ** power
+        x = x - eta * m / (1 - beta1 ** (k + 1)) / (corrected + epsilon)
+        out.append(x)
+    return out
+
+
+def disco(p, x, rounds, residual=0.05, nu=0.01, client=0):
+    """DiSCO 1501.00263: a damped Newton step x − v/(1 + √(vᵀHv)), Hv ≈ ∇f by conjugate gradients preconditioned with
+    one client's Hessian + νI, λI inside it, until ‖Hv − ∇f‖ ≤ ε‖∇f‖."""
+    out = []
+    for _ in range(rounds):
+        g, H = p.total_gradient(x), p.total_hessian(x)
+        P = p.hessian(x, client) + (p.lam + nu) * np.eye(p.d)
+        v, r = np.zeros(p.d), g
+        s = u = np.linalg.solve(P, r)
+        while np.linalg.norm(r) > residual * np.linalg.norm(g):
+            alpha = (r @ s) / (u @ H @ u)
+            v, new = v + alpha * u, r - alpha * H @ u
+            z = np.linalg.solve(P, new)
+            u, r, s = z + (new @ z) / (r @ s) * u, new, z
+        x = x - v / (1 + np.sqrt(v @ H @ v))
+        out.append(x)
+    return out
 
 
 def newton_cg(p, x, rounds, jacobi=False, c=1e-4, gamma=0.5):

@@ -75,13 +75,18 @@ def wide(sparse):
     return nf.from_arrays(scipy.sparse.csr_array(rows) if sparse else rows, np.arange(20) % 2, l2=0.1, clients=10)
 
 
+TWO = ("newton", "newton,basis=rotation", "giant", "bl3", "dingo", "fib-ios", "dane", "local-newton")
+"""Methods of which every client keeps two triangles."""
+LESS = ("newton", "newton,basis=data", "nl1", "newton-cg", "disco", "adahessian", "l-bfgs", "ef21")
+
+
 @pytest.mark.parametrize(
     "method, size",
-    [(name, "2.09") for name in ("newton", "newton,basis=rotation", "giant", "bl3", "dingo", "fib-ios")]
-    + [("newton-3pc", "1.49"), ("newton-3pc,mechanism=3pc-v2:randk:9", "2.09")],
+    [(name, "2.09") for name in TWO]
+    + [("fednew", "2.68"), ("fedns", "2.68"), ("newton-3pc", "1.49"), ("newton-3pc,mechanism=3pc-v2:randk:9", "2.09")],
 )
 def test_the_clients_hessians_are_counted(one_gib, method, size):
-    """Of 10 clients one or two triangles each, one and seven matrices: without the clients' 0.89 GiB would fit."""
+    """Of 10 clients one to three triangles each, one and seven matrices: without the clients' 0.89 GiB would fit."""
     with pytest.raises(TooLarge, match=re.escape(
         f"with its factor and those of 10 clients it takes {size} GiB at least, and 1 GiB are free; take newton-cg or "
         "l-bfgs"
@@ -89,7 +94,7 @@ def test_the_clients_hessians_are_counted(one_gib, method, size):
         nf.solve(wide(False), method, rounds=1)
 
 
-@pytest.mark.parametrize("method", ["newton", "newton,basis=data", "nl1", "newton-cg", "l-bfgs", "ef21"])
+@pytest.mark.parametrize("method", LESS)
 def test_who_keeps_less_is_served(one_gib, method):
     """Where rows are sparse, their support is what newton learns."""
     problem = wide(sparse=method in ("newton", "nl1"))

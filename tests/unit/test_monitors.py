@@ -116,7 +116,7 @@ def test_lattice_newton_has_none_before_curvature_came():
     assert (np.linalg.eigvalsh(found[-1]) > RIDGE / 2).all()
 
 
-@pytest.mark.parametrize("name", ["gd", "ef21", "m-fac", "dingo", "giant", "newton-cg", "adiana"])
+@pytest.mark.parametrize("name", ["gd", "ef21", "m-fac", "dingo", "giant", "newton-cg", "dane", "disco", "adiana"])
 def test_methods_without_an_estimate_have_none(name):
     problem = small()
     found, _ = watched(problem, name, lambda s: (s.hessian_estimate(), s.l), rounds=2)

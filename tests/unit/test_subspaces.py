@@ -116,11 +116,23 @@ def test_conjugate_gradients_stop_where_they_say():
 
 def test_conjugate_gradients_scaled_by_the_diagonal_take_one_product_for_a_diagonal_matrix():
     scales, b = np.geomspace(1e-6, 1e6, DIM), summed()[2]
-    x, flat = conjugate_gradients(lambda v: scales * v, b, 1e-12, 1, scales)
+    x, flat = conjugate_gradients(lambda v: scales * v, b, 1e-12, 1, lambda r: r / scales)
     assert flat is None
     np.testing.assert_allclose(x, b / scales, rtol=1e-14)
     slow, _ = conjugate_gradients(lambda v: scales * v, b, 1e-12, 1)
     assert np.linalg.norm(scales * slow - b) > 0.1 * np.linalg.norm(b)
+
+
+def test_conjugate_gradients_with_a_matrix_that_differs_in_two_directions_take_three_products():
+    """P⁻¹H has three eigenvalues, and conjugate gradients end after as many steps."""
+    _, h, b = summed()
+    near = h + np.eye(DIM)
+    u, v = np.random.default_rng(3).standard_normal((2, DIM))
+    matrix = near + np.outer(u, u) + 0.1 * np.outer(v, v)
+    three, flat = conjugate_gradients(lambda p: matrix @ p, b, 0.0, 3, lambda r: np.linalg.solve(near, r))
+    assert flat is None and np.linalg.norm(matrix @ three - b) <= 1e-12 * np.linalg.norm(b)
+    two, _ = conjugate_gradients(lambda p: matrix @ p, b, 0.0, 2, lambda r: np.linalg.solve(near, r))
+    assert np.linalg.norm(matrix @ two - b) > 1e-6 * np.linalg.norm(b)
 
 
 @pytest.mark.parametrize("last", [0.0, 1e-18, -1.0])

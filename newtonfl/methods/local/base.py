@@ -211,10 +211,10 @@ class LocalMethod(Method):
 
     def steps_in(self, announcement: Announcement) -> int:
         """How many local steps an `announcement` asks for; WireError where it is no number of steps."""
-        asked = float(announcement.to_all["steps"].coordinates()[1][0])
-        if not 1 <= asked <= MOST_STEPS or asked != int(asked):
-            raise WireError(f"round {announcement.round}: {asked:g} local steps, must be 1 to {MOST_STEPS}")
-        return int(asked)
+        count = float(announcement.to_all["steps"].coordinates()[1][0])
+        if not 1 <= count <= MOST_STEPS or count != int(count):
+            raise WireError(f"round {announcement.round}: {count:g} local steps, must be 1 to {MOST_STEPS}")
+        return int(count)
 
     def gradient(self, problem: Problem, y: Array, key: Key, step: int) -> Array:
         """∇f_i(y_i) before local step number `step`, or an estimate from a minibatch; shape (n, d)."""

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from newtonfl.bases import Coordinates, equal_blocks
-from newtonfl.comm.messages import Batch, Dense, Message, batched
+from newtonfl.comm.messages import Batch, Dense, Message, Nothing, batched
 from newtonfl.components.protocol import Replies
+from newtonfl.components.step.base import SingularStep
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.objectives.base import Problem
 
@@ -23,6 +24,14 @@ def mean(replies: Replies, part: str) -> Array:
         vectors = np.stack([message.coordinates()[1] for message in found])
     average: Array = np.sum(vectors, axis=0) / len(vectors)
     return average
+
+
+def mean_solution(replies: Replies, part: str) -> Array:
+    """The mean of what the clients solved for, each with its own Hessian; SingularStep where one sent nothing."""
+    for client, message in zip(replies.clients, replies.messages(part), strict=True):
+        if isinstance(message, Nothing):
+            raise SingularStep(f"client {client}: its Hessian is not positive definite; give an l2 > 0")
+    return mean(replies, part)
 
 
 def messages(rows: Array) -> Sequence[Message]:
@@ -41,6 +50,11 @@ def decoded(sent: Sequence[Message], dim: int, like: Array) -> Array:
     return namespace(like).reshape(space.add(nothing, sent, np.ones(len(sent))).values, (len(sent), dim))
 
 
+def solutions(rows: Array) -> list[Message]:
+    """A message for every client's row of `rows` (n, d): what it solved for; nothing where that is not a number."""
+    return [Nothing() if np.isnan(row).any() else Dense(row) for row in to_host(rows)]
+
+
 def received(message: Message, problem: Problem) -> Array:
     """The vector of a dense `message`, where the problem's data is."""
     return to_device(message.coordinates()[1], problem.like)
@@ -53,18 +67,31 @@ def for_each(x: Array, problem: Problem) -> Array:
 
 def within(key: str, value: object, low: float, high: float) -> float:
     """A setting as a float strictly between `low` and `high`; ValueError where it is none."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
+    number = _number(value)
     if not low < number < high:
         raise ValueError(f"{key}: given {value!r}, must be a number above {low:g} and below {high:g}")
     return number
 
 
-def whole(key: str, value: object, most: int = 2**31 - 1) -> int:
-    """A setting as a whole number from 1 to `most`; ValueError where it is none."""
-    number = within(key, value, 0, 2**31)
+def at_least_zero(key: str, value: object) -> float:
+    """A setting as a finite number of at least 0; ValueError where it is none."""
+    number = _number(value)
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"{key}: given {value!r}, must be a finite number of at least 0")
+    return number
+
+
+def whole(key: str, value: object, most: int = 2**31 - 1, least: int = 1) -> int:
+    """A setting as a whole number from `least` to `most`; ValueError where it is none."""
+    number = within(key, value, least - 1, 2**31)
     if number != int(number) or number > most:
-        raise ValueError(f"{key}: given {value!r}, must be a whole number from 1 to {most}")
+        raise ValueError(f"{key}: given {value!r}, must be a whole number from {least} to {most}")
     return int(number)
+
+
+def _number(value: object) -> float:
+    """`value` as a float, NaN where it is none."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan

@@ -12,12 +12,12 @@ from newtonfl.comm.messages import Dense, Message, Nothing
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.backtracking import MOST_TRIALS
-from newtonfl.components.step.base import NoStep, SingularStep
+from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import falls, finite, slack
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean, mean_solution, messages, received, whole, within
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
 
@@ -102,10 +102,7 @@ class Giant(Method):
         replies = exchange(send("model", x), sizes)
         f, g = float(mean(replies, "value")[0]), mean(replies, "gradient")
         replies = exchange(send("gradient", g), sizes)
-        for client, message in zip(replies.clients, replies.messages("direction"), strict=True):
-            if isinstance(message, Nothing):
-                raise SingularStep(f"client {client}: its Hessian is not positive definite; give an l2 > 0")
-        p = -mean(replies, "direction")
+        p = -mean_solution(replies, "direction")
         values = mean(exchange(send("direction", p), sizes), "trials")
         change = self.armijo * float(g @ p)
         if -change < slack(f):

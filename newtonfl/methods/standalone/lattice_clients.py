@@ -24,6 +24,7 @@ TRY, LEVEL = 4, 8
 """The bits of the coins from which on the tries of the first point are counted, and the level of the Hessians."""
 
 _LEAST_LOCAL_RIDGE = 5e-3
+_SMALL = 1e-5  # a gradient is then small enough for a grid of a half
 
 
 @dataclass
@@ -60,7 +61,7 @@ def init_clients(problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts]
     parts: list[Parts] = [{"support": Indices(np.flatnonzero(row))} for row in support]
     x0 = to_host(x0)
     if not x0.any():
-        points = local_minimisers(problem, np.maximum(to_host(problem.ridge), _LEAST_LOCAL_RIDGE))
+        points = local_minimisers(problem, np.maximum(to_host(problem.ridge), _LEAST_LOCAL_RIDGE), small=_SMALL)
         starts = lattice.encode_starts(points, lattice.dither(key, problem.clients, dim, "start"), support)
         for mine, message in zip(parts, lattice.lattices(starts), strict=True):
             mine["start"] = message

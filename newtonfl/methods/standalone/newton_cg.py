@@ -151,7 +151,8 @@ class NewtonCG(Method):
         if norm == 0.0:
             return server
         eta = max(forcing(norm, server.norm, server.eta), min(_ETA, 0.5 * server.constants.tol / norm))
-        p, flat = conjugate_gradients(product, g, eta, self.products, self._diagonal(at_x, ridge))
+        diagonal = self._diagonal(at_x, ridge)
+        p, flat = conjugate_gradients(product, g, eta, self.products, lambda r: r / diagonal)
         p = -(p if flat is None else p + _far_along(flat, p))
         step = self.search.search(float(g @ p), values)
         return replace(server, x=x + step * p, norm=norm, eta=eta)
