@@ -57,8 +57,8 @@ class GradSkip(Scaffnew):
         y = for_each(received(announcement.to_all["model"], problem), problem)
         state = ScaffnewClients(numbers, clients.h + weight * (y - clients.y), y)
         steps = self.steps_in(announcement)
-        probabilities = to_host(numbers)[:, 2].tolist()
-        stops = np.array([_first_tails(q, key.of(i)) for q, i in zip(probabilities, problem.clients, strict=True)], np.int64)
+        owners = zip(to_host(numbers)[:, 2].tolist(), problem.clients, strict=True)
+        stops = np.array([_first_tails(q, key.of(client)) for q, client in owners], np.int64)
         moving, some = np.arange(len(stops)), problem
         for step in range(1, min(steps, int(stops.max(initial=0))) + 1):
             if np.count_nonzero(stops >= step) < len(moving):
