@@ -159,10 +159,16 @@ class ClientProtocol(ABC):
         What the ledger's table calls all that is sent after the set-up.
     follows_a_solve : bool
         Whether a solve has counted already what was sent to prepare the problem.
+    shares_draws : bool
+        Whether clients draw random numbers that others draw too: the run's seed then travels in the set-up.
     """
 
     phase: ClassVar[str] = "rounds"
     follows_a_solve: ClassVar[bool] = False
+
+    @property
+    def shares_draws(self) -> bool:
+        return False
 
     def numbers_per_client(self, problem: Problem) -> float:
         """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""

@@ -9,8 +9,9 @@ import pytest
 from cases import dense_glm, functions_problem, glm
 from first_order_cases import INSIDE
 from first_order_setting import RIDGE, D, N, run, setting
+from scipy.optimize import minimize_scalar
 
-from newtonfl.compressors import Natural, RandK, TopK
+from newtonfl.compressors import Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import LAG, Diana
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
@@ -64,6 +65,10 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
         "3pc-v1": ("3pc-v1", {"compressor": TopK(4)}, 1 / (s.L + plus * np.sqrt(0.9))),
         "3pc-v2": ("3pc-v2", {"compressor": TopK(4), "first": RandK(8)}, 1 / (s.L + plus * np.sqrt(0.9 * 4 / 0.1))),
         "marina": ("marina", {"compressor": RandK(8), "p": 0.1}, 1 / (s.L + plus * np.sqrt(0.9 * 4 / N / 0.1))),
+        "marina, permk": (
+            "marina", {"compressor": PermK(), "p": 0.1},
+            1 / (s.L + minimize_scalar(lambda c: np.sqrt(np.mean(np.maximum(c, s.each - c) ** 2))).fun * 3),
+        ),
         "diana": ("diana", {"compressor": RandK(8)}, 1 / ((1 + 6 * 4 / N) * total.max())),
         "adiana": (
             "adiana", {"compressor": RandK(8), "p": 0.1}, adianas(total.max(), 4.0, 0.1)
@@ -78,7 +83,8 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     "name",
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
-        "clag", "3pc-v1", "3pc-v2", "marina", "diana", "adiana", "adiana, natural", "error-feedback", "m-fac",
+        "clag", "3pc-v1", "3pc-v2", "marina", "marina, permk", "diana", "adiana", "adiana, natural",
+        "error-feedback", "m-fac",
     ],
 )  # fmt: skip
 def test_the_note_names_theorys_stepsize(name):

@@ -187,6 +187,21 @@ def ef21_sgdm(p, x, rounds, compress, gamma, eta, stochastic, start="gradient", 
 # ---- MARINA 2102.07845 -----------------------------------------------------------------------------------------------
 
 
+def perm_k(n, permutations):
+    """Perm-K 2110.03300, dealt out: π and σ of round k are permutations of the d coordinates and of the n clients;
+    π(t mod d) goes to client σ(t mod n), t < max{d, n}, and is sent n times over the number of clients that have it."""
+
+    def compress(X, i, k):
+        (pi, sigma), out = permutations(k, len(X), n), np.zeros_like(X)
+        deals = [(pi[t % len(X)], sigma[t % n]) for t in range(max(len(X), n))]
+        for j, client in deals:
+            if client == i:
+                out[j] = n / sum(other == j for other, _ in deals) * X[j]
+        return out
+
+    return compress
+
+
 def marina(p, x, rounds, compress, gamma, coin, inside=False):
     """MARINA: heads (and round 0), g = mean ∇f_i(x^k); tails, g ← g + mean Q(∇f_i(x^k) − ∇f_i(x^{k−1}))."""
     g, old, out = None, None, []

@@ -9,10 +9,24 @@ from typing import Any
 import first_order as F
 import numpy as np
 import transcriptions as T
-from first_order_setting import GAMMA, RIDGE, ROUNDS, D, N, coin, drawn, made, sample, setting, stochastic, weights
+from first_order_setting import (
+    GAMMA,
+    RIDGE,
+    ROUNDS,
+    D,
+    N,
+    coin,
+    drawn,
+    made,
+    permutations,
+    sample,
+    setting,
+    stochastic,
+    weights,
+)
 from played import played
 
-from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, RandK, TopK
+from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD
 from newtonfl.methods import All, Uniform
 
@@ -187,6 +201,10 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
             p, x, ROUNDS, T.adacgd([T.top_k(K) for K in (2, 8, 16)], 2.0),
             T.adacgd([T.top_k(K) for K in (1, 6, 20)], 4.0), g,
         ),
+    ),
+    "marina, permk": (
+        "marina", {"compressor": PermK(), "p": 0.2},
+        lambda p, x, g: F.marina(p, x, ROUNDS, F.perm_k(N, permutations), g, coin("gradient coin", 0.2)),
     ),
     "marina": (
         "marina", {"compressor": RandK(8), "p": 0.2},

@@ -56,6 +56,12 @@ def drawn(
     return compress
 
 
+def permutations(k: int, d: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Perm-K's two of a round."""
+    draw = Key(SEED, k, SERVER).to("gradient").to("permutation").generator()
+    return draw.permutation(d), draw.permutation(n)
+
+
 def stochastic(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
     """The library's own minibatch gradients."""
     found: dict[int, np.ndarray] = {}

@@ -61,6 +61,10 @@ def test_methods_with_every_compressor(name, compressor):
         with pytest.raises(ValueError, match=r"matrices, and these are vectors|is not unbiased"):
             method.resolved(problem)
         return
+    if name in UNBIASED - {"marina"} and COMPRESSORS[compressor].correlated:
+        with pytest.raises(ValueError, match="its clients draw together"):
+            method.resolved(problem)
+        return
     if name in UNBIASED and not unbiased(COMPRESSORS[compressor]):
         with pytest.raises(ValueError, match="is not unbiased: give one that is"):
             method.resolved(problem)

@@ -120,6 +120,10 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         return ({"anchor": self.p} if self.p < 1 else {}) | ({"gradient": mechanism} if mechanism else {})
 
     @property
+    def shares_draws(self) -> bool:
+        return self.mechanism is not None and self.mechanism.shares_draws
+
+    @property
     def sends(self) -> str:  # type: ignore[override]
         what = "∇f_i" if self.exact else "∇f_i of drawn rows"
         return what if self.mechanism is None else f"{what}, by compressed changes"

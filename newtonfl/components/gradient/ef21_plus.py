@@ -54,6 +54,10 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         a_compressor("compressor", self.compressor)
 
     @property
+    def shares_draws(self) -> bool:
+        return self.compressor.correlated
+
+    @property
     def exact(self) -> bool:
         return self.oracle.exact
 

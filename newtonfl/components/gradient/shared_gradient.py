@@ -66,12 +66,16 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
     def bernoulli_probabilities(self) -> dict[str, float]:
         return {"gradient": self.p}
 
+    @property
+    def shares_draws(self) -> bool:
+        return self.compressor.correlated
+
     def requires_all(self, coins: dict[str, bool]) -> bool:
         return coins["gradient"]
 
     def resolved(self, problem: Problem) -> Self:
-        made = self.compressor.for_dimension(problem.dim)
-        omega(made, problem.dim)  # says so where it is biased
+        made = self.compressor.for_clients(problem.n_clients).for_dimension(problem.dim)
+        made.mean_constants(problem.dim, problem.n_clients)  # says so where it is biased
         return replace(self, compressor=made)
 
     def init_clients(self, x0: Array, space: Coordinates) -> ClientMeanState:
@@ -102,6 +106,8 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
         return {"compressor": str(self.compressor), "p": self.p}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
+        if self.compressor.correlated:
+            return self.p, (1.0 - self.p) * self.compressor.mean_constants(constants.dim, constants.n_clients)[0]
         return self.p, (1.0 - self.p) * variance(omega(self.compressor, constants.dim), constants.n_clients, share)
 
     def check(self, space: Coordinates) -> None:
