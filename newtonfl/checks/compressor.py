@@ -88,7 +88,8 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
             _check_message(made, v, size, key, where)
             _check_contract(made, contract, v, draws if what not in _FAR else FEW, key, where)
     if not whole:
-        _check_together(made, name, dim, draw, key)
+        for sizes in ([dim, 1, 0, dim * (dim + 1) // 2, dim, 2, 3], [dim] * 7):
+            _check_together(made, name, sizes, draw, key)
     if made.correlated:
         _check_mean(made, name, dim, draws, draw, key)
 
@@ -189,9 +190,8 @@ def _check_contract(
     promise(False, f"{where}: Unbiased promises E C(x) = x; the mean of {count} messages is {bias:.3g} away from x")
 
 
-def _check_together(compressor: Compressor, name: str, dim: int, draw: np.random.Generator, key: Key) -> None:
-    """Many clients at once, in two groups, and one by one."""
-    sizes = [dim, 1, 0, dim * (dim + 1) // 2, dim, 2, 3]
+def _check_together(compressor: Compressor, name: str, sizes: list[int], draw: np.random.Generator, key: Key) -> None:
+    """Seven clients at once, in two groups, and one by one."""
     together = Blocks.of([draw.standard_normal(size) for size in sizes])
     keys = [key.of(3 * i + 1) for i in range(len(sizes))]
     before = together.values.copy()
