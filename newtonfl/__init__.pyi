@@ -97,6 +97,7 @@ from .methods import (
     ef21,
     ef21_bc,
     ef21_hb,
+    ef21_page,
     ef21_plus,
     ef21_pp,
     ef21_sgd,
@@ -128,6 +129,7 @@ from .methods import (
     nl1,
     nl2,
     pp_marina,
+    vr_marina,
 )
 from .mfac import MFAC, StaticMFAC
 from .objectives.base import Problem
@@ -256,6 +258,7 @@ __all__ = [
     "ef21",
     "ef21_bc",
     "ef21_hb",
+    "ef21_page",
     "ef21_plus",
     "ef21_pp",
     "ef21_sgd",
@@ -293,4 +296,5 @@ __all__ = [
     "optimum",
     "pp_marina",
     "solve",
+    "vr_marina",
 ]

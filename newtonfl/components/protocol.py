@@ -115,6 +115,8 @@ class ProblemConstants:
         The mean of the L_*i that clients sent at the set-up, where the method asks for them.
     client_smoothness : callable
         Finds L_i less the ridge, shape (n,); not on the ledger either.
+    row_smoothness : callable
+        Finds ℒ_i and the number of rows of every client, shape (n, 2); not on the ledger either.
     strong_convexity : float
         A μ of f.
     convex : bool
@@ -131,6 +133,7 @@ class ProblemConstants:
     ridge_inside: bool = False
     hessian_lipschitz: float = 0.0
     client_smoothness: Callable[[], Array] = _unknown
+    row_smoothness: Callable[[], Array] = _unknown
     strong_convexity: float = 0.0
     convex: bool = True
     tol: float = 0.0

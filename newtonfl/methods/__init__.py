@@ -31,7 +31,8 @@ from newtonfl.methods.first_order.error_feedback import error_feedback
 from newtonfl.methods.first_order.gd import accelerated_gd, gd
 from newtonfl.methods.first_order.l_bfgs import l_bfgs
 from newtonfl.methods.first_order.m_fac import m_fac
-from newtonfl.methods.first_order.marina import marina, pp_marina
+from newtonfl.methods.first_order.marina import marina, pp_marina, vr_marina
+from newtonfl.methods.first_order.page import ef21_page
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.first_order.three_point import clag, lag, v1, v2, v3, v4, v5
 from newtonfl.methods.round import Descent
@@ -61,11 +62,11 @@ __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
     "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21",
-    "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fednl",
-    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs", "lag", "lattice_newton",
-    "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
-    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
-    "pp_marina", "v1", "v2", "v3", "v4", "v5",
+    "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
+    "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs",
+    "lag", "lattice_newton", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
+    "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2",
+    "v3", "v4", "v5", "vr_marina",
 ]  # fmt: skip
 
 arrange(
@@ -76,8 +77,10 @@ arrange(
         "bl3", "nl1", "nl2", "cubic-newton-learn", "dingo", "giant", "fib-ios", "newton-cg", "lattice-newton", "bfgs",
         "l-bfgs",
         "accelerated-gd", "ef21",
-        "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback",
-        "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina",
+        "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page",
+        "error-feedback",
+        "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "vr-marina",
+        "pp-marina",
         "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",
     ],
 )  # fmt: skip

@@ -338,6 +338,20 @@ class Problem(SolveMemory):
     def _client_smoothness(self) -> Array:
         raise ValueError(f"{self._no_smoothness()}: give stepsize=NUMBER")
 
+    @property
+    def row_smoothness(self) -> Array:
+        """ℒ_i with (1/m_i)Σ_j ‖∇h_ij(x) - ∇h_ij(y)‖² ≤ ℒ_i²‖x - y‖² for all x and y, shape (n held here,), on the host.
+
+        f_i = (1/m_i)Σ_j h_ij, a function of one row each; what is added to every f_i is left out.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound, or has no rows.
+        """
+        self.check_rows()
+        raise ValueError(f"{self._no_smoothness()}: give stepsize=NUMBER")
+
     def _no_smoothness(self) -> str:
         return f"no smoothness constant L_i of each client is known for {self.objective}"
 

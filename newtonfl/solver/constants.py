@@ -48,6 +48,19 @@ def client_smoothness(session: Session) -> Array:
     return _finite(session.ask("smoothness", zeros(problem.dim, problem.like)))
 
 
+def row_smoothness(session: Session) -> Array:
+    """ℒ_i and the number of rows of every client, shape (n, 2).
+
+    Raises
+    ------
+    ValueError
+        If the problem states no bounds, or has no rows.
+    """
+    problem = session.problem
+    _ = problem.row_smoothness  # as above
+    return _finite(session.ask("rows", zeros(problem.dim, problem.like)))
+
+
 def _finite(bounds: Array) -> Array:
     if not np.isfinite(bounds).all():
         raise NotFinite("a bound of the curvature is not finite")

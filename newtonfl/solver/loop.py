@@ -178,6 +178,7 @@ class Loop:
             problem.n_clients, problem.dim, problem.ridge,
             cache(self._untimed(constants.largest_curvature)), problem.like,
             client_smoothness=cache(self._untimed(constants.client_smoothness)),
+            row_smoothness=cache(self._untimed(constants.row_smoothness)),
             strong_convexity=problem.strong_convexity, convex=not problem.nonconvex,
             tol=max(self.stopping.tol, self.stopping.relative_tol),
         )  # fmt: skip

@@ -65,6 +65,7 @@ QUESTIONS: dict[str, Question] = {
     "evaluate": _evaluate,
     "curvature": _curvature_product,
     "smoothness": lambda problem, x: problem.client_smoothness,
+    "rows": lambda problem, x: np.column_stack([problem.row_smoothness, problem.rows_per_client]),
     "hessians": _hessians,
     "gradients": _gradients,
     "values": _values,

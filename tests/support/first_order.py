@@ -216,6 +216,40 @@ def marina(p, x, rounds, compress, gamma, coin, inside=False):
     return out
 
 
+def vr_marina(p, x, rounds, compress, gamma, stochastic, coin, inside=False):
+    """VR-MARINA: heads (and round 0), g = mean ∇f_i(x^k); tails, g ← g + mean Q(∇f_iB(x^k) − ∇f_iB(x^{k−1})): the
+    minibatch B of client i is of round k, at both points. `stochastic`(x, i, k) is its gradient, the data part's."""
+    g, before, out = None, None, []
+    for k in range(rounds):
+        if k == 0 or coin(k):
+            g = average(gradients(p, x, inside))
+        else:
+            changes = [stochastic(x, i, k) - stochastic(before, i, k) for i in range(p.n)]
+            changes = [change + (p.lam * (x - before) if inside else 0.0) for change in changes]
+            g = g + average([compress(change, i, k) for i, change in enumerate(changes)])
+        before, x = x, x - gamma * (g + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
+def ef21_page(p, x, rounds, compress, gamma, stochastic, coin, start="gradient", inside=False):
+    """EF21-PAGE 2110.03294, with PAGE 2008.10898: v_i = ∇f_i(x^k) where coin(i, k) shows heads (and in round 0), else
+    v_i ← v_i + ∇f_iB(x^k) − ∇f_iB(x^{k−1}); g_i ← g_i + C(v_i − g_i), x⁺ = x − γ mean g_i."""
+    v, g, before, out = None, None, None, []
+    for k in range(rounds):
+        v = gradients(p, x, inside) if k == 0 else list(v)
+        for i in range(p.n if k else 0):
+            if coin(i, k):
+                v[i] = gradients(p, x, inside)[i]
+            else:
+                change = stochastic(x, i, k) - stochastic(before, i, k)
+                v[i] = v[i] + change + (p.lam * (x - before) if inside else 0.0)
+        g = tell(ef21(compress), g, v, v, k, start)
+        before, x = x, x - gamma * (average(g) + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
 def pp_marina(p, x, rounds, compress, gamma, coin, sample, inside=False):
     """PP-MARINA: heads as in MARINA, everybody; tails, g ← g + the mean over i in sample(k) of Q(∇f_i(x^k) −
     ∇f_i(x^{k−1})): whoever speaks has heard x^{k−1} too."""

@@ -18,8 +18,10 @@ from first_order_setting import (
     coin,
     drawn,
     made,
+    own_coin,
     permutations,
     sample,
+    sampled,
     setting,
     stochastic,
     weights,
@@ -200,6 +202,26 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         lambda p, x, g: F.ef21_bc(
             p, x, ROUNDS, T.adacgd([T.top_k(K) for K in (2, 8, 16)], 2.0),
             T.adacgd([T.top_k(K) for K in (1, 6, 20)], 4.0), g,
+        ),
+    ),
+    "vr-marina": (
+        "vr-marina", {"compressor": RandK(8), "p": 0.2, "batch": 7},
+        lambda p, x, g: F.vr_marina(p, x, ROUNDS, drawn(RandK(8)), g, sampled(7), coin("gradient coin", 0.2)),
+    ),
+    "vr-marina, permk, inside": (
+        "vr-marina", {**INSIDE, "compressor": PermK(), "p": 0.3, "batch": 4},
+        lambda p, x, g: F.vr_marina(
+            p, x, ROUNDS, F.perm_k(N, permutations), g, sampled(4), coin("gradient coin", 0.3), inside=True
+        ),
+    ),
+    "ef21-page": (
+        "ef21-page", {"compressor": TopK(4), "p": 0.2, "batch": 7},
+        lambda p, x, g: F.ef21_page(p, x, ROUNDS, C4, g, sampled(7), own_coin(0.2)),
+    ),
+    "ef21-page, randk, zero, inside": (
+        "ef21-page", {**INSIDE, **ZERO, "compressor": RandK(8), "p": 0.4, "batch": 3},
+        lambda p, x, g: F.ef21_page(
+            p, x, ROUNDS, drawn(RandK(8), scale=Q8), g, sampled(3), own_coin(0.4), "zero", inside=True
         ),
     ),
     "marina, permk": (

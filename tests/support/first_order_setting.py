@@ -74,6 +74,24 @@ def stochastic(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
     return gradient
 
 
+def sampled(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
+    """The same, at any point: the rows are the round's."""
+    found: dict[tuple[int, bytes], np.ndarray] = {}
+
+    def gradient(x: np.ndarray, i: int, k: int) -> np.ndarray:
+        if (k, x.tobytes()) not in found:
+            key = Key(SEED, k).to("gradient").to("batch")
+            found[k, x.tobytes()] = setting().problem.at_uncached(x).sampled_gradient(batch, key)
+        return found[k, x.tobytes()][i]
+
+    return gradient
+
+
+def own_coin(p: float) -> Callable[[int, int], bool]:
+    """Every client's own."""
+    return lambda i, k: bool(Key(SEED, k, i).to("gradient").to("page coin").generator().random() < p)
+
+
 @cache
 def setting() -> SimpleNamespace:
     """syn40: the library's problem, the transcriptions', where paths begin, and theory's constants from its rows."""

@@ -157,7 +157,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         skips = not first and self.mechanism is not None and self.mechanism.skips(coin)
         if not context.coins.get("anchor", True) or (skips and not self.oracle.remembers):
             return nothing_from(clients), state
-        gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
+        gradient, oracle = self.oracle.draw(state.oracle, point, context)
         if skips:
             return nothing_from(clients), replace(state, oracle=oracle)
         scale = state.scale

@@ -73,7 +73,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         self, state: ClientGradientState, point: Point, context: ClientRound
     ) -> tuple[Sequence[Parts], ClientGradientState]:
         clients, space = point.problem.clients, context.space
-        gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
+        gradient, oracle = self.oracle.draw(state.oracle, point, context)
         target, encoder = space.of_gradients(gradient), Encoder(space, clients, context.key)
         before = state.memory.estimate
         if context.round == 0 and self.init == "gradient":

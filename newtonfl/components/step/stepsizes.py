@@ -69,8 +69,8 @@ class StepSizeRule(ABC):
 
     Attributes
     ----------
-    needs_client_smoothness : bool
-        Whether it needs the clients' own L_i.
+    needs_client_smoothness, needs_row_smoothness : bool
+        Whether it needs the clients' own L_i, and the ℒ_i of their rows.
     needs_convexity : bool
         Whether the theorem is one about convex functions.
     formulas : dict of str to str
@@ -80,6 +80,7 @@ class StepSizeRule(ABC):
     """
 
     needs_client_smoothness: ClassVar[bool] = True
+    needs_row_smoothness: ClassVar[bool] = False
     needs_convexity: ClassVar[bool] = False
     formulas: ClassVar[dict[str, str]]
 
@@ -146,12 +147,6 @@ class ThreePoint(StepSizeRule):
         gamma = (_MEAN if self.mean else _PLAIN).replace("B/A", f"2({theta})" if linear else f"({theta})")
         return f"min{{{gamma}, min(A, A_M)/(2μ)}}" if linear else gamma
 
-    def spread(self, at: StepContext, mean: bool) -> tuple[float, dict[str, float]]:
-        """What √(B/A) multiplies, L₊ or the mean of the L_i, and what it was made of by name."""
-        smoothness = at.total if at.model.replays else at.client_smoothness
-        plus = float(np.mean(smoothness)) if mean else float(np.sqrt(np.mean(smoothness**2)))
-        return plus, {"L_plus": plus}
-
     def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         linear = theory == "theory-pl"
         if at.model.replays and theory in ("theory-convex", "theory-mean"):
@@ -163,8 +158,10 @@ class ThreePoint(StepSizeRule):
         if self.mean and theory == "theory-convex":
             raise ValueError("the theorem of theory-convex weighs all clients alike")
         a, b = at.gradient.constants(at.constants, at.share)
-        spread, said = self.spread(at, self.mean or theory == "theory-mean")
-        constants = {"L": at.smoothness, **said, "A": a, "B": b}
+        smoothness = at.total if at.model.replays else at.client_smoothness
+        mean = self.mean or theory == "theory-mean"
+        spread = float(np.mean(smoothness)) if mean else float(np.sqrt(np.mean(smoothness**2)))
+        constants = {"L": at.smoothness, "L_plus": spread, "A": a, "B": b}
         twice = 1.0 if theory in ("theory", "theory-mean") else 2.0
         ratio, least = twice * b / a, a
         directions = at.model.direction_constants(at.constants.dim)
