@@ -93,7 +93,7 @@ Exchange: TypeAlias = Callable[[Announcement, Sizes], Replies]
 """Carries an announcement to the clients and their replies back; the sizes check the replies' parts."""
 
 
-def _unknown() -> Array:
+def _unknown() -> Any:
     raise ValueError("no smoothness constants L_i are known: give stepsize=NUMBER")
 
 
@@ -113,6 +113,8 @@ class ProblemConstants:
         Names the library and device of the server's arrays.
     hessian_lipschitz : float
         The mean of the L_*i that clients sent at the set-up, where the method asks for them.
+    curvature_trace : callable
+        Finds the trace of a matrix above ∇²f everywhere, less the ridge; as :attr:`largest_curvature`.
     client_smoothness : callable
         Finds L_i less the ridge, shape (n,); not on the ledger either.
     row_smoothness : callable
@@ -132,6 +134,7 @@ class ProblemConstants:
     like: Array
     ridge_inside: bool = False
     hessian_lipschitz: float = 0.0
+    curvature_trace: Callable[[], float] = _unknown
     client_smoothness: Callable[[], Array] = _unknown
     row_smoothness: Callable[[], Array] = _unknown
     strong_convexity: float = 0.0

@@ -50,6 +50,7 @@ from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, 
 from newtonfl.methods.second_order.settings import SecondOrder
 from newtonfl.methods.standalone.adiana import adiana
 from newtonfl.methods.standalone.bl3 import bl3
+from newtonfl.methods.standalone.core_gd import core_gd
 from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
@@ -61,8 +62,8 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "cubic_newton_learn", "diana", "dingo", "dore", "ef21",
-    "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
+    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "core_gd", "cubic_newton_learn", "diana", "dingo", "dore",
+    "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
     "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs",
     "lag", "lattice_newton", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
     "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2",
@@ -81,6 +82,6 @@ arrange(
         "error-feedback",
         "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "vr-marina",
         "pp-marina",
-        "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",
+        "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac",
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_device
+from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.memory import SolveMemory
@@ -318,6 +318,24 @@ class Problem(SolveMemory):
 
     def _curvature_product(self, v: Array) -> Array:
         raise ValueError(f"no smoothness constant L is known for {self.objective}: give stepsize=NUMBER")
+
+    @property
+    def curvature_trace(self) -> Array:
+        """tr B_i of the B_i of :meth:`curvature_product`, shape (n held here,), on the host.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound.
+        """
+        trace, ones = self._curvature_trace(), zeros(self.dim, self.like) + 1.0
+        return trace if self.regulariser is None else trace + float(self.regulariser.bound_product(ones).sum())
+
+    def _curvature_trace(self) -> Array:
+        trace = np.zeros(len(self.clients))
+        for j, column in enumerate(np.eye(self.dim)):  # no faster way is known of a bound that is but a product
+            trace += to_host(self._curvature_product(to_device(column, self.like)))[:, j]
+        return trace
 
     @property
     def client_smoothness(self) -> Array:

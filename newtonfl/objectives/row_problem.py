@@ -151,6 +151,12 @@ class RowProblem(Problem):
         scale = self.curvature_bound * self.row_weights
         return self.combined([scale * self.rows.margins(column) for column in self.columns(v)], self.rows.combine)
 
+    def _curvature_trace(self) -> Array:
+        if not np.isfinite(self.curvature_bound):
+            return super()._curvature_trace()
+        squares = self.row_weights * self.rows.lengths() ** 2
+        return self.curvature_bound * (self.dim // self.rows.dim) * to_host(sums(Blocks(squares, self.rows.offsets)))
+
     def _client_smoothness(self) -> Array:
         if not np.isfinite(self.curvature_bound):
             return super()._client_smoothness()

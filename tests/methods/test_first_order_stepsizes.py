@@ -65,6 +65,7 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     total = s.each + RIDGE
     plus, mean = np.sqrt(np.mean(s.each**2)), s.each.mean()
     a, b = of_contraction(0.1)
+    trace = sum(np.sum(own**2) for own in s.p.rows) / (4 * N * M) + D * RIDGE
     return {
         "gd": ("gd", {}, 1 / s.L),
         "accelerated-gd": ("accelerated-gd", {}, 1 / s.L),
@@ -109,6 +110,7 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
         "ef21-page, all rows": (
             "ef21-page", {"compressor": TopK(4), "batch": 50}, 1 / (s.L + plus * np.sqrt(b / a))
         ),
+        "core-gd": ("core-gd", {"directions": 6}, 6 / (trace + 7 * s.L)),
         "diana": ("diana", {"compressor": RandK(8)}, 1 / ((1 + 6 * 4 / N) * total.max())),
         "adiana": (
             "adiana", {"compressor": RandK(8), "p": 0.1}, adianas(total.max(), 4.0, 0.1)
@@ -124,7 +126,7 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
         "clag", "3pc-v1", "3pc-v2", "marina", "marina, permk", "vr-marina", "vr-marina, permk",
-        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "diana", "adiana", "adiana, natural",
+        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "diana", "adiana", "adiana, natural",
         "error-feedback", "m-fac",
     ],
 )  # fmt: skip

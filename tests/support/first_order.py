@@ -71,6 +71,18 @@ def accelerated_gd(p, x, rounds, L, mu, inside=False, queries=None):
     return out
 
 
+def core_gd(p, x, rounds, gamma, vectors):
+    """CORE 2309.13307: p_ij = ⟨∇f_i(x^k), ξ_j⟩ for the ξ_j that all draw in round k, vectors(k); x⁺ = x − γĝ with ĝ =
+    (1/m) Σ_j (mean_i p_ij) ξ_j. The ridge belongs to every f_i."""
+    out = []
+    for k in range(rounds):
+        xi = vectors(k)
+        means = [average([g @ v for g in gradients(p, x, True)]) for v in xi]
+        x = x - gamma * sum(mean * v for mean, v in zip(means, xi, strict=True)) / len(xi)
+        out.append(x)
+    return out
+
+
 # ---- 3PC 2202.00998, EF21 2106.05203 and its extensions 2110.03294 ---------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from first_order_setting import (
     D,
     N,
     coin,
+    directions,
     drawn,
     made,
     own_coin,
@@ -203,6 +204,12 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
             p, x, ROUNDS, T.adacgd([T.top_k(K) for K in (2, 8, 16)], 2.0),
             T.adacgd([T.top_k(K) for K in (1, 6, 20)], 4.0), g,
         ),
+    ),
+    "core-gd": (
+        "core-gd", {"directions": 6, "stepsize": 0.5}, lambda p, x, g: F.core_gd(p, x, ROUNDS, g, directions(6))
+    ),
+    "core-gd, one direction": (
+        "core-gd", {"directions": 1, "stepsize": 0.05}, lambda p, x, g: F.core_gd(p, x, ROUNDS, g, directions(1))
     ),
     "vr-marina": (
         "vr-marina", {"compressor": RandK(8), "p": 0.2, "batch": 7},

@@ -92,6 +92,11 @@ def own_coin(p: float) -> Callable[[int, int], bool]:
     return lambda i, k: bool(Key(SEED, k, i).to("gradient").to("page coin").generator().random() < p)
 
 
+def directions(m: int) -> Callable[[int], np.ndarray]:
+    """CORE's vectors of a round."""
+    return lambda k: Key(SEED, k, SERVER).to("directions").generator().standard_normal((m, D))
+
+
 @cache
 def setting() -> SimpleNamespace:
     """syn40: the library's problem, the transcriptions', where paths begin, and theory's constants from its rows."""
