@@ -139,8 +139,8 @@ class Core(Method):
             gamma = gamma * 0.0 + parts["stepsize"].coordinates()[1]
         else:
             before = key.at(announcement.round - 1)
-            moved = self._step(x[0, :], parts["product"].coordinates()[1], float(gamma[0]), before)
-            x = np.broadcast_to(moved, x.shape)
+            own = self._step(x[0, :], parts["product"].coordinates()[1], float(gamma[0]), before)
+            x = np.broadcast_to(own, x.shape)
         point = problem.with_local_ridge().at(to_device(x[0, :], problem.like))
         # One product a client, of the same shape whoever else is in the process: the same bits.
         products = np.matmul(self._vectors(problem.dim, key), to_host(point.gradient)[:, :, None])
@@ -149,8 +149,8 @@ class Core(Method):
 
     def _step(self, x: Array, products: Array, gamma: float, key: Key) -> Array:
         """x - γĝ, ĝ = (1/m)Σ_j p̄_j ξ_j: the server's and the clients', in the same bits."""
-        moved: Array = x - gamma / self.directions * (products @ self._vectors(len(x), key))
-        return moved
+        after: Array = x - gamma / self.directions * (products @ self._vectors(len(x), key))
+        return after
 
     def _vectors(self, dim: int, key: Key) -> Array:
         """ξ_1 … ξ_m of the round of `key`, shape (m, d): the same to everybody."""
