@@ -53,6 +53,8 @@ class MarinaRule(ThreePoint):
             return super().largest(at, theory)
         gradient, constants = at.gradient, at.constants
         assert isinstance(gradient, SharedGradient)
+        if at.share < 1.0:
+            raise ValueError("the theorem of such draws has all clients take part in every round")
         if theory == "theory-convex" and not gradient.exact:
             raise ValueError("the theorem of theory-convex has clients that compute ∇f_i itself, as marina's do")
         p, n = gradient.p, constants.n_clients
