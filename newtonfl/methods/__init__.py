@@ -11,6 +11,8 @@ first_order
     The EF21 family, AdaCGD, MARINA, DIANA and theirs.
 argument
     What a user gives for a method.
+local
+    Methods with local steps: FedAvg, SCAFFOLD, Scaffnew and theirs.
 standalone
     Methods that are no settings of the round: DINGO, GIANT, FIB-IOS, BL3, ADIANA, Newton-CG.
 
@@ -35,6 +37,16 @@ from newtonfl.methods.first_order.marina import marina, pp_marina, vr_marina
 from newtonfl.methods.first_order.page import ef21_page
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.first_order.three_point import clag, lag, v1, v2, v3, v4, v5
+from newtonfl.methods.local.fedavg import fedavg, fedprox
+from newtonfl.methods.local.five_gcs import five_gcs, five_gcs_cc
+from newtonfl.methods.local.gradskip import gradskip
+from newtonfl.methods.local.i_scaffnew import i_scaffnew
+from newtonfl.methods.local.locodl import locodl
+from newtonfl.methods.local.scaffnew import scaffnew
+from newtonfl.methods.local.scaffold import scaffold
+from newtonfl.methods.local.scallion import scafcom, scallion
+from newtonfl.methods.local.tamuna import compressed_scaffnew, tamuna
+from newtonfl.methods.local.vr_proxskip import vr_proxskip
 from newtonfl.methods.round import Descent
 from newtonfl.methods.second_order.basis_learn import bl1, bl2
 from newtonfl.methods.second_order.fednl import fednl, fednl_bc, fednl_cr, fednl_ls, fednl_pp
@@ -62,12 +74,14 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "core_gd", "cubic_newton_learn", "diana", "dingo", "dore",
-    "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
-    "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant", "l_bfgs",
-    "lag", "lattice_newton", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
-    "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "v1", "v2",
-    "v3", "v4", "v5", "vr_marina",
+    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "compressed_scaffnew", "core_gd", "cubic_newton_learn",
+    "diana", "dingo", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd",
+    "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fedavg", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
+    "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "l_bfgs", "lag",
+    "lattice_newton", "locodl", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
+    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
+    "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_marina",
+    "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -83,5 +97,7 @@ arrange(
         "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "vr-marina",
         "pp-marina",
         "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac",
+        "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew",
+        "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
     ],
 )  # fmt: skip

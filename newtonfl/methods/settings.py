@@ -104,3 +104,21 @@ down : Compressor, Mechanism or str
     + _EVERYWHERE
 )
 """What explains the settings of first-order methods."""
+
+LOCAL = entries(
+    """
+stepsize : float or str
+    γ of a local step: a number; "theory", what the method's docstring says; or a multiple such as "theory*16".
+steps : int
+    How many local steps a client takes between two exchanges.
+server_stepsize : float
+    η_g, above 0: how far the server goes from x towards the mean of what came back.
+p : float or "theory"
+    p in (0, 1], the probability of an exchange after a local step: 1/p of them are taken on average. "theory" is √(μ/L)
+    with L the largest L_i and μ that of the ridge.
+batch : int or "full"
+    How many of its rows a client draws for each local gradient, or all of them.
+"""
+    + _EVERYWHERE
+)
+"""What explains the settings of methods with local steps."""

@@ -130,6 +130,29 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "error feedback is ef-bv with λ = 0 as long as nothing is lost": (
         ("error-feedback", EXACT), ("ef-bv", {**EXACT, "lam": 0.0, "nu": 1.0}), ADDS
     ),
+    "fedavg of one step is gd": (("fedavg", {"steps": 1}), ("gd", {}), ADDS),
+    "fedprox with ν = 0 is fedavg": (("fedprox", {"steps": 3, "prox": 0.0}), ("fedavg", {"steps": 3}), 0.0),
+    "scaffold of one step is gd": (("scaffold", {"steps": 1}), ("gd", {}), ADDS),
+    "scaffnew with p = 1 is gd": (("scaffnew", {"p": 1.0}), ("gd", {}), ADDS),
+    "gradskip with q = 1 is scaffnew": (("gradskip", {"p": 0.3, "q": 1.0}), ("scaffnew", {"p": 0.3}), ADDS),
+    "i-scaffnew with everybody's γ is scaffnew": (("i-scaffnew", {"p": 0.3}), ("scaffnew", {"p": 0.3}), ADDS),
+    "vr-proxskip with all rows is scaffnew": (
+        ("vr-proxskip", {"p": 0.3, "batch": 99, "refresh": 0.5}), ("scaffnew", {"p": 0.3}), ADDS
+    ),
+    "compressed-scaffnew with s = n is scaffnew": (
+        ("compressed-scaffnew", {"p": 0.3, "s": 5}), ("scaffnew", {"p": 0.3}), ADDS
+    ),
+    "tamuna of all is compressed-scaffnew": (
+        ("tamuna", {"p": 0.3, "s": 2, "participation": All()}), ("compressed-scaffnew", {"p": 0.3, "s": 2}), 0.0
+    ),
+    "scallion with α = 1 and the identity is scaffold": (
+        ("scallion", {**EXACT, "alpha": 1.0, "steps": 3}), ("scaffold", {"steps": 3}), ADDS
+    ),
+    "scafcom of one step with β = 1 is ef21 from zero": (
+        ("scafcom", {"compressor": C, "steps": 1, "beta": 1.0}),
+        ("ef21", {"compressor": C, "init": "zero", "ridge": "clients"}), ADDS,
+    ),
+    "5gcs-cc with the identity is 5gcs": (("5gcs-cc", EXACT), ("5gcs", {}), 0.0),
     "accelerated gd with γμ = 1 is gd": (("accelerated-gd", {"mu": 1 / GAMMA}), ("gd", {}), 0.0),
     **{
         f"m-fac over {over}, much dampened, is gd": (  # P⁻¹ = I/λ up to ‖∇f‖²/λ of itself

@@ -51,7 +51,7 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
 )  # fmt: skip
-from newtonfl.methods import All, Independent
+from newtonfl.methods import All, Independent, Uniform
 from newtonfl.objectives.functions import FromFunctions
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
@@ -172,6 +172,10 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     ("adacgd", {"down": AdaCGD((TopK(1), TopK(3)), 1.0), "levels": (TopK(1), RandK(3), TopK(5))}),
     ("artemis", {"down": "exact", "participation": All(), "wire": "float32"}),
     ("m-fac", {"over": "aggregate", "compressor": TopK(3), "algorithm": "static"}),
+    ("fedavg", {"batch": 3, "participation": Independent(0.5)}),
+    ("scaffold", {"stepsize": "theory*40", "participation": Uniform(2)}),
+    ("scallion", {"participation": Uniform(2)}),
+    ("tamuna", {"participation": Uniform(3)}),
 ]
 
 # (name, message at full precision, coordinates of its vector); LowRank's size is that of the triangle of dimension 3.

@@ -27,6 +27,7 @@ from first_order_setting import (
     stochastic,
     weights,
 )
+from local_cases import LOCAL
 from played import played
 
 from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, PermK, RandK, TopK
@@ -335,6 +336,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         "m-fac", {"window": 7, "dampening": 0.05, "stepsize": 0.05},
         lambda p, x, g: F.m_fac_clients(p, x, ROUNDS, g, 7, 0.05),
     ),
+    **LOCAL,
 }  # fmt: skip
 
 

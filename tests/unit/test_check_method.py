@@ -44,7 +44,9 @@ WITH_COMPRESSOR = [
     if "compressor" in inspect.signature(make).parameters and name not in SAME_SOCKETS
 ]
 VECTORS = FIRST_ORDER - {"gd", "accelerated-gd"}
-UNBIASED = {"marina", "pp-marina", "diana", "artemis", "dore", "adiana"} & set(registry.METHODS)
+UNBIASED = {"marina", "pp-marina", "diana", "artemis", "dore", "adiana", "scallion", "locodl", "5gcs-cc"} & set(
+    registry.METHODS
+)
 ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no matrix there
 
 

@@ -1,4 +1,4 @@
-"""What methods with exchanges of their own share: vectors sent, received and averaged exactly, and their settings."""
+"""What methods with exchanges of their own share: vectors sent, received and averaged, and their settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from newtonfl.bases import Coordinates, equal_blocks
 from newtonfl.comm.messages import Batch, Dense, Message, batched
 from newtonfl.components.protocol import Replies
-from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.objectives.base import Problem
 
 
@@ -30,14 +31,24 @@ def messages(rows: Array) -> Sequence[Message]:
     return Batch(Dense, np.full(len(host), host.shape[1]), host.ravel())
 
 
+def decoded(sent: Sequence[Message], dim: int, like: Array) -> Array:
+    """The vectors that clients' messages stand for, shape (messages, dim), in the library and on the device of `like`.
+
+    Sender and receiver both go on with these, which is the one rule of receiving.
+    """
+    nothing = equal_blocks(zeros((len(sent), dim), like))
+    space = Coordinates(np.full(len(sent), dim))
+    return namespace(like).reshape(space.add(nothing, sent, np.ones(len(sent))).values, (len(sent), dim))
+
+
 def received(message: Message, problem: Problem) -> Array:
     """The vector of a dense `message`, where the problem's data is."""
     return to_device(message.coordinates()[1], problem.like)
 
 
 def for_each(x: Array, problem: Problem) -> Array:
-    """`x` (d,) as a row for every client held here, shape (n, d)."""
-    return namespace(x).broadcast_to(x, (len(problem.clients), problem.dim))
+    """`x` (k,) as a row for every client held here, shape (n, k)."""
+    return namespace(x).broadcast_to(x, (len(problem.clients), x.shape[0]))
 
 
 def within(key: str, value: object, low: float, high: float) -> float:

@@ -1,0 +1,1 @@
+"""Methods with local steps: clients move on their own between two exchanges. One file a paper or a family."""

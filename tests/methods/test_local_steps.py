@@ -1,0 +1,132 @@
+"""Methods with local steps: floors where they are, none where theory has none, rates, and the gradients they take."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+
+import local_methods as L
+import numpy as np
+import pytest
+import transcriptions as T
+
+import newtonfl as nf
+from newtonfl.core.random import SERVER, Key
+
+N, M, D, RIDGE = 8, 30, 10, 0.1
+
+
+@cache
+def unlike():
+    """Ridge logistic regression of unlike clients: rows grow with the client, and L_i/μ by a factor of 8."""
+    generator = np.random.default_rng(5)
+    rows = generator.normal(size=(N, M, D)) * np.linspace(0.7, 3.6, N)[:, None, None]
+    labels = np.sign(np.einsum("nmd,nd->nm", rows, generator.normal(size=(N, D))) + 0.3 * generator.normal(size=(N, M)))
+    problem = nf.from_arrays(rows.reshape(-1, D), labels.ravel(), clients=N, l2=RIDGE)
+    dense = T.Logistic(list(rows), list(labels), RIDGE)
+    return SimpleNamespace(
+        problem=problem, p=dense, x_star=nf.optimum(problem)[0], each=problem.client_smoothness + RIDGE
+    )
+
+
+def errors(method, rounds, **settings):
+    """‖x - x*‖² by round."""
+    distance = nf.monitors.DistanceTo(unlike().x_star)
+    result = nf.solve(unlike().problem, method, rounds=rounds, tol=0.0, monitors=[distance], **settings)
+    return result.history.column("distance") ** 2
+
+
+def test_the_clients_are_unlike():
+    slopes = [L.gradient(unlike().p, unlike().x_star, i) for i in range(N)]
+    kappa = unlike().each / RIDGE
+    assert np.mean(np.linalg.norm(slopes, axis=1)) > 0.3 and kappa.max() / kappa.min() > 8
+
+
+def test_fedavg_has_a_floor_that_falls_with_the_step_and_one_step_has_none():
+    floors = [errors(nf.fedavg(steps=5, stepsize=f"theory*{c}"), int(400 / c))[-1] for c in (1, 0.25)]
+    assert 1e-5 < floors[1] < 0.3 * floors[0]
+    assert errors(nf.fedprox(steps=5, prox=5.0), 600)[-1] < floors[0]
+    assert errors(nf.fedavg(steps=1), 1500)[-1] < 1e-12
+
+
+@pytest.mark.parametrize("participation", ["all", "uniform:3"])
+def test_control_variates_leave_none(participation):
+    assert errors(nf.scaffold(steps=5, stepsize="theory*40", participation=participation), 1500)[-1] < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("method", "rounds"),
+    [("scallion,compressor=randk:5", 1500), ("scafcom,compressor=topk:5", 1500), ("scaffnew", 500), ("gradskip", 500),
+     ("i-scaffnew", 500), ("vr-proxskip,batch=4", 1200), ("compressed-scaffnew", 700), ("tamuna", 900),
+     ("locodl,compressor=randk:5", 1200), ("5gcs", 900), ("5gcs-cc,compressor=randk:5", 3000)],
+)  # fmt: skip
+def test_they_reach_the_minimiser(method, rounds):
+    assert errors(method, rounds).min() < 1e-18
+
+
+def test_scaffnews_rate():
+    """E Ψ after t steps is at most (1 - min{γμ, p²})^t Ψ⁰, and so is the distance's part of it; of 40 draws."""
+    method, steps = nf.scaffnew(p=0.2), 60
+    gamma, seeds = 1 / unlike().each.max(), range(40)
+    stars = [L.gradient(unlike().p, unlike().x_star, i) for i in range(N)]
+    first = N * (unlike().x_star @ unlike().x_star) + (gamma / 0.2) ** 2 * sum(s @ s for s in stars)
+    ends = []
+    for seed in seeds:
+        taken = np.cumsum([Key(seed, k, SERVER).to("steps").generator().geometric(0.2) for k in range(steps)])
+        rounds = int(np.searchsorted(taken, steps, side="right"))  # the exchanges within so many steps
+        bound = (1 - min(gamma * RIDGE, 0.04)) ** taken[rounds - 1] * first
+        ends.append(N * errors(method, rounds, seed=seed)[rounds] / bound)
+    assert np.mean(ends) < 1.0
+
+
+def test_gradskips_clients_compute_what_their_conditioning_asks_for():
+    """Between exchanges client i computes 1/(1 - q_i(1 - p)) gradients on average, and the exchanges stay as few."""
+    kappa = unlike().each / RIDGE
+    p, q = 1 / np.sqrt(kappa.max()), (1 - 1 / kappa) / (1 - 1 / kappa.max())
+    rounds = 400
+    taken = nf.solve(unlike().problem, "gradskip", rounds=rounds, tol=0.0).history[-1].gradients / rounds
+    expected = np.mean(1 / (1 - q * (1 - p)))
+    assert abs(taken / expected - 1) < 0.08 and expected < 0.85 * np.sqrt(kappa.max())
+    skipped, all_of_them = errors("gradskip", 250), errors("scaffnew", 250)
+    reached = [int(np.argmax(path < 1e-10)) for path in (skipped, all_of_them)]
+    assert 0 < reached[0] < 1.4 * reached[1]
+
+
+def test_tamuna_with_the_mean_that_is_heard_next_stalls():
+    """The exact form takes the x̄ of the round that a client was in; with the one that it hears next Σh_i leaves 0."""
+    p, s, c, rounds = 0.1, 2, 4, 1500
+    gamma = 1 / unlike().each.max()
+
+    def sample(k):
+        return np.sort(Key(0, k, SERVER).to("participation").generator().choice(N, c, replace=False))
+
+    def steps(k):
+        return int(Key(0, k, SERVER).to("steps").generator().geometric(p))
+
+    def dealt(k):
+        return Key(0, k, SERVER).to("mask").generator().permutation(c)
+
+    late = L.tamuna(unlike().p, np.zeros(D), rounds, gamma, p, s, steps, sample, dealt, late=True)
+    exact = errors(nf.tamuna(p=p, s=s, participation=f"uniform:{c}", stepsize=gamma), rounds)
+    assert exact[-1] < 1e-17 and np.sum((late[-1] - unlike().x_star) ** 2) > 1e-4
+
+
+def test_what_cannot_be_is_refused():
+    free = nf.from_arrays(np.eye(6), np.array([1.0, -1, 1, -1, 1, -1]), clients=3, l2=0.0)
+    for method, why in (
+        ("scaffnew", "theory needs a μ above 0"),
+        ("5gcs", "needs a μ above 0"),
+        ("locodl", "its g is a part of the ridge"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            nf.solve(free, method)
+    with pytest.raises(ValueError, match="s: given 9 with 4 clients"):
+        nf.solve(unlike().problem, nf.tamuna(s=9, participation="uniform:4"))
+    with pytest.raises(ValueError, match="allowed are all and uniform:c"):
+        nf.solve(unlike().problem, nf.tamuna(participation="independent:0.5"))
+    with pytest.raises(ValueError, match=r"q: given 1\.5"):
+        nf.gradskip(q=1.5)
+    with pytest.raises(ValueError, match="steps: given 0"):
+        nf.fedavg(steps=0)
+    with pytest.raises(ValueError, match="is not unbiased"):
+        nf.solve(unlike().problem, nf.locodl(compressor="topk:2"))
