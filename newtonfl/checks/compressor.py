@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -39,6 +39,8 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
     - The same key gives the same message; what was handed in stays as it was; zeros are sent as zeros.
     - A message has the right size, arrives over the wire in the same bits, and has ``formula_bits``.
     - Clients compressed together get the messages that they get alone.
+    - Where clients draw together (``correlated = True``), E‖mean C(u_i) - ū‖² ≤ A·mean ‖u_i‖² - B‖ū‖² holds with its
+      ``mean_constants``, for the number of clients that it is for: where A = B, equal vectors have exactly their mean.
     - ``for_dimension`` works, and so does a client without coordinates; ``to_spec`` reads back as the same compressor
       where it has a name.
 
@@ -86,7 +88,10 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
             _check_message(made, v, size, key, where)
             _check_contract(made, contract, v, draws if what not in _FAR else FEW, key, where)
     if not whole:
-        _check_together(made, name, dim, draw, key)
+        for sizes in ([dim, 1, 0, dim * (dim + 1) // 2, dim, 2, 3], [dim] * 7):
+            _check_together(made, name, sizes, draw, key)
+    if made.correlated:
+        _check_mean(made, name, dim, draws, draw, key)
 
 
 def _settled(compressor: Compressor, name: str, dim: int) -> Compressor:
@@ -151,7 +156,8 @@ def _check_contract(
     @cache  # the promises share their draws
     def off(count: int) -> Array:
         """C(v) - v for that many keys, a row each, where ‖v‖² is `energy`."""
-        messages = [compressor.compress(v, key.of(i)) for i in range(count)]
+        # A client's draws of many rounds: in one round clients may draw together.
+        messages = [compressor.compress(v, key.at(i)) for i in range(count)]
         return np.stack([(decoded(message, v.shape) / largest - unit).ravel() for message in messages])
 
     def lost(count: int) -> Array:
@@ -184,9 +190,8 @@ def _check_contract(
     promise(False, f"{where}: Unbiased promises E C(x) = x; the mean of {count} messages is {bias:.3g} away from x")
 
 
-def _check_together(compressor: Compressor, name: str, dim: int, draw: np.random.Generator, key: Key) -> None:
-    """Many clients at once, in two groups, and one by one."""
-    sizes = [dim, 1, 0, dim * (dim + 1) // 2, dim, 2, 3]
+def _check_together(compressor: Compressor, name: str, sizes: list[int], draw: np.random.Generator, key: Key) -> None:
+    """Seven clients at once, in two groups, and one by one."""
     together = Blocks.of([draw.standard_normal(size) for size in sizes])
     keys = [key.of(3 * i + 1) for i in range(len(sizes))]
     before = together.values.copy()
@@ -204,3 +209,43 @@ def _check_together(compressor: Compressor, name: str, dim: int, draw: np.random
             all_same(part, [every[i] for i in group]),
             f"{name}.compress_all: a client's message must not depend on who shares its process",
         )
+
+
+def _check_mean(compressor: Compressor, name: str, dim: int, draws: int, draw: np.random.Generator, key: Key) -> None:
+    """The mean of the messages of clients that draw together."""
+    numbers = [n for n in range(1, MANY * dim) if _is_for(compressor, n)]
+    promise(numbers, f"{name}.mean_constants must know the number of clients that draw together")
+    n = numbers[0]
+    for size in (dim, 1, n, 2 * n + 1):
+        a, b = compressor.mean_constants(size, n)
+        alike = np.tile(draw.standard_normal(size), (n, 1))
+        apart = draw.standard_normal((n, size))
+        for what, rows in {"alike": alike, "nearly alike": alike + 0.1 * apart, "random": apart}.items():
+            unit = rows / np.sqrt(np.mean(np.sum(rows**2, axis=1)))
+            at_most(
+                a - b * float(np.sum(unit.mean(axis=0) ** 2)),
+                partial(_lost_of_the_mean, compressor, unit, key),
+                draws,
+                ROUNDING[compressor.compress(alike[0], key).precision],
+                f"{name}, {n} clients whose vectors are {what}, {size} coordinates: mean_constants (A = {a:.6g}, "
+                f"B = {b:.6g}) promise ‖mean C(u_i) - ū‖² of",
+            )
+
+
+def _lost_of_the_mean(compressor: Compressor, rows: Array, key: Key, count: int) -> Array:
+    """‖mean C(u_i) - ū‖² of clients whose vectors are `rows` (n, size), in that many rounds."""
+    together, found = Blocks.of(list(rows)), np.empty(count)
+    for k in range(count):
+        messages = compressor.compress_all(together, [key.at(k).of(i) for i in range(len(rows))])
+        sent = np.mean([decoded(message, rows[0].shape) for message in messages], axis=0)
+        found[k] = np.sum((sent - rows.mean(axis=0)) ** 2)
+    return found
+
+
+def _is_for(compressor: Compressor, n: int) -> bool:
+    """Whether the compressor is one for `n` clients."""
+    try:
+        compressor.mean_constants(1, n)
+    except ValueError:
+        return False
+    return True

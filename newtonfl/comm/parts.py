@@ -22,7 +22,7 @@ PARTS = (
     "product", "damped", "eigenpairs",
     "gram", "bound", "scale",
     "anew", "change", "missed", "stepsize", "anchor",
-    "diagonal", "start", "steps", "column",
+    "diagonal", "start", "steps", "column", "seed",
 )  # fmt: skip
 """The names of the library's parts; a section carries the position in this list. Only ever longer, at the end."""
 

@@ -93,7 +93,7 @@ Exchange: TypeAlias = Callable[[Announcement, Sizes], Replies]
 """Carries an announcement to the clients and their replies back; the sizes check the replies' parts."""
 
 
-def _unknown() -> Array:
+def _unknown() -> Any:
     raise ValueError("no smoothness constants L_i are known: give stepsize=NUMBER")
 
 
@@ -113,8 +113,12 @@ class ProblemConstants:
         Names the library and device of the server's arrays.
     hessian_lipschitz : float
         The mean of the L_*i that clients sent at the set-up, where the method asks for them.
+    curvature_trace : callable
+        Finds the trace of a matrix above ∇²f everywhere, less the ridge; as :attr:`largest_curvature`.
     client_smoothness : callable
         Finds L_i less the ridge, shape (n,); not on the ledger either.
+    row_smoothness : callable
+        Finds ℒ_i and the number of rows of every client, shape (n, 2); not on the ledger either.
     strong_convexity : float
         A μ of f.
     convex : bool
@@ -130,7 +134,9 @@ class ProblemConstants:
     like: Array
     ridge_inside: bool = False
     hessian_lipschitz: float = 0.0
+    curvature_trace: Callable[[], float] = _unknown
     client_smoothness: Callable[[], Array] = _unknown
+    row_smoothness: Callable[[], Array] = _unknown
     strong_convexity: float = 0.0
     convex: bool = True
     tol: float = 0.0
@@ -159,10 +165,16 @@ class ClientProtocol(ABC):
         What the ledger's table calls all that is sent after the set-up.
     follows_a_solve : bool
         Whether a solve has counted already what was sent to prepare the problem.
+    shares_draws : bool
+        Whether clients draw random numbers that others draw too: the run's seed then travels in the set-up.
     """
 
     phase: ClassVar[str] = "rounds"
     follows_a_solve: ClassVar[bool] = False
+
+    @property
+    def shares_draws(self) -> bool:
+        return False
 
     def numbers_per_client(self, problem: Problem) -> float:
         """About how many numbers a client works on at a time; a process takes its clients in groups accordingly."""

@@ -4,7 +4,7 @@ One class a file, a frozen dataclass of its settings. A compressor turns a vecto
 symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` with E‖C(v) - v‖² ≤ (1 - δ)‖v‖², or
 ``Unbiased(ω)`` with E C(v) = v and E‖C(v) - v‖² ≤ ω‖v‖². ``newtonfl.checks.check_compressor`` holds it to that.
 
-Select (topk, toplek, randk, randseqk, threshold), factorise (rankr, powersgd), quantise (natural, dithering,
+Select (topk, toplek, randk, randseqk, permk, threshold), factorise (rankr, powersgd), quantise (natural, dithering,
 natural_dithering, rounding, grid), compose (select_quantise, rank_quantise, contracted, rounded).
 
 May be imported by: bases, mechanisms, components, methods, checks.
@@ -17,6 +17,7 @@ from newtonfl.compressors.grid import Grid
 from newtonfl.compressors.identity import Identity
 from newtonfl.compressors.natural import Natural
 from newtonfl.compressors.natural_dithering import NaturalDithering
+from newtonfl.compressors.permk import PermK
 from newtonfl.compressors.powersgd import PowerSGD
 from newtonfl.compressors.quantiser import Quantiser
 from newtonfl.compressors.randk import RandK
@@ -32,6 +33,6 @@ from newtonfl.compressors.toplek import TopLEK
 
 __all__ = [
     "BiasedRounding", "Compressor", "Contracted", "Contractive", "Dithering", "Grid", "Identity", "Natural",
-    "NaturalDithering", "PowerSGD", "Quantiser", "RandK", "RandSeqK", "RankR", "RankThenQuantise", "Rounded",
+    "NaturalDithering", "PermK", "PowerSGD", "Quantiser", "RandK", "RandSeqK", "RankR", "RankThenQuantise", "Rounded",
     "SelectThenQuantise", "Threshold", "TopK", "TopLEK", "Unbiased",
 ]  # fmt: skip

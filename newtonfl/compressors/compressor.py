@@ -71,10 +71,13 @@ class Compressor(Part, ABC):
     ----------
     acts_on : {"vector", "symmetric"}
         Whether :meth:`compress` is handed a client's coordinates, or the matrix that they stand for.
+    correlated : bool
+        Whether the clients of a round draw together, from ``key.of(SERVER)``, and not each for itself.
     """
 
     kind = "compressor"
     acts_on: ClassVar[Literal["vector", "symmetric"]] = "vector"
+    correlated: ClassVar[bool] = False
 
     @abstractmethod
     def contract(self, size: int) -> Contractive | Unbiased:
@@ -90,6 +93,33 @@ class Compressor(Part, ABC):
         Contractive or Unbiased
             With the δ or ω that holds for every input of that size.
         """
+
+    def mean_constants(self, size: int, n_clients: int) -> tuple[float, float]:
+        """(A, B) with E‖mean C(u_i) - ū‖² ≤ A·mean ‖u_i‖² - B‖ū‖² for the vectors u_i of n clients, ū their mean.
+
+        Parameters
+        ----------
+        size : int
+            How many coordinates there are.
+        n_clients : int
+            n.
+
+        Returns
+        -------
+        tuple of float
+            A and B ≥ 0: (ω/n, 0) of independent draws, which is for all whose draws are not `correlated`.
+
+        Raises
+        ------
+        ValueError
+            If the compressor is biased, or is not for n clients.
+        """
+        contract = self.contract(size)
+        if isinstance(contract, Unbiased):
+            return contract.omega / n_clients, 0.0
+        if contract.delta < 1.0:
+            raise ValueError(f"{self} is not unbiased: give one that is, such as randk:0.1d or natural")
+        return 0.0, 0.0
 
     @abstractmethod
     def compress(self, v: Array, key: Key) -> Message:
@@ -144,6 +174,10 @@ class Compressor(Part, ABC):
             if at[0] < 0 or at[-1] >= size or (at[1:] <= at[:-1]).any():
                 raise ValueError(f"{name}.compress: indices must be strictly increasing, from 0 to below {size}")
         return message
+
+    def for_clients(self, n_clients: int) -> Self:
+        """This compressor as `n_clients` use it together; ValueError where it is not for so many."""
+        return self
 
     def for_dimension(self, dim: int) -> Self:
         """This compressor with settings like ``"8d"`` made numbers for dimension `dim`; ValueError where none fits."""

@@ -39,6 +39,10 @@ class Contracted(Compressor):
     def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
         return self.compressor.acts_on
 
+    @property
+    def correlated(self) -> bool:  # type: ignore[override]
+        return self.compressor.correlated
+
     name = "contracted"
 
     def unwrapped(self) -> Compressor:
@@ -63,6 +67,9 @@ class Contracted(Compressor):
         if isinstance(messages, Batch):
             return messages.scaled(np.array(factors))
         return [message.scaled(factor) for message, factor in zip(messages, factors, strict=True)]
+
+    def for_clients(self, n_clients: int) -> Self:
+        return replace(self, compressor=self.compressor.for_clients(n_clients))
 
     def for_dimension(self, dim: int) -> Self:
         made = replace(self, compressor=self.compressor.for_dimension(dim))

@@ -36,6 +36,10 @@ class Rounded(Compressor):
     def acts_on(self) -> Literal["vector", "symmetric"]:  # type: ignore[override]
         return self.compressor.acts_on
 
+    @property
+    def correlated(self) -> bool:  # type: ignore[override]
+        return self.compressor.correlated
+
     name = "rounded"
 
     def unwrapped(self) -> Compressor:
@@ -53,6 +57,9 @@ class Rounded(Compressor):
             lost = 4 * dimension(size) * lost**0.5
         return Contractive(inner.delta * (1.0 - lost))
 
+    def mean_constants(self, size: int, n_clients: int) -> tuple[float, float]:
+        return self.compressor.mean_constants(size, n_clients)
+
     def compress(self, v: Array, key: Key) -> Message:
         return self.compressor.compress(v, key).to_precision(self.precision)
 
@@ -61,6 +68,9 @@ class Rounded(Compressor):
         if isinstance(messages, Batch):
             return messages.to_precision(self.precision)
         return [message.to_precision(self.precision) for message in messages]
+
+    def for_clients(self, n_clients: int) -> Self:
+        return replace(self, compressor=self.compressor.for_clients(n_clients))
 
     def for_dimension(self, dim: int) -> Self:
         compressor = self.compressor.for_dimension(dim)

@@ -36,19 +36,29 @@ def bias_and_variance(compressor: Compressor, size: int) -> tuple[float, float]:
 
 
 def omega(compressor: Compressor, size: int) -> float:
-    """ω of an unbiased compressor; the identity's is 0.
+    """ω of an unbiased compressor whose clients draw each for itself; the identity's is 0.
 
     Raises
     ------
     ValueError
-        If it is biased.
+        If it is biased, or clients draw together.
     """
+    draws_apart(compressor)
     contract = compressor.contract(size)
     if isinstance(contract, Unbiased):
         return contract.omega
     if contract.delta < 1.0:
         raise ValueError(f"{compressor} is not unbiased: give one that is, such as randk:0.1d or natural")
     return 0.0
+
+
+def draws_apart(compressor: Compressor) -> None:
+    """Refuse a compressor whose clients draw together, where theory averages what each drew for itself."""
+    if compressor.correlated:
+        raise ValueError(
+            f"{compressor}: its clients draw together, and theory here has each draw for itself: marina can use it, "
+            "elsewhere randk:0.1d is like it"
+        )
 
 
 def made_contractive(compressor: Compressor) -> Compressor:

@@ -11,7 +11,7 @@ import numpy as np
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
 from newtonfl.core.backend import Array
-from newtonfl.mechanisms.constants import a_compressor, bias_and_variance, is_number, omega, per_size
+from newtonfl.mechanisms.constants import a_compressor, bias_and_variance, draws_apart, is_number, omega, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 Rate: TypeAlias = float | Literal["theory"]
@@ -94,6 +94,8 @@ class EFBV(Mechanism):
         return self._mapped(lambda compressor: compressor.for_dimension(dim))
 
     def for_clients(self, n_clients: int) -> Self:
+        if self.nu == "theory":  # which has ω/n
+            draws_apart(self.compressor)
         return replace(self, n_clients=n_clients)
 
     def unwrapped(self) -> Self:

@@ -293,6 +293,11 @@ class Mechanism(Part, ABC):
         )
         return found
 
+    @property
+    def shares_draws(self) -> bool:
+        """Whether some compressor in it is `correlated`."""
+        return any(compressor.correlated for compressor in self.compressors())
+
     def check(self, space: Coordinates) -> None:
         """Refuse a `space` of coordinates that this mechanism cannot serve, with a ValueError that says why."""
         for compressor in self.compressors():

@@ -152,6 +152,10 @@ class RoundSettings(Method):
 
         return size
 
+    @property
+    def shares_draws(self) -> bool:
+        return self.gradient.shares_draws or self.curvature.shares_draws
+
     def numbers_per_client(self, problem: Problem) -> float:
         return max(self.curvature.numbers_per_client(problem), problem.dim)
 

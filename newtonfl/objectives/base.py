@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_device
+from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.memory import SolveMemory
@@ -320,6 +320,24 @@ class Problem(SolveMemory):
         raise ValueError(f"no smoothness constant L is known for {self.objective}: give stepsize=NUMBER")
 
     @property
+    def curvature_trace(self) -> Array:
+        """tr B_i of the B_i of :meth:`curvature_product`, shape (n held here,), on the host.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound.
+        """
+        trace, ones = self._curvature_trace(), zeros(self.dim, self.like) + 1.0
+        return trace if self.regulariser is None else trace + float(self.regulariser.bound_product(ones).sum())
+
+    def _curvature_trace(self) -> Array:
+        trace = np.zeros(len(self.clients))
+        for j, column in enumerate(np.eye(self.dim)):  # no faster way is known of a bound that is but a product
+            trace += to_host(self._curvature_product(to_device(column, self.like)))[:, j]
+        return trace
+
+    @property
     def client_smoothness(self) -> Array:
         """L_i with ‖∇f_i(x) - ∇f_i(y)‖ ≤ L_i ‖x - y‖ for all x and y, shape (n held here,), on the host.
 
@@ -336,6 +354,20 @@ class Problem(SolveMemory):
         return self._smoothness
 
     def _client_smoothness(self) -> Array:
+        raise ValueError(f"{self._no_smoothness()}: give stepsize=NUMBER")
+
+    @property
+    def row_smoothness(self) -> Array:
+        """ℒ_i with (1/m_i)Σ_j ‖∇h_ij(x) - ∇h_ij(y)‖² ≤ ℒ_i²‖x - y‖² for all x and y, shape (n held here,), on the host.
+
+        f_i = (1/m_i)Σ_j h_ij, a function of one row each; what is added to every f_i is left out.
+
+        Raises
+        ------
+        ValueError
+            Where the problem states no such bound, or has no rows.
+        """
+        self.check_rows()
         raise ValueError(f"{self._no_smoothness()}: give stepsize=NUMBER")
 
     def _no_smoothness(self) -> str:

@@ -151,10 +151,26 @@ class RowProblem(Problem):
         scale = self.curvature_bound * self.row_weights
         return self.combined([scale * self.rows.margins(column) for column in self.columns(v)], self.rows.combine)
 
+    def _curvature_trace(self) -> Array:
+        if not np.isfinite(self.curvature_bound):
+            return super()._curvature_trace()
+        squares = self.row_weights * self.rows.lengths() ** 2
+        return self.curvature_bound * (self.dim // self.rows.dim) * to_host(sums(Blocks(squares, self.rows.offsets)))
+
     def _client_smoothness(self) -> Array:
         if not np.isfinite(self.curvature_bound):
             return super()._client_smoothness()
         return self.curvature_bound * largest_eigenvalues(self.rows, to_host(self.row_weights))
+
+    @property
+    def row_smoothness(self) -> Array:
+        self.check_rows()
+        if not np.isfinite(self.curvature_bound):
+            return super().row_smoothness
+        # h_ij moves by at most m w_j b ‖a_j‖ |a_jᵀ(x - y)|: the squares' mean is at most a Gram matrix's largest value.
+        rows = np.repeat(self.rows_per_client, self.rows_per_client)
+        squares = rows * (to_host(self.row_weights) * to_host(self.rows.lengths())) ** 2
+        return self.curvature_bound * np.sqrt(largest_eigenvalues(self.rows, squares))
 
     @property
     def hessian_lipschitz(self) -> Array:

@@ -35,6 +35,20 @@ def largest_curvature(session: Session) -> float:
     return float(top[0])
 
 
+def curvature_trace(session: Session) -> float:
+    """The trace of the clients' mean bound of ∇²f, less the ridge.
+
+    Raises
+    ------
+    ValueError
+        If the problem states no bound.
+    """
+    problem = session.problem
+    _ = problem.curvature_trace  # as above
+    traces = session.ask("trace", zeros(problem.dim, problem.like))
+    return float(np.sum(_finite(traces)) / problem.n_clients)
+
+
 def client_smoothness(session: Session) -> Array:
     """L_i of every client, less the ridge, shape (n,).
 
@@ -46,6 +60,19 @@ def client_smoothness(session: Session) -> Array:
     problem = session.problem
     _ = problem.client_smoothness  # as above
     return _finite(session.ask("smoothness", zeros(problem.dim, problem.like)))
+
+
+def row_smoothness(session: Session) -> Array:
+    """ℒ_i and the number of rows of every client, shape (n, 2).
+
+    Raises
+    ------
+    ValueError
+        If the problem states no bounds, or has no rows.
+    """
+    problem = session.problem
+    _ = problem.row_smoothness  # as above
+    return _finite(session.ask("rows", zeros(problem.dim, problem.like)))
 
 
 def _finite(bounds: Array) -> Array:

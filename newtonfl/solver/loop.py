@@ -177,7 +177,9 @@ class Loop:
         return ProblemConstants(
             problem.n_clients, problem.dim, problem.ridge,
             cache(self._untimed(constants.largest_curvature)), problem.like,
+            curvature_trace=cache(self._untimed(constants.curvature_trace)),
             client_smoothness=cache(self._untimed(constants.client_smoothness)),
+            row_smoothness=cache(self._untimed(constants.row_smoothness)),
             strong_convexity=problem.strong_convexity, convex=not problem.nonconvex,
             tol=max(self.stopping.tol, self.stopping.relative_tol),
         )  # fmt: skip

@@ -64,7 +64,9 @@ def _digest(problem: Problem, x: Array) -> Array:
 QUESTIONS: dict[str, Question] = {
     "evaluate": _evaluate,
     "curvature": _curvature_product,
+    "trace": lambda problem, x: problem.curvature_trace,
     "smoothness": lambda problem, x: problem.client_smoothness,
+    "rows": lambda problem, x: np.column_stack([problem.row_smoothness, problem.rows_per_client]),
     "hessians": _hessians,
     "gradients": _gradients,
     "values": _values,

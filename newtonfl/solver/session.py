@@ -32,6 +32,9 @@ from newtonfl.solver.local_clients import Answer, LocalClients
 from newtonfl.solver.questions import QUESTIONS
 from newtonfl.solver.saved_clients import SavedClients
 
+_MOST = 2**53
+"""Up to here float64 has every whole number."""
+
 
 @dataclass
 class Session:
@@ -90,8 +93,14 @@ class Session:
     def init_clients(self, x0: Array) -> Sequence[Parts]:
         """Send x⁰ to every client; returns the clients' set-up messages, in client order."""
         model: Message = Dense(to_host(x0), formula_bits=0) if to_host(x0).any() else Nothing()
-        announcement = Announcement(0, {"model": model})
+        parts = {"model": model} | ({"seed": self._seed_message()} if self.method.shares_draws else {})
+        announcement = Announcement(0, parts)
         return self._converse("setup", announcement, self.method.setup_sizes(self.problem.dim)).parts
+
+    def _seed_message(self) -> Message:
+        if self.seed > _MOST:
+            raise ValueError(f"seed: given {self.seed}, must be at most {_MOST}: it travels to the clients as a number")
+        return Dense(np.array([float(self.seed)]), formula_bits=0)
 
     def exchange(self, announcement: Announcement, sizes: Sizes) -> Replies:
         """Carry an announcement to the clients and their replies back."""
@@ -258,6 +267,8 @@ class Session:
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
             sizes = None if travels else self._sizes
             if call == "setup":
+                if self.method.shares_draws:
+                    self.local.seed = int(announcement.to_all["seed"].coordinates()[1][0])
                 answers = self.local.init(self._initial_point(announcement.to_all["model"]), sizes)
             else:
                 answers = self.local.respond(announcement, sizes)
@@ -281,7 +292,11 @@ class Session:
         if self._announced is not None:
             return self._announced
         sizes = self.method.announcement_sizes(self.problem.dim)
-        found = decode_many(arrays["packets"], arrays["lengths"].tolist(), sizes)
+        found = decode_many(
+            arrays["packets"],
+            arrays["lengths"].tolist(),
+            lambda part, clients, decoded: 1 if part == "seed" else sizes(part, clients, decoded),
+        )
         self._check_announcement(found, arrays["recipients"])
         # The first goes to all.
         round, n = int(found.rounds[0]), self.problem.n_clients

@@ -34,6 +34,7 @@ VARIED = {
     "newton-3pc-bc": {"model": "cbag:0.3/topk:3", "step": "shift"},  # where x stays a Hessian is not counted twice
     "m-fac": {"algorithm": "static", "over": "aggregate"},
     "ef21": {"down": "topk:3", "batch": "4"},
+    "marina": {"compressor": "permk", "p": "0.3"},
     "artemis": {"down": "natural", "participation": "independent:0.5"},
 }
 CASES = [(name, {}) for name in registry.METHODS] + list(VARIED.items())

@@ -51,6 +51,22 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "lag with ζ = 0 is gd": (("lag", {"zeta": 0.0}), ("gd", {}), ADDS),
     "marina with p = 1 is gd": (("marina", {"compressor": RandK(3), "p": 1.0}), ("gd", {}), ADDS),
     "marina with the identity is gd": (("marina", EXACT), ("gd", {}), ADDS),
+    "vr-marina with p = 1 is marina with p = 1": (
+        ("vr-marina", {"compressor": RandK(3), "p": 1.0, "batch": 2}),
+        ("marina", {"compressor": RandK(3), "p": 1.0}),
+        0.0,
+    ),
+    "vr-marina of all rows is marina": (
+        ("vr-marina", {"compressor": RandK(3), "p": 0.3, "batch": 99}),
+        ("marina", {"compressor": RandK(3), "p": 0.3}),
+        ADDS,
+    ),
+    "ef21-page with p = 1 is ef21": (
+        ("ef21-page", {"compressor": C, "p": 1.0, "batch": 2}), ("ef21", {"compressor": C}), 0.0
+    ),
+    "ef21-page of all rows is ef21": (
+        ("ef21-page", {"compressor": C, "p": 0.3, "batch": 99}), ("ef21", {"compressor": C}), ADDS
+    ),
     "pp-marina of all is marina": (
         ("pp-marina", {"compressor": RandK(3), "participation": Uniform(5)}), ("marina", {"compressor": RandK(3)}), 0.0
     ),

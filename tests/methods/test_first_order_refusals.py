@@ -28,7 +28,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: METHODS["error-feedback"](stepsize="theory-pl"), ValueError, "no linear rate of this method is known"),
     *(
         (partial(METHODS[name], compressor=TopK(3)), ValueError, "topk:3 is not unbiased")
-        for name in ("marina", "pp-marina", "diana", "artemis", "dore", "adiana")
+        for name in ("marina", "vr-marina", "pp-marina", "diana", "artemis", "dore", "adiana")
     ),
     (lambda: METHODS["artemis"](down=TopK(3)), ValueError, "topk:3 is not unbiased"),
     (lambda: METHODS["artemis"](down=EF21(TopK(3))), TypeError, "down: given .* unbiased Compressor"),
@@ -57,6 +57,13 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
         (partial(METHODS["ef21-sgd"], batch=given), ValueError, "batch: given .* whole number")
         for given in (0, 1.5, True, "all")
     ),
+    *(
+        (partial(METHODS[name], batch=given), kind, "batch: given")
+        for name in ("ef21-page", "vr-marina")
+        for given, kind in ((0, ValueError), (True, ValueError), ("half", ValueError))
+    ),
+    (lambda: METHODS["ef21-page"](p=0.0), ValueError, r"p: given 0.0, must be a probability in \(0, 1\]"),
+    (lambda: METHODS["vr-marina"](p=2.0), ValueError, r"p: given 2.0, must be a probability in \(0, 1\]"),
     (lambda: METHODS["ef21-hb"](eta=1.0), ValueError, "eta: given 1.0, .* below 1"),
     (lambda: METHODS["ef21-sgdm"](eta=0.0), ValueError, "eta: given 0.0, .* above 0"),
     (lambda: METHODS["accelerated-gd"](mu=-1.0), ValueError, "mu: given -1.0"),
@@ -125,7 +132,14 @@ def test_pp_marina_draws_a_fixed_number(part):
 
 def test_minibatches_need_rows():
     problem = functions_problem()[0]
-    for method in (made("gd", batch=2), made("ef21-sgd"), made("ef21-sgdm"), made("ef21-plus", batch=2)):
+    for method in (
+        made("gd", batch=2),
+        made("ef21-sgd"),
+        made("ef21-sgdm"),
+        made("ef21-plus", batch=2),
+        made("ef21-page"),
+        made("vr-marina"),
+    ):
         with pytest.raises(ValueError, match="minibatch gradients need data rows"):
             method.resolved(problem)
 

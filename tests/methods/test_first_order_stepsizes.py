@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from cases import dense_glm, functions_problem, glm
 from first_order_cases import INSIDE
-from first_order_setting import RIDGE, D, N, run, setting
+from first_order_setting import RIDGE, D, M, N, run, setting
+from scipy.optimize import minimize, minimize_scalar
 
-from newtonfl.compressors import Natural, RandK, TopK
+from newtonfl.compressors import Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import LAG, Diana
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
@@ -36,12 +37,35 @@ def adianas(most: float, omega: float, p: float) -> float:
     return min(1 / (2 * most), N / (64 * omega * most * (2 * p * (omega + 1) + 1) ** 2))
 
 
+def row_noise(batch: int) -> float:
+    """N: what a minibatch's change of gradient is off its mean by, over ‖x⁺ - x‖², from the rows' squares."""
+    squares = [own * np.sum(own**2, axis=1, keepdims=True) / 16 for own in setting().p.rows]
+    largest = [
+        np.linalg.eigvalsh(own.T @ square)[-1] / M for own, square in zip(setting().p.rows, squares, strict=True)
+    ]
+    return (M - batch) / (batch * (M - 1)) * float(np.mean(largest))
+
+
+def page(ratio: float, p: float, noise: float, linear: bool = False) -> float:
+    """1/(L + √M), the least M over Young's s and t searched for; with twice the weights for the linear rate."""
+    plus, twice = np.mean(setting().each ** 2), 2.0 if linear else 1.0
+
+    def m(logarithms: np.ndarray) -> float:
+        s, t = np.exp(logarithms)
+        a = twice * (1 + t)  # times A
+        c = twice * ((1 + 1 / t) + a * ratio * p * (1 + 1 / s)) / p
+        return a * ratio * ((1 + p * s) * plus + (1 - p) * noise) + c * (1 - p) * noise
+
+    return 1 / (setting().L + np.sqrt(minimize(m, np.zeros(2), method="Nelder-Mead", tol=1e-12).fun))
+
+
 def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     """name: (preset, settings, γ from the rows)."""
     s = setting()
     total = s.each + RIDGE
     plus, mean = np.sqrt(np.mean(s.each**2)), s.each.mean()
     a, b = of_contraction(0.1)
+    trace = sum(np.sum(own**2) for own in s.p.rows) / (4 * N * M) + D * RIDGE
     return {
         "gd": ("gd", {}, 1 / s.L),
         "accelerated-gd": ("accelerated-gd", {}, 1 / s.L),
@@ -64,6 +88,29 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
         "3pc-v1": ("3pc-v1", {"compressor": TopK(4)}, 1 / (s.L + plus * np.sqrt(0.9))),
         "3pc-v2": ("3pc-v2", {"compressor": TopK(4), "first": RandK(8)}, 1 / (s.L + plus * np.sqrt(0.9 * 4 / 0.1))),
         "marina": ("marina", {"compressor": RandK(8), "p": 0.1}, 1 / (s.L + plus * np.sqrt(0.9 * 4 / N / 0.1))),
+        "marina, permk": (
+            "marina", {"compressor": PermK(), "p": 0.1},
+            1 / (s.L + minimize_scalar(lambda c: np.sqrt(np.mean(np.maximum(c, s.each - c) ** 2))).fun * 3),
+        ),
+        "vr-marina": (
+            "vr-marina", {"compressor": RandK(8), "p": 0.1, "batch": 7},
+            1 / (s.L + np.sqrt(9 / N * (4 * plus**2 + 5 * row_noise(7)))),
+        ),
+        "vr-marina, permk": (
+            "vr-marina", {"compressor": PermK(), "p": 0.1, "batch": 7},
+            1 / (s.L + 3 * np.sqrt(
+                minimize_scalar(lambda c: np.mean(np.maximum(c, s.each - c) ** 2)).fun + (1 + 1 / N) * row_noise(7)
+            )),
+        ),
+        "ef21-page": ("ef21-page", {"compressor": TopK(4), "p": 0.2, "batch": 7}, page(b / a, 0.2, row_noise(7))),
+        "ef21-page, linear": (
+            "ef21-page", {"compressor": TopK(4), "p": 0.2, "batch": 7, "stepsize": "theory-pl"},
+            min(page(b / a, 0.2, row_noise(7), linear=True), a / (2 * RIDGE)),
+        ),
+        "ef21-page, all rows": (
+            "ef21-page", {"compressor": TopK(4), "batch": 50}, 1 / (s.L + plus * np.sqrt(b / a))
+        ),
+        "core-gd": ("core-gd", {"directions": 6}, 6 / (trace + 7 * s.L)),
         "diana": ("diana", {"compressor": RandK(8)}, 1 / ((1 + 6 * 4 / N) * total.max())),
         "adiana": (
             "adiana", {"compressor": RandK(8), "p": 0.1}, adianas(total.max(), 4.0, 0.1)
@@ -78,7 +125,9 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     "name",
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
-        "clag", "3pc-v1", "3pc-v2", "marina", "diana", "adiana", "adiana, natural", "error-feedback", "m-fac",
+        "clag", "3pc-v1", "3pc-v2", "marina", "marina, permk", "vr-marina", "vr-marina, permk",
+        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "diana", "adiana", "adiana, natural",
+        "error-feedback", "m-fac",
     ],
 )  # fmt: skip
 def test_the_note_names_theorys_stepsize(name):

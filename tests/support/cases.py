@@ -97,6 +97,7 @@ COMPRESSORS: dict[str, Compressor] = {
         "threshold": "threshold:0.5",
         "toplek": "toplek:5",
         "randseqk": "randseqk:5",
+        "permk": "permk:3",
         "powersgd": "powersgd:2",
         "natural": "natural",
         "dithering": "dithering",

@@ -71,6 +71,18 @@ def accelerated_gd(p, x, rounds, L, mu, inside=False, queries=None):
     return out
 
 
+def core_gd(p, x, rounds, gamma, vectors):
+    """CORE 2309.13307: p_ij = ⟨∇f_i(x^k), ξ_j⟩ for the ξ_j that all draw in round k, vectors(k); x⁺ = x − γĝ with ĝ =
+    (1/m) Σ_j (mean_i p_ij) ξ_j. The ridge belongs to every f_i."""
+    out = []
+    for k in range(rounds):
+        xi = vectors(k)
+        means = [average([g @ v for g in gradients(p, x, True)]) for v in xi]
+        x = x - gamma * sum(mean * v for mean, v in zip(means, xi, strict=True)) / len(xi)
+        out.append(x)
+    return out
+
+
 # ---- 3PC 2202.00998, EF21 2106.05203 and its extensions 2110.03294 ---------------------------------------------------
 
 
@@ -187,6 +199,21 @@ def ef21_sgdm(p, x, rounds, compress, gamma, eta, stochastic, start="gradient", 
 # ---- MARINA 2102.07845 -----------------------------------------------------------------------------------------------
 
 
+def perm_k(n, permutations):
+    """Perm-K 2110.03300, dealt out: π and σ of round k are permutations of the d coordinates and of the n clients;
+    π(t mod d) goes to client σ(t mod n), t < max{d, n}, and is sent n times over the number of clients that have it."""
+
+    def compress(X, i, k):
+        (pi, sigma), out = permutations(k, len(X), n), np.zeros_like(X)
+        deals = [(pi[t % len(X)], sigma[t % n]) for t in range(max(len(X), n))]
+        for j, client in deals:
+            if client == i:
+                out[j] = n / sum(other == j for other, _ in deals) * X[j]
+        return out
+
+    return compress
+
+
 def marina(p, x, rounds, compress, gamma, coin, inside=False):
     """MARINA: heads (and round 0), g = mean ∇f_i(x^k); tails, g ← g + mean Q(∇f_i(x^k) − ∇f_i(x^{k−1}))."""
     g, old, out = None, None, []
@@ -197,6 +224,40 @@ def marina(p, x, rounds, compress, gamma, coin, inside=False):
         else:
             g = g + average([compress(new[i] - old[i], i, k) for i in range(p.n)])
         old, x = new, x - gamma * (g + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
+def vr_marina(p, x, rounds, compress, gamma, stochastic, coin, inside=False):
+    """VR-MARINA: heads (and round 0), g = mean ∇f_i(x^k); tails, g ← g + mean Q(∇f_iB(x^k) − ∇f_iB(x^{k−1})): the
+    minibatch B of client i is of round k, at both points. `stochastic`(x, i, k) is its gradient, the data part's."""
+    g, before, out = None, None, []
+    for k in range(rounds):
+        if k == 0 or coin(k):
+            g = average(gradients(p, x, inside))
+        else:
+            changes = [stochastic(x, i, k) - stochastic(before, i, k) for i in range(p.n)]
+            changes = [change + (p.lam * (x - before) if inside else 0.0) for change in changes]
+            g = g + average([compress(change, i, k) for i, change in enumerate(changes)])
+        before, x = x, x - gamma * (g + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
+def ef21_page(p, x, rounds, compress, gamma, stochastic, coin, start="gradient", inside=False):
+    """EF21-PAGE 2110.03294, with PAGE 2008.10898: v_i = ∇f_i(x^k) where coin(i, k) shows heads (and in round 0), else
+    v_i ← v_i + ∇f_iB(x^k) − ∇f_iB(x^{k−1}); g_i ← g_i + C(v_i − g_i), x⁺ = x − γ mean g_i."""
+    v, g, before, out = None, None, None, []
+    for k in range(rounds):
+        v = gradients(p, x, inside) if k == 0 else list(v)
+        for i in range(p.n if k else 0):
+            if coin(i, k):
+                v[i] = gradients(p, x, inside)[i]
+            else:
+                change = stochastic(x, i, k) - stochastic(before, i, k)
+                v[i] = v[i] + change + (p.lam * (x - before) if inside else 0.0)
+        g = tell(ef21(compress), g, v, v, k, start)
+        before, x = x, x - gamma * (average(g) + ridge(p, x, inside))
         out.append(x)
     return out
 

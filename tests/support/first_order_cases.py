@@ -9,11 +9,28 @@ from typing import Any
 import first_order as F
 import numpy as np
 import transcriptions as T
-from first_order_setting import GAMMA, RIDGE, ROUNDS, D, N, coin, drawn, made, sample, setting, stochastic, weights
+from first_order_setting import (
+    GAMMA,
+    RIDGE,
+    ROUNDS,
+    D,
+    N,
+    coin,
+    directions,
+    drawn,
+    made,
+    own_coin,
+    permutations,
+    sample,
+    sampled,
+    setting,
+    stochastic,
+    weights,
+)
 from local_cases import LOCAL
 from played import played
 
-from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, RandK, TopK
+from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD
 from newtonfl.methods import All, Uniform
 
@@ -188,6 +205,36 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
             p, x, ROUNDS, T.adacgd([T.top_k(K) for K in (2, 8, 16)], 2.0),
             T.adacgd([T.top_k(K) for K in (1, 6, 20)], 4.0), g,
         ),
+    ),
+    "core-gd": (
+        "core-gd", {"directions": 6, "stepsize": 0.5}, lambda p, x, g: F.core_gd(p, x, ROUNDS, g, directions(6))
+    ),
+    "core-gd, one direction": (
+        "core-gd", {"directions": 1, "stepsize": 0.05}, lambda p, x, g: F.core_gd(p, x, ROUNDS, g, directions(1))
+    ),
+    "vr-marina": (
+        "vr-marina", {"compressor": RandK(8), "p": 0.2, "batch": 7},
+        lambda p, x, g: F.vr_marina(p, x, ROUNDS, drawn(RandK(8)), g, sampled(7), coin("gradient coin", 0.2)),
+    ),
+    "vr-marina, permk, inside": (
+        "vr-marina", {**INSIDE, "compressor": PermK(), "p": 0.3, "batch": 4},
+        lambda p, x, g: F.vr_marina(
+            p, x, ROUNDS, F.perm_k(N, permutations), g, sampled(4), coin("gradient coin", 0.3), inside=True
+        ),
+    ),
+    "ef21-page": (
+        "ef21-page", {"compressor": TopK(4), "p": 0.2, "batch": 7},
+        lambda p, x, g: F.ef21_page(p, x, ROUNDS, C4, g, sampled(7), own_coin(0.2)),
+    ),
+    "ef21-page, randk, zero, inside": (
+        "ef21-page", {**INSIDE, **ZERO, "compressor": RandK(8), "p": 0.4, "batch": 3},
+        lambda p, x, g: F.ef21_page(
+            p, x, ROUNDS, drawn(RandK(8), scale=Q8), g, sampled(3), own_coin(0.4), "zero", inside=True
+        ),
+    ),
+    "marina, permk": (
+        "marina", {"compressor": PermK(), "p": 0.2},
+        lambda p, x, g: F.marina(p, x, ROUNDS, F.perm_k(N, permutations), g, coin("gradient coin", 0.2)),
     ),
     "marina": (
         "marina", {"compressor": RandK(8), "p": 0.2},

@@ -56,6 +56,12 @@ def drawn(
     return compress
 
 
+def permutations(k: int, d: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Perm-K's two of a round."""
+    draw = Key(SEED, k, SERVER).to("gradient").to("permutation").generator()
+    return draw.permutation(d), draw.permutation(n)
+
+
 def stochastic(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
     """The library's own minibatch gradients."""
     found: dict[int, np.ndarray] = {}
@@ -66,6 +72,29 @@ def stochastic(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
         return found[k][i]
 
     return gradient
+
+
+def sampled(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
+    """The same, at any point: the rows are the round's."""
+    found: dict[tuple[int, bytes], np.ndarray] = {}
+
+    def gradient(x: np.ndarray, i: int, k: int) -> np.ndarray:
+        if (k, x.tobytes()) not in found:
+            key = Key(SEED, k).to("gradient").to("batch")
+            found[k, x.tobytes()] = setting().problem.at_uncached(x).sampled_gradient(batch, key)
+        return found[k, x.tobytes()][i]
+
+    return gradient
+
+
+def own_coin(p: float) -> Callable[[int, int], bool]:
+    """Every client's own."""
+    return lambda i, k: bool(Key(SEED, k, i).to("gradient").to("page coin").generator().random() < p)
+
+
+def directions(m: int) -> Callable[[int], np.ndarray]:
+    """CORE's vectors of a round."""
+    return lambda k: Key(SEED, k, SERVER).to("directions").generator().standard_normal((m, D))
 
 
 @cache

@@ -34,7 +34,8 @@ def test_methods(name, settings):
 
 
 SAME_SOCKETS = {
-    "ef21-pp", "ef21-hb", "ef21-sgd", "ef21-sgdm", "clag", "3pc-v1", "3pc-v3", "3pc-v4", "3pc-v5", "pp-marina", "ef-bv",
+    "ef21-pp", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "clag", "3pc-v1", "3pc-v3", "3pc-v4", "3pc-v5",
+    "vr-marina", "pp-marina", "ef-bv",
 }  # fmt: skip
 """First-order presets whose compressors stand in the same sockets as ef21's, 3pc-v2's, marina's and diana's."""
 WITH_COMPRESSOR = [
@@ -61,6 +62,10 @@ def test_methods_with_every_compressor(name, compressor):
         return
     if name in VECTORS and COMPRESSORS[compressor].acts_on == "symmetric":
         with pytest.raises(ValueError, match=r"matrices, and these are vectors|is not unbiased"):
+            method.resolved(problem)
+        return
+    if name in UNBIASED - {"marina"} and COMPRESSORS[compressor].correlated:
+        with pytest.raises(ValueError, match="its clients draw together"):
             method.resolved(problem)
         return
     if name in UNBIASED and not unbiased(COMPRESSORS[compressor]):

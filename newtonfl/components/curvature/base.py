@@ -153,6 +153,11 @@ class Curvature(ABC, Generic[Server, Client]):
         return False
 
     @property
+    def shares_draws(self) -> bool:
+        """Whether clients draw random numbers that others draw too: :attr:`Compressor.correlated`."""
+        return False
+
+    @property
     def bernoulli_probabilities(self) -> dict[str, float]:
         """The server's coins by name, and how likely heads are; in round 0 all but "curvature" show heads."""
         return {}

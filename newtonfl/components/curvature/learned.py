@@ -107,6 +107,10 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         return self.init in ("zero", "zero-total")
 
     @property
+    def shares_draws(self) -> bool:
+        return self.mechanism.shares_draws
+
+    @property
     def bernoulli_probabilities(self) -> dict[str, float]:
         return {} if self.mechanism.coin is None else {"curvature": self.mechanism.coin}
 

@@ -60,6 +60,10 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
     mechanism: Mechanism
     sends: ClassVar[str] = "∇²f_i at the start, then its rows whose φ″ moved, and by how much"
 
+    @property
+    def shares_draws(self) -> bool:
+        return self.mechanism.shares_draws
+
     def resolved(self, problem: Problem) -> Self:
         glm = _rows_and_loss(problem)
         self._check(glm)

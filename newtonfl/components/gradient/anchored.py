@@ -120,6 +120,10 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         return ({"anchor": self.p} if self.p < 1 else {}) | ({"gradient": mechanism} if mechanism else {})
 
     @property
+    def shares_draws(self) -> bool:
+        return self.mechanism is not None and self.mechanism.shares_draws
+
+    @property
     def sends(self) -> str:  # type: ignore[override]
         what = "∇f_i" if self.exact else "∇f_i of drawn rows"
         return what if self.mechanism is None else f"{what}, by compressed changes"
@@ -153,7 +157,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         skips = not first and self.mechanism is not None and self.mechanism.skips(coin)
         if not context.coins.get("anchor", True) or (skips and not self.oracle.remembers):
             return nothing_from(clients), state
-        gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
+        gradient, oracle = self.oracle.draw(state.oracle, point, context)
         if skips:
             return nothing_from(clients), replace(state, oracle=oracle)
         scale = state.scale

@@ -73,6 +73,11 @@ class Gradient(ABC, Generic[Server, Client]):
         return True
 
     @property
+    def shares_draws(self) -> bool:
+        """Whether clients draw random numbers that others draw too: :attr:`Compressor.correlated`."""
+        return False
+
+    @property
     def bernoulli_probabilities(self) -> dict[str, float]:
         """The server's coins by name, and how likely heads are; in round 0 they all show heads."""
         return {}

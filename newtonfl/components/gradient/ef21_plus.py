@@ -54,6 +54,10 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         a_compressor("compressor", self.compressor)
 
     @property
+    def shares_draws(self) -> bool:
+        return self.compressor.correlated
+
+    @property
     def exact(self) -> bool:
         return self.oracle.exact
 
@@ -69,7 +73,7 @@ class ChosenGradient(Gradient[ServerGradientState, ClientGradientState]):
         self, state: ClientGradientState, point: Point, context: ClientRound
     ) -> tuple[Sequence[Parts], ClientGradientState]:
         clients, space = point.problem.clients, context.space
-        gradient, oracle = self.oracle.draw(state.oracle, point, context.key, context.round)
+        gradient, oracle = self.oracle.draw(state.oracle, point, context)
         target, encoder = space.of_gradients(gradient), Encoder(space, clients, context.key)
         before = state.memory.estimate
         if context.round == 0 and self.init == "gradient":

@@ -8,8 +8,8 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from newtonfl.components.context import ClientRound
 from newtonfl.core.backend import Array, zeros
-from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Point, Problem
 
@@ -35,7 +35,7 @@ class Oracle(ABC, Generic[State]):
         """The first state of n clients at `x0` (d,); every field has the clients' axis first."""
 
     @abstractmethod
-    def draw(self, state: State, point: Point, key: Key, round: int) -> tuple[Array, State]:
+    def draw(self, state: State, point: Point, context: ClientRound) -> tuple[Array, State]:
         """The clients' gradients (n, d), and the state after them."""
 
     def check(self, problem: Problem) -> None:
@@ -59,7 +59,7 @@ class Full(Memoryless):
 
     exact: ClassVar[bool] = True
 
-    def draw(self, state: None, point: Point, key: Key, round: int) -> tuple[Array, None]:
+    def draw(self, state: None, point: Point, context: ClientRound) -> tuple[Array, None]:
         return point.gradient, state
 
     def parameters(self) -> dict[str, str | float]:
@@ -82,8 +82,8 @@ class Minibatch(Memoryless):
         if isinstance(self.batch, bool) or not isinstance(self.batch, (int, np.integer)) or self.batch < 1:
             raise ValueError(f"batch: given {self.batch!r}, must be 'full' or a whole number of rows of at least 1")
 
-    def draw(self, state: None, point: Point, key: Key, round: int) -> tuple[Array, None]:
-        return point.sampled_gradient(int(self.batch), key.to("batch")), state
+    def draw(self, state: None, point: Point, context: ClientRound) -> tuple[Array, None]:
+        return point.sampled_gradient(int(self.batch), context.key.to("batch")), state
 
     def check(self, problem: Problem) -> None:
         problem.check_rows()
@@ -115,9 +115,9 @@ class Momentum(Oracle[Array]):
     def init_clients(self, x0: Array, n: int) -> Array:
         return zeros((n, x0.shape[0]), x0)
 
-    def draw(self, state: Array, point: Point, key: Key, round: int) -> tuple[Array, Array]:
-        gradient, _ = self.oracle.draw(None, point, key, round)
-        v = gradient if round == 0 else (1.0 - self.eta) * state + self.eta * gradient
+    def draw(self, state: Array, point: Point, context: ClientRound) -> tuple[Array, Array]:
+        gradient, _ = self.oracle.draw(None, point, context)
+        v = gradient if context.round == 0 else (1.0 - self.eta) * state + self.eta * gradient
         return v, v
 
     def check(self, problem: Problem) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from newtonfl.bases import Coordinates
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
+from newtonfl.components.gradient.oracle import Full, Oracle
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, zeros
@@ -29,9 +30,18 @@ class ServerMeanState:
 
 @dataclass
 class ClientMeanState:
-    """The clients' side: ∇f_i at the last x, shape (n, d)."""
+    """The clients' side.
+
+    Attributes
+    ----------
+    gradient : array, shape (n, d)
+        ∇f_i at the last x, as the oracle had it.
+    oracle : state of the oracle
+        What the oracle remembers; its own type.
+    """
 
     gradient: Array
+    oracle: object
 
 
 @dataclass(frozen=True)
@@ -49,43 +59,61 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
         p in (0, 1].
     whole : Compressor
         How a gradient is sent whole.
+    oracle : Oracle
+        What a client takes for its gradient: ∇f_i, or :class:`~newtonfl.components.gradient.page.Page` by the same
+        coin, whose changes are minibatches' (VR-MARINA).
     """
 
     compressor: Compressor
     p: float = 0.1
     whole: Compressor = field(default_factory=Identity)
+    oracle: Oracle[Any] = field(default_factory=Full)
     partial = True
     reaches_all: ClassVar[bool] = True
-    sends: ClassVar[str] = "∇f_i now and then, else its change, compressed"
 
     def __post_init__(self) -> None:
         a_compressor("compressor", self.compressor)
         a_probability("p", self.p)
 
     @property
+    def exact(self) -> bool:
+        return self.oracle.exact
+
+    @property
     def bernoulli_probabilities(self) -> dict[str, float]:
         return {"gradient": self.p}
+
+    @property
+    def sends(self) -> str:  # type: ignore[override]
+        return f"∇f_i now and then, else {'its change' if self.exact else 'the change of drawn rows'}, compressed"
+
+    @property
+    def shares_draws(self) -> bool:
+        return self.compressor.correlated
 
     def requires_all(self, coins: dict[str, bool]) -> bool:
         return coins["gradient"]
 
     def resolved(self, problem: Problem) -> Self:
-        made = self.compressor.for_dimension(problem.dim)
-        omega(made, problem.dim)  # says so where it is biased
+        self.oracle.check(problem)
+        made = self.compressor.for_clients(problem.n_clients).for_dimension(problem.dim)
+        made.mean_constants(problem.dim, problem.n_clients)  # says so where it is biased
         return replace(self, compressor=made)
 
     def init_clients(self, x0: Array, space: Coordinates) -> ClientMeanState:
-        return ClientMeanState(zeros((len(space.sizes), x0.shape[0]), x0))
+        n = len(space.sizes)
+        return ClientMeanState(zeros((n, x0.shape[0]), x0), self.oracle.init_clients(x0, n))
 
     def encode(
         self, state: ClientMeanState, point: Point, context: ClientRound
     ) -> tuple[Sequence[Parts], ClientMeanState]:
-        gradient, encoder = point.gradient, Encoder(context.space, point.problem.clients, context.key)
+        gradient, oracle = self.oracle.draw(state.oracle, point, context)
+        encoder = Encoder(context.space, point.problem.clients, context.key)
         if context.coins["gradient"]:
             messages = encoder.compress(self.whole, context.space.of_gradients(gradient))
         else:
             messages = encoder.compress(self.compressor, context.space.of_gradients(gradient - state.gradient))
-        return ManyParts({"gradient": messages}, len(messages)), ClientMeanState(gradient)
+        return ManyParts({"gradient": messages}, len(messages)), ClientMeanState(gradient, oracle)
 
     def init_server(self, constants: ProblemConstants, x0: Array) -> ServerMeanState:
         return ServerMeanState(zeros(constants.dim, x0))
@@ -102,7 +130,12 @@ class SharedGradient(Gradient[ServerMeanState, ClientMeanState]):
         return {"compressor": str(self.compressor), "p": self.p}
 
     def constants(self, constants: ProblemConstants, share: float) -> tuple[float, float]:
-        return self.p, (1.0 - self.p) * variance(omega(self.compressor, constants.dim), constants.n_clients, share)
+        n = constants.n_clients
+        if self.compressor.correlated:
+            lost, _ = self.compressor.mean_constants(constants.dim, n)
+        else:
+            lost = variance(omega(self.compressor, constants.dim), n, share)
+        return self.p, (1.0 - self.p) * lost
 
     def check(self, space: Coordinates) -> None:
         space.check(self.compressor)

@@ -75,6 +75,8 @@ class StepSizeSetting:
             problem.curvature_product(zeros(problem.dim, problem.like))
             if rule.needs_client_smoothness:
                 _ = problem.client_smoothness
+            if rule.needs_row_smoothness:
+                _ = problem.row_smoothness
 
     def init(self, rule: StepSizeRule, at: StepContext) -> StepSize:
         """γ itself, and what theory says to it; the constants of theory are not asked for where they are not known."""

@@ -15,7 +15,7 @@ from newtonfl.components.participation import Trace, Uniform
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Dithering, Natural, RandK
 from newtonfl.mechanisms import EFBV, Diana
-from newtonfl.mechanisms.constants import bias_and_variance, omega
+from newtonfl.mechanisms.constants import bias_and_variance, draws_apart, omega
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import (
@@ -106,6 +106,7 @@ class EFBVRule(StepSizeRule):
 
     def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
         n, dim, up = at.constants.n_clients, at.constants.dim, _upward(at)
+        draws_apart(up.compressor)
         bias, spread = bias_and_variance(up.compressor, dim)
         lam, nu = float(up.memory_rates([dim])[0]), float(up.estimate_rates([dim])[0])
         r = (1.0 - lam + lam * bias) ** 2 + lam**2 * spread

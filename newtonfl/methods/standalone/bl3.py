@@ -124,6 +124,10 @@ class BL3(Method):
             "sends": f"{self.curvature.sends}; A_i w_i and C_i w_i + ∇f_i(w_i); β_i",
         }
 
+    @property
+    def shares_draws(self) -> bool:
+        return self.curvature.shares_draws
+
     def expected_silent_rounds(self, n_clients: int) -> float:
         return silent_rounds(self.participation.share(n_clients), self.model.chance, self.gradient.p)
 

@@ -41,6 +41,8 @@ VARIED = {
     "newton-3pc-ls": {"mechanism": "3pc-v2:randk:9", "compressor": "dithering", "ridge": "clients", "line_search": "4"},
     "ef21": {"down": "adacgd:1,topk:2/topk:9", "batch": "5", "participation": "all", "ridge": "clients"},
     "adacgd": {"levels": "topk:1,natural,topk:9", "down": "3pc-v5:0.5/topk:5", "wire": "float32"},
+    "marina": {"compressor": "permk", "p": "0.3"},
+    "vr-marina": {"compressor": "permk", "batch": "5", "wire": "float32", "ridge": "clients"},
     "artemis": {"down": "exact", "participation": "independent:0.4", "compressor": "natural"},
     "m-fac": {"over": "aggregate", "compressor": "topk:5", "algorithm": "static", "window": "3"},
     "ef21-pp": {"wire": "float32", "compressor": "randk:5", "participation": "independent:0.3"},
