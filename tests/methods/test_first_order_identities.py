@@ -71,6 +71,14 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "ef21 with the identity is gd": (("ef21", EXACT), ("gd", {}), ADDS),
     "ef21-plus with the identity is gd": (("ef21-plus", EXACT), ("gd", {}), ADDS),
     "error feedback with the identity is gd": (("error-feedback", EXACT), ("gd", {}), ADDS),
+    "econtrol with η = 0 is ef21": (("econtrol", {"compressor": C, "eta": 0.0}), ("ef21", {"compressor": C}), 0.0),
+    "econtrol with η = 0 from zero is ef21 from zero": (
+        ("econtrol", {"compressor": C, "eta": 0.0, "init": "zero"}), ("ef21", {"compressor": C, "init": "zero"}), 0.0
+    ),
+    **{
+        f"econtrol with the identity and η = {eta} is gd": (("econtrol", {**EXACT, "eta": eta}), ("gd", {}), ADDS)
+        for eta in (0.0, 0.3, 1.0)
+    },
     "3pc-v1 with the identity is gd": (("3pc-v1", EXACT), ("gd", {}), ADDS),
     "3pc-v4 with the identity is gd": (("3pc-v4", {"compressor": Identity(), "first": C}), ("gd", {}), ADDS),
     "3pc-v5 with p = 1 is gd": (("3pc-v5", {"compressor": C, "p": 1.0}), ("gd", {}), ADDS),

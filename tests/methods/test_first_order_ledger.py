@@ -57,6 +57,8 @@ COUNTED: dict[str, tuple[str, dict[str, Any], int, int]] = {
         (R + sum(coin("anchor coin", 0.3)(k) for k in range(R - 1))) * WHOLE,
     ),
     "error-feedback": ("error-feedback", {"compressor": TopK(4)}, R * 32 * 4, R * WHOLE),
+    "econtrol": ("econtrol", {"compressor": TopK(4)}, WHOLE + (R - 1) * 32 * 4, R * WHOLE),
+    "econtrol, zero": ("econtrol", {**ZERO, "compressor": TopK(4)}, R * 32 * 4, R * WHOLE),
     "dore": (  # x⁰ is known: the first residual is none, and told all the same
         "dore", {"compressor": RandK(4), "down": Natural(), "alpha": 0.1, "beta": 0.4, "eta": 0.0},
         R * 32 * 4, R * 9 * D,

@@ -37,7 +37,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     *(
         (partial(METHODS[name], participation=Uniform(2)), TypeError, f"{name}: given 'participation'")
         for name in ("gd", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v5", "adacgd", "marina", "diana", "ef-bv",
-                     "adiana")
+                     "adiana", "econtrol")
     ),
     (lambda: METHODS["ef21"](participation=Uniform(9)), ValueError, "at most 5"),
     (lambda: METHODS["ef21"](participation=8), TypeError, "must be a Participation"),
@@ -72,6 +72,12 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: METHODS["adiana"](p="half"), ValueError, "p: given 'half', must be a number or theory"),
     (lambda: METHODS["ef-bv"](lam=2.0), ValueError, "lam: given 2.0"),
     (lambda: METHODS["ef-bv"](nu=0.0), ValueError, "nu: given 0.0"),
+    *(
+        (partial(METHODS["econtrol"], eta=given), ValueError, f"eta: given {given!r}, must be 'theory', or a number")
+        for given in (-0.1, 1.1, True)
+    ),
+    (lambda: METHODS["econtrol"](eta="half"), ValueError, "eta: given 'half', must be a number or theory"),
+    (lambda: METHODS["econtrol"](stepsize="theory-pl"), ValueError, "no linear rate of this method is known"),
     *(
         (partial(METHODS["m-fac"], **{key: given}), ValueError, f"{key}: given")
         for key, given in (("window", 0), ("window", 2.5), ("dampening", 0.0), ("over", "all"), ("algorithm", "fast"))

@@ -70,6 +70,10 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
         ),
         "adiana, natural": ("adiana", {"compressor": Natural(), "p": 0.01}, adianas(total.max(), 1 / 8, 0.01)),
         "error-feedback": ("error-feedback", {"compressor": TopK(4)}, 0.1 / (4 * s.L)),
+        "econtrol": (  # G = 2q/(1-q), q = √0.9: twice EF21's
+            "econtrol", {"compressor": TopK(4)}, 1 / (s.L + 2 * plus * np.sqrt(b / a))
+        ),
+        "econtrol, ef21's": ("econtrol", {"compressor": TopK(4), "eta": 0.0}, 1 / (s.L + plus * np.sqrt(b / a))),
         "m-fac": ("m-fac", {"dampening": 0.5}, 0.5 / s.L),
     }  # fmt: skip
 
@@ -78,7 +82,8 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     "name",
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
-        "clag", "3pc-v1", "3pc-v2", "marina", "diana", "adiana", "adiana, natural", "error-feedback", "m-fac",
+        "clag", "3pc-v1", "3pc-v2", "marina", "diana", "adiana", "adiana, natural", "error-feedback", "econtrol",
+        "econtrol, ef21's", "m-fac",
     ],
 )  # fmt: skip
 def test_the_note_names_theorys_stepsize(name):
@@ -135,6 +140,7 @@ def test_a_number_needs_no_theory():
 BEYOND_THEORY: list[tuple[str, dict[str, Any], str]] = [
     ("ef-bv", {"compressor": RandK(4), "lam": 1.0}, "theorem needs"),
     ("ef-bv", {"compressor": RandK(4), "lam": 0.0}, "theorem needs"),
+    ("econtrol", {"compressor": TopK(4), "eta": 0.5}, "eta: given 0.5, and errors are known to stay bounded below"),
     ("diana", {"compressor": RandK(4), "alpha": 1.0}, r"alpha: given 1, and theory needs at most 1/\(1\+ω\) = 0.1"),
     ("artemis", {"compressor": RandK(4), "alpha": 1.0}, "alpha: given 1"),
     ("dore", {"alpha": 1.0, "eta": 0.1}, "alpha: given 1"),

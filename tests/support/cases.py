@@ -44,6 +44,7 @@ from newtonfl.mechanisms import (
     AdaCGD,
     AdaptiveTopK,
     Diana,
+    EControl,
     Frozen,
     Marina,
     ThreePCv1,
@@ -142,6 +143,7 @@ MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism; a new one is o
     "diana": lambda compressor: Diana(RandK(5)),
     "ef-bv": lambda compressor: EFBV(compressor, 0.3, 0.6),
     "ef-bv-theory": EFBV,
+    "econtrol": EControl,
 }
 
 METHODS: list[tuple[str, dict[str, Any]]] = [

@@ -257,6 +257,24 @@ def error_feedback(p, x, rounds, compress, gamma, inside=False):
     return out
 
 
+def econtrol(p, x, rounds, compress, gamma, eta, start="gradient", inside=False, stochastic=None):
+    """EControl 2311.05645: Δ_i = C(ηe_i + ∇f_i − h_i), e_i ← e_i + ∇f_i − h_i − Δ_i, h_i ← h_i + Δ_i, e_i⁰ = 0;
+    x⁺ = x − γ(h + mean Δ_i) with h before its update, h ← h + mean Δ_i. start="gradient": h_i⁰ = ∇f_i(x⁰), told whole.
+    ∇f_i may be a minibatch's: stochastic(x, i, k)."""
+    e, h, out = zeros(p), zeros(p), []
+    for k in range(rounds):
+        new = [stochastic(x, i, k) for i in range(p.n)] if stochastic else gradients(p, x, inside)
+        if k == 0 and start == "gradient":
+            h, delta = list(new), zeros(p)
+        else:
+            delta = [compress(eta * e[i] + new[i] - h[i], i, k) for i in range(p.n)]
+            e = [e[i] + new[i] - h[i] - delta[i] for i in range(p.n)]
+        x = x - gamma * (average(h) + average(delta) + ridge(p, x, inside))
+        h = [h[i] + delta[i] for i in range(p.n)]
+        out.append(x)
+    return out
+
+
 def artemis(p, x, rounds, up, down, gamma, alpha, sample, inside=False):
     """Artemis 2006.14591, as in the FedNL authors' program: g = (1/n) Σ h_i + (1/|S|) Σ_S Q(∇f_i − h_i), h_i ← h_i +
     αQ(·) for i in S (after g), Ω = Q_down(g) (the λx in g, with inside=False), or g where down is None; x⁺ = x − γΩ.

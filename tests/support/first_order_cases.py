@@ -267,6 +267,19 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         "error-feedback", {**INSIDE, "compressor": TopK(4)},
         lambda p, x, g: F.error_feedback(p, x, ROUNDS, C4, g, inside=True),
     ),
+    "econtrol": (
+        "econtrol", {"compressor": TopK(4), "eta": 0.05}, lambda p, x, g: F.econtrol(p, x, ROUNDS, C4, g, 0.05)
+    ),
+    "econtrol, theory's rate, zero, inside": (  # q = √0.8
+        "econtrol", {**INSIDE, **ZERO, "compressor": RandK(8)},
+        lambda p, x, g: F.econtrol(
+            p, x, ROUNDS, drawn(RandK(8), scale=Q8), g, (1 - np.sqrt(0.8)) / (1 + np.sqrt(0.8)), "zero", inside=True
+        ),
+    ),
+    "econtrol, minibatches": (
+        "econtrol", {"compressor": TopK(4), "eta": 0.02, "batch": 16, "stepsize": 0.5},
+        lambda p, x, g: F.econtrol(p, x, ROUNDS, C4, g, 0.02, stochastic=stochastic(16)),
+    ),
     **{
         f"m-fac, {over}, {algorithm}{told}": (
             "m-fac",

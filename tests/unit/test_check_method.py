@@ -35,6 +35,7 @@ def test_methods(name, settings):
 
 SAME_SOCKETS = {
     "ef21-pp", "ef21-hb", "ef21-sgd", "ef21-sgdm", "clag", "3pc-v1", "3pc-v3", "3pc-v4", "3pc-v5", "pp-marina", "ef-bv",
+    "econtrol",
 }  # fmt: skip
 """First-order presets whose compressors stand in the same sockets as ef21's, 3pc-v2's, marina's and diana's."""
 WITH_COMPRESSOR = [
