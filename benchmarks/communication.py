@@ -45,7 +45,7 @@ def table(problem_name: str, methods: list[str], rounds: int) -> dict[str, list[
     solution = Solution(problem)
     x0, found = solution.x + 0.1, {}
     entries = resolve(problem, {name: SAFE.get(name, name) for name in methods}, solution, x0)
-    for name, result in run_methods(problem, entries, solution, rounds=rounds, x0=x0):
+    for name, _, result in run_methods(problem, entries, solution, rounds=rounds, x0=x0):
         found[name] = [Cost.to(accuracy, result.history) for accuracy in ACCURACIES]
         reason = result.reason.name
         told = "" if reason in ("STOPPED", "ROUND_LIMIT") else reason.lower().replace("_", " ")
