@@ -54,6 +54,8 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "pp-marina of all is marina": (
         ("pp-marina", {"compressor": RandK(3), "participation": Uniform(5)}), ("marina", {"compressor": RandK(3)}), 0.0
     ),
+    "dasha with the identity is gd": (("dasha", EXACT), ("gd", {}), ADDS),
+    "dasha of all entries is gd": (("dasha", {"compressor": RandK(14), "momentum": 0.3}), ("gd", {}), ADDS),
     "diana with the identity is gd": (("diana", EXACT), ("gd", {}), ADDS),
     "diana is ef-bv with ν = 1": (
         ("diana", {"compressor": RandK(3), "alpha": 0.2}),

@@ -50,6 +50,7 @@ COUNTED: dict[str, tuple[str, dict[str, Any], int, int]] = {
         "marina", {"compressor": RandK(4), "p": 0.4},
         WHOLE + heads(0.4, R) * WHOLE + (R - 1 - heads(0.4, R)) * 32 * 4, R * WHOLE,
     ),
+    "dasha": ("dasha", {"compressor": RandK(4)}, WHOLE + (R - 1) * 32 * 4, R * WHOLE),
     "diana": ("diana", {"compressor": RandK(4)}, R * 32 * 4, R * WHOLE),
     "diana, natural": ("diana", {"compressor": Natural()}, R * 9 * D, R * WHOLE),
     "adiana": (  # two messages up, and w down where it has moved

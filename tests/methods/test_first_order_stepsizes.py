@@ -64,6 +64,11 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
         "3pc-v1": ("3pc-v1", {"compressor": TopK(4)}, 1 / (s.L + plus * np.sqrt(0.9))),
         "3pc-v2": ("3pc-v2", {"compressor": TopK(4), "first": RandK(8)}, 1 / (s.L + plus * np.sqrt(0.9 * 4 / 0.1))),
         "marina": ("marina", {"compressor": RandK(8), "p": 0.1}, 1 / (s.L + plus * np.sqrt(0.9 * 4 / N / 0.1))),
+        "dasha": ("dasha", {"compressor": RandK(8)}, 1 / (s.L + plus * np.sqrt(2 * 4 * 9 / N))),  # ω = 4
+        "dasha, linear": (  # a = A = 1/9, B = 8: κ = 16/9
+            "dasha", {"compressor": RandK(8), "stepsize": "theory-pl"},
+            min(1 / (s.L + plus * np.sqrt(4 * (25 / 9) * 8 * 9 / N)), 1 / 9 / (4 * RIDGE)),
+        ),
         "diana": ("diana", {"compressor": RandK(8)}, 1 / ((1 + 6 * 4 / N) * total.max())),
         "adiana": (
             "adiana", {"compressor": RandK(8), "p": 0.1}, adianas(total.max(), 4.0, 0.1)
@@ -82,8 +87,8 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     "name",
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
-        "clag", "3pc-v1", "3pc-v2", "marina", "diana", "adiana", "adiana, natural", "error-feedback", "econtrol",
-        "econtrol, ef21's", "m-fac",
+        "clag", "3pc-v1", "3pc-v2", "marina", "dasha", "dasha, linear", "diana", "adiana", "adiana, natural",
+        "error-feedback", "econtrol", "econtrol, ef21's", "m-fac",
     ],
 )  # fmt: skip
 def test_the_note_names_theorys_stepsize(name):
@@ -141,6 +146,7 @@ BEYOND_THEORY: list[tuple[str, dict[str, Any], str]] = [
     ("ef-bv", {"compressor": RandK(4), "lam": 1.0}, "theorem needs"),
     ("ef-bv", {"compressor": RandK(4), "lam": 0.0}, "theorem needs"),
     ("econtrol", {"compressor": TopK(4), "eta": 0.5}, "eta: given 0.5, and errors are known to stay bounded below"),
+    ("dasha", {"compressor": RandK(4), "momentum": 0.5}, "momentum: given 0.5, and .A, B. are known below"),
     ("diana", {"compressor": RandK(4), "alpha": 1.0}, r"alpha: given 1, and theory needs at most 1/\(1\+ω\) = 0.1"),
     ("artemis", {"compressor": RandK(4), "alpha": 1.0}, "alpha: given 1"),
     ("dore", {"alpha": 1.0, "eta": 0.1}, "alpha: given 1"),

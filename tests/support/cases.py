@@ -43,6 +43,7 @@ from newtonfl.mechanisms import (
     LAG,
     AdaCGD,
     AdaptiveTopK,
+    Dasha,
     Diana,
     EControl,
     Frozen,
@@ -144,6 +145,7 @@ MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism; a new one is o
     "ef-bv": lambda compressor: EFBV(compressor, 0.3, 0.6),
     "ef-bv-theory": EFBV,
     "econtrol": EControl,
+    "dasha": lambda compressor: Dasha(RandK(5)),
 }
 
 METHODS: list[tuple[str, dict[str, Any]]] = [

@@ -216,6 +216,22 @@ def pp_marina(p, x, rounds, compress, gamma, coin, sample, inside=False):
     return out
 
 
+def dasha(p, x, rounds, compress, gamma, a, start="gradient", inside=False):
+    """DASHA 2202.01268: g_i ← g_i + Q(∇f_i(x^k) − ∇f_i(x^{k−1}) − a(g_i − ∇f_i(x^{k−1}))), x⁺ = x − γ mean g_i. From
+    the abstract and memory. start="zero": g_i = 0 before, and x^{−1} = x⁰."""
+    g, old, out = zeros(p), None, []
+    for k in range(rounds):
+        new = gradients(p, x, inside)
+        if k == 0 and start == "gradient":
+            g = list(new)
+        else:
+            old = new if k == 0 else old
+            g = [g[i] + compress(new[i] - old[i] - a * (g[i] - old[i]), i, k) for i in range(p.n)]
+        old, x = new, x - gamma * (average(g) + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
 # ---- DIANA 1901.09269 and its kin ------------------------------------------------------------------------------------
 
 

@@ -202,6 +202,13 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
             p, x, ROUNDS, drawn(Natural()), g, coin("gradient coin", 0.2), sample(10), inside=True
         ),
     ),
+    "dasha": (  # ω = 4
+        "dasha", {"compressor": RandK(8)}, lambda p, x, g: F.dasha(p, x, ROUNDS, drawn(RandK(8)), g, 1 / 9)
+    ),
+    "dasha, natural, zero, inside": (
+        "dasha", {**INSIDE, **ZERO, "compressor": Natural(), "momentum": 0.5},
+        lambda p, x, g: F.dasha(p, x, ROUNDS, drawn(Natural()), g, 0.5, "zero", inside=True),
+    ),
     "diana": (
         "diana", {**INSIDE, "compressor": RandK(8)},
         lambda p, x, g: F.diana(p, x, ROUNDS, drawn(RandK(8)), g, 1 / 5, inside=True),

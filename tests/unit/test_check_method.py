@@ -35,7 +35,7 @@ def test_methods(name, settings):
 
 SAME_SOCKETS = {
     "ef21-pp", "ef21-hb", "ef21-sgd", "ef21-sgdm", "clag", "3pc-v1", "3pc-v3", "3pc-v4", "3pc-v5", "pp-marina", "ef-bv",
-    "econtrol",
+    "econtrol", "dasha",
 }  # fmt: skip
 """First-order presets whose compressors stand in the same sockets as ef21's, 3pc-v2's, marina's and diana's."""
 WITH_COMPRESSOR = [
@@ -44,7 +44,7 @@ WITH_COMPRESSOR = [
     if "compressor" in inspect.signature(make).parameters and name not in SAME_SOCKETS
 ]
 VECTORS = FIRST_ORDER - {"gd", "accelerated-gd"}
-UNBIASED = {"marina", "pp-marina", "diana", "artemis", "dore", "adiana"} & set(registry.METHODS)
+UNBIASED = {"marina", "pp-marina", "dasha", "diana", "artemis", "dore", "adiana"} & set(registry.METHODS)
 ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no matrix there
 
 

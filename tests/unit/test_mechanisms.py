@@ -20,6 +20,7 @@ from newtonfl.mechanisms import (
     LAG,
     AdaCGD,
     AdaptiveTopK,
+    Dasha,
     Diana,
     EControl,
     Frozen,
@@ -383,6 +384,8 @@ def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
         (ThreePCv4(TopK(10), TopK(10)), 0.5, 0.5),
         (ThreePCv5(TopK(15), 0.75), 0.5, 0.125),
         (Marina(RandK(5), 0.25), 0.25, 2.25),
+        (Dasha(RandK(5)), 1 / 7, 6.0),
+        (Dasha(RandK(5), 0.2), 0.12, 6.0),
         (AdaCGD((TopK(15), Identity()), 0.1), 0.5, 0.5),
         (AdaCGD((TopK(15), Identity()), 2.0), 0.5, 2.0),
         (AdaptiveTopK(TopK(5)), 0.125, 5.25),
@@ -455,7 +458,7 @@ def test_settings_in_multiples_of_the_dimension_become_numbers():
 @pytest.mark.parametrize(
     "make",
     [
-        EF21, CLAG, CBAG, ThreePCv1, AdaptiveTopK, ThreePCv5, Marina, EFBV, Diana, EControl,
+        EF21, CLAG, CBAG, ThreePCv1, AdaptiveTopK, ThreePCv5, Marina, EFBV, Diana, EControl, Dasha,
         lambda wrong: ThreePCv2(wrong, Q), lambda wrong: ThreePCv2(C2, wrong), lambda wrong: ThreePCv3(wrong, LAG(2.0)),
         lambda wrong: ThreePCv4(wrong, C2), lambda wrong: ThreePCv4(C2, wrong), lambda wrong: AdaCGD((C2, wrong)),
     ],

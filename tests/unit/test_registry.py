@@ -123,6 +123,7 @@ WRITTEN = {
     "3pc-v3:clag:2/identity/topk:3": nf.ThreePCv3(nf.TopK(3), nf.CLAG(nf.Identity(), 2.0)),
     "diana:0.1/randk:2": nf.Diana(nf.RandK(2), 0.1),
     "ef-bv:theory,1/randk:2": nf.EFBV(nf.RandK(2), "theory", 1.0),
+    "dasha:theory/randk:2": nf.Dasha(nf.RandK(2)),
     "econtrol:0.05/topk:2": nf.EControl(nf.TopK(2), 0.05),
     "topk:30": nf.EF21(nf.TopK(30)),
     "ef21(topk:30, alpha=0.5)": nf.EF21(nf.TopK(30), 0.5),
