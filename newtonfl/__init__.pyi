@@ -17,6 +17,8 @@ from .comm.messages import (
 from .comm.mpi import connect
 from .compressors import (
     BiasedRounding,
+    Bounded,
+    Clip,
     Compressor,
     Contracted,
     Contractive,
@@ -91,6 +93,7 @@ from .methods import (
     bl2,
     bl3,
     clag,
+    clip21,
     cubic_newton_learn,
     dasha,
     diana,
@@ -156,6 +159,8 @@ __all__ = [
     "AdaptiveTopK",
     "All",
     "BiasedRounding",
+    "Bounded",
+    "Clip",
     "BAG",
     "CBAG",
     "Checkpoint",
@@ -251,6 +256,7 @@ __all__ = [
     "bl2",
     "bl3",
     "clag",
+    "clip21",
     "compare",
     "connect",
     "cubic_newton_learn",

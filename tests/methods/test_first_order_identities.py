@@ -11,7 +11,7 @@ from first_order_setting import GAMMA, made, small
 from played import iterates
 
 from newtonfl.comm.messages import Message, Nothing
-from newtonfl.compressors import Compressor, Contractive, Identity, RandK, TopK, Unbiased
+from newtonfl.compressors import Clip, Compressor, Contractive, Identity, RandK, TopK, Unbiased
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.mechanisms import EF21
@@ -81,6 +81,10 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
         f"econtrol with the identity and η = {eta} is gd": (("econtrol", {**EXACT, "eta": eta}), ("gd", {}), ADDS)
         for eta in (0.0, 0.3, 1.0)
     },
+    "clip21 that clips nothing is gd": (("clip21", {"tau": 1e3, "longest": np.inf}), ("gd", {}), ADDS),
+    "clip21 is ef21 from zero with clipping": (
+        ("clip21", {"tau": 0.1, "longest": np.inf}), ("ef21", {"compressor": Clip(0.1), "init": "zero"}), 0.0
+    ),
     "3pc-v1 with the identity is gd": (("3pc-v1", EXACT), ("gd", {}), ADDS),
     "3pc-v4 with the identity is gd": (("3pc-v4", {"compressor": Identity(), "first": C}), ("gd", {}), ADDS),
     "3pc-v5 with p = 1 is gd": (("3pc-v5", {"compressor": C, "p": 1.0}), ("gd", {}), ADDS),

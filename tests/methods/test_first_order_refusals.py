@@ -80,6 +80,12 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
         (partial(METHODS["dasha"], momentum=given), ValueError, f"momentum: given {given!r}, must be 'theory', or a")
         for given in (0.0, 1.1, True)
     ),
+    *((partial(METHODS["clip21"], tau=given), ValueError, f"τ = {given}") for given in (0.0, -1.0, np.inf, True)),
+    *(
+        (partial(METHODS["clip21"], longest=given), ValueError, f"longest: given {given!r}, must be 'theory', or a")
+        for given in (0.0, -1.0, True)
+    ),
+    (lambda: METHODS["clip21"](longest="short"), ValueError, "longest: given 'short', must be a number or theory"),
     (lambda: METHODS["econtrol"](eta="half"), ValueError, "eta: given 'half', must be a number or theory"),
     (lambda: METHODS["econtrol"](stepsize="theory-pl"), ValueError, "no linear rate of this method is known"),
     *(

@@ -10,7 +10,7 @@ from cases import dense_glm, functions_problem, glm
 from first_order_cases import INSIDE
 from first_order_setting import RIDGE, D, N, run, setting
 
-from newtonfl.compressors import Natural, RandK, TopK
+from newtonfl.compressors import Clip, Natural, RandK, TopK
 from newtonfl.mechanisms import LAG, Diana
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
@@ -153,6 +153,9 @@ BEYOND_THEORY: list[tuple[str, dict[str, Any], str]] = [
     ("dore", {"beta": 1.0, "eta": 0.1}, "beta: given 1"),
     ("dore", {"eta": 1.0, "down": RandK(4)}, "eta: given 1"),
     ("ef21", {"compressor": TopK(4), "down": Diana(RandK(4))}, r"no \(A, B\)"),
+    ("ef21", {"compressor": Clip(1.0)}, "clip:1 contracts bounded vectors alone, and this theory needs one δ for all"),
+    ("ef-bv", {"compressor": Clip(1.0), "lam": 1.0, "nu": 1.0}, "clip:1 contracts bounded vectors alone"),
+    ("econtrol", {"compressor": Clip(1.0), "eta": 0.1}, "clip:1 contracts bounded vectors alone"),
 ]
 
 

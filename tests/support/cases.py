@@ -105,6 +105,7 @@ COMPRESSORS: dict[str, Compressor] = {
         "natural-dithering": "natural-dithering:4",
         "rounding": "rounding",
         "grid": "grid:0.5",
+        "clip": "clip:2",
         "contracted": "contracted(randk:5)",
         "topk+natural": "topk:5+natural",
         "topk+dithering": "topk:5+dithering",

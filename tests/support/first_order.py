@@ -291,6 +291,19 @@ def econtrol(p, x, rounds, compress, gamma, eta, start="gradient", inside=False,
     return out
 
 
+def clip21(p, x, rounds, tau, gamma, longest=np.inf, inside=False):
+    """Clip21 2305.18929: v_i ← v_i + min{1, τ/‖∇f_i − v_i‖}(∇f_i − v_i), v_i^{−1} = 0, x⁺ = x − γ mean v_i. From the
+    abstract and memory; that no step is longer than `longest` is in no paper."""
+    v, out = zeros(p), []
+    for _ in range(rounds):
+        apart = [X - v[i] for i, X in enumerate(gradients(p, x, inside))]
+        v = [v[i] + min(1.0, tau / np.sqrt(square(u))) * u for i, u in enumerate(apart)]
+        g = average(v) + ridge(p, x, inside)
+        x = x - min(gamma, longest / np.sqrt(square(g))) * g
+        out.append(x)
+    return out
+
+
 def artemis(p, x, rounds, up, down, gamma, alpha, sample, inside=False):
     """Artemis 2006.14591, as in the FedNL authors' program: g = (1/n) Σ h_i + (1/|S|) Σ_S Q(∇f_i − h_i), h_i ← h_i +
     αQ(·) for i in S (after g), Ω = Q_down(g) (the λx in g, with inside=False), or g where down is None; x⁺ = x − γΩ.

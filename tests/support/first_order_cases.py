@@ -287,6 +287,13 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         "econtrol", {"compressor": TopK(4), "eta": 0.02, "batch": 16, "stepsize": 0.5},
         lambda p, x, g: F.econtrol(p, x, ROUNDS, C4, g, 0.02, stochastic=stochastic(16)),
     ),
+    "clip21": (
+        "clip21", {"tau": 0.02, "longest": np.inf}, lambda p, x, g: F.clip21(p, x, ROUNDS, 0.02, g)
+    ),
+    "clip21, short steps, inside": (
+        "clip21", {**INSIDE, "tau": 0.2, "stepsize": 3.0},
+        lambda p, x, g: F.clip21(p, x, ROUNDS, 0.2, g, 0.1 / (setting().each.max() + RIDGE), inside=True),
+    ),
     **{
         f"m-fac, {over}, {algorithm}{told}": (
             "m-fac",

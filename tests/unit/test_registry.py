@@ -115,6 +115,7 @@ WRITTEN = {
     "topk:8d": nf.TopK("8d"),
     "topk:8d+natural": nf.SelectThenQuantise(nf.TopK("8d"), nf.Natural()),
     "grid:0.5": nf.Grid(0.5),
+    "clip:0.5": nf.Clip(0.5),
     "natural-dithering:8:3": nf.NaturalDithering(8, 3),
     "cbag:0.75/topk:30": nf.CBAG(nf.TopK(30), 0.75),
     "adacgd:2,topk:1,topk:8/topk:9": nf.AdaCGD((nf.TopK(1), nf.TopK(8), nf.TopK(9)), 2.0),
