@@ -16,6 +16,7 @@ from .comm.messages import (
 )
 from .comm.mpi import connect
 from .compressors import (
+    AdaptiveRandom,
     BiasedRounding,
     Bounded,
     Clip,
@@ -156,6 +157,7 @@ __version__: str
 
 __all__ = [
     "AdaCGD",
+    "AdaptiveRandom",
     "AdaptiveTopK",
     "All",
     "BiasedRounding",

@@ -5,12 +5,14 @@ symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` wi
 ``Unbiased(ω)`` with E C(v) = v and E‖C(v) - v‖² ≤ ω‖v‖², or ``Bounded(τ)``, which contracts what is bounded.
 ``newtonfl.checks.check_compressor`` holds it to that.
 
-Select (topk, toplek, randk, randseqk, threshold), factorise (rankr, powersgd), shorten (clip), quantise (natural,
-dithering, natural_dithering, rounding, grid), compose (select_quantise, rank_quantise, contracted, rounded).
+Select (topk, toplek, randk, randseqk, adaptive_random, threshold), factorise (rankr, powersgd), shorten (clip),
+quantise (natural, dithering, natural_dithering, rounding, grid), compose (select_quantise, rank_quantise, contracted,
+rounded).
 
 May be imported by: bases, mechanisms, components, methods, checks.
 """
 
+from newtonfl.compressors.adaptive_random import AdaptiveRandom
 from newtonfl.compressors.clip import Clip
 from newtonfl.compressors.compressor import Bounded, Compressor, Contract, Contractive, Unbiased
 from newtonfl.compressors.contracted import Contracted
@@ -33,7 +35,7 @@ from newtonfl.compressors.topk import TopK
 from newtonfl.compressors.toplek import TopLEK
 
 __all__ = [
-    "BiasedRounding", "Bounded", "Clip", "Compressor", "Contract", "Contracted", "Contractive", "Dithering", "Grid",
-    "Identity", "Natural", "NaturalDithering", "PowerSGD", "Quantiser", "RandK", "RandSeqK", "RankR",
-    "RankThenQuantise", "Rounded", "SelectThenQuantise", "Threshold", "TopK", "TopLEK", "Unbiased",
+    "AdaptiveRandom", "BiasedRounding", "Bounded", "Clip", "Compressor", "Contract", "Contracted", "Contractive",
+    "Dithering", "Grid", "Identity", "Natural", "NaturalDithering", "PowerSGD", "Quantiser", "RandK", "RandSeqK",
+    "RankR", "RankThenQuantise", "Rounded", "SelectThenQuantise", "Threshold", "TopK", "TopLEK", "Unbiased",
 ]  # fmt: skip

@@ -99,6 +99,7 @@ COMPRESSORS: dict[str, Compressor] = {
         "threshold": "threshold:0.5",
         "toplek": "toplek:5",
         "randseqk": "randseqk:5",
+        "adaptive-random": "adaptive-random",
         "powersgd": "powersgd:2",
         "natural": "natural",
         "dithering": "dithering",

@@ -11,6 +11,7 @@ from compressor_inputs import DIM, KEY, ROUNDING, SIZE, arrived, inputs, lost, m
 
 from newtonfl.comm.messages import Dense, Factors
 from newtonfl.compressors import (
+    AdaptiveRandom,
     BiasedRounding,
     Bounded,
     Clip,
@@ -188,11 +189,34 @@ def test_threshold_keeps_what_reaches_its_share_of_the_largest():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("name", ["identity", "topk", "toplek", "threshold", "clip"])
+@pytest.mark.parametrize("name", ["identity", "topk", "toplek", "threshold", "clip", "adaptive-random"])
 def test_numbers_that_are_not_finite_are_sent(name, bad):
     """They are not lost on the way: the receiver refuses them."""
     message = COMPRESSORS[name].compress(np.array([1.0, bad, 0.0]), KEY)
     assert not np.isfinite(message.values).all()
+
+
+def test_adaptive_random_draws_the_likelier_the_larger():
+    """Each entry in as many of the draws as its share of ‖v‖₁ says; the error's mean is ‖v‖₁² - ‖v‖²."""
+    v, draws = np.array([0.0, 3.0, -1.0, 0.0, 0.5, 0.0]), 4000
+    sent = [AdaptiveRandom().compress(v, KEY.of(i)).coordinates() for i in range(draws)]
+    counts = np.bincount([int(indices[0]) for indices, _ in sent], minlength=len(v))
+    shares = np.abs(v) / np.abs(v).sum()
+    assert (np.abs(counts - draws * shares) <= 4.0 * np.sqrt(draws * shares * (1 - shares))).all()
+    assert {float(values[0]) for _, values in sent} == {4.5, -4.5} and all(
+        np.sign(x[0]) == np.sign(v[i[0]]) for i, x in sent
+    )
+    errors = np.array([lost(AdaptiveRandom(), v, KEY.of(i)) * (v @ v) for i in range(draws)])
+    assert abs(errors.mean() - (4.5**2 - v @ v)) <= 4.0 * errors.std() / np.sqrt(draws)
+
+
+def test_adaptive_random_sends_one_entry_alone_whole():
+    """And its constant is reached where all entries weigh the same."""
+    one = np.eye(SIZE)[4] * -7.0
+    assert (arrived(AdaptiveRandom().compress(one, KEY), one) == one).all()
+    flat = np.ones(SIZE)
+    assert lost(AdaptiveRandom(), flat) == pytest.approx(AdaptiveRandom().contract(SIZE).omega, rel=1e-14)
+    assert Contracted(AdaptiveRandom()).contract(SIZE) == Contractive(1 / SIZE)
 
 
 @pytest.mark.parametrize("tau", [0.5, 2.0, 1e3])
