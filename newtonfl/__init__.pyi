@@ -73,6 +73,7 @@ from .mechanisms import (
     EControl,
     Marina,
     Mechanism,
+    NoisyClip,
     ThreePCv1,
     ThreePCv2,
     ThreePCv3,
@@ -95,6 +96,7 @@ from .methods import (
     bl3,
     clag,
     clip21,
+    clip21_sgd2m,
     cubic_newton_learn,
     dasha,
     diana,
@@ -151,6 +153,7 @@ from .solver.optimum import optimum
 from .solver.result import Reason, Result
 from .solver.solve import solve
 from .statistics.inference import inference
+from .statistics.spent_privacy import spent_epsilon
 from .statistics.table import Inference
 
 __version__: str
@@ -216,6 +219,7 @@ __all__ = [
     "Natural",
     "NaturalDithering",
     "Network",
+    "NoisyClip",
     "Nothing",
     "PSD",
     "PowerSGD",
@@ -259,6 +263,7 @@ __all__ = [
     "bl3",
     "clag",
     "clip21",
+    "clip21_sgd2m",
     "compare",
     "connect",
     "cubic_newton_learn",
@@ -307,4 +312,5 @@ __all__ = [
     "optimum",
     "pp_marina",
     "solve",
+    "spent_epsilon",
 ]

@@ -44,10 +44,9 @@ class Clip(Compressor):
     name = "clip"
 
     def __post_init__(self) -> None:
-        if isinstance(self.tau, bool) or not isinstance(self.tau, int | float | np.number):
-            raise ValueError(f"clip: given τ = {self.tau!r}, must be a number")
-        if not 0 < self.tau < math.inf:
-            raise ValueError(f"clip: given τ = {self.tau}, must be finite and above 0")
+        number = isinstance(self.tau, int | float | np.number) and not isinstance(self.tau, bool)
+        if not number or not 0 < self.tau < math.inf:
+            raise ValueError(f"clip: given τ = {self.tau!r}, must be a finite number above 0")
 
     def contract(self, size: int) -> Bounded:
         return Bounded(float(self.tau))
@@ -56,7 +55,10 @@ class Clip(Compressor):
         return self.compress_all(Blocks.of([v]), [key])[0]
 
     def compress_all(self, vectors: Blocks, keys: Sequence[Key]) -> Sequence[Message]:
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is sent so, and refused there
-            lengths = to_host(norms(vectors))
-            clipped = vectors.times(self.tau / np.maximum(lengths, self.tau))
-        return Batch(Dense, vectors.sizes, to_host(clipped.values))
+        return Batch(Dense, vectors.sizes, to_host(clipped(vectors, self.tau).values))
+
+
+def clipped(vectors: Blocks, tau: float) -> Blocks:
+    """min{1, τ/‖x‖}x of every client's x in `vectors`."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite stays so, and its receiver refuses it
+        return vectors.times(tau / np.maximum(to_host(norms(vectors)), tau))

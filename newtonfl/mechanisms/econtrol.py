@@ -88,7 +88,7 @@ class EControl(Mechanism):
         return q / room if q else 0.0
 
     def _lost(self, size: int) -> float:
-        """Q: the share of a vector's norm that a message may leave out."""
+        """√(1-δ): the share of a vector's norm that a message may leave out."""
         return math.sqrt(1.0 - contraction(self.compressor, size))
 
     def constants(self, size: int) -> tuple[float, float]:

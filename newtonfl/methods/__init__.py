@@ -23,7 +23,7 @@ from newtonfl.components.participation import All, Independent, Lost, Participat
 from newtonfl.components.protocol import Announcement, ClientProtocol, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.bfgs import bfgs
-from newtonfl.methods.first_order.clip21 import clip21
+from newtonfl.methods.first_order.clip21 import clip21, clip21_sgd2m
 from newtonfl.methods.first_order.dasha import dasha
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
 from newtonfl.methods.first_order.dore import dore
@@ -63,10 +63,10 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "cubic_newton_learn", "dasha", "diana", "dingo",
-    "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w",
-    "ef_bv", "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd", "giant",
-    "l_bfgs", "lag", "lattice_newton", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
+    "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m", "cubic_newton_learn", "dasha",
+    "diana", "dingo", "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm",
+    "ef21_w", "ef_bv", "error_feedback", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fib_ios", "gd",
+    "giant", "l_bfgs", "lag", "lattice_newton", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
     "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
     "pp_marina", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
@@ -80,7 +80,7 @@ arrange(
         "l-bfgs",
         "accelerated-gd", "ef21",
         "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "error-feedback", "econtrol",
-        "clip21",
+        "clip21", "clip21-sgd2m",
         "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina", "dasha",
         "diana", "adiana", "ef-bv", "artemis", "dore", "m-fac",
     ],

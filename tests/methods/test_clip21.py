@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from exact_problems import PROBLEMS, Known, gaps, quadratic, solved
 from played import played
+from scipy.stats import kstest
 
 import newtonfl as nf
+from newtonfl.bases import Coordinates
+from newtonfl.core.ragged import Blocks
+from newtonfl.core.random import Key
 
 TAUS = (3.0, 1.0, 0.3, 0.1)
 
@@ -83,3 +87,30 @@ def test_other_presets_clip_as_well():
     ):
         fall = gaps(known, solved(known, method, 40))
         assert fall[-1] < 0.05 * fall[0]
+
+
+def test_noise_is_normal_and_drawn_apart():
+    """Where nothing is new a message is noise alone: N(0, σ²), another for every client and round; g stays."""
+    n, size, sigma = 3, 2000, 0.7
+    space, zero = Coordinates(np.full(n, size)), Blocks.of([np.zeros(size)] * n)
+    mechanism, drawn = nf.NoisyClip(1.0, sigma, 0.5), []
+    for k in range(2):
+        memory = mechanism.init_memory(zero.replaced(zero.values + 0.0))
+        sent = mechanism.send(memory, zero, space, np.arange(n), Key(0, k))
+        assert not sent.memory.own.values.any()
+        drawn += [message.coordinates()[1] for message in sent.messages]
+        np.testing.assert_allclose(sent.memory.estimate.values, 0.5 * np.concatenate(drawn[-n:]), rtol=1e-14)
+    for noise in drawn:
+        assert kstest(noise / sigma, "norm").pvalue > 1e-3
+        assert abs(noise.std() / sigma - 1.0) < 4.0 / np.sqrt(2.0 * size)
+    assert np.abs(np.corrcoef(drawn) - np.eye(2 * n)).max() < 5.0 / np.sqrt(size)
+
+
+def test_noise_costs_accuracy():
+    """f ends the nearer to f* the less noise there is, and without any it arrives."""
+    known = quadratic()
+    ends = [
+        gaps(known, solved(known, nf.clip21_sgd2m(tau=3.0, sigma=sigma, stepsize=0.2, beta=1.0, beta_hat=1.0), 200))[-1]
+        for sigma in (0.0, 1e-3, 1e-1)
+    ]
+    assert ends[0] < 1e-12 < 1e-8 < ends[1] < 1e-2 * ends[2]

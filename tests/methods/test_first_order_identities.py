@@ -85,6 +85,11 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "clip21 is ef21 from zero with clipping": (
         ("clip21", {"tau": 0.1, "longest": np.inf}), ("ef21", {"compressor": Clip(0.1), "init": "zero"}), 0.0
     ),
+    "clip21-sgd2m without noise and momenta is clip21": (
+        ("clip21-sgd2m", {"tau": 0.1, "sigma": 0.0, "beta": 1.0, "beta_hat": 1.0}),
+        ("clip21", {"tau": 0.1, "longest": np.inf}),
+        ADDS,
+    ),
     "3pc-v1 with the identity is gd": (("3pc-v1", EXACT), ("gd", {}), ADDS),
     "3pc-v4 with the identity is gd": (("3pc-v4", {"compressor": Identity(), "first": C}), ("gd", {}), ADDS),
     "3pc-v5 with p = 1 is gd": (("3pc-v5", {"compressor": C, "p": 1.0}), ("gd", {}), ADDS),

@@ -61,6 +61,7 @@ COUNTED: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "econtrol": ("econtrol", {"compressor": TopK(4)}, WHOLE + (R - 1) * 32 * 4, R * WHOLE),
     "econtrol, zero": ("econtrol", {**ZERO, "compressor": TopK(4)}, R * 32 * 4, R * WHOLE),
     "clip21": ("clip21", {"tau": 0.1}, R * WHOLE, R * WHOLE),
+    "clip21-sgd2m": ("clip21-sgd2m", {}, R * WHOLE, R * WHOLE),
     "dore": (  # x⁰ is known: the first residual is none, and told all the same
         "dore", {"compressor": RandK(4), "down": Natural(), "alpha": 0.1, "beta": 0.4, "eta": 0.0},
         R * 32 * 4, R * 9 * D,

@@ -80,6 +80,10 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
         (partial(METHODS["dasha"], momentum=given), ValueError, f"momentum: given {given!r}, must be 'theory', or a")
         for given in (0.0, 1.1, True)
     ),
+    (lambda: METHODS["clip21-sgd2m"](tau=0.0), ValueError, "τ = 0.0"),
+    (lambda: METHODS["clip21-sgd2m"](sigma=-1.0), ValueError, "sigma: given -1.0"),
+    (lambda: METHODS["clip21-sgd2m"](beta_hat=1.5), ValueError, "beta_hat: given 1.5"),
+    (lambda: METHODS["clip21-sgd2m"](stepsize="theory"), ValueError, "no such theorem of this method is known here"),
     *((partial(METHODS["clip21"], tau=given), ValueError, f"τ = {given}") for given in (0.0, -1.0, np.inf, True)),
     *(
         (partial(METHODS["clip21"], longest=given), ValueError, f"longest: given {given!r}, must be 'theory', or a")

@@ -48,6 +48,7 @@ from newtonfl.mechanisms import (
     EControl,
     Frozen,
     Marina,
+    NoisyClip,
     ThreePCv1,
     ThreePCv2,
     ThreePCv3,
@@ -148,6 +149,7 @@ MECHANISMS: dict[str, Any] = {  # name: compressor → mechanism; a new one is o
     "ef-bv-theory": EFBV,
     "econtrol": EControl,
     "dasha": lambda compressor: Dasha(RandK(5)),
+    "noisy-clip": lambda compressor: NoisyClip(0.5, 0.1, 0.7),
 }
 
 METHODS: list[tuple[str, dict[str, Any]]] = [

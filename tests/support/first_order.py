@@ -304,6 +304,23 @@ def clip21(p, x, rounds, tau, gamma, longest=np.inf, inside=False):
     return out
 
 
+def clip21_sgd2m(p, x, rounds, tau, gamma, beta, beta_hat, noise, inside=False):
+    """Clip21-SGD2M 2502.11682: v_i ← (1 − β)v_i + β∇f_i; u_i = clip_τ(v_i − g_i); c_i = u_i + ξ_i is sent, ξ_i =
+    noise(i, k); g_i ← g_i + β̂u_i; m_i ← m_i + β̂c_i; x⁺ = x − γ mean m_i. From a third party's page, where v_i^{−1} = 0;
+    here v_i⁰ = ∇f_i(x⁰)."""
+    v, g, m, out = None, zeros(p), zeros(p), []
+    for k in range(rounds):
+        new = gradients(p, x, inside)
+        v = new if k == 0 else [(1 - beta) * v[i] + beta * new[i] for i in range(p.n)]
+        apart = [v[i] - g[i] for i in range(p.n)]
+        u = [min(1.0, tau / np.sqrt(square(a))) * a for a in apart]
+        m = [m[i] + beta_hat * (u[i] + noise(i, k)) for i in range(p.n)]
+        g = [g[i] + beta_hat * u[i] for i in range(p.n)]
+        x = x - gamma * (average(m) + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
 def artemis(p, x, rounds, up, down, gamma, alpha, sample, inside=False):
     """Artemis 2006.14591, as in the FedNL authors' program: g = (1/n) Σ h_i + (1/|S|) Σ_S Q(∇f_i − h_i), h_i ← h_i +
     αQ(·) for i in S (after g), Ω = Q_down(g) (the λx in g, with inside=False), or g where down is None; x⁺ = x − γΩ.

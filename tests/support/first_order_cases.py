@@ -9,7 +9,21 @@ from typing import Any
 import first_order as F
 import numpy as np
 import transcriptions as T
-from first_order_setting import GAMMA, RIDGE, ROUNDS, D, N, coin, drawn, made, sample, setting, stochastic, weights
+from first_order_setting import (
+    GAMMA,
+    RIDGE,
+    ROUNDS,
+    D,
+    N,
+    coin,
+    drawn,
+    made,
+    normal,
+    sample,
+    setting,
+    stochastic,
+    weights,
+)  # fmt: skip
 from played import played
 
 from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, RandK, TopK
@@ -293,6 +307,14 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
     "clip21, short steps, inside": (
         "clip21", {**INSIDE, "tau": 0.2, "stepsize": 3.0},
         lambda p, x, g: F.clip21(p, x, ROUNDS, 0.2, g, 0.1 / (setting().each.max() + RIDGE), inside=True),
+    ),
+    "clip21-sgd2m": (
+        "clip21-sgd2m", {"tau": 0.02, "sigma": 0.003, "beta": 0.4, "beta_hat": 0.7},
+        lambda p, x, g: F.clip21_sgd2m(p, x, ROUNDS, 0.02, g, 0.4, 0.7, normal(0.003)),
+    ),
+    "clip21-sgd2m, inside": (
+        "clip21-sgd2m", {**INSIDE, "tau": 0.05, "sigma": 0.001, "beta": 1.0, "beta_hat": 1.0},
+        lambda p, x, g: F.clip21_sgd2m(p, x, ROUNDS, 0.05, g, 1.0, 1.0, normal(0.001), inside=True),
     ),
     **{
         f"m-fac, {over}, {algorithm}{told}": (

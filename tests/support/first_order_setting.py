@@ -56,6 +56,11 @@ def drawn(
     return compress
 
 
+def normal(sigma: float) -> Callable[[int, int], np.ndarray]:
+    """The library's own Gaussian noise on a client's message about its gradient."""
+    return lambda i, k: sigma * Key(SEED, k, i).to("gradient").to("noise").generator().standard_normal(D)
+
+
 def stochastic(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
     """The library's own minibatch gradients."""
     found: dict[int, np.ndarray] = {}
