@@ -22,7 +22,7 @@ from newtonfl.checks.trials import (
     vectors,
 )
 from newtonfl.comm.messages import MatrixMessage, Message, Nothing, Several
-from newtonfl.compressors import Compressor, Contractive, Unbiased
+from newtonfl.compressors import Bounded, Compressor, Contract, Contractive, Unbiased
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
@@ -34,8 +34,9 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
     """Check a compressor, yours or the library's, on random vectors (or matrices) and on those that are hard.
 
     - The contract holds: ‖C(x) - x‖² ≤ (1 - δ)‖x‖² exactly where nothing is drawn at random, on average within four
-      standard errors where something is; E C(x) = x and E‖C(x) - x‖² ≤ ω‖x‖² for an unbiased one. Compressors of
-      matrices (``acts_on = "symmetric"``) are handed symmetric matrices, and the norm is Frobenius'.
+      standard errors where something is; E C(x) = x and E‖C(x) - x‖² ≤ ω‖x‖² for an unbiased one;
+      Bounded(τ) is held to the δ of vectors as long as x. Compressors of matrices (``acts_on = "symmetric"``) are
+      handed symmetric matrices, and the norm is Frobenius'.
     - The same key gives the same message; what was handed in stays as it was; zeros are sent as zeros.
     - A message has the right size, arrives over the wire in the same bits, and has ``formula_bits``.
     - Clients compressed together get the messages that they get alone.
@@ -80,8 +81,8 @@ def check_compressor(compressor: Compressor, *, dim: int = 8, draws: int = 200, 
         with no_error(f"{name}.contract({size}) must say what theory may rely on"):
             contract = made.contract(size)
         promise(
-            isinstance(contract, Contractive | Unbiased),
-            f"{name}.contract({size}): returned {contract!r}, must be Contractive(δ) or Unbiased(ω)",
+            isinstance(contract, Contractive | Unbiased | Bounded),
+            f"{name}.contract({size}): returned {contract!r}, must be Contractive(δ), Unbiased(ω) or Bounded(τ)",
         )
         for what, v in (matrices if whole else vectors)(order, draw, far).items():
             where = f"{name}, {what}, {f'order {order}' if whole else f'{size} coordinates'}"
@@ -139,9 +140,7 @@ def _check_message(compressor: Compressor, v: Array, size: int, key: Key, where:
     )
 
 
-def _check_contract(
-    compressor: Compressor, contract: Contractive | Unbiased, v: Array, draws: int, key: Key, where: str
-) -> None:
+def _check_contract(compressor: Compressor, contract: Contract, v: Array, draws: int, key: Key, where: str) -> None:
     """What is lost of v, against what the contract allows."""
     largest = float(np.abs(v).max()) if v.size else 0.0
     if largest == 0:
@@ -165,6 +164,8 @@ def _check_contract(
         return np.sum(rows * rows, axis=1) / energy
 
     rounding = ROUNDING[compressor.compress(v, key).precision]
+    if isinstance(contract, Bounded):
+        contract = contract.within(largest * float(np.sqrt(energy)))
     if isinstance(contract, Contractive):
         words = f"{where}: Contractive(δ = {contract.delta:.6g}) promises ‖C(x) - x‖² / ‖x‖² of"
         at_most(1.0 - contract.delta, lost, draws, 1e-13, words)

@@ -1,16 +1,20 @@
 """Compressors: how much of a vector or a matrix is sent.
 
 One class a file, a frozen dataclass of its settings. A compressor turns a vector (``acts_on = "vector"``) or a
-symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` with E‖C(v) - v‖² ≤ (1 - δ)‖v‖², or
-``Unbiased(ω)`` with E C(v) = v and E‖C(v) - v‖² ≤ ω‖v‖². ``newtonfl.checks.check_compressor`` holds it to that.
+symmetric matrix into a Message, and states its contract: ``Contractive(δ)`` with E‖C(v) - v‖² ≤ (1 - δ)‖v‖²,
+``Unbiased(ω)`` with E C(v) = v and E‖C(v) - v‖² ≤ ω‖v‖², or ``Bounded(τ)``, which contracts what is bounded.
+``newtonfl.checks.check_compressor`` holds it to that.
 
-Select (topk, toplek, randk, randseqk, permk, threshold), factorise (rankr, powersgd), quantise (natural, dithering,
-natural_dithering, rounding, grid), compose (select_quantise, rank_quantise, contracted, rounded).
+Select (topk, toplek, randk, randseqk, permk, adaptive_random, threshold), factorise (rankr, powersgd), shorten (clip),
+quantise (natural, dithering, natural_dithering, rounding, grid), compose (select_quantise, rank_quantise, contracted,
+rounded).
 
 May be imported by: bases, mechanisms, components, methods, checks.
 """
 
-from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased
+from newtonfl.compressors.adaptive_random import AdaptiveRandom
+from newtonfl.compressors.clip import Clip
+from newtonfl.compressors.compressor import Bounded, Compressor, Contract, Contractive, Unbiased
 from newtonfl.compressors.contracted import Contracted
 from newtonfl.compressors.dithering import Dithering
 from newtonfl.compressors.grid import Grid
@@ -32,7 +36,7 @@ from newtonfl.compressors.topk import TopK
 from newtonfl.compressors.toplek import TopLEK
 
 __all__ = [
-    "BiasedRounding", "Compressor", "Contracted", "Contractive", "Dithering", "Grid", "Identity", "Natural",
-    "NaturalDithering", "PermK", "PowerSGD", "Quantiser", "RandK", "RandSeqK", "RankR", "RankThenQuantise", "Rounded",
-    "SelectThenQuantise", "Threshold", "TopK", "TopLEK", "Unbiased",
+    "AdaptiveRandom", "BiasedRounding", "Bounded", "Clip", "Compressor", "Contract", "Contracted", "Contractive",
+    "Dithering", "Grid", "Identity", "Natural", "NaturalDithering", "PermK", "PowerSGD", "Quantiser", "RandK",
+    "RandSeqK", "RankR", "RankThenQuantise", "Rounded", "SelectThenQuantise", "Threshold", "TopK", "TopLEK", "Unbiased",
 ]  # fmt: skip

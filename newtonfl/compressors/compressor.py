@@ -7,7 +7,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -64,6 +64,40 @@ class Unbiased:
             raise ValueError(f"Unbiased: given ω = {self.omega}, must be at least 0 and finite")
 
 
+@dataclass(frozen=True)
+class Bounded:
+    """‖C(x) - x‖ ≤ (1 - s)‖x‖ with s = κ·min{1, τ/‖x‖}: C contracts what is bounded, and nothing by a δ for all x.
+
+    Parameters
+    ----------
+    tau : float
+        τ, above 0.
+    kappa : float
+        κ, above 0 and at most 1: what rounding leaves of a message.
+
+    Raises
+    ------
+    ValueError
+        If τ or κ is outside its interval.
+    """
+
+    tau: float
+    kappa: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.tau < math.inf and 0 < self.kappa <= 1):
+            raise ValueError(f"Bounded: given τ = {self.tau}, κ = {self.kappa}, must be above 0, and κ at most 1")
+
+    def within(self, radius: float) -> Contractive:
+        """What holds where ‖x‖ ≤ R = `radius`: δ = s(2 - s) with s = κ·min{1, τ/R}."""
+        s = self.kappa * min(1.0, self.tau / radius)
+        return Contractive(s * (2.0 - s))
+
+
+Contract: TypeAlias = Contractive | Unbiased | Bounded
+"""What theory may rely on."""
+
+
 class Compressor(Part, ABC):
     """Turns one client's vector or symmetric matrix into a message. Subclasses are frozen dataclasses.
 
@@ -80,7 +114,7 @@ class Compressor(Part, ABC):
     correlated: ClassVar[bool] = False
 
     @abstractmethod
-    def contract(self, size: int) -> Contractive | Unbiased:
+    def contract(self, size: int) -> Contract:
         """What theory may rely on.
 
         Parameters
@@ -90,8 +124,8 @@ class Compressor(Part, ABC):
 
         Returns
         -------
-        Contractive or Unbiased
-            With the δ or ω that holds for every input of that size.
+        Contractive, Unbiased or Bounded
+            With the δ, ω or τ that holds for every input of that size.
         """
 
     def mean_constants(self, size: int, n_clients: int) -> tuple[float, float]:
@@ -117,7 +151,7 @@ class Compressor(Part, ABC):
         contract = self.contract(size)
         if isinstance(contract, Unbiased):
             return contract.omega / n_clients, 0.0
-        if contract.delta < 1.0:
+        if isinstance(contract, Bounded) or contract.delta < 1.0:
             raise ValueError(f"{self} is not unbiased: give one that is, such as randk:0.1d or natural")
         return 0.0, 0.0
 

@@ -50,10 +50,10 @@ class Contracted(Compressor):
         return compressor
 
     def factor(self, size: int) -> float:
-        """1/(ω + 1) for `size` coordinates; ValueError where Q is contractive already."""
+        """1/(ω + 1) for `size` coordinates; ValueError where Q is not unbiased."""
         contract = self.compressor.contract(size)
         if not isinstance(contract, Unbiased):
-            raise ValueError(f"Contracted: given {self.compressor}, which is contractive already")
+            raise ValueError(f"Contracted: given {self.compressor}, which is not unbiased")
         return 1.0 / (contract.omega + 1.0)
 
     def contract(self, size: int) -> Contractive:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Batch, Message
-from newtonfl.compressors.compressor import Compressor, Contractive, Unbiased, dimension
+from newtonfl.compressors.compressor import Bounded, Compressor, Contract, Contractive, Unbiased, dimension
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
@@ -46,13 +46,15 @@ class Rounded(Compressor):
         compressor: Compressor = self.compressor.unwrapped()
         return compressor
 
-    def contract(self, size: int) -> Contractive | Unbiased:
+    def contract(self, size: int) -> Contract:
         inner = self.compressor.contract(size)
         if isinstance(inner, Unbiased):
             return inner  # float32's bias, 6e-8 of a value, lies far below ω
         # A vector's rounding error stands on the kept coordinates alone. A factor's enters its matrix to first order:
         # PowerSGD's P and XᵀP lose (√R + 1)·2⁻²⁴‖X‖ together, twice that in the square, out of δ = R/d.
         lost = _LOST[self.precision]
+        if isinstance(inner, Bounded):
+            return Bounded(inner.tau, inner.kappa * (1.0 - lost**0.5))
         if self.acts_on == "symmetric":
             lost = 4 * dimension(size) * lost**0.5
         return Contractive(inner.delta * (1.0 - lost))

@@ -99,5 +99,12 @@ class Blocks:
             values[int(self.offsets[i]) : int(self.offsets[i + 1])] = vector
         return self.replaced(values)
 
+    def __add__(self, other: Blocks) -> Blocks:
+        return self.replaced(self.values + other.values)
+
     def __sub__(self, other: Blocks) -> Blocks:
         return self.replaced(self.values - other.values)
+
+    def times(self, numbers: Array) -> Blocks:
+        """Each client's vector times its own of the `numbers`, shape (n,), on the host."""
+        return self.replaced(self.values * to_device(np.repeat(numbers, self.sizes), self.values))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from newtonfl.compressors import Compressor, Contracted, Rounded, Unbiased
+from newtonfl.compressors import Bounded, Compressor, Contracted, Contractive, Rounded, Unbiased
 from newtonfl.core.backend import Array
 
 
@@ -20,7 +20,14 @@ def of_contraction(delta: float) -> tuple[float, float]:
 def contraction(compressor: Compressor, size: int) -> float:
     """δ of a compressor, or 1/(ω + 1) of an unbiased one, which is what it contracts by when scaled by that."""
     contract = compressor.contract(size)
-    return 1.0 / (contract.omega + 1.0) if isinstance(contract, Unbiased) else contract.delta
+    return 1.0 / (contract.omega + 1.0) if isinstance(contract, Unbiased) else _contractive(compressor, contract).delta
+
+
+def _contractive(compressor: Compressor, contract: Contractive | Bounded) -> Contractive:
+    """The contract, if it is one for vectors of any length."""
+    if isinstance(contract, Bounded):
+        raise ValueError(f"{compressor} contracts bounded vectors alone, and this theory needs one δ for all")
+    return contract
 
 
 def bias_and_variance(compressor: Compressor, size: int) -> tuple[float, float]:
@@ -32,7 +39,7 @@ def bias_and_variance(compressor: Compressor, size: int) -> tuple[float, float]:
     contract = compressor.contract(size)
     if isinstance(contract, Unbiased):
         return 0.0, contract.omega
-    return float(np.sqrt(1.0 - contract.delta)), 0.0
+    return float(np.sqrt(1.0 - _contractive(compressor, contract).delta)), 0.0
 
 
 def omega(compressor: Compressor, size: int) -> float:
@@ -47,7 +54,7 @@ def omega(compressor: Compressor, size: int) -> float:
     contract = compressor.contract(size)
     if isinstance(contract, Unbiased):
         return contract.omega
-    if contract.delta < 1.0:
+    if isinstance(contract, Bounded) or contract.delta < 1.0:
         raise ValueError(f"{compressor} is not unbiased: give one that is, such as randk:0.1d or natural")
     return 0.0
 

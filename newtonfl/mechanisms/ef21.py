@@ -10,13 +10,13 @@ import numpy as np
 
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import FLOAT_BITS, Batch, Message, Sparse
-from newtonfl.compressors import Compressor, Contractive, TopK, Unbiased
+from newtonfl.compressors import Compressor, TopK, Unbiased
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.core.timing import timed_as
 from newtonfl.kernels import send_largest
-from newtonfl.mechanisms.constants import a_compressor, is_number, of_contraction, per_size
+from newtonfl.mechanisms.constants import a_compressor, contraction, is_number, of_contraction, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, ThreePoints
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]
@@ -69,7 +69,7 @@ class EF21(Mechanism):
             raise ValueError(f"alpha: given {self.alpha}, must be in (0, 1], or 'theory'")
 
     def memory_rates(self, sizes: Array) -> Array:
-        if self.alpha != "theory" and isinstance(self.compressor.contract(1), Contractive):
+        if self.alpha != "theory" and not isinstance(self.compressor.contract(1), Unbiased):
             return np.full(len(sizes), self._rate(1))  # whatever the size
         return per_size(self._rate, sizes)
 
@@ -84,14 +84,15 @@ class EF21(Mechanism):
                 )
             return largest if isinstance(self.alpha, str) else float(self.alpha)
         if self.alpha == "theory":
-            return float(1.0 - np.sqrt(1.0 - contract.delta))
+            return float(1.0 - np.sqrt(1.0 - contraction(self.compressor, size)))
         return 1.0 if self.alpha == "auto" else float(self.alpha)
 
     def constants(self, size: int) -> tuple[float, float]:
         contract, alpha = self.compressor.contract(size), self._rate(size)
         if isinstance(contract, Unbiased):
             return of_contraction(min(1.0, 2 * alpha - alpha**2 * (1 + contract.omega)))
-        return of_contraction(1.0 - (1.0 - alpha + alpha * np.sqrt(1.0 - contract.delta)) ** 2)
+        delta = contraction(self.compressor, size)
+        return of_contraction(1.0 - (1.0 - alpha + alpha * np.sqrt(1.0 - delta)) ** 2)
 
     def preset_settings(self) -> dict[str, str | float]:
         plain = replace(self, alpha="auto")

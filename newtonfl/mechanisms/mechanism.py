@@ -142,6 +142,9 @@ class Mechanism(Part, ABC):
     needs_previous: ClassVar[bool] = False
     """Whether it looks at the last target y."""
 
+    sends: ClassVar[str] = "by compressed changes"
+    """How targets travel, in a few words for people."""
+
     averages_over_sample: ClassVar[bool] = False
     """Whether, where some of the clients take part, what these send stands for all in the estimate: a sample's mean."""
 

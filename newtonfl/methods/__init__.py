@@ -26,8 +26,11 @@ from newtonfl.components.participation import All, Independent, Lost, Participat
 from newtonfl.components.protocol import Announcement, ClientProtocol, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.bfgs import bfgs
+from newtonfl.methods.first_order.clip21 import clip21, clip21_sgd2m
+from newtonfl.methods.first_order.dasha import dasha
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
 from newtonfl.methods.first_order.dore import dore
+from newtonfl.methods.first_order.econtrol import econtrol
 from newtonfl.methods.first_order.ef21 import ef21, ef21_bc, ef21_plus, ef21_pp, ef21_w
 from newtonfl.methods.first_order.ef21_momentum import ef21_hb, ef21_sgd, ef21_sgdm
 from newtonfl.methods.first_order.error_feedback import error_feedback
@@ -81,14 +84,15 @@ from newtonfl.registry.lookup import arrange
 __all__ = [
     "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
     "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adahessian", "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "compressed_scaffnew", "core_gd",
-    "cubic_newton_learn", "dane", "diana", "dingo", "disco", "dore", "ef21", "ef21_bc", "ef21_hb", "ef21_page",
-    "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "fedavg", "fednew", "fednl",
-    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd",
-    "giant", "gradskip", "i_scaffnew", "l_bfgs", "lag", "lattice_newton", "local_newton", "locodl", "m_fac", "marina",
-    "method", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls",
-    "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion",
-    "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_marina", "vr_proxskip",
+    "adahessian", "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m",
+    "compressed_scaffnew", "core_gd", "cubic_newton_learn", "dane", "dasha", "diana", "dingo", "disco", "dore",
+    "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w",
+    "ef_bv", "error_feedback", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns",
+    "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "l_bfgs", "lag",
+    "lattice_newton", "local_newton", "locodl", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
+    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
+    "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_marina",
+    "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -98,10 +102,10 @@ arrange(
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
         "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
         "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd", "ef21", "ef21-plus",
-        "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "error-feedback", "lag",
-        "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina", "vr-marina", "diana",
-        "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac", "fedavg", "fedprox", "scaffold", "scallion",
-        "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip", "compressed-scaffnew", "tamuna", "locodl",
-        "5gcs", "5gcs-cc",
+        "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "error-feedback", "econtrol",
+        "clip21", "clip21-sgd2m", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina",
+        "pp-marina", "vr-marina", "dasha", "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac", "fedavg",
+        "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip",
+        "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from first_order_setting import GAMMA, made, small
 from played import iterates
 
 from newtonfl.comm.messages import Message, Nothing
-from newtonfl.compressors import Compressor, Contractive, Identity, RandK, TopK, Unbiased
+from newtonfl.compressors import Clip, Compressor, Contractive, Identity, RandK, TopK, Unbiased
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.mechanisms import EF21
@@ -70,6 +70,8 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "pp-marina of all is marina": (
         ("pp-marina", {"compressor": RandK(3), "participation": Uniform(5)}), ("marina", {"compressor": RandK(3)}), 0.0
     ),
+    "dasha with the identity is gd": (("dasha", EXACT), ("gd", {}), ADDS),
+    "dasha of all entries is gd": (("dasha", {"compressor": RandK(14), "momentum": 0.3}), ("gd", {}), ADDS),
     "diana with the identity is gd": (("diana", EXACT), ("gd", {}), ADDS),
     "diana is ef-bv with ν = 1": (
         ("diana", {"compressor": RandK(3), "alpha": 0.2}),
@@ -87,6 +89,23 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "ef21 with the identity is gd": (("ef21", EXACT), ("gd", {}), ADDS),
     "ef21-plus with the identity is gd": (("ef21-plus", EXACT), ("gd", {}), ADDS),
     "error feedback with the identity is gd": (("error-feedback", EXACT), ("gd", {}), ADDS),
+    "econtrol with η = 0 is ef21": (("econtrol", {"compressor": C, "eta": 0.0}), ("ef21", {"compressor": C}), 0.0),
+    "econtrol with η = 0 from zero is ef21 from zero": (
+        ("econtrol", {"compressor": C, "eta": 0.0, "init": "zero"}), ("ef21", {"compressor": C, "init": "zero"}), 0.0
+    ),
+    **{
+        f"econtrol with the identity and η = {eta} is gd": (("econtrol", {**EXACT, "eta": eta}), ("gd", {}), ADDS)
+        for eta in (0.0, 0.3, 1.0)
+    },
+    "clip21 that clips nothing is gd": (("clip21", {"tau": 1e3, "longest": np.inf}), ("gd", {}), ADDS),
+    "clip21 is ef21 from zero with clipping": (
+        ("clip21", {"tau": 0.1, "longest": np.inf}), ("ef21", {"compressor": Clip(0.1), "init": "zero"}), 0.0
+    ),
+    "clip21-sgd2m without noise and momenta is clip21": (
+        ("clip21-sgd2m", {"tau": 0.1, "sigma": 0.0, "beta": 1.0, "beta_hat": 1.0}),
+        ("clip21", {"tau": 0.1, "longest": np.inf}),
+        ADDS,
+    ),
     "3pc-v1 with the identity is gd": (("3pc-v1", EXACT), ("gd", {}), ADDS),
     "3pc-v4 with the identity is gd": (("3pc-v4", {"compressor": Identity(), "first": C}), ("gd", {}), ADDS),
     "3pc-v5 with p = 1 is gd": (("3pc-v5", {"compressor": C, "p": 1.0}), ("gd", {}), ADDS),

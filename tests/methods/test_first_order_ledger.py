@@ -50,6 +50,7 @@ COUNTED: dict[str, tuple[str, dict[str, Any], int, int]] = {
         "marina", {"compressor": RandK(4), "p": 0.4},
         WHOLE + heads(0.4, R) * WHOLE + (R - 1 - heads(0.4, R)) * 32 * 4, R * WHOLE,
     ),
+    "dasha": ("dasha", {"compressor": RandK(4)}, WHOLE + (R - 1) * 32 * 4, R * WHOLE),
     "diana": ("diana", {"compressor": RandK(4)}, R * 32 * 4, R * WHOLE),
     "diana, natural": ("diana", {"compressor": Natural()}, R * 9 * D, R * WHOLE),
     "adiana": (  # two messages up, and w down where it has moved
@@ -57,6 +58,10 @@ COUNTED: dict[str, tuple[str, dict[str, Any], int, int]] = {
         (R + sum(coin("anchor coin", 0.3)(k) for k in range(R - 1))) * WHOLE,
     ),
     "error-feedback": ("error-feedback", {"compressor": TopK(4)}, R * 32 * 4, R * WHOLE),
+    "econtrol": ("econtrol", {"compressor": TopK(4)}, WHOLE + (R - 1) * 32 * 4, R * WHOLE),
+    "econtrol, zero": ("econtrol", {**ZERO, "compressor": TopK(4)}, R * 32 * 4, R * WHOLE),
+    "clip21": ("clip21", {"tau": 0.1}, R * WHOLE, R * WHOLE),
+    "clip21-sgd2m": ("clip21-sgd2m", {}, R * WHOLE, R * WHOLE),
     "dore": (  # x⁰ is known: the first residual is none, and told all the same
         "dore", {"compressor": RandK(4), "down": Natural(), "alpha": 0.1, "beta": 0.4, "eta": 0.0},
         R * 32 * 4, R * 9 * D,

@@ -48,6 +48,13 @@ def test_adacgd_uses_its_levels(name, least):
     assert {m.level for told in messages(name) for m in told if isinstance(m, Choice)} >= least
 
 
+@pytest.mark.parametrize("name, tau", [("clip21", 0.02), ("clip21, short steps, inside", 0.2)])
+def test_some_messages_are_clipped_and_some_are_not(name, tau):
+    lengths = np.array([[np.linalg.norm(m.coordinates()[1]) for m in told] for told in messages(name)])
+    full = lengths > tau * (1.0 - 1e-12)
+    assert full.any(axis=0).sum() > N / 2 and not full.all() and lengths.max() <= tau * (1.0 + 1e-12)
+
+
 COINS = [name for name, (preset, _, _) in CASES.items() if preset in ("3pc-v5", "marina", "pp-marina")]
 
 

@@ -28,7 +28,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: METHODS["error-feedback"](stepsize="theory-pl"), ValueError, "no linear rate of this method is known"),
     *(
         (partial(METHODS[name], compressor=TopK(3)), ValueError, "topk:3 is not unbiased")
-        for name in ("marina", "vr-marina", "pp-marina", "diana", "artemis", "dore", "adiana")
+        for name in ("marina", "vr-marina", "pp-marina", "dasha", "diana", "artemis", "dore", "adiana")
     ),
     (lambda: METHODS["artemis"](down=TopK(3)), ValueError, "topk:3 is not unbiased"),
     (lambda: METHODS["artemis"](down=EF21(TopK(3))), TypeError, "down: given .* unbiased Compressor"),
@@ -37,7 +37,7 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     *(
         (partial(METHODS[name], participation=Uniform(2)), TypeError, f"{name}: given 'participation'")
         for name in ("gd", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v5", "adacgd", "marina", "diana", "ef-bv",
-                     "adiana")
+                     "adiana", "econtrol", "dasha")
     ),
     (lambda: METHODS["ef21"](participation=Uniform(9)), ValueError, "at most 5"),
     (lambda: METHODS["ef21"](participation=8), TypeError, "must be a Participation"),
@@ -79,6 +79,26 @@ REFUSED: list[tuple[Callable[[], Method], type[Exception], str]] = [
     (lambda: METHODS["adiana"](p="half"), ValueError, "p: given 'half', must be a number or theory"),
     (lambda: METHODS["ef-bv"](lam=2.0), ValueError, "lam: given 2.0"),
     (lambda: METHODS["ef-bv"](nu=0.0), ValueError, "nu: given 0.0"),
+    *(
+        (partial(METHODS["econtrol"], eta=given), ValueError, f"eta: given {given!r}, must be 'theory', or a number")
+        for given in (-0.1, 1.1, True)
+    ),
+    *(
+        (partial(METHODS["dasha"], momentum=given), ValueError, f"momentum: given {given!r}, must be 'theory', or a")
+        for given in (0.0, 1.1, True)
+    ),
+    (lambda: METHODS["clip21-sgd2m"](tau=0.0), ValueError, "τ = 0.0"),
+    (lambda: METHODS["clip21-sgd2m"](sigma=-1.0), ValueError, "sigma: given -1.0"),
+    (lambda: METHODS["clip21-sgd2m"](beta_hat=1.5), ValueError, "beta_hat: given 1.5"),
+    (lambda: METHODS["clip21-sgd2m"](stepsize="theory"), ValueError, "no such theorem of this method is known here"),
+    *((partial(METHODS["clip21"], tau=given), ValueError, f"τ = {given}") for given in (0.0, -1.0, np.inf, True)),
+    *(
+        (partial(METHODS["clip21"], longest=given), ValueError, f"longest: given {given!r}, must be 'theory', or a")
+        for given in (0.0, -1.0, True)
+    ),
+    (lambda: METHODS["clip21"](longest="short"), ValueError, "longest: given 'short', must be a number or theory"),
+    (lambda: METHODS["econtrol"](eta="half"), ValueError, "eta: given 'half', must be a number or theory"),
+    (lambda: METHODS["econtrol"](stepsize="theory-pl"), ValueError, "no linear rate of this method is known"),
     *(
         (partial(METHODS["m-fac"], **{key: given}), ValueError, f"{key}: given")
         for key, given in (("window", 0), ("window", 2.5), ("dampening", 0.0), ("over", "all"), ("algorithm", "fast"))

@@ -11,7 +11,7 @@ from first_order_cases import INSIDE
 from first_order_setting import RIDGE, D, M, N, run, setting
 from scipy.optimize import minimize, minimize_scalar
 
-from newtonfl.compressors import Natural, PermK, RandK, TopK
+from newtonfl.compressors import Clip, Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import LAG, Diana
 from newtonfl.registry import METHODS
 from newtonfl.solver.solve import solve
@@ -111,12 +111,21 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
             "ef21-page", {"compressor": TopK(4), "batch": 50}, 1 / (s.L + plus * np.sqrt(b / a))
         ),
         "core-gd": ("core-gd", {"directions": 6}, 6 / (trace + 7 * s.L)),
+        "dasha": ("dasha", {"compressor": RandK(8)}, 1 / (s.L + plus * np.sqrt(2 * 4 * 9 / N))),  # ω = 4
+        "dasha, linear": (  # a = A = 1/9, B = 8: κ = 16/9
+            "dasha", {"compressor": RandK(8), "stepsize": "theory-pl"},
+            min(1 / (s.L + plus * np.sqrt(4 * (25 / 9) * 8 * 9 / N)), 1 / 9 / (4 * RIDGE)),
+        ),
         "diana": ("diana", {"compressor": RandK(8)}, 1 / ((1 + 6 * 4 / N) * total.max())),
         "adiana": (
             "adiana", {"compressor": RandK(8), "p": 0.1}, adianas(total.max(), 4.0, 0.1)
         ),
         "adiana, natural": ("adiana", {"compressor": Natural(), "p": 0.01}, adianas(total.max(), 1 / 8, 0.01)),
         "error-feedback": ("error-feedback", {"compressor": TopK(4)}, 0.1 / (4 * s.L)),
+        "econtrol": (  # G = 2q/(1-q), q = √0.9: twice EF21's
+            "econtrol", {"compressor": TopK(4)}, 1 / (s.L + 2 * plus * np.sqrt(b / a))
+        ),
+        "econtrol, ef21's": ("econtrol", {"compressor": TopK(4), "eta": 0.0}, 1 / (s.L + plus * np.sqrt(b / a))),
         "m-fac": ("m-fac", {"dampening": 0.5}, 0.5 / s.L),
     }  # fmt: skip
 
@@ -126,8 +135,8 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
         "clag", "3pc-v1", "3pc-v2", "marina", "marina, permk", "vr-marina", "vr-marina, permk",
-        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "diana", "adiana", "adiana, natural",
-        "error-feedback", "m-fac",
+        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "dasha", "dasha, linear", "diana", "adiana",
+        "adiana, natural", "error-feedback", "econtrol", "econtrol, ef21's", "m-fac",
     ],
 )  # fmt: skip
 def test_the_note_names_theorys_stepsize(name):
@@ -184,12 +193,17 @@ def test_a_number_needs_no_theory():
 BEYOND_THEORY: list[tuple[str, dict[str, Any], str]] = [
     ("ef-bv", {"compressor": RandK(4), "lam": 1.0}, "theorem needs"),
     ("ef-bv", {"compressor": RandK(4), "lam": 0.0}, "theorem needs"),
+    ("econtrol", {"compressor": TopK(4), "eta": 0.5}, "eta: given 0.5, and errors are known to stay bounded below"),
+    ("dasha", {"compressor": RandK(4), "momentum": 0.5}, "momentum: given 0.5, and .A, B. are known below"),
     ("diana", {"compressor": RandK(4), "alpha": 1.0}, r"alpha: given 1, and theory needs at most 1/\(1\+ω\) = 0.1"),
     ("artemis", {"compressor": RandK(4), "alpha": 1.0}, "alpha: given 1"),
     ("dore", {"alpha": 1.0, "eta": 0.1}, "alpha: given 1"),
     ("dore", {"beta": 1.0, "eta": 0.1}, "beta: given 1"),
     ("dore", {"eta": 1.0, "down": RandK(4)}, "eta: given 1"),
     ("ef21", {"compressor": TopK(4), "down": Diana(RandK(4))}, r"no \(A, B\)"),
+    ("ef21", {"compressor": Clip(1.0)}, "clip:1 contracts bounded vectors alone, and this theory needs one δ for all"),
+    ("ef-bv", {"compressor": Clip(1.0), "lam": 1.0, "nu": 1.0}, "clip:1 contracts bounded vectors alone"),
+    ("econtrol", {"compressor": Clip(1.0), "eta": 0.1}, "clip:1 contracts bounded vectors alone"),
 ]
 
 

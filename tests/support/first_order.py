@@ -277,6 +277,22 @@ def pp_marina(p, x, rounds, compress, gamma, coin, sample, inside=False):
     return out
 
 
+def dasha(p, x, rounds, compress, gamma, a, start="gradient", inside=False):
+    """DASHA 2202.01268: g_i ← g_i + Q(∇f_i(x^k) − ∇f_i(x^{k−1}) − a(g_i − ∇f_i(x^{k−1}))), x⁺ = x − γ mean g_i. From
+    the abstract and memory. start="zero": g_i = 0 before, and x^{−1} = x⁰."""
+    g, old, out = zeros(p), None, []
+    for k in range(rounds):
+        new = gradients(p, x, inside)
+        if k == 0 and start == "gradient":
+            g = list(new)
+        else:
+            old = new if k == 0 else old
+            g = [g[i] + compress(new[i] - old[i] - a * (g[i] - old[i]), i, k) for i in range(p.n)]
+        old, x = new, x - gamma * (average(g) + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
 # ---- DIANA 1901.09269 and its kin ------------------------------------------------------------------------------------
 
 
@@ -314,6 +330,54 @@ def error_feedback(p, x, rounds, compress, gamma, inside=False):
         delta = [compress(X, i, k) for i, X in enumerate(wanted)]
         e = [X - D for X, D in zip(wanted, delta, strict=True)]
         x = x - gamma * (average(delta) + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
+def econtrol(p, x, rounds, compress, gamma, eta, start="gradient", inside=False, stochastic=None):
+    """EControl 2311.05645: Δ_i = C(ηe_i + ∇f_i − h_i), e_i ← e_i + ∇f_i − h_i − Δ_i, h_i ← h_i + Δ_i, e_i⁰ = 0;
+    x⁺ = x − γ(h + mean Δ_i) with h before its update, h ← h + mean Δ_i. start="gradient": h_i⁰ = ∇f_i(x⁰), told whole.
+    ∇f_i may be a minibatch's: stochastic(x, i, k)."""
+    e, h, out = zeros(p), zeros(p), []
+    for k in range(rounds):
+        new = [stochastic(x, i, k) for i in range(p.n)] if stochastic else gradients(p, x, inside)
+        if k == 0 and start == "gradient":
+            h, delta = list(new), zeros(p)
+        else:
+            delta = [compress(eta * e[i] + new[i] - h[i], i, k) for i in range(p.n)]
+            e = [e[i] + new[i] - h[i] - delta[i] for i in range(p.n)]
+        x = x - gamma * (average(h) + average(delta) + ridge(p, x, inside))
+        h = [h[i] + delta[i] for i in range(p.n)]
+        out.append(x)
+    return out
+
+
+def clip21(p, x, rounds, tau, gamma, longest=np.inf, inside=False):
+    """Clip21 2305.18929: v_i ← v_i + min{1, τ/‖∇f_i − v_i‖}(∇f_i − v_i), v_i^{−1} = 0, x⁺ = x − γ mean v_i. From the
+    abstract and memory; that no step is longer than `longest` is in no paper."""
+    v, out = zeros(p), []
+    for _ in range(rounds):
+        apart = [X - v[i] for i, X in enumerate(gradients(p, x, inside))]
+        v = [v[i] + min(1.0, tau / np.sqrt(square(u))) * u for i, u in enumerate(apart)]
+        g = average(v) + ridge(p, x, inside)
+        x = x - min(gamma, longest / np.sqrt(square(g))) * g
+        out.append(x)
+    return out
+
+
+def clip21_sgd2m(p, x, rounds, tau, gamma, beta, beta_hat, noise, inside=False):
+    """Clip21-SGD2M 2502.11682: v_i ← (1 − β)v_i + β∇f_i; u_i = clip_τ(v_i − g_i); c_i = u_i + ξ_i is sent, ξ_i =
+    noise(i, k); g_i ← g_i + β̂u_i; m_i ← m_i + β̂c_i; x⁺ = x − γ mean m_i. From a third party's page, where v_i^{−1} = 0;
+    here v_i⁰ = ∇f_i(x⁰)."""
+    v, g, m, out = None, zeros(p), zeros(p), []
+    for k in range(rounds):
+        new = gradients(p, x, inside)
+        v = new if k == 0 else [(1 - beta) * v[i] + beta * new[i] for i in range(p.n)]
+        apart = [v[i] - g[i] for i in range(p.n)]
+        u = [min(1.0, tau / np.sqrt(square(a))) * a for a in apart]
+        m = [m[i] + beta_hat * (u[i] + noise(i, k)) for i in range(p.n)]
+        g = [g[i] + beta_hat * u[i] for i in range(p.n)]
+        x = x - gamma * (average(m) + ridge(p, x, inside))
         out.append(x)
     return out
 

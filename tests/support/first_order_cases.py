@@ -19,6 +19,7 @@ from first_order_setting import (
     directions,
     drawn,
     made,
+    normal,
     own_coin,
     permutations,
     sample,
@@ -250,6 +251,13 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
             p, x, ROUNDS, drawn(Natural()), g, coin("gradient coin", 0.2), sample(10), inside=True
         ),
     ),
+    "dasha": (  # ω = 4
+        "dasha", {"compressor": RandK(8)}, lambda p, x, g: F.dasha(p, x, ROUNDS, drawn(RandK(8)), g, 1 / 9)
+    ),
+    "dasha, natural, zero, inside": (
+        "dasha", {**INSIDE, **ZERO, "compressor": Natural(), "momentum": 0.5},
+        lambda p, x, g: F.dasha(p, x, ROUNDS, drawn(Natural()), g, 0.5, "zero", inside=True),
+    ),
     "diana": (
         "diana", {**INSIDE, "compressor": RandK(8)},
         lambda p, x, g: F.diana(p, x, ROUNDS, drawn(RandK(8)), g, 1 / 5, inside=True),
@@ -314,6 +322,34 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
     "error-feedback": (
         "error-feedback", {**INSIDE, "compressor": TopK(4)},
         lambda p, x, g: F.error_feedback(p, x, ROUNDS, C4, g, inside=True),
+    ),
+    "econtrol": (
+        "econtrol", {"compressor": TopK(4), "eta": 0.05}, lambda p, x, g: F.econtrol(p, x, ROUNDS, C4, g, 0.05)
+    ),
+    "econtrol, theory's rate, zero, inside": (  # q = √0.8
+        "econtrol", {**INSIDE, **ZERO, "compressor": RandK(8)},
+        lambda p, x, g: F.econtrol(
+            p, x, ROUNDS, drawn(RandK(8), scale=Q8), g, (1 - np.sqrt(0.8)) / (1 + np.sqrt(0.8)), "zero", inside=True
+        ),
+    ),
+    "econtrol, minibatches": (
+        "econtrol", {"compressor": TopK(4), "eta": 0.02, "batch": 16, "stepsize": 0.5},
+        lambda p, x, g: F.econtrol(p, x, ROUNDS, C4, g, 0.02, stochastic=stochastic(16)),
+    ),
+    "clip21": (
+        "clip21", {"tau": 0.02, "longest": np.inf}, lambda p, x, g: F.clip21(p, x, ROUNDS, 0.02, g)
+    ),
+    "clip21, short steps, inside": (
+        "clip21", {**INSIDE, "tau": 0.2, "stepsize": 3.0},
+        lambda p, x, g: F.clip21(p, x, ROUNDS, 0.2, g, 0.1 / (setting().each.max() + RIDGE), inside=True),
+    ),
+    "clip21-sgd2m": (
+        "clip21-sgd2m", {"tau": 0.02, "sigma": 0.003, "beta": 0.4, "beta_hat": 0.7},
+        lambda p, x, g: F.clip21_sgd2m(p, x, ROUNDS, 0.02, g, 0.4, 0.7, normal(0.003)),
+    ),
+    "clip21-sgd2m, inside": (
+        "clip21-sgd2m", {**INSIDE, "tau": 0.05, "sigma": 0.001, "beta": 1.0, "beta_hat": 1.0},
+        lambda p, x, g: F.clip21_sgd2m(p, x, ROUNDS, 0.05, g, 1.0, 1.0, normal(0.001), inside=True),
     ),
     **{
         f"m-fac, {over}, {algorithm}{told}": (

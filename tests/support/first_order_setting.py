@@ -62,6 +62,11 @@ def permutations(k: int, d: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return draw.permutation(d), draw.permutation(n)
 
 
+def normal(sigma: float) -> Callable[[int, int], np.ndarray]:
+    """The library's own Gaussian noise on a client's message about its gradient."""
+    return lambda i, k: sigma * Key(SEED, k, i).to("gradient").to("noise").generator().standard_normal(D)
+
+
 def stochastic(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
     """The library's own minibatch gradients."""
     found: dict[int, np.ndarray] = {}

@@ -37,6 +37,14 @@ def test_compressors_at_a_precision(precision):
     check_compressor(Rounded(nf.TopK("1d"), precision), dim=5, draws=50)
 
 
+@pytest.mark.parametrize("tau", [0.3, 100.0])
+def test_what_contracts_bounded_vectors_at_a_precision(tau):
+    """κ = 1 - 2⁻²⁴: what rounding may leave of a message."""
+    rounded = Rounded(nf.Clip(tau), "float32")
+    check_compressor(rounded, dim=5)
+    assert rounded.contract(5) == nf.Bounded(tau, 1.0 - 2.0**-24)
+
+
 @dataclass(frozen=True)
 class Keeps(nf.Compressor):
     """Half of the entries, those of the largest magnitude; each subclass breaks one promise."""
@@ -52,6 +60,13 @@ class Keeps(nf.Compressor):
 class PromisesTooMuch(Keeps):
     def contract(self, size):
         return nf.Contractive(min(1.0, 0.01 + (size + 1) // 2 / max(size, 1)))
+
+
+class ClipsTooShort(nf.Clip):
+    """To 0.9τ."""
+
+    def compress_all(self, vectors, keys):
+        return nf.Clip(0.9 * self.tau).compress_all(vectors, keys)
 
 
 class NeedsCoordinates(Keeps):
@@ -198,6 +213,7 @@ class HalfTheRank(Matrix):
 @pytest.mark.parametrize(
     "compressor, words",
     [
+        (ClipsTooShort(0.5), r"promises ‖C\(x\) - x‖² / ‖x‖² of at most"),
         (PromisesTooMuch(), r"equal.*promises ‖C\(x\) - x‖² / ‖x‖² of at most 0.[45]\d*, seen 0\.[56]"),
         (NeedsCoordinates(), r"contract\(0\) must say.*ZeroDivisionError"),
         (PromisesNothing(), r"contract\(0\): returned 0.5, must be Contractive"),

@@ -92,7 +92,7 @@ def test_which_compressors_go_with_which_precision():
     """natural only where a contractive compressor of vectors bears it; the refusal says which does."""
     everywhere = {(name, precision) for name in COMPRESSORS for precision in PRECISIONS}
     refused = [name for name, c in COMPRESSORS.items() if c.acts_on == "symmetric"]
-    refused += ["randk", "randseqk", "permk", "natural", "dithering", "natural-dithering"]
+    refused += ["randk", "randseqk", "permk", "natural", "dithering", "natural-dithering", "clip", "adaptive-random"]
     assert set(wired()) == everywhere - {(name, "natural") for name in refused}
     for compressor in (RandK(3), RankR(1), RandSeqK(2), PowerSGD(1), Natural(), RankThenQuantise(RankR(1), Natural())):
         with pytest.raises(ValueError, match=f"wire=natural.*{re.escape(str(compressor))}.*topk"):

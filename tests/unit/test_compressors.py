@@ -11,7 +11,10 @@ from compressor_inputs import DIM, KEY, ROUNDING, SIZE, arrived, inputs, lost, m
 
 from newtonfl.comm.messages import Dense, Factors
 from newtonfl.compressors import (
+    AdaptiveRandom,
     BiasedRounding,
+    Bounded,
+    Clip,
     Contracted,
     Contractive,
     Identity,
@@ -186,11 +189,52 @@ def test_threshold_keeps_what_reaches_its_share_of_the_largest():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("name", ["identity", "topk", "toplek", "threshold"])
+@pytest.mark.parametrize("name", ["identity", "topk", "toplek", "threshold", "clip", "adaptive-random"])
 def test_numbers_that_are_not_finite_are_sent(name, bad):
     """They are not lost on the way: the receiver refuses them."""
     message = COMPRESSORS[name].compress(np.array([1.0, bad, 0.0]), KEY)
     assert not np.isfinite(message.values).all()
+
+
+def test_adaptive_random_draws_the_likelier_the_larger():
+    """Each entry in as many of the draws as its share of ‖v‖₁ says; the error's mean is ‖v‖₁² - ‖v‖²."""
+    v, draws = np.array([0.0, 3.0, -1.0, 0.0, 0.5, 0.0]), 4000
+    sent = [AdaptiveRandom().compress(v, KEY.of(i)).coordinates() for i in range(draws)]
+    counts = np.bincount([int(indices[0]) for indices, _ in sent], minlength=len(v))
+    shares = np.abs(v) / np.abs(v).sum()
+    assert (np.abs(counts - draws * shares) <= 4.0 * np.sqrt(draws * shares * (1 - shares))).all()
+    assert {float(values[0]) for _, values in sent} == {4.5, -4.5} and all(
+        np.sign(x[0]) == np.sign(v[i[0]]) for i, x in sent
+    )
+    errors = np.array([lost(AdaptiveRandom(), v, KEY.of(i)) * (v @ v) for i in range(draws)])
+    assert abs(errors.mean() - (4.5**2 - v @ v)) <= 4.0 * errors.std() / np.sqrt(draws)
+
+
+def test_adaptive_random_sends_one_entry_alone_whole():
+    """And its constant is reached where all entries weigh the same."""
+    one = np.eye(SIZE)[4] * -7.0
+    assert (arrived(AdaptiveRandom().compress(one, KEY), one) == one).all()
+    flat = np.ones(SIZE)
+    assert lost(AdaptiveRandom(), flat) == pytest.approx(AdaptiveRandom().contract(SIZE).omega, rel=1e-14)
+    assert Contracted(AdaptiveRandom()).contract(SIZE) == Contractive(1 / SIZE)
+
+
+@pytest.mark.parametrize("tau", [0.5, 2.0, 1e3])
+def test_clipping_loses_what_its_contract_says(tau):
+    """1 - min{1, τ/‖v‖} of the norm, and so δ = 1 - (1 - τ/R)² where ‖v‖ = R is reached."""
+    v = np.random.default_rng(3).standard_normal(SIZE)
+    radius = np.linalg.norm(v)
+    share = min(1.0, tau / radius)
+    assert Clip(tau).contract(SIZE).within(radius).delta == pytest.approx(1 - (1 - share) ** 2, rel=1e-14)
+    assert lost(Clip(tau), v) == pytest.approx((1 - share) ** 2, abs=ROUNDING)
+    assert np.linalg.norm(arrived(Clip(tau).compress(v, KEY), v)) == pytest.approx(min(tau, radius), rel=1e-14)
+    assert Bounded(tau, 0.5).within(radius).delta == pytest.approx(1 - (1 - share / 2) ** 2, rel=1e-14)
+
+
+@pytest.mark.parametrize("tau, kappa", [(0.0, 1.0), (np.inf, 1.0), (1.0, 0.0), (1.0, 1.5)])
+def test_what_is_no_bound_is_refused(tau, kappa):
+    with pytest.raises(ValueError, match=f"Bounded: given τ = {tau}, κ = {kappa}, must be above 0, and κ at most 1"):
+        Bounded(tau, kappa)
 
 
 def test_contracted_is_unscaled():
@@ -206,7 +250,7 @@ def test_contracted_is_unscaled():
     assert abs(off.mean() - 5 / 8) <= 4 * off.std() / np.sqrt(1000)
     assert Contracted(RandK("1d")).for_dimension(4) == Contracted(RandK(4))
     for act in (lambda c: c.contract(3), lambda c: c.for_dimension(3)):
-        with pytest.raises(ValueError, match="Contracted: given topk:3, which is contractive already"):
+        with pytest.raises(ValueError, match="Contracted: given topk:3, which is not unbiased"):
             act(Contracted(TopK(3)))
 
 

@@ -20,7 +20,9 @@ from newtonfl.mechanisms import (
     LAG,
     AdaCGD,
     AdaptiveTopK,
+    Dasha,
     Diana,
+    EControl,
     Frozen,
     Marina,
     Mechanism,
@@ -94,7 +96,7 @@ def test_both_ends_hold_the_same_bits(space, mechanism, compressor, precision):
     coordinates, vector_mechanism = space_of(space), made(mechanism, compressor, precision)
     vector_mechanism.check(coordinates)
     draw, size = np.random.default_rng(0), int(coordinates.sizes[0])
-    memory, weights, clients = Memory(vectors(coordinates, draw)), np.ones(1), np.array([0])
+    memory, weights, clients = vector_mechanism.init_memory(vectors(coordinates, draw)), np.ones(1), np.array([0])
     start = memory.estimate.values.copy()
     total = coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(start)], weights)
     exact = space not in ("data", "rotation")  # there the server's coordinates are others
@@ -121,7 +123,7 @@ def test_the_server_holds_the_weighted_mean(space, mechanism, compressor, precis
     coordinates, weights, clients = space_of(space, 3), np.array([0.5, 0.3, 0.2]), np.array([2, 5, 6])
     vector_mechanism = made(mechanism, compressor, precision)
     draw = np.random.default_rng(1)
-    memory = Memory(vectors(coordinates, draw))
+    memory = vector_mechanism.init_memory(vectors(coordinates, draw))
 
     def summed(blocks):
         return coordinates.accumulate(np.zeros(coordinates.total_size), [Dense(b) for b in blocks], weights)
@@ -150,7 +152,7 @@ def test_hearing_some_of_the_clients(space, mechanism):
     )
     told, target = vectors(coordinates, draw), vectors(coordinates, draw)
     start = told.values.copy()
-    sent = a_round(vector_mechanism, Memory(told), target, coordinates, np.arange(4), 0)
+    sent = a_round(vector_mechanism, vector_mechanism.init_memory(told), target, coordinates, np.arange(4), 0)
     if sent is None:
         assert mechanism == "frozen"
         return
@@ -382,6 +384,8 @@ def test_adaptive_topk_tells_as_many_as_the_target_moved(ratio, k):
         (ThreePCv4(TopK(10), TopK(10)), 0.5, 0.5),
         (ThreePCv5(TopK(15), 0.75), 0.5, 0.125),
         (Marina(RandK(5), 0.25), 0.25, 2.25),
+        (Dasha(RandK(5)), 1 / 7, 6.0),
+        (Dasha(RandK(5), 0.2), 0.12, 6.0),
         (AdaCGD((TopK(15), Identity()), 0.1), 0.5, 0.5),
         (AdaCGD((TopK(15), Identity()), 2.0), 0.5, 2.0),
         (AdaptiveTopK(TopK(5)), 0.125, 5.25),
@@ -454,7 +458,7 @@ def test_settings_in_multiples_of_the_dimension_become_numbers():
 @pytest.mark.parametrize(
     "make",
     [
-        EF21, CLAG, CBAG, ThreePCv1, AdaptiveTopK, ThreePCv5, Marina, EFBV, Diana,
+        EF21, CLAG, CBAG, ThreePCv1, AdaptiveTopK, ThreePCv5, Marina, EFBV, Diana, EControl, Dasha,
         lambda wrong: ThreePCv2(wrong, Q), lambda wrong: ThreePCv2(C2, wrong), lambda wrong: ThreePCv3(wrong, LAG(2.0)),
         lambda wrong: ThreePCv4(wrong, C2), lambda wrong: ThreePCv4(C2, wrong), lambda wrong: AdaCGD((C2, wrong)),
     ],

@@ -126,7 +126,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
     @property
     def sends(self) -> str:  # type: ignore[override]
         what = "∇f_i" if self.exact else "∇f_i of drawn rows"
-        return what if self.mechanism is None else f"{what}, by compressed changes"
+        return what if self.mechanism is None else f"{what}, {self.mechanism.sends}"
 
     @property
     def exact(self) -> bool:
