@@ -240,6 +240,10 @@ class Method(ClientProtocol):
         """How many rounds a client says nothing for, on average: so long x may stand still without being stuck."""
         return 0.0
 
+    def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
+        """How many simulated seconds have passed when `round` ends; None where clients have no speeds."""
+        return None
+
     def notes(self) -> list[str]:
         """What a user should know of these settings; a solve's result carries it."""
         return []

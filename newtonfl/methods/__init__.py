@@ -22,9 +22,10 @@ A lower-case function makes a method; what it is made of are classes of the dist
 May be imported by: monitors, solver, statistics, estimators, checks, experiments, cli.
 """
 
-from newtonfl.components.participation import All, Independent, Lost, Participation, Trace, Uniform
+from newtonfl.components.participation import All, Arrivals, Independent, Lost, Participation, Trace, Uniform
 from newtonfl.components.protocol import Announcement, ClientProtocol, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
+from newtonfl.methods.first_order.asgrad import asgrad, iag
 from newtonfl.methods.first_order.bfgs import bfgs
 from newtonfl.methods.first_order.clip21 import clip21, clip21_sgd2m
 from newtonfl.methods.first_order.dasha import dasha
@@ -82,17 +83,17 @@ from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
 
 __all__ = [
-    "All", "Announcement", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost", "Method",
-    "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd", "adacgd",
-    "adahessian", "adiana", "artemis", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m",
-    "compressed_scaffnew", "core_gd", "cubic_newton_learn", "dane", "dasha", "diana", "dingo", "disco", "dore",
-    "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w",
-    "ef_bv", "error_feedback", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns",
-    "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "l_bfgs", "lag",
-    "lattice_newton", "local_newton", "locodl", "m_fac", "marina", "method", "newton", "newton_3pc", "newton_3pc_bc",
-    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
-    "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_marina",
-    "vr_proxskip",
+    "All", "Announcement", "Arrivals", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost",
+    "Method", "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd",
+    "adacgd", "adahessian", "adiana", "artemis", "asgrad", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21",
+    "clip21_sgd2m", "compressed_scaffnew", "core_gd", "cubic_newton_learn", "dane", "dasha", "diana", "dingo", "disco",
+    "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm",
+    "ef21_w", "ef_bv", "error_feedback", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
+    "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "iag", "l_bfgs",
+    "lag", "lattice_newton", "local_newton", "locodl", "m_fac", "marina", "method", "newton", "newton_3pc",
+    "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero",
+    "nl1", "nl2", "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5",
+    "vr_marina", "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -103,9 +104,9 @@ arrange(
         "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
         "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd", "ef21", "ef21-plus",
         "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "error-feedback", "econtrol",
-        "clip21", "clip21-sgd2m", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina",
-        "pp-marina", "vr-marina", "dasha", "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac", "fedavg",
-        "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip",
-        "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
+        "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5",
+        "adacgd", "marina", "pp-marina", "vr-marina", "dasha", "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd",
+        "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew",
+        "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
     ],
 )  # fmt: skip

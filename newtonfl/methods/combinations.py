@@ -68,6 +68,8 @@ def check_components(
             f"{name}: {away} needs gradients that stay true while a client is away: with a learned Hessian the "
             "invariant, of first order a mechanism that does not compare with the last round, such as ef21"
         )
+    if gradient.reaches_all:
+        participation.check_prompt(name)
     if gradient.reaches_all and not participation.reachable:
         raise ValueError(
             f"{name}: {away} cannot be: every client must hear every round, for it keeps its last gradient"

@@ -12,6 +12,7 @@ from newtonfl.components.curvature.base import Curvature, ErrorRequest, NoCurvat
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
+from newtonfl.components.model.delayed import delayed
 from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All, AmongAvailable, Participation
 from newtonfl.components.protocol import Method, silent_rounds
@@ -74,6 +75,8 @@ class RoundSettings(Method):
         self.participation.check(problem.n_clients)
         check_components(self.name, self.step, self.curvature, self.gradient, self.participation)
         model = self.model.for_dimension(problem.dim)
+        if self.participation.delays:
+            model = delayed(self.name, model, self.participation)
         check_model(self.name, self.step, self.curvature, self.gradient, self.participation, model)
         curvature, gradient = self.curvature.resolved(problem), self.gradient.resolved(problem)
         gradient.check(curvature.gradients(problem))
@@ -109,6 +112,9 @@ class RoundSettings(Method):
         once = "L_*i, once" if self.step.needs_lipschitz else ""
         sent = (self.gradient.sends, self.curvature.sends, error, self.step.sends, once)
         return made_of | {"sends": "; ".join(filter(None, sent))}
+
+    def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
+        return self.participation.elapsed(n_clients, seed, round)
 
     def notes(self) -> list[str]:
         lazy = self.curvature.bernoulli_probabilities.get("curvature", 1.0) < 1.0

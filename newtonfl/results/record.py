@@ -41,6 +41,8 @@ class Record:
         Of the set-up; in round 0's record alone.
     missing : tuple of int, or None
         The clients that were away when this round began; None where a solve has no availability.
+    time : float or None
+        Simulated seconds, where clients have speeds (:class:`newtonfl.Arrivals`); else None.
     waits : int or None
         How often the server has waited for one so far.
     monitors : dict of str to float, or None
@@ -68,6 +70,7 @@ class Record:
     setup_formula_bits_down: float | None = None
     missing: tuple[int, ...] | None = None
     waits: int | None = None
+    time: float | None = None
     monitors: dict[str, float] | None = field(default=None, hash=False)
 
     def to_json(self) -> str:

@@ -218,6 +218,7 @@ class Loop:
             self.session.exchanges, gradients, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
             missing=None if missing is None else tuple(missing.tolist()),
             waits=None if self.attendance is None else self.attendance.waits,
+            time=None if round == 0 else self.method.elapsed(self.problem.n_clients, self.session.seed, round - 1),
             monitors=self.observers.measure(state),
         )  # fmt: skip
         self.history.append(record)

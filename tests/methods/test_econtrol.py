@@ -37,8 +37,8 @@ class Noisy(Memoryless):
 
     sigma: float
 
-    def draw(self, state, point, key, round):
-        noise = [key.of(int(i)).generator().standard_normal(point.problem.dim) for i in point.problem.clients]
+    def draw(self, state, point, context):
+        noise = [context.key.of(int(i)).generator().standard_normal(point.problem.dim) for i in point.problem.clients]
         return point.gradient + self.sigma * np.stack(noise), state
 
     def parameters(self):

@@ -65,6 +65,11 @@ class SeenModel(Model[ServerModelState, Array]):
         return xp.take(xp.reshape(z.values, (len(z), -1)), to_device(rows, z.values), axis=0)
 
 
+def equal_memory(x: Array) -> Memory:
+    """z = `x` (d,) of all clients."""
+    return Memory(equal_blocks(x[None, :]))
+
+
 @dataclass(frozen=True)
 class ExactModel(SeenModel):
     """x itself is sent."""
@@ -73,13 +78,13 @@ class ExactModel(SeenModel):
         return {"model": self.to_spec()}
 
     def init_server(self, x0: Array, apart: int, step_size: StepSize | None) -> ServerModelState:
-        return ServerModelState(Memory(equal_blocks(x0[None, :])))
+        return ServerModelState(equal_memory(x0))
 
     def announce(
         self, state: ServerModelState, x: Array, recipients: Array | None, key: Key
     ) -> tuple[ServerModelState, Parts, dict[int, Parts]]:
         # Who does not receive it keeps an older view, but nobody asks what that was.
-        return ServerModelState(Memory(equal_blocks(x[None, :]))), {"model": Dense(to_host(x))}, {}
+        return ServerModelState(equal_memory(x)), {"model": Dense(to_host(x))}, {}
 
     def receive(self, state: Array, announcement: Announcement, clients: Array) -> tuple[Array, Array]:
         z = to_device(announcement.to_all["model"].coordinates()[1], state)

@@ -35,6 +35,7 @@ class AmongAvailable(Participation):
         return self.drawn_by
 
     def check(self, n_clients: int) -> None:
+        self.drawn_by.check_prompt(self.setting)
         self.drawn_by.check(n_clients)
 
     def draw(self, n_clients: int, key: Key) -> Array | None:

@@ -21,11 +21,15 @@ class Participation(Part, ABC):
         Whether a round can be without some of the clients. Round 0 never is: in it the server learns where all stand.
     reachable : bool
         Whether who does not take part in a round hears what goes to all.
+    delays : bool
+        Whether who takes part answers about the iterate of an earlier round; then it has a method ``given_at`` that
+        says of which (:class:`newtonfl.components.model.delayed.Jobs`).
     """
 
     kind = "participation"
     partial: ClassVar[bool] = True
     reachable: ClassVar[bool] = True
+    delays: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, n_clients: int, key: Key) -> Array | None:
@@ -78,6 +82,18 @@ class Participation(Part, ABC):
         float
             In (0, 1].
         """
+
+    def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
+        """How many simulated seconds have passed when a solve's `round` ends; None where clients have no speeds."""
+        return None
+
+    def check_prompt(self, who: str) -> None:
+        """Refuse `who` where clients answer about earlier iterates, and it has no use for that."""
+        if self.delays:
+            raise ValueError(
+                f"{who}: its clients answer about the iterate that they receive, and {self.setting} is about earlier "
+                "ones: fednl-pp, newton-3pc-bc-pp with model=exact, bl2, ef21-pp and asgrad can use it"
+            )
 
     def check(self, n_clients: int) -> None:
         """Refuse `n_clients` that do not go with the settings, with a ValueError that says why."""

@@ -129,6 +129,7 @@ class LocalMethod(Method):
 
     def resolved(self, problem: Problem) -> Self:
         self.participation.check(problem.n_clients)
+        self.participation.check_prompt(self.name)
         if self.batch != "full":
             problem.check_rows()
         StepSizeSetting.of(self.stepsize).check(problem, self.rule())

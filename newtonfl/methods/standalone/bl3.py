@@ -105,6 +105,7 @@ class BL3(Method):
     def resolved(self, problem: Problem) -> Self:
         problem.check_hessians(self.name, of_clients=True)
         self.participation.check(problem.n_clients)
+        self.participation.check_prompt(self.name)
         curvature, model = self.curvature.resolved(problem), self.model.for_dimension(problem.dim)
         return replace(self, curvature=curvature, model=model)
 
