@@ -241,7 +241,10 @@ class Method(ClientProtocol):
         return 0.0
 
     def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
-        """How many simulated seconds have passed when `round` ends; None where clients have no speeds."""
+        """How many simulated seconds have passed when `round` ends; None where clients have no speeds.
+
+        Of `n_clients`, in a solve of that `seed`.
+        """
         return None
 
     def notes(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Which of the round's components go together: what they need of each other is asked of them, and refused in words.
 
-A component states what it needs and what it offers (``needs_error`` and ``measures_error``, say); no concrete class is
-known here, so that a component of one's own takes part as the library's do.
+A component states what it needs and what it offers (``needs_error`` and ``measures_error``, say); but for
+:func:`delayed_model` no concrete class is known here, so that a component of one's own takes part as the library's do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 from newtonfl.components.curvature.base import Curvature
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
+from newtonfl.components.model.delayed import DelayedModel
+from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import Participation
 from newtonfl.components.step.base import NewtonStep, Step
 from newtonfl.core.symmetric import TooLarge
@@ -105,3 +107,10 @@ def check_model(
             f"{name}: {participation.setting}, and {model.to_spec()} downwards: who was away would hold another "
             "estimate than the server. Use a direction compressed without memory (artemis), or send the model whole"
         )
+
+
+def delayed_model(name: str, model: Model[Any, Any], participation: Any) -> Model[Any, Any]:
+    """The `model` where answers are about the iterates of earlier rounds; ValueError if it does not send iterates."""
+    if not isinstance(model, ExactModel):
+        raise ValueError(f"{name}: {participation.setting} needs the iterate itself downwards, given {model.to_spec()}")
+    return model if isinstance(model, DelayedModel) else DelayedModel(participation)

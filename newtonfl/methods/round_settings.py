@@ -12,13 +12,12 @@ from newtonfl.components.curvature.base import Curvature, ErrorRequest, NoCurvat
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.gradient.base import Gradient
 from newtonfl.components.model.base import Model
-from newtonfl.components.model.delayed import delayed
 from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All, AmongAvailable, Participation
 from newtonfl.components.protocol import Method, silent_rounds
 from newtonfl.components.step.base import Step
 from newtonfl.core.backend import Array
-from newtonfl.methods.combinations import COINS, check_components, check_model, check_problem
+from newtonfl.methods.combinations import COINS, check_components, check_model, check_problem, delayed_model
 from newtonfl.objectives.base import Problem
 
 
@@ -76,7 +75,7 @@ class RoundSettings(Method):
         check_components(self.name, self.step, self.curvature, self.gradient, self.participation)
         model = self.model.for_dimension(problem.dim)
         if self.participation.delays:
-            model = delayed(self.name, model, self.participation)
+            model = delayed_model(self.name, model, self.participation)
         check_model(self.name, self.step, self.curvature, self.gradient, self.participation, model)
         curvature, gradient = self.curvature.resolved(problem), self.gradient.resolved(problem)
         gradient.check(curvature.gradients(problem))

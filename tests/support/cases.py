@@ -54,7 +54,7 @@ from newtonfl.mechanisms import (
     ThreePCv3,
     ThreePCv4,
 )  # fmt: skip
-from newtonfl.methods import All, Independent, Uniform
+from newtonfl.methods import All, Arrivals, Independent, Uniform
 from newtonfl.objectives.functions import FromFunctions
 from newtonfl.objectives.glm import GLM
 from newtonfl.objectives.losses import Huber, Logistic, Poisson, Squared, SquaredHinge
@@ -184,6 +184,7 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     ("scaffold", {"stepsize": "theory*40", "participation": Uniform(2)}),
     ("scallion", {"participation": Uniform(2)}),
     ("tamuna", {"participation": Uniform(3)}),
+    ("fednl-pp", {"participation": Arrivals("random")}),
 ]
 
 # (name, message at full precision, coordinates of its vector); LowRank's size is that of the triangle of dimension 3.

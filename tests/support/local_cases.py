@@ -1,10 +1,11 @@
-"""The cases of methods with local steps: each preset, its settings, and its paper's box with the library's draws."""
+"""The cases of methods with local steps and of asynchronous ones: preset, settings, box with the library's draws."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import asynchronous as A
 import local_methods as L
 import numpy as np
 import transcriptions as T
@@ -13,7 +14,7 @@ from played import SEED
 
 from newtonfl.compressors import Natural, RandK, TopK
 from newtonfl.core.random import SERVER, Key
-from newtonfl.methods import Uniform
+from newtonfl.methods import Arrivals, Uniform
 
 
 def steps(p: float) -> Callable[[int], int]:
@@ -48,6 +49,11 @@ def own_stepsizes() -> np.ndarray:
 def largest() -> float:
     """max L_i, the ridge in it."""
     return float(setting().each.max()) + RIDGE
+
+
+def jobs(order: str) -> Callable[[int], tuple[int, int]]:
+    """Who answers in a round, about the iterate of which."""
+    return lambda k: Arrivals(order).events(N, SEED).at(k)[:2]  # type: ignore[arg-type]
 
 
 R8 = RandK(8)  # ω = 4
@@ -110,6 +116,8 @@ LOCAL: dict[str, tuple[str, dict[str, Any], Callable[..., list[np.ndarray]]]] = 
         "locodl", {"p": 0.3, "compressor": R8, "share": 0.3},
         lambda p, x, g: L.locodl(p, x, ROUNDS, g, 0.3, 0.3, drawn(R8, "change"), 4.0, steps(0.3)),
     ),
+    "asgrad": ("asgrad", {"stepsize": 0.3}, lambda p, x, g: A.asgrad(p, x, ROUNDS, g, jobs("shuffled"))),
+    "iag": ("iag", {"stepsize": 0.3}, lambda p, x, g: A.iag(p, x, ROUNDS, g, jobs("pure"))),
     "5gcs": (
         "5gcs", {"steps": 3, "participation": Uniform(8)},
         lambda p, x, g: L.five_gcs(p, x, ROUNDS, g, largest(), 3, sample(8)),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts
-from newtonfl.components.model.base import Model
 from newtonfl.components.model.sent import ExactModel, ServerModelState, equal_memory
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.core.backend import Array, namespace, to_device, to_host
@@ -20,7 +19,7 @@ class Jobs(Protocol):
     """What a participation says of its clients' jobs."""
 
     def given_at(self, n_clients: int, key: Key) -> tuple[int, int]:
-        """The rounds of the iterates that the one who answers in this round, and who is given a job after it, get."""
+        """The rounds of the iterates that this round's answer, and the job that is assigned after it, are about."""
 
 
 @dataclass
@@ -71,17 +70,10 @@ class DelayedModel(ExactModel):
             return after, {"model": Dense(to_host(x))}, {}
         xp, k = namespace(x), key.round
         rounds, points = np.append(state.rounds, k), xp.concat([state.points, x[None, :]])
-        given, assigned = self.arrivals.given_at(len(state.jobs), key)
-        z = points[int(np.searchsorted(rounds, given)), :]
-        jobs = np.append(np.delete(state.jobs, int(np.argmax(state.jobs == given))), assigned)
+        past, assigned = self.arrivals.given_at(len(state.jobs), key)
+        z = points[int(np.searchsorted(rounds, past)), :]
+        jobs = np.append(np.delete(state.jobs, int(np.argmax(state.jobs == past))), assigned)
         kept = np.flatnonzero(np.isin(rounds, np.append(jobs, min(assigned, k))))
         points = xp.take(points, to_device(kept, points), axis=0)
         after = ServerDelayedState(equal_memory(z), jobs=jobs, rounds=rounds[kept], points=points)
         return after, {"model": Dense(to_host(z))}, {}
-
-
-def delayed(who: str, model: Model[Any, Any], participation: Any) -> DelayedModel:
-    """`model` for clients whose answers are about earlier iterates; ValueError where it cannot be."""
-    if not isinstance(model, ExactModel):
-        raise ValueError(f"{who}: {participation.setting} needs the iterate itself downwards, given {model.to_spec()}")
-    return model if isinstance(model, DelayedModel) else DelayedModel(participation)

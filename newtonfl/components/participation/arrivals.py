@@ -56,7 +56,7 @@ class Arrivals(Participation):
     >>> import newtonfl as nf
     >>> law = nf.Arrivals("random")
     >>> [law.draw(4, nf.Key(0, round=k)).tolist() for k in (1, 2, 3)]
-    [[0], [1], [0]]
+    [[0], [1], [3]]
     >>> law.elapsed(4, seed=0, round=3) < nf.Arrivals("together").elapsed(4, seed=0, round=3)
     True
     """
@@ -89,16 +89,19 @@ class Arrivals(Participation):
         return 1.0 if self.order == "together" else 1.0 / n_clients
 
     def elapsed(self, n_clients: int, seed: int, round: int) -> float:
-        """The simulated seconds until `round` has ended."""
+        """The simulated seconds until `round` has ended, with `n_clients` and the run's `seed`."""
         return self.events(n_clients, seed).time(round)
 
     def given_at(self, n_clients: int, key: Key) -> tuple[int, int]:
-        """The rounds of the iterates that the one who answers in this round, and who is given a job after it, get."""
-        _, given, assigned = self.events(n_clients, key.seed).at(key.round)
-        return given, assigned
+        """The rounds of the iterates that this round's answer, and the job that is assigned after it, are about.
+
+        Of `n_clients`, in the round of `key`.
+        """
+        _, past, assigned = self.events(n_clients, key.seed).at(key.round)
+        return past, assigned
 
     def events(self, n_clients: int, seed: int) -> Events:
-        """What happens, remembered for the last few solves."""
+        """What happens to `n_clients` with the run's `seed`, remembered for the last few solves."""
         return _events(self, n_clients, seed)
 
 

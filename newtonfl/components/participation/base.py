@@ -84,11 +84,14 @@ class Participation(Part, ABC):
         """
 
     def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
-        """How many simulated seconds have passed when a solve's `round` ends; None where clients have no speeds."""
+        """How many simulated seconds have passed when `round` ends; None where clients have no speeds.
+
+        Of `n_clients`, in a solve of that `seed`.
+        """
         return None
 
     def check_prompt(self, who: str) -> None:
-        """Refuse `who` where clients answer about earlier iterates, and it has no use for that."""
+        """Refuse `who`, with a ValueError, where clients answer about earlier iterates: it has no use for that."""
         if self.delays:
             raise ValueError(
                 f"{who}: its clients answer about the iterate that they receive, and {self.setting} is about earlier "

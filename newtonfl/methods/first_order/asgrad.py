@@ -44,13 +44,13 @@ def asgrad(
 
     x^π is the iterate that it was given with its job, some rounds ago. With a constant γ and unlike clients a floor is
     left: with ``pure`` assignment one that no γ lowers, for who is fast is heard more often; with ``random`` it falls
-    with γ, with ``shuffled`` faster. ``arrivals:random,exponential,10,8`` is FedBuff with one local step: new jobs are
+    with γ, with ``shuffled`` faster. ``arrivals:random:exponential:10:8`` is FedBuff with one local step: new jobs are
     about every eighth iterate. iag leaves no floor. A round is one answer; the column ``time`` has simulated seconds.
 
     Parameters
     ----------
     participation : Participation or str
-        Arrivals(order, law, spread, wait), as text "arrivals:shuffled,exponential,10".
+        Arrivals(order, law, spread, wait), as text "arrivals:shuffled" or "arrivals:shuffled:exponential:10".
     """
     common = FirstOrder.of("asgrad", locals())
     # h_i = 0 for ever: the estimate is the answer itself.
@@ -77,7 +77,7 @@ def iag(
     batch: Batch = "full",
     participation: ParticipationForm = Arrivals("pure"),
 ) -> Descent:
-    """IAG, incremental aggregated gradients: x⁺ = x - γ mean g_i, g_i the last gradient that client i has sent.
+    """IAG (arXiv 1608.01713), incremental aggregated gradients: x⁺ = x - γ mean g_i, g_i client i's last gradient.
 
     It is ef21-pp without compression, asynchronous: exact whatever the clients' speeds and however they differ, for at
     the minimiser the g_i sum to zero. Linear for strongly convex f and a γ that the delays bear: a delay of τ rounds
@@ -86,7 +86,7 @@ def iag(
     Parameters
     ----------
     participation : Participation or str
-        Arrivals(order, law, spread), as text "arrivals:pure,exponential,10".
+        Arrivals(order, law, spread, wait), as text "arrivals:pure" or "arrivals:pure:exponential:10".
     """
     common = FirstOrder.of("iag", locals())
     return common.descent(common.tracked(EF21(Identity())), rule=IAGRule())
