@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -58,6 +59,13 @@ class GLM(RowProblem):
     def _select(self, part: Self, chosen: Array) -> None:
         super()._select(part, chosen)
         part.offset = None if self.offset is None else selected(self.offset, self.rows.offsets, chosen)
+
+    def with_margins_of(self, point: Point) -> Self:
+        assert isinstance(point, _GLMPoint)
+        other = copy.copy(self)
+        other._forget_everything()
+        other.offset = point.margins
+        return other
 
     @property
     def unattained(self) -> bool:
