@@ -168,10 +168,8 @@ class Personal(Problem):
 def personal(base: ColumnProblem, columns: Sequence[int | str] | str, l2: float | None) -> Problem:
     """:meth:`newtonfl.objectives.base.Problem.personal` of a problem of rows with margins."""
     numbers = column_numbers(base, columns)
-    if l2 is not None and (isinstance(l2, bool) or not isinstance(l2, int | float) or not 0.0 <= l2 < np.inf):
-        raise ValueError(
-            f"l2: given {l2!r}, must be a finite number of at least 0, or None for the problem's own ridge"
-        )
+    if l2 is not None and not is_weight(l2):
+        raise ValueError(f"l2: given {l2!r}, must be a finite number of at least 0, or None for the problem's ridge")
     if base.regulariser is not None:
         raise ValueError(
             "personal: needs convex functions, and this problem has a non-convex regulariser: leave it out"
@@ -181,3 +179,9 @@ def personal(base: ColumnProblem, columns: Sequence[int | str] | str, l2: float 
     if len(numbers) == base.rows.dim:
         raise ValueError("personal: given all columns, and then nothing is shared: every client has a model of its own")
     return Personal(base, numbers, l2)
+
+
+def is_weight(value: object) -> bool:
+    """Whether `value` is a finite number of at least 0."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and 0.0 <= float(value) < np.inf  # type: ignore[arg-type]

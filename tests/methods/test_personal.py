@@ -117,6 +117,7 @@ def test_it_goes_on_from_a_checkpoint_in_the_same_bits(name, tmp_path):
 
 
 @pytest.mark.mpi
+@pytest.mark.slow
 def test_three_ranks_find_the_same_bits_and_keep_their_own(tmp_path):
     """x, history and ledger are one process's; each rank has the coefficients of its own clients, and no others."""
     program.write(tmp_path)
@@ -128,4 +129,8 @@ def test_three_ranks_find_the_same_bits_and_keep_their_own(tmp_path):
     assert spread["loaded"] == alone["loaded"]
     assert [len(part) for part in spread["private"]] == [2, 1, 1]
     assert [w for part in spread["private"] for w in part] == alone["private"]
+    for how, held in (("same", [["0", "1"], ["2"], ["3"]]), ("own", [["2"], ["1"], ["0", "3"]])):
+        assert [list(models) for _, models in spread[how]] == held
+        assert {coefficients for coefficients, _ in spread[how]} == {alone[how][0]}
+        assert {client: own for _, models in spread[how] for client, own in models.items()} == alone[how][1]
     assert spread["heard"] == ["client 2: nothing minimises"] * 3

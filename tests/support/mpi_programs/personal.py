@@ -55,6 +55,19 @@ def found(folder: Path, comm=None):
         "loaded": [loaded.objective, *solved(loaded, "newton-3pc")],
         "private": problem.private(x).tolist(),
     }
+    model = nf.FederatedRidge(
+        alpha=0.01, personal=[1, "intercept"], method="newton", ranks=None if comm is None else "same"
+    ).fit(ROWS, LABELS["squared"], groups=CLIENTS)
+    own = np.ones(150, bool) if comm is None else comm.size - 1 - CLIENTS % comm.size == comm.rank
+    apart = nf.FederatedRidge(
+        alpha=0.01, personal=[1, "intercept"], method="newton", ranks=None if comm is None else "own"
+    ).fit(ROWS[own], LABELS["squared"][own], groups=CLIENTS[own])
+    for name, fitted in {"same": model, "own": apart}.items():
+        models = {
+            client: [*fitted.personal_coef_[client], intercept]
+            for client, intercept in fitted.personal_intercept_.items()
+        }
+        answers[name] = [str(fitted.coef_.tolist()), models]
     one_class = np.where(CLIENTS == 2, 1.0, LABELS["logistic"])
     lost = nf.from_arrays(ROWS, one_class, clients=CLIENTS, intercept=True, comm=comm).personal("intercept")
     try:
@@ -75,5 +88,6 @@ if __name__ == "__main__":
     if comm is not None:
         answers["private"] = comm.gather(answers["private"])
         answers["heard"] = comm.gather(answers["heard"])
+        answers["same"], answers["own"] = comm.gather(answers["same"]), comm.gather(answers["own"])
     if comm is None or comm.Get_rank() == 0:
         print(json.dumps(answers))
