@@ -45,8 +45,8 @@ class PersonalColumns(Federated):
         if not isinstance(part, Personal):  # none of them occurs in any row
             solved = super()._minimised(part, x0, transport, **how)
             return replace(solved, of_clients=np.tile(solved.result.x, (len(problem.clients), 1)))
-        start = None if x0 is None else x0[part.split.shared]
-        solved = super()._minimised(part, start, transport, **how)
+        theta = None if x0 is None else x0[part.split.shared]
+        solved = super()._minimised(part, theta, transport, **how)
         with transport.agreed("finding each client's own coefficients"):
             of_clients = part.whole(solved.result.x)
         x = part.split.joined(solved.result.x, np.full(len(part.split.own), np.nan))
