@@ -89,9 +89,9 @@ class Split:
         point.hessians_counted = True
         return point
 
-    def units(self) -> Array:
-        """The unit vectors of w among all coordinates, shape (q, d)."""
-        return to_device(np.eye(self.joint.dim)[self.own], self.joint.like)
+    def units(self) -> list[Array]:
+        """The unit vectors of w among all coordinates, q of shape (d,)."""
+        return [to_device(unit, self.joint.like) for unit in np.eye(self.joint.dim)[self.own]]
 
     def projected_rows(self, vectors: Sequence[Array]) -> list[Array]:
         """Every client's rows times its vectors of θ, as :meth:`Problem.projected_rows` has it."""

@@ -22,6 +22,7 @@ import newtonfl as nf
 IDS = np.array(["d", "b", "c", "a"])[CLIENTS]
 TABLE = pd.DataFrame(ROWS, columns=["age", "dose", "weight", "height", "pulse"])
 WHOLE = np.column_stack([ROWS, np.ones(150)])
+DRAWN = np.random.default_rng(2).integers(0, 3, 150)
 
 
 def problem(loss, personal, l2=None, ids=IDS):
@@ -154,6 +155,20 @@ def test_a_fit_goes_on_from_its_last():
     assert np.isfinite(model.coef_).all()
 
 
+@pytest.mark.parametrize("scale", [1e6, 1e9])
+def test_targets_of_any_size_end_without_an_alarm(scale):
+    """Where rounding is above the tolerance the gradient's own level counts, as without personal columns."""
+    model = nf.FederatedRidge(alpha=L2, personal="intercept", method="newton")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(ROWS, scale * (LABELS["squared"] + 100.0), groups=CLIENTS)
+    plain = nf.FederatedRidge(alpha=L2, personal="intercept", method="newton").fit(
+        ROWS, LABELS["squared"], groups=CLIENTS
+    )
+    np.testing.assert_allclose(model.coef_ / scale, plain.coef_, rtol=1e-9)
+    assert model.personal_intercept_[2] / scale - 100.0 == pytest.approx(plain.personal_intercept_[2], rel=1e-9)
+
+
 def test_columns_that_no_sparse_row_has_cost_nothing():
     """Of 2000 columns five occur; the personal one is named by its number among all."""
 
@@ -196,6 +211,29 @@ def test_a_problem_file_names_its_personal_columns(tmp_path):
 @pytest.fixture
 def newtonfl(capsys, monkeypatch):
     return caller(capsys, monkeypatch)
+
+
+def test_a_column_of_words_is_personal_in_a_file_and_in_its_run(tmp_path, newtonfl):
+    """All that was made of it; the run's own file names every column, and solves the same."""
+    words = np.array(["north", "south", "west"])[DRAWN]
+    lines = [
+        f"{a:.17g},{word},{y:g},{client}"
+        for (a, *_), word, y, client in zip(ROWS, words, LABELS["logistic"], CLIENTS, strict=True)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,ward,y,client", *lines]) + "\n")
+    changes = {'label = "y"': 'label = "y"\ncategorical = ["ward"]', '"b", "intercept"': '"ward"'}
+    text = program.PROBLEM
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (tmp_path / "problem.toml").write_text(text)
+    assert nf.load(tmp_path / "problem.toml").schema.features == ("a", "intercept")
+    status, said, _ = newtonfl(
+        "solve", tmp_path / "problem.toml", "--method", "newton", "--quiet", "--out", tmp_path / "run"
+    )
+    assert status == 0 and "each client's own ward=north, ward=south, ward=west" in said
+    assert newtonfl("solve", tmp_path / "run" / "run.toml", "--quiet", "--out", tmp_path / "again")[0] == 0
+    one, other = (json.loads((tmp_path / run / "result.json").read_text()) for run in ("run", "again"))
+    assert one["x_sha256"] == other["x_sha256"] and one["features"] == other["features"] == ["a", "intercept"]
 
 
 def test_the_command_line_solves_it_and_says_why_there_is_no_model(tmp_path, newtonfl):
