@@ -52,6 +52,13 @@ class ColumnProblem(Problem):
         other.local_ridge = to_device(ridge, self.like)
         return other
 
+    def slope_norms(self, point: Point) -> Array:
+        """√(Σ_j w_j φ′_j²) of each client at a `point`, shape (n,): no sum Σ_j w_j φ′_j a_j is of larger terms.
+
+        That is, for columns a that Σ_j w_j a_j a_jᵀ makes orthonormal. Asked of losses that reach their infimum.
+        """
+        raise NotImplementedError  # those of several margins a row do not
+
     def with_margins_of(self, point: Point) -> Self:
         """This problem with the margins at a `point` of one of the same rows added to its own, as an offset."""
         raise NotImplementedError  # what has no margins refuses personal columns

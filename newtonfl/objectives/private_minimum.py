@@ -98,20 +98,22 @@ class Minimum:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where clients are: w (n, q), and there f_i (n,), ∇f_i (n, q) and ∇²f_i (n, q, q)."""
+    """Where clients are: w (n, q), and there f_i (n,), ∇f_i (n, q), ∇²f_i (n, q, q) and ∇f_i's rounding (n,)."""
 
     w: Array
     value: Array
     gradient: Array
     hessian: Array
+    level: Array
 
     @classmethod
     def at(cls, problem: ColumnProblem, w: Array) -> Self:
         point, flat = problem.at_uncached(to_device(w, problem.like)), triangle(problem.dim)
-        point.hessians_counted = True  # none of the problem that is solved
         packed = to_host(point.hessians.values).reshape(len(w), flat.size)
         squares = packed[:, flat.square].reshape(len(w), flat.dim, flat.dim)
-        return cls(w, to_host(point.value), to_host(point.uncounted_gradient), squares)
+        # Where losses fall for ever a small gradient alone says nothing, and none but zero is an end.
+        level = np.zeros(len(w)) if problem.unattained else 8.0 * _EPS * to_host(problem.slope_norms(point))
+        return cls(w, to_host(point.value), to_host(point.uncounted_gradient), squares, level)
 
     @property
     def finite(self) -> Array:
@@ -126,6 +128,7 @@ class _Place:
             np.where(which, self.value, other.value),
             np.where(one, self.gradient, other.gradient),
             np.where(two, self.hessian, other.hessian),
+            np.where(which, self.level, other.level),
         )
 
 
@@ -153,13 +156,12 @@ def _minimum(problem: ColumnProblem, whitening: Whitening) -> Minimum:
     n, q = len(problem.clients), problem.dim
     here = _Place.at(problem, np.zeros((n, q)))
     done, found = ~here.finite, np.zeros(n, bool)
-    here = here.where(~done, _Place(here.w, np.zeros(n), np.zeros((n, q)), np.zeros((n, q, q))))
-    damping, first, steepest = np.zeros(n), np.abs(here.value), np.zeros(n)
+    here = here.where(~done, _Place(here.w, np.zeros(n), np.zeros((n, q)), np.zeros((n, q, q)), np.zeros(n)))
+    damping, first, short = np.zeros(n), np.abs(here.value), _SHORT if problem.unattained else np.inf
     for _ in range(_MOST):
         curvature, basis = whitening.curvatures(here.hessian)
         slope = _products(basis.transpose(0, 2, 1), here.gradient)
         steep, most = np.sqrt(np.sum(slope**2, axis=1)), curvature.max(axis=1, initial=0.0)
-        steepest = np.maximum(steepest, steep)
         newton = np.divide(np.abs(slope), curvature, out=np.where(slope == 0.0, 0.0, np.inf), where=curvature > 0.0)
         fall = np.sum(np.where(slope == 0.0, 0.0, np.abs(slope) * newton), axis=1)
         small = fall <= _SMALL * (np.abs(here.value) + first)
@@ -169,11 +171,7 @@ def _minimum(problem: ColumnProblem, whitening: Whitening) -> Minimum:
         left = np.sqrt(np.sum(_products(basis.transpose(0, 2, 1), there.gradient) ** 2, axis=1))
         falls = there.value <= here.value + 1e-4 * np.sum(slope * step, axis=1)
         better = np.where(small, left < steep, falls) & there.finite & ~done
-        ended = small & ~(left < 0.5 * steep)
-        if problem.unattained:  # a small gradient alone says nothing
-            ended = ended & (newton.max(axis=1, initial=0.0) <= _SHORT) | (steep == 0.0)
-        else:
-            ended |= steep <= 8.0 * _EPS * steepest
+        ended = small & ~(left < 0.5 * steep) & (newton.max(axis=1, initial=0.0) <= short) | (steep <= here.level)
         here, found, done = there.where(better, here), found | (ended & ~done), done | ended
         if done.all():
             break

@@ -84,10 +84,8 @@ class Split:
         return minimum(self.of_own.with_margins_of(beside), self.whitening)
 
     def at(self, theta: Array, found: Minimum) -> Point:
-        """What is known at (θ, w_i), of which nothing is counted; no numbers of clients that have no best w."""
-        point = self.joint.at_uncached(self.joined(theta, np.where(found.found[:, None], found.w, np.nan)))
-        point.hessians_counted = True
-        return point
+        """What is known at (θ, w_i); no numbers of clients that have no best w. The base counts none of it."""
+        return self.joint.at_uncached(self.joined(theta, np.where(found.found[:, None], found.w, np.nan)))
 
     def units(self) -> list[Array]:
         """The unit vectors of w among all coordinates, q of shape (d,)."""

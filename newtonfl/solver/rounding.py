@@ -19,7 +19,6 @@ import numpy as np
 
 from newtonfl.core.backend import Array, to_device
 from newtonfl.core.random import Key
-from newtonfl.objectives.personal import Personal
 from newtonfl.objectives.row_problem import RowProblem
 from newtonfl.solver.session import Session
 
@@ -51,8 +50,7 @@ def at_rounding_level(session: Session, x: Array) -> bool:
         return whole, np.sum(np.abs(parts), axis=0) / problem.n_clients + np.abs(problem.ridge * point)
 
     gradient, size = gradients(x)
-    of_rows = isinstance(problem, RowProblem | Personal)
-    cancelled = gradients(np.zeros(problem.dim))[1] if of_rows else np.zeros(problem.dim)
+    cancelled = gradients(np.zeros(problem.dim))[1] if isinstance(problem, RowProblem) else np.zeros(problem.dim)
     signs = Key(0).to("rounding").generator().choice([-1.0, 1.0], (_NEIGHBOURS, problem.dim))
     changes = np.stack([gradients(x * (1.0 + eps * row))[0] - gradient for row in signs])
     level = np.sqrt(np.mean(changes**2, axis=0)) + eps * (size + np.nan_to_num(cancelled, posinf=0.0))

@@ -198,6 +198,11 @@ def test_a_problem_file_names_its_personal_columns(tmp_path):
     assert loaded.objective == expected.objective and loaded.schema.features == expected.schema.features
     np.testing.assert_array_equal(loaded.at(theta).value, expected.at(theta).value)
     text = (tmp_path / "problem.toml").read_text()
+    (tmp_path / "other.toml").write_text(text.replace("personal = ", "personal_l2 = 0.5\npersonal = "))
+    held = nf.load(tmp_path / "other.toml")
+    assert (
+        held.objective == f"{loaded.objective} with λ = 0.5" and (held.at(theta).value > loaded.at(theta).value).all()
+    )
     for line, words in {
         "personal_l2 = 0.5\n": "allowed only with personal",
         'personal = ["q"]\n': "given 'q', must be a column's name",

@@ -161,6 +161,18 @@ def test_w_is_found_from_far_away(loss, labels):
         assert value(w[i, 0]) <= found.fun + 1e-12 * abs(found.fun)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("size", [20, 30, 50])
+def test_a_flat_minimum_is_one(seed, size):
+    """Huber's loss of targets far apart: between the two in the middle of an even number nothing changes."""
+    draw = np.random.default_rng(seed)
+    rows, targets = draw.standard_normal((4 * size, 2)), 1e6 * draw.standard_normal(4 * size)
+    problem = nf.from_arrays(rows, targets, "huber", clients=4, intercept=True).personal("intercept")
+    w = problem.private(np.zeros(2))[:, 0]
+    middle = np.sort(targets.reshape(4, size), axis=1)[:, [size // 2 - 1, size // 2]]
+    assert (middle[:, 0] - 1.35 <= w).all() and (w <= middle[:, 1] + 1.35).all()
+
+
 def test_dependent_columns_of_a_client_do_no_harm():
     """A personal column that is the intercept again, at some clients or at all: h_i is the same, and w the shortest."""
     twice = np.column_stack([ROWS, np.where(CLIENTS < 2, 2.0, ROWS[:, 0] ** 2)])
@@ -204,6 +216,26 @@ def test_a_column_that_separates_some_rows_is_refused():
     with pytest.raises(ValueError, match="client 1: nothing minimises its function over its own x5, intercept"):
         nf.solve(whole.personal([5, "intercept"]), "newton")
     assert nf.solve(whole.personal("intercept"), "newton").rounds > 0  # its own intercept is well
+
+
+def test_a_coefficient_that_runs_away_beside_others_at_rest_is_refused():
+    """Two personal columns that no row has both of: one is at its minimum to the last bit, and the other never is."""
+    odd = np.arange(150) % 2 == 1
+    rows = np.column_stack([ROWS, np.where(odd, 0.0, ROWS[:, 1] + 0.3), np.where(odd, 1.0, 0.0)])
+    labels = np.where(odd & (CLIENTS == 3), 1.0, LABELS["logistic"])
+    problem = nf.from_arrays(rows, labels, clients=CLIENTS).personal([5, 6])
+    with pytest.raises(ValueError, match="client 3: nothing minimises its function over its own x5, x6"):
+        problem.private(np.zeros(5))
+
+
+def test_where_a_loss_ends_flat_there_is_a_minimiser():
+    """Squared hinge, a client of one class: no row's loss is left, nor curvature; its Hessian is zero."""
+    problem = nf.from_arrays(ROWS, of_one_class(), "squared-hinge", clients=CLIENTS, intercept=True, l2=0.1)
+    problem = problem.personal("intercept")
+    point = problem.at(np.zeros(5))
+    assert point.value[2] == 0.0 and not point.gradient[2].any() and not point.hessian(2).any()
+    assert problem.private(np.zeros(5))[2, 0] >= 1.0 and np.isfinite(point.hessians.values).all()
+    assert nf.solve(problem, "newton", tol=1e-10).converged
 
 
 @pytest.mark.parametrize("moved", [0.0, 1.0])
