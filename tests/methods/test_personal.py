@@ -126,7 +126,7 @@ def test_three_ranks_find_the_same_bits_and_keep_their_own(tmp_path):
     assert ended.status == 0, ended.err
     spread = json.loads(ended.out)
     assert spread["solves"] == alone["solves"]
-    assert spread["loaded"] == alone["loaded"]
+    assert spread["loaded"] == alone["loaded"] and spread["without"] == alone["without"]
     assert [len(part) for part in spread["private"]] == [2, 1, 1]
     assert [w for part in spread["private"] for w in part] == alone["private"]
     for how, held in (("same", [["0", "1"], ["2"], ["3"]]), ("own", [["2"], ["1"], ["0", "3"]])):

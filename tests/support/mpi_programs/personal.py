@@ -54,6 +54,7 @@ def found(folder: Path, comm=None):
         "solves": [solved(problem, name) for name in METHODS],
         "loaded": [loaded.objective, *solved(loaded, "newton-3pc")],
         "private": problem.private(x).tolist(),
+        "without": solved(problem.without([1]), "newton"),
     }
     model = nf.FederatedRidge(
         alpha=0.01, personal=[1, "intercept"], method="newton", ranks=None if comm is None else "same"
