@@ -135,11 +135,11 @@ class _Place:
 def minimum(problem: ColumnProblem, whitening: Whitening) -> Minimum:
     """Each client's minimiser of its own function of a problem of few coordinates, to the level of rounding.
 
-    From w = 0 by steps -(H + μG)⁻¹∇f (Levenberg's damping), with G of the `whitening`
-    and a client's own μ: 0 at first, more where f does not fall by a step, and less again where it does. Where Newton's
-    method expects f to fall by less than its rounding, gradients decide. A client ends where a step there does not
-    halve its gradient; along losses that fall for ever every step does. What becomes of a client depends on its own
-    numbers alone.
+    From w = 0 by steps -(H + μG)⁻¹∇f (Levenberg's damping), with G of the `whitening` and a client's own μ: 0 at first,
+    more where f does not fall by a step, and less again where it does. Where Newton's method expects f to fall by less
+    than its rounding, gradients decide. A client ends where its gradient is rounding, or a step there does not halve
+    it; with losses that fall for ever that step must be short too, for along them all are of about 1. What becomes of a
+    client depends on its own numbers alone.
 
     Parameters
     ----------
