@@ -59,8 +59,8 @@ def model_file(run: Path) -> Path:
         return run
     if not (run / MODEL).is_file() and (run / RESULT).is_file():
         raise FileNotFoundError(
-            f"{run}: holds a run without {MODEL}: its problem is not of rows, its numbers were not finite, or an older "
-            "version wrote it"
+            f"{run}: holds a run without {MODEL}: its problem is not of rows, or some of its columns are personal, and "
+            "each client's own coefficients are with it; or its numbers were not finite, or an older version wrote it"
         )
     return run / MODEL
 

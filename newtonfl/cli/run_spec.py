@@ -107,7 +107,7 @@ class RunSpec:
 
     def write(self, folder: RunFolder | CheckpointFolder) -> None:
         """Write run.toml into the `folder`, with which ``newtonfl solve`` does this run again."""
-        document = self.opened.file.resolved(self.opened.path.parent, self.problem.schema, folder.path)
+        document = self.opened.file.resolved(self.opened.path.parent, self.problem.data_schema, folder.path)
         document["method"] = {"name": self.method.name, **registry.method_parameters(self.method)}
         document["run"] = {
             "rounds": self.rounds, "tol": self.tol, "x0": self.origin.kept(folder), "seed": self.seed,

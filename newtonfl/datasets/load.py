@@ -141,8 +141,13 @@ def _from_file(file: ProblemFile, folder: Path, transport: Transport, device: st
     objective = file.objective
     with file.clients.guard:
         federation = distribute_file(file, folder, transport)
-        return federation.problem(
+        made: Problem = federation.problem(
             federation.labels, None, objective.part, device=device, l2=objective.l2, nonconvex=objective.nonconvex,
             intercept=objective.intercept, penalise_intercept=objective.penalise_intercept,
             f_star=file.reference.f_star, title=file.title or "",
         )  # fmt: skip
+        if objective.personal:
+            with transport.agreed("taking the personal columns apart"):
+                made = made.personal(objective.personal, l2=objective.personal_l2)
+                made.f_star = file.reference.f_star  # the file's value is that of what it states
+        return made

@@ -148,6 +148,14 @@ class Objective(_Section):
     )
     intercept: bool = Field(default=False, description="whether a column of ones comes last")
     penalise_intercept: bool = Field(default=False, description="whether λ and ρ hold for it")
+    personal: _Columns | None = Field(
+        default=None,
+        description='columns with coefficients of each client\'s own, as in ["age", "intercept"]: they stay with it, '
+        "and x is of the others",
+    )
+    personal_l2: Annotated[float | None, Field(ge=0)] = Field(
+        default=None, description="λ of those; without it `l2`, which an intercept has only where it is penalised"
+    )
     huber_delta: Annotated[float, Field(gt=0)] = Field(
         default=1.35, description="δ of the loss huber, in units of the labels"
     )

@@ -112,7 +112,7 @@ def _sentence(document: dict[str, Any], at: tuple[Any, ...], details: list[Any])
     if kind == "value_error":
         return f"[{at[0]}] {details[0]['ctx']['error']}"
     value = document[at[0]] if len(at) == 1 else document[at[0]][at[1]]
-    if at[-1] in ("columns", "drop", "categorical"):
+    if at[-1] in ("columns", "drop", "categorical", "personal"):
         return f'{name}: given {value!r}, must be a list of names or of numbers from 0, as in ["age", "dose"]'
     if at[-1] == "baseline":
         return f'{name}: given {value!r}, must be "first", or a table of words as in {{ward = "surgery"}}'
@@ -162,6 +162,8 @@ def _between_keys(document: dict[str, Any]) -> Iterator[str]:
         yield f"[objective] huber_delta: given {get('objective', 'huber_delta')!r}, allowed only with loss = 'huber'"
     if get("objective", "penalise_intercept") is True and get("objective", "intercept") is not True:
         yield "[objective] penalise_intercept: given true, allowed only with intercept = true"
+    if get("objective", "personal_l2") is not None and not get("objective", "personal"):
+        yield f"[objective] personal_l2: given {get('objective', 'personal_l2')!r}, allowed only with personal = [NAME]"
     if sources.is_glob(source) and split != "files":
         yield f"[clients] split: given {split!r}, must be 'files' with the pattern {source!r}: one file a client"
     for key in OFFSETS:

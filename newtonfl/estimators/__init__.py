@@ -4,6 +4,7 @@ Models: FederatedLogisticRegression, FederatedLinearSVC, FederatedRidge, Federat
 FederatedPoissonRegressor, FederatedGammaRegressor, FederatedTweedieRegressor, FederatedOrdinalRegression,
 FederatedCoxRegression. Transformers: FederatedSimpleImputer, FederatedOneHotEncoder, FederatedStandardScaler.
 They pass scikit-learn's own checks; rows may lie in one process or on the ranks of an MPI communicator.
+With ``personal=`` some coefficients are each client's own.
 
 May be imported by: no other district.
 """

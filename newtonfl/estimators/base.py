@@ -36,6 +36,7 @@ from newtonfl.estimators.parameters import hint
 from newtonfl.estimators.ranks import OverRanks
 from newtonfl.methods import Method
 from newtonfl.methods.argument import as_method
+from newtonfl.objectives.base import Problem
 from newtonfl.results.history import History
 from newtonfl.results.progress import Progress
 from newtonfl.solver.checkpoint import Checkpoint
@@ -47,6 +48,24 @@ from newtonfl.statistics.inference import inference
 from newtonfl.statistics.table import Inference
 
 _FAILED = (Reason.DIVERGED, Reason.NOT_FINITE)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """How one solve of a fit ended.
+
+    Attributes
+    ----------
+    result : Result
+    inference : Inference or None
+        Where it was asked for.
+    of_clients : numpy.ndarray, shape (n held here, d), or None
+        Every client's own solution, where columns are personal; x then has NaN for them.
+    """
+
+    result: Result
+    inference: Inference | None = None
+    of_clients: Array | None = None
 
 
 @dataclass(eq=False, repr=False)
@@ -156,6 +175,8 @@ class Federated(OverRanks, ABC):
                 transport=transport, own=self.ranks == "own", classes=not self._numeric,
                 column_names=None if names is None else self._columns.narrow(names), seed=seed, remedy='ranks="own"',
             )  # fmt: skip
+            known = None if groups is None else np.unique(groups).tolist()  # of the rows that all ranks pass
+            self._client_ids = list(federation.agreement.clients or known or range(federation.n_clients))
             if names is not None and self._columns.numbers is None:  # rank 0's order holds for all
                 self.feature_names_in_ = np.array(federation.agreement.shared.names, dtype=object)
             return self._fit(self._columns.counted(federation), method, seed)
@@ -246,7 +267,7 @@ class Federated(OverRanks, ABC):
         method: Method | None,
         seed: int,
         part: str = "",
-    ) -> tuple[Result, Inference | None]:
+    ) -> Solved:
         """One solve, of the `part` where there are several, and what `inference` asks for. Collective."""
         made = self._taken(federation, loss) if method is None else method
         if method is not None:
@@ -254,12 +275,28 @@ class Federated(OverRanks, ABC):
         problem = federation.problem(
             labels, weights, loss, device=self.device, l2=float(self.alpha), intercept=bool(self.fit_intercept)
         )
+        solved = self._minimised(problem, x0, federation.transport, method=made, seed=seed, part=part)
+        if self.inference is None:
+            return solved
+        if self._columns.numbers is not None and problem.schema.columns is None:
+            names = tuple(f"x{j}" for j in self._columns.numbers)
+            last = (problem.schema.features or ())[len(names) :] or ("intercept",) * bool(self.fit_intercept)
+            problem.schema = replace(problem.schema, features=(*names, *last))
+        found = inference(problem, solved.result.x, covariance=cast(Covariance, self.inference))
+        return replace(solved, inference=found)
+
+    def _minimised(
+        self, problem: Problem, x0: Array | None, transport: Transport, *, method: Method, seed: int, part: str
+    ) -> Solved:
+        """The problem solved, from `x0`. Collective."""
         self.objective_ = problem.objective
-        silent = not self.verbose or federation.transport.rank > 0
+        if x0 is not None and not np.isfinite(x0).all():  # coef_ of a fit with other personal columns
+            x0 = None
+        silent = not self.verbose or transport.rank > 0
         rtol = max(float(self.rtol), np.finfo(float).tiny)  # at least what rounding leaves: no alarm there
         with nullcontext() if silent else Progress(type(self).__name__, rounds=int(self.max_rounds)) as progress:
             result = solve(
-                problem, made, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
+                problem, method, tol=float(self.tol), rtol=rtol, rounds=int(self.max_rounds), x0=x0, seed=seed,
                 callback=progress, checkpoint=self._checkpoint_of(part), max_bytes=self.max_bytes,
                 max_seconds=self.max_seconds,
             )  # fmt: skip
@@ -268,13 +305,7 @@ class Federated(OverRanks, ABC):
                 f"{type(self).__name__}: {result.reason} in round {result.rounds}: scale the columns of X, start cold, "
                 "or take a method with a line search, as the default has"
             )
-        if self.inference is None:
-            return result, None
-        if self._columns.numbers is not None and problem.schema.columns is None:
-            names = tuple(f"x{j}" for j in self._columns.numbers)
-            last = (problem.schema.features or ())[len(names) :] or ("intercept",) * bool(self.fit_intercept)
-            problem.schema = replace(problem.schema, features=(*names, *last))
-        return result, inference(problem, result.x, covariance=cast(Covariance, self.inference))
+        return Solved(result)
 
     def summary(self) -> str:
         """A table of the coefficients with standard errors, tests and confidence intervals.
@@ -330,9 +361,10 @@ class Federated(OverRanks, ABC):
             elsewhere = self.coef_  # nothing moves what neither rows nor penalty depend on
         return self._columns.widen(coefficients, elsewhere), intercepts
 
-    def _finish(self, solves: Sequence[tuple[Result, Inference | None]], transport: Transport) -> None:
+    def _finish(self, solves: Sequence[Solved], transport: Transport) -> None:
         """Set what is common to all models from what :meth:`_solve` returned; rank 0 warns."""
-        results, inferences = [result for result, _ in solves], [one for _, one in solves if one is not None]
+        results = [solved.result for solved in solves]
+        inferences = [solved.inference for solved in solves if solved.inference is not None]
         ledgers: list[Ledger] = [*(result.ledger for result in results), *(one.ledger for one in inferences)]
         self.ledger_ = reduce(add, ledgers)
         self.communication_ = {

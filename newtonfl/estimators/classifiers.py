@@ -10,13 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
 from newtonfl.estimators.of_classes import OfClasses
-from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
+from newtonfl.estimators.parameters import ATTRIBUTES, OF_CLIENTS, PARAMETERS
+from newtonfl.estimators.personal import PersonalColumns
 from newtonfl.methods import Method
 from newtonfl.objectives.losses import Logistic, Loss, SquaredHinge
 from newtonfl.objectives.multinomial import contrasts
@@ -32,11 +34,12 @@ CLASSIFIER = f"""class_weight : dict, "balanced" or None
         In sorted order.
     coef_ : numpy.ndarray, shape (1, n_features) for two classes, else (K, n_features)
     intercept_ : numpy.ndarray, shape (1,) or (K,)
+    {OF_CLIENTS}
     {ATTRIBUTES}"""
 
 
 @dataclass(eq=False, repr=False)
-class _Classifier(OfClasses):
+class _Classifier(OfClasses, PersonalColumns):
     """Two classes in one solve; more in one, or one against the rest."""
 
     _: KW_ONLY
@@ -66,7 +69,9 @@ class _Classifier(OfClasses):
             q = contrasts(count)
             x0 = None if initial is None else (q.T @ initial).ravel()
             solves = [self._solve(federation, codes, weights, count, x0, method, seed)]
-            solution = q @ solves[0][0].x.reshape(count - 1, width)
+            shape, own = (count - 1, width), solves[0].of_clients
+            solution = q @ solves[0].result.x.reshape(shape)
+            of_clients = None if own is None else q @ own.reshape(-1, *shape)
         else:
             positive = [1] if count == 2 else range(count)
             points: list[Array | None] = [None] * rows if initial is None else list(initial)
@@ -76,8 +81,11 @@ class _Classifier(OfClasses):
                 part = f"class {k}" if count > 2 else ""
                 solves.append(self._solve(federation, labels, weights, self._loss(), x0, method, seed, part))
                 federation = replace(federation, preparation=None)  # which the first solve has counted
-            solution = np.array([result.x for result, _ in solves])
+            solution = np.array([solved.result.x for solved in solves])
+            apart = [solved.of_clients for solved in solves if solved.of_clients is not None]
+            of_clients = np.stack(apart, axis=1) if apart else None
         self.coef_, self.intercept_ = self._coefficients(solution)
+        self._keep_clients(of_clients, federation.clients)
         self._finish(solves, federation.transport)
         return self
 
@@ -100,36 +108,40 @@ class _Classifier(OfClasses):
             factors = factors[codes.astype(int)]
             return np.asarray(factors if weights is None else weights * factors, np.float64)
 
-    def decision_function(self, X: Array) -> Array:
+    def decision_function(self, X: Array, clients: Any = None) -> Array:
         """a_jᵀw + b: of the second of two classes, shape (N,), or of every class, shape (N, K).
 
         Parameters
         ----------
         X : array, sparse matrix or table, shape (N, n_features)
+        clients : array, shape (N,), or one id, or None
+            Every row's client, whose model it is predicted by: needed where columns are personal.
 
         Returns
         -------
         numpy.ndarray
         """
-        scores = self._linear(X)
+        scores = self._linear(X, clients)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict(self, X: Array) -> Array:
+    def predict(self, X: Array, clients: Any = None) -> Array:
         """The class with the highest score for each row.
 
         Parameters
         ----------
         X : array, sparse matrix or table, shape (N, n_features)
+        clients : array, shape (N,), or one id, or None
+            Every row's client, whose model it is predicted by: needed where columns are personal.
 
         Returns
         -------
         numpy.ndarray, shape (N,)
         """
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, clients)
         chosen = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
-    def score(self, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def score(self, X: Array, y: Array, sample_weight: Array | None = None, clients: Any = None) -> float:
         """The share of rows, by weight, whose class is predicted.
 
         Parameters
@@ -137,12 +149,15 @@ class _Classifier(OfClasses):
         X : array, sparse matrix or table, shape (N, n_features)
         y : array, shape (N,)
         sample_weight : array, shape (N,), or None
+        clients : array, shape (N,), or one id, or None
+            As in :meth:`predict`.
 
         Returns
         -------
         float
         """
-        return float(super().score(X, column_of("y", y), column_of("sample_weight", sample_weight)))
+        weights = column_of("sample_weight", sample_weight)
+        return float(accuracy_score(column_of("y", y), self.predict(X, clients), sample_weight=weights))
 
 
 @dataclass(eq=False, repr=False)
@@ -182,18 +197,20 @@ class FederatedLogisticRegression(_Classifier):
             raise ValueError(f'multi_class: given {self.multi_class!r}, allowed are "multinomial", "ovr"')
         return self.multi_class == "multinomial"
 
-    def predict_proba(self, X: Array) -> Array:
+    def predict_proba(self, X: Array, clients: Any = None) -> Array:
         """The probability of every class for each row.
 
         Parameters
         ----------
         X : array, sparse matrix or table, shape (N, n_features)
+        clients : array, shape (N,), or one id, or None
+            Every row's client, whose model it is predicted by: needed where columns are personal.
 
         Returns
         -------
         numpy.ndarray, shape (N, K)
         """
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, clients)
         if scores.ndim == 1:
             likely = expit(scores)
             return np.column_stack([1.0 - likely, likely])
@@ -204,18 +221,20 @@ class FederatedLogisticRegression(_Classifier):
         # Where no class has a likelihood that float64 can hold, their ratios still can be.
         return np.divide(likely, total, out=softmax(log_expit(scores), axis=1), where=total > 0)
 
-    def predict_log_proba(self, X: Array) -> Array:
+    def predict_log_proba(self, X: Array, clients: Any = None) -> Array:
         """The logarithm of :meth:`predict_proba`, finite also where a probability is too small for float64.
 
         Parameters
         ----------
         X : array, sparse matrix or table, shape (N, n_features)
+        clients : array, shape (N,), or one id, or None
+            Every row's client, whose model it is predicted by: needed where columns are personal.
 
         Returns
         -------
         numpy.ndarray, shape (N, K)
         """
-        scores = self.decision_function(X)
+        scores = self.decision_function(X, clients)
         if scores.ndim == 1:
             return log_expit(np.column_stack([-scores, scores]))
         return log_softmax(scores if self._joint() else log_expit(scores), axis=1)

@@ -118,7 +118,7 @@ class FederatedCoxRegression(Federated):
         times, x0 = np.asarray(federation.labels, np.float64), None if initial is None else initial[0]
         ties: Any = self.ties
         solved = self._solve(federation, times, None, ties, x0, method, seed)
-        self.coef_, _ = self._coefficients(solved[0].x)
+        self.coef_, _ = self._coefficients(solved.result.x)
         self.intercept_ = 0.0
         self._finish([solved], federation.transport)
         return self

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from newtonfl.core.backend import Array
 from newtonfl.datasets.frames import column_of
 from newtonfl.datasets.per_row import row_offset
-from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
+from newtonfl.estimators.parameters import ATTRIBUTES, OF_CLIENTS, PARAMETERS
 from newtonfl.estimators.regressors import Regressor
 from newtonfl.objectives.losses import Gamma, Loss, Poisson, Tweedie
 
@@ -79,7 +79,9 @@ class _LogLinkRegressor(Regressor):
         added = row_offset(beside["offset"], beside["exposure"], n_rows, self._loss().link)
         return {} if added is None else {"offset": added}
 
-    def predict(self, X: Array, offset: Array | None = None, exposure: Array | None = None) -> Array:
+    def predict(  # type: ignore[override]
+        self, X: Array, offset: Array | None = None, exposure: Array | None = None, clients: Any = None
+    ) -> Array:
         """e_j exp(a_jᵀw + b + o_j) for each row.
 
         Parameters
@@ -87,22 +89,25 @@ class _LogLinkRegressor(Regressor):
         X : array, sparse matrix or table, shape (N, n_features)
         offset, exposure : array, shape (N,), or None
             As in :meth:`fit`. Without them o_j = 0 and e_j = 1, whatever the fit had: the mean of an exposure of 1.
+        clients : array, shape (N,), or one id, or None
+            Every row's client, whose model it is predicted by: needed where columns are personal.
 
         Returns
         -------
         numpy.ndarray, shape (N,)
         """
-        margins = self._linear(X)
+        margins = self._linear(X, clients)
         added = row_offset(offset, exposure, len(margins), self._loss().link)
         return np.exp(margins if added is None else margins + added)
 
-    def score(
+    def score(  # type: ignore[override]
         self,
         X: Array,
         y: Array,
         sample_weight: Array | None = None,
         offset: Array | None = None,
         exposure: Array | None = None,
+        clients: Any = None,
     ) -> float:
         """D², the share of the deviance that the model explains, of the deviance at the mean of y.
 
@@ -111,7 +116,7 @@ class _LogLinkRegressor(Regressor):
         X : array, sparse matrix or table, shape (N, n_features)
         y : array, shape (N,)
         sample_weight : array, shape (N,), or None
-        offset, exposure : array, shape (N,), or None
+        offset, exposure, clients : array, shape (N,), or None
             As in :meth:`predict`.
 
         Returns
@@ -131,7 +136,7 @@ class _LogLinkRegressor(Regressor):
                 f"score: this {type(self).__name__} was fitted with an offset or an exposure, and none is given; "
                 "exposure=1 says that there is none"
             )
-        predicted = self.predict(X, offset, exposure)
+        predicted = self.predict(X, offset, exposure, clients)
         y, weights = column_of("y", y), column_of("sample_weight", sample_weight)
         return float(d2_tweedie_score(y, predicted, sample_weight=weights, power=self._power))
 
@@ -151,6 +156,7 @@ class FederatedPoissonRegressor(_LogLinkRegressor):
     ----------
     coef_ : numpy.ndarray, shape (n_features,)
     intercept_ : float
+    {OF_CLIENTS}
     {ATTRIBUTES}
     """
 
@@ -175,6 +181,7 @@ class FederatedGammaRegressor(_LogLinkRegressor):
     ----------
     coef_ : numpy.ndarray, shape (n_features,)
     intercept_ : float
+    {OF_CLIENTS}
     {ATTRIBUTES}
     """
 
@@ -202,6 +209,7 @@ class FederatedTweedieRegressor(_LogLinkRegressor):
     ----------
     coef_ : numpy.ndarray, shape (n_features,)
     intercept_ : float
+    {OF_CLIENTS}
     {ATTRIBUTES}
     """
 

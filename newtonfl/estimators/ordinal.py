@@ -76,8 +76,8 @@ class FederatedOrdinalRegression(OfClasses):
         if initial is not None and len(known := self.__dict__["thresholds_"]) == len(ordered.thresholds):
             x0 = np.append(initial[0], known)
         solved = self._solve(federation, codes, federation.weights, ordered, x0, method, seed)
-        self.coef_, _ = self._coefficients(solved[0].x[:width])
-        self.thresholds_, self.intercept_ = solved[0].x[width:], 0.0
+        self.coef_, _ = self._coefficients(solved.result.x[:width])
+        self.thresholds_, self.intercept_ = solved.result.x[width:], 0.0
         self._finish([solved], federation.transport)
         return self
 

@@ -54,7 +54,15 @@ INFERENCE = """inference : {"model", "HC0", "HC1", "cluster"} or None
         How the errors of the coefficients are estimated (:func:`newtonfl.inference`), for ``inference_`` and
         :meth:`summary`, with one more exchange; None is not at all."""
 
-PARAMETERS = "\n    ".join([ALPHA, INTERCEPT, SOLVE, INFERENCE])
+PERSONAL = """personal : sequence of int or str, str, or None
+        Columns with coefficients of each client's own, by number from 0 or, of a table, by name; "intercept" is one
+        (:meth:`newtonfl.objectives.base.Problem.personal`). They stay with the client; prediction then asks whose each
+        row is.
+    personal_alpha : float or None
+        The penalty's weight of those; None is alpha, and 0 for the intercept. At 0 a client whose rows say nothing
+        against an infinite coefficient, as labels of one class do, is refused."""
+
+PARAMETERS = "\n    ".join([ALPHA, INTERCEPT, SOLVE, INFERENCE, PERSONAL])
 
 ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         Rounds.
@@ -76,6 +84,10 @@ ATTRIBUTES = """n_iter_ : int, or numpy.ndarray of int with one number a class
         What these are the totals of, client by client; ``ledger_.table()`` has every part of it.
     inference_ : Inference, or list of Inference with one a class
         Standard errors, tests and intervals, where `inference` asks for them."""
+
+OF_CLIENTS = """personal_coef_, personal_intercept_ : dict
+        With personal columns, the whole model of every client held here by its id, as coef_ and intercept_ have it
+        else; these have NaN for what is personal."""
 
 ELSEWHERE = {
     "C": "alpha, and alpha_from_C(C, N) is C's alpha for N rows",

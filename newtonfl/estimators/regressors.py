@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from newtonfl.core.backend import Array
 from newtonfl.datasets.distribute import Federation
 from newtonfl.datasets.frames import column_of
-from newtonfl.estimators.base import Federated
-from newtonfl.estimators.parameters import ATTRIBUTES, PARAMETERS
+from newtonfl.estimators.parameters import ATTRIBUTES, OF_CLIENTS, PARAMETERS
+from newtonfl.estimators.personal import PersonalColumns
 from newtonfl.methods import Method
 from newtonfl.objectives.losses import Huber, Loss, Squared
 
 
 @dataclass(eq=False, repr=False)
-class Regressor(RegressorMixin, Federated):
+class Regressor(RegressorMixin, PersonalColumns):
     """One solve, one row of coefficients."""
 
     def _check_targets(self, y: Array) -> None:
@@ -37,25 +38,28 @@ class Regressor(RegressorMixin, Federated):
         labels = np.asarray(federation.labels, np.float64)
         x0 = None if initial is None else initial[0]
         solved = self._solve(federation, labels, federation.weights, loss, x0, method, seed)
-        self.coef_, intercept = self._coefficients(solved[0].x)
+        self.coef_, intercept = self._coefficients(solved.result.x)
         self.intercept_ = float(intercept)
+        self._keep_clients(solved.of_clients, federation.clients)
         self._finish([solved], federation.transport)
         return self
 
-    def predict(self, X: Array) -> Array:
+    def predict(self, X: Array, clients: Any = None) -> Array:
         """The mean that the model gives for each row.
 
         Parameters
         ----------
         X : array, sparse matrix or table, shape (N, n_features)
+        clients : array, shape (N,), or one id, or None
+            Every row's client, whose model it is predicted by: needed where columns are personal.
 
         Returns
         -------
         numpy.ndarray, shape (N,)
         """
-        return self._linear(X)
+        return self._linear(X, clients)
 
-    def score(self, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def score(self, X: Array, y: Array, sample_weight: Array | None = None, clients: Any = None) -> float:
         """R², the share of the variance that the model explains.
 
         Parameters
@@ -63,13 +67,16 @@ class Regressor(RegressorMixin, Federated):
         X : array, sparse matrix or table, shape (N, n_features)
         y : array, shape (N,)
         sample_weight : array, shape (N,), or None
+        clients : array, shape (N,), or one id, or None
+            As in :meth:`predict`.
 
         Returns
         -------
         float
             At most 1.
         """
-        return float(super().score(X, column_of("y", y), column_of("sample_weight", sample_weight)))
+        weights = column_of("sample_weight", sample_weight)
+        return float(r2_score(column_of("y", y), self.predict(X, clients=clients), sample_weight=weights))
 
 
 @dataclass(eq=False, repr=False)
@@ -86,6 +93,7 @@ class FederatedRidge(Regressor):
     ----------
     coef_ : numpy.ndarray, shape (n_features,)
     intercept_ : float
+    {OF_CLIENTS}
     {ATTRIBUTES}
 
     Examples
@@ -118,6 +126,7 @@ class FederatedHuberRegressor(Regressor):
     ----------
     coef_ : numpy.ndarray, shape (n_features,)
     intercept_ : float
+    {OF_CLIENTS}
     {ATTRIBUTES}
     """
 

@@ -196,6 +196,62 @@ class Problem(SolveMemory):
         """Make the mean over all clients in `part` that over those who `stay`, by their numbers until now."""
         raise ValueError(f"{type(self).__name__} does not know its functions without some of its clients")
 
+    def personal(self, columns: Sequence[int | str] | str, *, l2: float | None = None) -> Problem:
+        """The problem in which some columns have coefficients of each client's own, which never leave it.
+
+        x = (θ, w): θ is shared, and client i has w_i for the `columns`. What is minimised over θ is
+
+            (1/n) Σ h_i(θ) + ½ Σ_shared ridge_j θ_j²,  h_i(θ) = min_w f_i(θ, w) + ½ Σ_personal ridge_j w_j²,
+
+        so that ridge of its own columns is each client's. Every method then works on θ alone
+        (:class:`newtonfl.objectives.personal.Personal`).
+
+        Parameters
+        ----------
+        columns : sequence of int or str, or str
+            Columns of the rows, by number from 0 or as :attr:`schema` names them; "intercept" is that of ones, and a
+            column of words stands for all that were made of it. None gives this problem itself.
+        l2 : float or None
+            λ of the personal columns; None is the problem's ridge, which is 0 for an intercept as a rule. With 0 a
+            client whose rows let f_i fall for ever along them, as labels of one class do, has no minimiser, and a solve
+            is refused.
+
+        Returns
+        -------
+        Problem
+            Of the other columns, in their order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, all are given, `l2` is no finite number of at least 0, the problem need not be
+            convex, or it is not made of rows with margins.
+
+        Examples
+        --------
+        >>> import newtonfl as nf
+        >>> p = nf.load("breast_cancer", clients=4).personal([0, 3])
+        >>> theta = nf.solve(p, "newton").x
+        >>> theta.shape, p.private(theta).shape
+        ((28,), (4, 2))
+        """
+        raise ValueError(f"personal: needs a problem of rows with margins, and {self.objective} is none")
+
+    @property
+    def data_schema(self) -> Schema:
+        """The :attr:`schema` of all columns, the personal ones as well."""
+        return self.schema
+
+    def private(self, x: Array) -> Array:
+        """Every client's own coefficients at `x`, where there are :meth:`personal` columns.
+
+        Raises
+        ------
+        ValueError
+            Where there are none.
+        """
+        raise ValueError("private: given for a problem without personal columns, which problem.personal(…) makes")
+
     def with_local_ridge(self) -> Self:
         """The same objective with the ridge inside every client's function."""
         if self.local_ridge is not None:

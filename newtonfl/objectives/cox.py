@@ -14,7 +14,7 @@ import scipy
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.kernels import weighted_grams
-from newtonfl.objectives.base import Point
+from newtonfl.objectives.base import Point, Problem
 from newtonfl.objectives.risk_sets import RiskSets, RiskWeights, Ties
 from newtonfl.objectives.row_problem import RowProblem
 
@@ -89,6 +89,11 @@ class Cox(RowProblem):
         raise ValueError(
             "minibatch gradients need functions of one row each, and an event's depends on all rows at risk: use exact "
             "gradients"
+        )
+
+    def personal(self, columns: Sequence[int | str] | str, *, l2: float | None = None) -> Problem:
+        raise ValueError(
+            "personal: needs rows with a loss of their own, and in Cox regression an event's is of all at risk"
         )
 
     def client_rows(self, i: int) -> Array:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.ragged import Blocks, selected
 from newtonfl.core.symmetric import triangle
-from newtonfl.kernels import add_at, sums, weighted_grams
+from newtonfl.kernels import add_at, norms, sums, weighted_grams
 from newtonfl.objectives.base import Point
 from newtonfl.objectives.losses import Loss
 from newtonfl.objectives.row_problem import RowProblem
@@ -58,6 +59,18 @@ class GLM(RowProblem):
     def _select(self, part: Self, chosen: Array) -> None:
         super()._select(part, chosen)
         part.offset = None if self.offset is None else selected(self.offset, self.rows.offsets, chosen)
+
+    def slope_norms(self, point: Point) -> Array:
+        assert isinstance(point, _GLMPoint)
+        slopes = self.loss.slope(point.margins, self.labels)
+        return norms(Blocks(namespace(slopes).sqrt(self.row_weights) * slopes, self.rows.offsets))
+
+    def with_margins_of(self, point: Point) -> Self:
+        assert isinstance(point, _GLMPoint)
+        other = copy.copy(self)
+        other._forget_everything()
+        other.offset = point.margins
+        return other
 
     @property
     def unattained(self) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property, reduce
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy
 
 from newtonfl.core.backend import Array, namespace, resident, to_device
-from newtonfl.core.ragged import Blocks
+from newtonfl.core.ragged import Blocks, selected
 from newtonfl.core.symmetric import triangle
 from newtonfl.kernels import sums
 from newtonfl.objectives.base import Point
@@ -64,6 +65,19 @@ class Multinomial(RowProblem):
         super().__init__(rows, labels, sizes, total_weight, *args, dim=(classes - 1) * rows.shape[1], **more)
         self.classes = classes
         self.contrasts = contrasts(classes)
+        self.offsets: list[Array] | None = None
+
+    def with_margins_of(self, point: Point) -> Self:
+        assert isinstance(point, _MultinomialPoint)
+        other = copy.copy(self)
+        other._forget_everything()
+        other.offsets = point.margins
+        return other
+
+    def _select(self, part: Self, chosen: Array) -> None:
+        super()._select(part, chosen)
+        if self.offsets is not None:
+            part.offsets = [selected(known, self.rows.offsets, chosen) for known in self.offsets]
 
     @property
     def unattained(self) -> bool:
@@ -97,8 +111,10 @@ class _MultinomialPoint(Point):
 
     @cached_property
     def margins(self) -> list[Array]:
-        """V a_j, K - 1 vectors of shape (N,)."""
-        return [self.problem.rows.margins(column) for column in self.problem.columns(self.x)]
+        """V a_j and what is known beside it, K - 1 vectors of shape (N,)."""
+        margins = [self.problem.rows.margins(column) for column in self.problem.columns(self.x)]
+        known = self.problem.offsets
+        return margins if known is None else [own + more for own, more in zip(margins, known, strict=True)]
 
     def scores(self, margins: Sequence[Array]) -> list[Array]:
         """t_j less its largest entry, K vectors of shape (N,)."""

@@ -14,7 +14,9 @@ from newtonfl.core.backend import Array, namespace, on_host, to_device, to_host
 from newtonfl.core.ragged import Blocks, offsets_of, selected
 from newtonfl.kernels import sums
 from newtonfl.objectives.base import Problem
-from newtonfl.objectives.rows import DenseRows, Rows
+from newtonfl.objectives.column_problem import ColumnProblem
+from newtonfl.objectives.personal import personal
+from newtonfl.objectives.rows import DenseRows
 from newtonfl.objectives.smoothness import largest_eigenvalues
 from newtonfl.objectives.sparse_rows import SparseRows
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from newtonfl.core.random import Key
 
 
-class RowProblem(Problem):
+class RowProblem(ColumnProblem):
     """f(x) = (1/Σw) Σ_j w_j φ_j(x) + ½ Σ ridge_j x_j², where φ_j depends on x through row a_j and label y_j.
 
     Every row counts by its weight, whichever client holds it: f_i = (n/Σw) Σ_{j in i} w_j φ_j. On equal blocks
@@ -73,7 +75,7 @@ class RowProblem(Problem):
         self.total_weight = total_weight
         self.labels = to_device(np.asarray(labels, dtype=np.float64), like)
         self.row_weights = self._row_weights()
-        self.rows: Rows = (
+        self.rows = (
             SparseRows.of(scipy.sparse.csr_array(rows), offsets, like)
             if scipy.sparse.issparse(rows)
             else DenseRows(to_device(_own_copy(rows), like), offsets)
@@ -134,6 +136,9 @@ class RowProblem(Problem):
 
     def check_rows(self) -> None:
         """Rows are what this problem is made of."""
+
+    def personal(self, columns: Sequence[int | str] | str, *, l2: float | None = None) -> Problem:
+        return personal(self, columns, l2)
 
     def columns(self, x: Array) -> Sequence[Array]:
         """x, shape (d,) or (n, d), cut into the vectors that meet the rows, each of shape (c,) or (n, c)."""

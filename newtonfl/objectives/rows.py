@@ -35,6 +35,10 @@ class Rows(ABC):
         """The rows of some clients, `chosen` by position, at the cost of reading them."""
 
     @abstractmethod
+    def of_columns(self, columns: Array) -> Rows:
+        """The rows' `columns` alone, by number, as a copy."""
+
+    @abstractmethod
     def margins(self, x: Array) -> Array:
         """a_jᵀx, shape (N,), for `x` of shape (d,), or (n, d) with one point a client."""
 
@@ -95,6 +99,9 @@ class DenseRows(Rows):
 
     def select(self, chosen: Array) -> DenseRows:
         return DenseRows(selected(self.array, self.offsets, chosen), offsets_of(np.diff(self.offsets)[chosen]))
+
+    def of_columns(self, columns: Array) -> DenseRows:
+        return DenseRows(namespace(self.array).take(self.array, to_device(columns, self.array), axis=1), self.offsets)
 
     def margins(self, x: Array) -> Array:
         xp = namespace(x)

@@ -37,6 +37,9 @@ class SparseRows(Rows):
     def select(self, chosen: Array) -> SparseRows:
         return _SomeSparseRows(self, np.asarray(chosen, dtype=np.int64))
 
+    def of_columns(self, columns: Array) -> SparseRows:
+        return SparseRows.of(self.csr[:, columns], self.offsets, self.like)
+
     @cached_property
     def stacked(self) -> Any:
         """The rows where the products are, all clients' in the same columns: for a vector that they share."""

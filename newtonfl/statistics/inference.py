@@ -18,6 +18,7 @@ from newtonfl.methods import Announcement, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.cox import Cox
 from newtonfl.objectives.glm import GLM
+from newtonfl.objectives.personal import Personal
 from newtonfl.solver.session import Session
 from newtonfl.solver.solve import real_vector
 from newtonfl.statistics import Covariance
@@ -102,6 +103,8 @@ def inference(problem: Problem, x: Array, *, covariance: Covariance = "model", l
 
 
 def _checked(problem: Problem, x: Array, covariance: str, level: float) -> Array:
+    if isinstance(problem, Personal):
+        raise ValueError("inference: the errors of shared coefficients beside personal columns are not worked out here")
     if not isinstance(problem, GLM | Cox):
         raise TypeError("problem: inference is for problems of rows with one margin each, as nf.load makes them")
     if covariance not in get_args(Covariance):

@@ -103,6 +103,23 @@ def test_multinomial_problems_run_on_a_device(make, monkeypatch):
     assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["newton", "bl1", "newton-cg,preconditioner=jacobi", "ef21,batch=5", "lattice-newton"])
+@pytest.mark.parametrize("of", [problem, multinomial])
+def test_personal_columns_run_on_a_device(of, name, monkeypatch):
+    """The rows stay there; each client's own small systems are solved on the host."""
+    if of is multinomial and name == "bl1":
+        name = "newton-3pc"  # several margins a row span no Hessian
+    here = of(np.zeros(0)).personal([0, 2])
+    host = nf.solve(here, name, rounds=5, tol=0.0)
+    strict_device.install(monkeypatch)
+    there = of(strict_device.on_device()).personal([0, 2])
+    device = nf.solve(there, name, rounds=5, tol=0.0)
+    assert np.linalg.norm(device.x - host.x) <= 1e-9 * np.linalg.norm(host.x)
+    for words in ("private", "whole"):
+        np.testing.assert_allclose(getattr(there, words)(device.x), getattr(here, words)(host.x), rtol=1e-9, atol=1e-12)
+
+
 def test_a_singular_step_is_searched_on_a_device(monkeypatch):
     """Without a penalty, and a column of zeros: only the hair on the diagonal makes a step."""
 

@@ -57,6 +57,17 @@ def gd(p, x, rounds, gamma, inside=False):
     return out
 
 
+def ffgg(p, theta, rounds, gamma):
+    """FFGG: w_i = argmin_w f_i(θ, w) stays with its client, which tells ∇_θ f_i(θ, w_i); θ⁺ = θ − γ(mean + λθ)."""
+    out = []
+    for _ in range(rounds):
+        w = [p.best(theta, i) for i in range(p.n)]
+        told = [p.shared_gradient(theta, w[i], i) for i in range(p.n)]
+        theta = theta - gamma * (average(told) + p.lam * theta)
+        out.append(theta)
+    return out
+
+
 def accelerated_gd(p, x, rounds, L, mu, inside=False, queries=None):
     """Nesterov, constant momentum: y⁺ = x − ∇f(x)/L, x⁺ = y⁺ + β(y⁺ − y), β = (√L − √μ)/(√L + √μ), y⁰ = x⁰. Returns the
     y's; the clients are asked at the x's, which `queries` receives."""
