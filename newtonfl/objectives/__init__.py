@@ -7,6 +7,8 @@ functions, functions_check, differences
     Problems of Python functions; whether those belong together; derivatives by differences.
 row_problem, glm, multinomial, ordinal, cox, risk_sets
     Problems of data rows: generalised linear models, multinomial, ordinal and Cox regression; who is at risk at events.
+flix
+    Each client keeps some of its own minimiser.
 column_problem, split, personal, personal_point, personal_schema, private_minimum
     Problems whose columns can be taken apart; some of them with coefficients of each client's own, found by a damped
     Newton method of all clients at once.

@@ -237,6 +237,38 @@ class Problem(SolveMemory):
         """
         raise ValueError(f"personal: needs a problem of rows with margins, and {self.objective} is none")
 
+    def flix(self, alpha: float) -> Problem:
+        """The problem in which a client's model is αx + (1-α) times its own minimiser, which never leaves it.
+
+        What is minimised is (1/n) Σ f_i(αx + (1-α)x_i*), the ridge in every f_i: personalisation by one number, where
+        :meth:`personal` takes columns (:class:`newtonfl.objectives.flix.Flix`).
+
+        Parameters
+        ----------
+        alpha : float
+            α, above 0 and at most 1.
+
+        Returns
+        -------
+        Problem
+            Whose ``models(x)`` are the clients' models.
+
+        Raises
+        ------
+        ValueError
+            If α is none, the problem need not be convex, is not made of rows with margins, or has a ridge of 0
+            somewhere.
+
+        Examples
+        --------
+        >>> import newtonfl as nf
+        >>> p = nf.load("breast_cancer", clients=4).flix(0.5)
+        >>> x = nf.solve(p, "newton").x
+        >>> p.models(x).shape
+        (4, 30)
+        """
+        raise ValueError(f"flix: needs a problem of rows with margins, and {self.objective} is none")
+
     @property
     def data_schema(self) -> Schema:
         """The :attr:`schema` of all columns, the personal ones as well."""

@@ -91,6 +91,9 @@ class Cox(RowProblem):
             "gradients"
         )
 
+    def flix(self, alpha: float) -> Problem:
+        raise ValueError("flix: needs rows with a loss of their own; in Cox regression an event's is of all at risk")
+
     def personal(self, columns: Sequence[int | str] | str, *, l2: float | None = None) -> Problem:
         raise ValueError(
             "personal: needs rows with a loss of their own, and in Cox regression an event's is of all at risk"

@@ -15,6 +15,7 @@ from newtonfl.core.ragged import Blocks, offsets_of, selected
 from newtonfl.kernels import sums
 from newtonfl.objectives.base import Problem
 from newtonfl.objectives.column_problem import ColumnProblem
+from newtonfl.objectives.flix import flix
 from newtonfl.objectives.personal import personal
 from newtonfl.objectives.rows import DenseRows
 from newtonfl.objectives.smoothness import largest_eigenvalues
@@ -139,6 +140,9 @@ class RowProblem(ColumnProblem):
 
     def personal(self, columns: Sequence[int | str] | str, *, l2: float | None = None) -> Problem:
         return personal(self, columns, l2)
+
+    def flix(self, alpha: float) -> Problem:
+        return flix(self, alpha)
 
     def columns(self, x: Array) -> Sequence[Array]:
         """x, shape (d,) or (n, d), cut into the vectors that meet the rows, each of shape (c,) or (n, c)."""
