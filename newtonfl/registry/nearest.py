@@ -36,9 +36,16 @@ def nearest(what: str, name: str, names: Iterable[str], shown_by: str | None = N
     for known, entry in names.items() if isinstance(names, Mapping) else ():
         if isinstance(getattr(entry, "made_by", None), type):
             meant.setdefault(entry.made_by.__name__.casefold(), known)
-    near = difflib.get_close_matches(name.casefold(), meant, 1)
-    hint = f"; did you mean {meant[near[0]]}?" if near else ""
+    near = _nearest(name.casefold(), meant)
+    hint = "" if near is None else f"; did you mean {meant[near]}?"
     return ValueError(f"{what}: given {name!r}{hint}{_allowed(what, names, shown_by, len(hint))}")
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    """The most alike of the `names`; of several one of the same letters, which were typed in another order."""
+    near = difflib.get_close_matches(name, names, 3)
+    alike = {other: difflib.SequenceMatcher(None, name, other).ratio() for other in near}
+    return max(near, key=lambda other: (alike[other], sorted(other) == sorted(name)), default=None)
 
 
 def _allowed(what: str, names: Iterable[str], shown_by: str | None, hinted: int) -> str:

@@ -87,7 +87,8 @@ def test_gradskips_clients_compute_what_their_conditioning_asks_for():
     kappa = unlike().each / RIDGE
     p, q = 1 / np.sqrt(kappa.max()), (1 - 1 / kappa) / (1 - 1 / kappa.max())
     rounds = 400
-    taken = nf.solve(unlike().problem, "gradskip", rounds=rounds, tol=0.0).history[-1].gradients / rounds
+    last = nf.solve(unlike().problem, "gradskip", rounds=rounds, tol=0.0).history[-1]
+    taken = last.gradients / last.round  # it may end where nothing is left but rounding
     expected = np.mean(1 / (1 - q * (1 - p)))
     assert abs(taken / expected - 1) < 0.08 and expected < 0.85 * np.sqrt(kappa.max())
     skipped, all_of_them = errors("gradskip", 250), errors("scaffnew", 250)

@@ -16,7 +16,7 @@ from newtonfl.components.protocol import Announcement, Exchange, ProblemConstant
 from newtonfl.compressors import Compressor, RandK, TopK
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
-from newtonfl.mechanisms.constants import a_compressor, a_probability, contraction, made_contractive, omega
+from newtonfl.mechanisms.constants import a_compressor, a_probability, made_contractive, omega
 from newtonfl.methods.local.base import LargestSmoothness, LocalMethod
 from newtonfl.methods.local.scaffold import ScaffoldServer
 from newtonfl.methods.settings import LOCAL, Batch, CompressorForm, ParticipationForm, TheoryOr
@@ -66,7 +66,6 @@ class Scallion(LocalMethod):
         self._space(problem.n_clients, problem.dim).check(compressor)
         if self.name == "scafcom":
             compressor = made_contractive(compressor)
-            contraction(compressor, problem.dim)  # refuses one without a δ
         else:
             omega(compressor, problem.dim)  # refuses a biased one
         return replace(super().resolved(problem), compressor=compressor)
