@@ -87,3 +87,11 @@ def test_its_bytes_are_its_packets(diagonal):
 def test_what_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_the_seed_that_all_draw_from_is_on_the_ledger():
+    problem, parts = unlike_clients(), {}
+    for diagonal in ("exact", "probed"):
+        ledger = nf.solve(problem, nf.adahessian(diagonal=diagonal), rounds=1).ledger
+        parts[diagonal] = {row["part"] for row in ledger.table()}
+    assert parts["probed"] - parts["exact"] == {"seed"}

@@ -43,8 +43,8 @@ def adahessian(
     strongly convex f and a small enough η, the slower the less of the Hessian its diagonal is. The ridge stands in
     every f_i.
 
-    What is sent: x down, ∇f_i and D_i up, that is d down and 2d up. z is drawn from the solve's seed, which everybody
-    has, and is not sent.
+    What is sent: x down, ∇f_i and D_i up, that is d down and 2d up. All draw the same z, from the run's seed, which
+    travels in the set-up once.
 
     Parameters
     ----------
@@ -103,6 +103,10 @@ class AdaHessian(Method):
     def components(self) -> dict[str, str]:
         what = "diagonals of ∇²f_i" if self.diagonal == "exact" else "z∘(∇²f_i z), z of random signs"
         return {"sends": f"∇f_i and {what}", "ridge": "clients"}
+
+    @property
+    def shares_draws(self) -> bool:
+        return self.diagonal == "probed"
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim
