@@ -33,8 +33,8 @@ def check_problem(name: str, step: Step[Any], curvature: Curvature[Any, Any], pr
         _check_matrix(name, step, curvature, problem)
     if curvature.starts_at_zero and step.error_norm is None and problem.ridge.min() <= 0:
         raise ValueError(
-            f"{name}: init=zero leaves the first step's matrix singular where x is not penalised (an "
-            "intercept, or l2 = 0): use init=hessian or step=shift"
+            f"{name}: init=zero leaves the first step's matrix singular where nothing else penalises x (an "
+            "intercept, l2 = 0, or a ridge within the f_i as FLIX has it): use init=hessian or step=shift"
         )
 
 

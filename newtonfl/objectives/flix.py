@@ -20,7 +20,7 @@ class Flix(Problem):
 
     The ridge is part of every f_i, which has a minimiser by it. A client's model is αx + (1-α)x_i*: α = 1 is the
     problem itself with the ridge in every f_i, and towards α = 0 every client is alone. h_i is convex, ∇h_i = α∇f_i and
-    ∇²h_i = α²∇²f_i there, so L_i and μ are α² times those of f_i. Every method works on it; i-scaffnew is then Scafflix
+    ∇²h_i = α²∇²f_i there, so L_i and μ are α² times those of f_i. The ridge stands in h_i; i-scaffnew is then Scafflix
     (arXiv 2305.13170): its steps γ_i are 1/α² of those of f_i and its h_i is α times Scafflix's, which is algebra.
 
     Clients find their x_i* once, from zero, by damped Newton steps on their own rows, and send nothing of it.
@@ -59,8 +59,17 @@ class Flix(Problem):
         self.minimisers = found.w
 
     def models(self, x: Array) -> Array:
-        """Every client's own model αx + (1-α)x_i* at `x` (d,), shape (n held here, d), on the host."""
-        models: Array = self.alpha * to_host(x) + (1.0 - self.alpha) * self.minimisers
+        """Every client's own model αx + (1-α)x_i* at `x` (d,), shape (n held here, d), on the host.
+
+        Raises
+        ------
+        ValueError
+            If `x` has another shape.
+        """
+        x = np.asarray(to_host(x), np.float64)
+        if x.shape != (self.dim,):
+            raise ValueError(f"x: given shape {x.shape}, must be ({self.dim},)")
+        models: Array = self.alpha * x + (1.0 - self.alpha) * self.minimisers
         return models
 
     @property
@@ -86,6 +95,14 @@ class Flix(Problem):
 
     def _client_smoothness(self) -> Array:
         return self.alpha**2 * (self.joint._client_smoothness() + float(self._ridge.max()))
+
+    @property
+    def row_smoothness(self) -> Array:
+        return self.alpha**2 * self.joint.row_smoothness
+
+    @property
+    def hessian_lipschitz(self) -> Array:
+        return self.alpha**3 * self.joint.hessian_lipschitz
 
     def _at(self, x: Array) -> Point:
         return FlixPoint(self, x)

@@ -115,6 +115,18 @@ def test_tamuna_with_the_mean_that_is_heard_next_stalls():
     assert exact[-1] < 1e-17 and np.sum((late[-1] - unlike().x_star) ** 2) > 1e-4
 
 
+@pytest.mark.parametrize(
+    "method", ["compressed-scaffnew", "tamuna,participation=all", "tamuna,participation=uniform:7"]
+)
+def test_a_mask_of_more_clients_than_ones_leaves_some_silent(method):
+    """With c > sd some columns have no ones: their clients send nothing in that round."""
+    generator = np.random.default_rng(2)
+    rows = generator.normal(size=(9 * 6, 2))
+    problem = nf.from_arrays(rows, np.sign(rows @ [1.0, -2.0] + generator.normal(size=54)), clients=9, l2=0.1)
+    x_star, _ = nf.optimum(problem)
+    assert np.sum((nf.solve(problem, method, rounds=1500, tol=0.0).x - x_star) ** 2) < 1e-24
+
+
 def test_what_cannot_be_is_refused():
     free = nf.from_arrays(np.eye(6), np.array([1.0, -1, 1, -1, 1, -1]), clients=3, l2=0.0)
     for method, why in (
@@ -126,14 +138,21 @@ def test_what_cannot_be_is_refused():
             nf.solve(free, method)
     with pytest.raises(ValueError, match="s: given 9 with 4 clients"):
         nf.solve(unlike().problem, nf.tamuna(s=9, participation="uniform:4"))
+    with pytest.raises(ValueError, match=r"s: given 2\.5, must be a whole number"):
+        nf.compressed_scaffnew(s=2.5)
+    with pytest.raises(ValueError, match="uniform:100: must be a whole number of clients"):
+        nf.solve(unlike().problem, nf.tamuna(participation="uniform:100"))
+    with pytest.raises(TypeError, match="participation: given 3, must be a Participation"):
+        nf.fedavg(participation=3)
     with pytest.raises(ValueError, match="allowed are all and uniform:c"):
         nf.solve(unlike().problem, nf.tamuna(participation="independent:0.5"))
     with pytest.raises(ValueError, match=r"q: given 1\.5"):
         nf.gradskip(q=1.5)
     with pytest.raises(ValueError, match="p: given 1e-06, must be at least 2e-05"):
         nf.scaffnew(p=1e-6)
-    with pytest.raises(ValueError, match="steps: given 0"):
-        nf.fedavg(steps=0)
+    for steps in (0, 10**7):
+        with pytest.raises(ValueError, match=f"steps: given {steps}"):
+            nf.fedavg(steps=steps)
     with pytest.raises(ValueError, match="is not unbiased"):
         nf.solve(unlike().problem, nf.locodl(compressor="topk:2"))
 

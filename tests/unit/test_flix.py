@@ -56,7 +56,17 @@ def test_the_problem_keeps_what_problems_promise(loss):
 
 @pytest.mark.parametrize(
     "method",
-    ["newton", "bl1,basis=symmetric", "fednl", "newton-3pc", "gd", "ef21,stepsize=theory*8", "i-scaffnew", "fednl-pp"],
+    [
+        "newton",
+        "bl1,basis=symmetric",
+        "fednl",
+        "newton-3pc",
+        "gd",
+        "ef21,stepsize=theory*8",
+        "i-scaffnew",
+        "fednl-pp",
+        "fednl-cr",
+    ],
 )
 def test_methods_find_what_a_general_minimiser_finds(method):
     rows, labels = data()
@@ -102,6 +112,19 @@ def test_some_clients_alone():
     x = np.ones(D)
     part = problem.select(np.array([3, 1]))
     np.testing.assert_array_equal(part.at(x).gradient, problem.at(x).gradient[[3, 1]])
+
+
+def test_the_bound_of_single_rows_is_that_of_squared_rows():
+    problem, (rows, _) = made("squared").flix(ALPHA), data("squared")
+    squares = np.einsum("nmd,nme,nmf,nmf->nde", rows, rows, rows, rows) / M  # of a aᵀ
+    expected = ALPHA**2 * np.sqrt(np.linalg.eigvalsh(squares)[:, -1])
+    np.testing.assert_allclose(problem.row_smoothness, expected, rtol=1e-6)
+
+
+def test_models_are_of_one_x():
+    problem = made().flix(ALPHA)
+    with pytest.raises(ValueError, match=r"x: given shape \(1,\), must be"):
+        problem.models(np.zeros(1))
 
 
 def test_what_cannot_be_is_refused():

@@ -111,6 +111,8 @@ class LocalMethod(Method):
 
     def __post_init__(self) -> None:
         StepSizeSetting.of(self.stepsize)
+        if not isinstance(self.participation, Participation):
+            raise TypeError(f"participation: given {self.participation!r}, must be a Participation such as Uniform(8)")
         if self.batch != "full":
             Minibatch(self.batch)  # says what it refuses
 

@@ -13,7 +13,7 @@ from newtonfl.components.protocol import Announcement, Exchange
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_factor
-from newtonfl.methods.local.base import LargestSmoothness, LocalMethod, LocalServer
+from newtonfl.methods.local.base import MOST_STEPS, LargestSmoothness, LocalMethod, LocalServer
 from newtonfl.methods.settings import LOCAL, Batch, ParticipationForm
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
 from newtonfl.methods.typed import method
@@ -85,7 +85,7 @@ def fedavg(
     What is sent: x down, y_i up.
     """
     eta = within("server_stepsize", server_stepsize, 0.0, math.inf)
-    return FedAvg(stepsize, batch, cast(Participation, participation), "fedavg", whole("steps", steps), eta)
+    return FedAvg(stepsize, batch, cast(Participation, participation), "fedavg", whole("steps", steps, MOST_STEPS), eta)
 
 
 @method("fedprox", LOCAL)
@@ -114,5 +114,11 @@ def fedprox(
     a_factor("prox", prox)
     eta = within("server_stepsize", server_stepsize, 0.0, math.inf)
     return FedAvg(
-        stepsize, batch, cast(Participation, participation), "fedprox", whole("steps", steps), eta, float(prox)
+        stepsize,
+        batch,
+        cast(Participation, participation),
+        "fedprox",
+        whole("steps", steps, MOST_STEPS),
+        eta,
+        float(prox),
     )

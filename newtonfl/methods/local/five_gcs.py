@@ -18,7 +18,7 @@ from newtonfl.compressors import Compressor, Identity, RandK
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, omega
-from newtonfl.methods.local.base import LocalMethod, LocalServer
+from newtonfl.methods.local.base import MOST_STEPS, LocalMethod, LocalServer
 from newtonfl.methods.settings import LOCAL, CompressorForm, ParticipationForm
 from newtonfl.methods.standalone.exact import decoded, for_each, received, whole
 from newtonfl.methods.typed import method
@@ -154,7 +154,7 @@ def five_gcs(
 
     What is sent: x̂ down, the change of u_m up.
     """
-    return FiveGCS(stepsize, "full", cast(Participation, participation), "5gcs", whole("steps", steps))
+    return FiveGCS(stepsize, "full", cast(Participation, participation), "5gcs", whole("steps", steps, MOST_STEPS))
 
 
 @method("5gcs-cc", LOCAL)
@@ -180,4 +180,4 @@ def five_gcs_cc(
         Q, unbiased, say RandK("0.1d") or "natural".
     """
     drawn = cast(Participation, participation)
-    return FiveGCS(stepsize, "full", drawn, "5gcs-cc", whole("steps", steps), cast(Compressor, compressor))
+    return FiveGCS(stepsize, "full", drawn, "5gcs-cc", whole("steps", steps, MOST_STEPS), cast(Compressor, compressor))

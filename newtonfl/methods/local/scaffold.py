@@ -14,7 +14,7 @@ from newtonfl.components.participation import All, Participation
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
-from newtonfl.methods.local.base import LargestSmoothness, LocalMethod, LocalServer
+from newtonfl.methods.local.base import MOST_STEPS, LargestSmoothness, LocalMethod, LocalServer
 from newtonfl.methods.settings import LOCAL, Batch, ParticipationForm
 from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
 from newtonfl.methods.typed import method
@@ -108,4 +108,6 @@ def scaffold(
     What is sent: x and c down, y_i - x and the change of c_i up: 2d each way.
     """
     eta = within("server_stepsize", server_stepsize, 0.0, math.inf)
-    return Scaffold(stepsize, batch, cast(Participation, participation), "scaffold", whole("steps", steps), eta)
+    return Scaffold(
+        stepsize, batch, cast(Participation, participation), "scaffold", whole("steps", steps, MOST_STEPS), eta
+    )

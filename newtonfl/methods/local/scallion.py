@@ -17,7 +17,7 @@ from newtonfl.compressors import Compressor, RandK, TopK
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, made_contractive, omega
-from newtonfl.methods.local.base import LargestSmoothness, LocalMethod
+from newtonfl.methods.local.base import MOST_STEPS, LargestSmoothness, LocalMethod
 from newtonfl.methods.local.scaffold import ScaffoldServer
 from newtonfl.methods.settings import LOCAL, Batch, CompressorForm, ParticipationForm, TheoryOr
 from newtonfl.methods.standalone.exact import decoded, for_each, received, whole, within
@@ -147,7 +147,7 @@ def scallion(
     eta = within("server_stepsize", server_stepsize, 0.0, math.inf)
     return Scallion(
         stepsize, batch, cast(Participation, participation), "scallion", cast(Compressor, compressor),
-        whole("steps", steps), eta, alpha,
+        whole("steps", steps, MOST_STEPS), eta, alpha,
     )  # fmt: skip
 
 
@@ -180,5 +180,5 @@ def scafcom(
     eta = within("server_stepsize", server_stepsize, 0.0, math.inf)
     return Scallion(
         stepsize, batch, cast(Participation, participation), "scafcom", cast(Compressor, compressor),
-        whole("steps", steps), eta, 1.0, beta,
+        whole("steps", steps, MOST_STEPS), eta, 1.0, beta,
     )  # fmt: skip

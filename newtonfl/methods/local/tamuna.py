@@ -19,7 +19,7 @@ from newtonfl.core.random import SERVER, Key
 from newtonfl.methods.local.base import LEAST_CHANCE, LocalServer
 from newtonfl.methods.local.scaffnew import Scaffnew, ScaffnewClients, ScaffnewServer
 from newtonfl.methods.settings import LOCAL, ParticipationForm, TheoryOr
-from newtonfl.methods.standalone.exact import for_each, received
+from newtonfl.methods.standalone.exact import for_each, received, whole
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -27,10 +27,15 @@ from newtonfl.objectives.base import Problem
 def mask(columns: Array, dim: int, s: int, c: int) -> Array:
     """The columns j of the mask of `dim` rows and `c` columns with s ones a row, shape (len(columns), dim), of bool.
 
-    Row k has its ones in columns ks to ks + s - 1 modulo c. A column of -1 has none.
+    Row k has its ones in columns ks to ks + s - 1 modulo c; with c > sd some columns have none. Nor has column -1.
     """
     first = (np.arange(dim) * s) % c
     return (columns[:, None] >= 0) & ((columns[:, None] - first) % c < s)
+
+
+def _ones(s: object) -> int | str:
+    """The setting s."""
+    return "theory" if isinstance(s, str) and s == "theory" else whole("s", s, least=2)
 
 
 @dataclass
@@ -65,11 +70,6 @@ class Tamuna(Scaffnew):
     c: int = 0
     _numbers: ClassVar[dict[str, int]] = {"steps": 1, "stepsize": 2, "column": 2}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if (isinstance(self.s, str) and self.s != "theory") or (isinstance(self.s, int) and self.s < 2):
-            raise ValueError(f"s: given {self.s!r}, must be 'theory' or a whole number of at least 2")
-
     def components(self) -> dict[str, str]:
         down = "the mean and how many steps down, and what of an earlier mean a client has missed"
         return {"sends": f"{down}; s/c of the point that they lead to up", "ridge": "clients"}
@@ -80,11 +80,11 @@ class Tamuna(Scaffnew):
     def resolved(self, problem: Problem) -> Self:
         if not isinstance(self.participation, All | Uniform):
             raise ValueError(f"participation: given {self.participation}, allowed are all and uniform:c")
+        self.participation.check(problem.n_clients)
         c = round(self.participation.share(problem.n_clients) * problem.n_clients)
         s = max(2, c // problem.dim) if isinstance(self.s, str) else self.s
-        if not 2 <= s <= c <= s * problem.dim:
-            raise ValueError(f"s: given {s} with {c} clients a round and {problem.dim} coordinates, must be at least 2 "
-                             f"and {c / problem.dim:g}, and at most the {c} clients of a round")  # fmt: skip
+        if not 2 <= s <= c:
+            raise ValueError(f"s: given {self.s} with {c} clients a round, must be from 2 to those {c}")
         return replace(super().resolved(problem), s=s, c=c)
 
     def probability(self, server: LocalServer) -> float:
@@ -205,7 +205,7 @@ def tamuna(
     participation : Participation or str
         All() or Uniform(c): how many take part.
     """
-    return Tamuna(stepsize, participation=cast(Participation, participation), name="tamuna", p=p, s=s)
+    return Tamuna(stepsize, participation=cast(Participation, participation), name="tamuna", p=p, s=_ones(s))
 
 
 @method("compressed-scaffnew", LOCAL)
@@ -221,4 +221,4 @@ def compressed_scaffnew(
     s : int or "theory"
         How many clients send a coordinate, from 2 to n.
     """
-    return Tamuna(stepsize, name="compressed-scaffnew", p=p, s=s)
+    return Tamuna(stepsize, name="compressed-scaffnew", p=p, s=_ones(s))
