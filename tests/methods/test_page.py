@@ -133,6 +133,13 @@ def test_sparse_rows_and_an_empty_client():
         np.testing.assert_allclose(a, b, rtol=1e-10)
 
 
+def test_what_is_no_setting_is_refused_in_words():
+    with pytest.raises(ValueError, match="p: given None, must be a probability"):
+        METHODS["ef21-page"](p=None)
+    with pytest.raises(TypeError, match="compressor: given 5, must be a Compressor"):
+        METHODS["vr-marina"](compressor=5)
+
+
 def test_a_step_of_theory_needs_bounds_of_rows():
     with pytest.raises(ValueError, match="give stepsize=NUMBER"):
         solve(dense_glm("poisson"), METHODS["ef21-page"](), rounds=1)

@@ -16,6 +16,7 @@ from newtonfl.components.participation import All, Uniform
 from newtonfl.components.step.stepsizes import StepContext, ThreePoint
 from newtonfl.compressors import RandK
 from newtonfl.core.backend import Array
+from newtonfl.mechanisms.constants import a_compressor
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import (
@@ -97,6 +98,7 @@ def hessian_variance(smoothness: Array, convex: bool) -> float:
 
 def _shared(common: FirstOrder, p: float, oracle: Oracle[Any] | None = None) -> SharedGradient:
     """One mean for all, sent whole on heads."""
+    a_compressor("compressor", common.compressor)
     participation = common.participation
     if not isinstance(participation, All | Uniform):
         raise ValueError(

@@ -14,6 +14,7 @@ from newtonfl.components.gradient.page import Page
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import TopK
 from newtonfl.mechanisms import EF21
+from newtonfl.mechanisms.constants import a_probability
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import FIRST_ORDER, CompressorForm, GradientInit, Ridge
@@ -87,4 +88,5 @@ def ef21_page(
         b, how many rows B has; a client with no more is exact.
     """
     common = FirstOrder.of("ef21-page", locals())
+    a_probability("p", p)
     return common.descent(common.tracked(EF21(common.compressor), oracle=Page(batch, p)), rule=PageRule())
