@@ -28,7 +28,8 @@ class NoisyClip(Mechanism):
 
     What a message lets a client's data change is at most 2τ long, and T messages are (ε, δ)-private by
     :func:`newtonfl.spent_epsilon`, against whoever cannot draw ξ again. Draws here have keys: whoever knows a solve's
-    seed, the server among them, can. So this shows what noise does to a solve, and keeps no secret.
+    seed, the server among them, can. So this shows what noise does to a solve, and keeps no secret. It speaks of these
+    messages alone, not of what else a method sends: a first Hessian or gradient that travels whole, or exact gradients.
 
     Parameters
     ----------

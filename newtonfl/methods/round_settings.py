@@ -122,12 +122,14 @@ class RoundSettings(Method):
                 "a fresh l needs every Hessian, also in the rounds in which none is sent: "
                 "l=last or step=project computes none there"
             ]
+        if self.participation.delays and not self.curvature.sends_hessians:
+            return ["answers are about earlier iterates: where clients' speeds differ much, give a smaller stepsize"]
         return []
 
     def expected_silent_rounds(self, n_clients: int) -> float:
         # The coins are drawn apart, and x may wait for all of them.
         probabilities = {"anchor": self.gradient.p, **self._probabilities}.values()
-        return silent_rounds(self.participation.share(n_clients), self.model.chance, *probabilities)
+        return silent_rounds(self.participation.rarest(n_clients), self.model.chance, *probabilities)
 
     @property
     def _probabilities(self) -> dict[str, float]:

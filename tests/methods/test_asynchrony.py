@@ -67,6 +67,8 @@ def test_who_is_fast_answers_more_often_unless_jobs_are_dealt_out():
     assert counts["pure"][0] > 5 * counts["pure"][-1]
     assert counts["random"].max() < 1.3 * counts["random"].min()
     assert counts["shuffled"].max() - counts["shuffled"].min() < 40
+    for order, count in counts.items():
+        assert count[-1] / 4000 == pytest.approx(nf.Arrivals(order, spread=10.0).rarest(8), rel=0.15)
 
 
 def test_all_together_take_as_long_as_the_slowest():
@@ -107,6 +109,14 @@ def test_asynchronous_newton_is_exact_and_sooner_there():
         assert run.history[-1].gap <= 1e-12
         times[order] = run.history[-1].time
     assert times["pure"] < 0.9 * times["together"]  # on a1a the other orders as well
+
+
+@pytest.mark.parametrize("law", ["pure:exponential:10:400", "shuffled:exponential:10:300"])
+def test_a_long_wait_for_the_slowest_is_no_stall(law):
+    problem = unlike()
+    x0 = nf.optimum(problem)[0] + 0.1
+    run = nf.solve(problem, f"newton-3pc,participation=arrivals:{law}", x0=x0, rounds=4000)
+    assert run.converged, run.reason
 
 
 def unlike():
@@ -163,7 +173,8 @@ def test_methods_that_have_no_use_for_it(method, why):
 def test_settings():
     for settings, why in (
         ({"order": "odd"}, "order: given 'odd'"), ({"law": "odd"}, "law: given 'odd'"),
-        ({"spread": 0.5}, r"spread: given 0\.5"), ({"wait": 0}, "wait: given 0"),
+        ({"spread": 0.5}, r"spread: given 0\.5"), ({"spread": 1e308}, "spread: given 1e"),
+        ({"wait": 0}, "wait: given 0"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=why):
             nf.Arrivals(**settings)

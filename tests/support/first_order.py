@@ -347,7 +347,7 @@ def error_feedback(p, x, rounds, compress, gamma, inside=False):
 
 def econtrol(p, x, rounds, compress, gamma, eta, start="gradient", inside=False, stochastic=None):
     """EControl 2311.05645: Δ_i = C(ηe_i + ∇f_i − h_i), e_i ← e_i + ∇f_i − h_i − Δ_i, h_i ← h_i + Δ_i, e_i⁰ = 0;
-    x⁺ = x − γ(h + mean Δ_i) with h before its update, h ← h + mean Δ_i. start="gradient": h_i⁰ = ∇f_i(x⁰), told whole.
+    x⁺ = x − γ(h + mean Δ_i) with h before its update, h ← h + mean Δ_i. start="gradient": h_i⁰ = ∇f_i(x⁰), sent whole.
     ∇f_i may be a minibatch's: stochastic(x, i, k)."""
     e, h, out = zeros(p), zeros(p), []
     for k in range(rounds):

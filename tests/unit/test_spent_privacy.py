@@ -20,18 +20,15 @@ def exact(tau, sigma, rounds, delta):
     def above(eps):
         return norm.cdf(mu / 2 - eps / mu) - np.exp(eps + log_ndtr(-mu / 2 - eps / mu)) - delta
 
-    return brentq(above, 0.0, 500.0, xtol=1e-12)
+    return brentq(above, 0.0, mu**2 / 2 + 10 * mu, xtol=1e-12)
 
 
 @pytest.mark.parametrize(
     "tau, sigma, rounds, delta",
-    [(1.0, 40.0, 100, 1e-5), (0.1, 0.5, 1, 1e-6), (2.0, 30.0, 50, 1e-3), (1.0, 8.0, 30, 1e-5)],
+    [(1.0, 40.0, 100, 1e-5), (0.1, 0.5, 1, 1e-6), (2.0, 30.0, 50, 1e-3), (1.0, 8.0, 30, 1e-5), (1.0, 0.1, 100, 1e-5)],
 )
 def test_it_is_the_gaussian_mechanisms(tau, sigma, rounds, delta):
-    """From above, and by no more than a thousandth."""
-    expected = exact(tau, sigma, rounds, delta)
-    assert expected <= nf.spent_epsilon(tau, sigma, rounds, delta) + 1e-9
-    assert nf.spent_epsilon(tau, sigma, rounds, delta) == pytest.approx(expected, rel=1e-3)
+    assert nf.spent_epsilon(tau, sigma, rounds, delta) == pytest.approx(exact(tau, sigma, rounds, delta), rel=1e-9)
 
 
 def test_the_ends():
@@ -46,6 +43,9 @@ def test_the_ends():
         ({"sigma": -1.0}, "sigma: given -1.0"),
         ({"rounds": 1.5}, "rounds: given 1.5, must be a whole number of at least 0"),
         ({"rounds": -1}, "rounds: given -1"),
+        ({"rounds": True}, "rounds: given True"),
+        ({"tau": "1"}, "tau: given '1'"),
+        ({"sigma": None}, "sigma: given None"),
         ({"delta": 0.0}, "delta: given 0.0, must be a probability above 0"),
     ],
 )

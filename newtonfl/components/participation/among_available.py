@@ -46,6 +46,9 @@ class AmongAvailable(Participation):
     def share(self, n_clients: int) -> float:
         return self.drawn_by.share(n_clients) * self.availability.share(n_clients)
 
+    def rarest(self, n_clients: int) -> float:
+        return self.drawn_by.rarest(n_clients) * self.availability.rarest(n_clients)
+
 
 def availability_key(participation: Key) -> Key:
     """The stream that decides who is there, from the one that draws who takes part."""

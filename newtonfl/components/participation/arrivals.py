@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from array import array
 from collections import deque
 from dataclasses import dataclass
@@ -20,6 +19,9 @@ from newtonfl.mechanisms.constants import is_number
 
 Order: TypeAlias = Literal["pure", "random", "shuffled", "together"]
 Law: TypeAlias = Literal["exponential", "fixed", "uniform", "normal"]
+
+MOST_SPREAD = 1e9
+"""With more, the sum of simulated times would soon lose the fast clients'."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Arrivals(Participation):
     law : {"exponential", "fixed", "uniform", "normal"}
         Of a job's time: exponential, s_i itself, uniform up to 2s_i, or abs(N(s_i, s_i²)).
     spread : float
-        How many times slower the last client is than the first, at least 1.
+        How many times slower the last client is than the first, from 1 to 1e9.
     wait : int
         b, at least 1.
 
@@ -75,9 +77,9 @@ class Arrivals(Participation):
         ):
             if value not in allowed:
                 raise ValueError(f"arrivals: {key}: given {value!r}, allowed are {', '.join(allowed)}")
-        if not is_number(self.spread) or not 1 <= self.spread < math.inf:
-            raise ValueError(f"arrivals: spread: given {self.spread!r}, must be a finite number of at least 1")
-        if not isinstance(self.wait, int) or isinstance(self.wait, bool) or self.wait < 1:
+        if not is_number(self.spread) or not 1 <= self.spread <= MOST_SPREAD:
+            raise ValueError(f"arrivals: spread: given {self.spread!r}, must be a number from 1 to {MOST_SPREAD:g}")
+        if not isinstance(self.wait, int | np.integer) or isinstance(self.wait, bool) or self.wait < 1:
             raise ValueError(f"arrivals: wait: given {self.wait!r}, must be a whole number of at least 1")
 
     def draw(self, n_clients: int, key: Key) -> Array | None:
@@ -87,6 +89,14 @@ class Arrivals(Participation):
 
     def share(self, n_clients: int) -> float:
         return 1.0 if self.order == "together" else 1.0 / n_clients
+
+    def rarest(self, n_clients: int) -> float:
+        if self.order == "together":
+            return 1.0
+        speeds = means(self.spread, n_clients) ** -1.0
+        # Who gets the next job by draws is given as many as the others, and else as many as it has answered.
+        between = float(speeds.sum() / speeds.min()) if self.order == "pure" else float(n_clients)
+        return 1.0 / (between + self.wait - 1)
 
     def elapsed(self, n_clients: int, seed: int, round: int) -> float:
         """The simulated seconds until `round` has ended, with `n_clients` and the run's `seed`."""
@@ -105,6 +115,12 @@ class Arrivals(Participation):
         return _events(self, n_clients, seed)
 
 
+def means(spread: float, n_clients: int) -> Array:
+    """s_i = spread^(i/(n-1)) of n clients, in seconds."""
+    seconds: Array = spread ** (np.arange(n_clients) / max(n_clients - 1, 1))
+    return seconds
+
+
 class Events:
     """Who answers in which round, and about what: a simulation that goes on as far as it is asked.
 
@@ -117,7 +133,7 @@ class Events:
 
     def __init__(self, law: Arrivals, n_clients: int, seed: int) -> None:
         self.law, self.n, self.key = law, n_clients, Key(seed, 0, SERVER, "/arrivals")
-        self.means = law.spread ** (np.arange(n_clients) / max(n_clients - 1, 1))
+        self.means = means(law.spread, n_clients)
         # By round from 1 on: who answers, about the iterate of which round, and that of the job assigned after it.
         self._who, self._given, self._assigned = array("l"), array("l"), array("l")
         self._times = array("d", [max(self._takes(i, 0) for i in range(n_clients))])

@@ -83,6 +83,10 @@ class Participation(Part, ABC):
             In (0, 1].
         """
 
+    def rarest(self, n_clients: int) -> float:
+        """:meth:`share` of the client of `n_clients` that takes part least often: so long x may wait for its news."""
+        return self.share(n_clients)
+
     def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
         """How many simulated seconds have passed when `round` ends; None where clients have no speeds.
 

@@ -79,9 +79,9 @@ def iag(
 ) -> Descent:
     """IAG (arXiv 1608.01713), incremental aggregated gradients: x⁺ = x - γ mean g_i, g_i client i's last gradient.
 
-    It is ef21-pp without compression, asynchronous: exact whatever the clients' speeds and however they differ, for at
-    the minimiser the g_i sum to zero. Linear for strongly convex f and a γ that the delays bear: a delay of τ rounds
-    takes one of the order of 1/(Lτ).
+    It is ef21-pp without compression, asynchronous: its only fixed point is the minimiser, however the clients differ,
+    for there the g_i sum to zero. Linear for strongly convex f and a γ that the delays bear: a delay of τ rounds takes
+    one of the order of 1/(Lτ).
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ class LocalMethod(Method):
         return replace(self, participation=AmongAvailable(self.participation, availability))
 
     def expected_silent_rounds(self, n_clients: int) -> float:
-        return silent_rounds(self.participation.share(n_clients))
+        return silent_rounds(self.participation.rarest(n_clients))
 
     def theory(self, server: LocalServer) -> list[str]:
         return server.step_size.notes()

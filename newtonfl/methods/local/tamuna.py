@@ -189,7 +189,7 @@ def tamuna(
     In a round c clients take a geometric number of steps x_i ← x_i - γ(∇f_i(x_i) - h_i) from x̄. Each then sends the
     coordinates on which its column of a mask has ones: the mask has s in every row, filled in turn, and its columns are
     dealt anew in every round. x̄⁺ = (1/s) Σ mask_i∘x_i and h_i ← h_i + (η/γ) mask_i∘(x̄⁺ - x_i), which takes place when
-    the client next takes part, with the x̄ of this round: where that is no longer the last one, the client is told its
+    the client next takes part, with the x̄ of this round: where that is no longer the last one, the client is sent its
     masked part. (With the x̄ that it hears next in its place Σh_i leaves 0, and the iterates stop short of x*.)
 
     η = p·c(s-1)/(s(c-1)), the largest of its interval. The rate a round in which all take part is max{(1-γμ)², (1-γL)²,

@@ -130,7 +130,7 @@ class BL3(Method):
         return self.curvature.shares_draws
 
     def expected_silent_rounds(self, n_clients: int) -> float:
-        return silent_rounds(self.participation.share(n_clients), self.model.chance, self.gradient.p)
+        return silent_rounds(self.participation.rarest(n_clients), self.model.chance, self.gradient.p)
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: self.curvature.setup_sizes(dim, part, decoded)
