@@ -47,7 +47,7 @@ RANGES: dict[str, st.SearchStrategy[Any]] = {
     "n_clients": st.integers(1, 1000),
     "width": st.floats(2.0**-40, 1.99),
     "power": st.floats(1.0, 2.0, exclude_min=True, exclude_max=True),
-    "spread": st.floats(1.0, 1e300),
+    "spread": st.floats(1.0, 1e9),
     "wait": st.integers(1, 1000),
     "path": st.just(""),
     "whole": st.sampled_from([nf.Identity(), Rounded(nf.Identity(), "float32")]),
