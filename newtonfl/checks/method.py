@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from newtonfl import registry
 from newtonfl.checks.small_problems import dense_problem
@@ -19,6 +20,7 @@ from newtonfl.comm.heads import EVERYONE
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.comm.transport import InProcess
 from newtonfl.components.curvature.base import NoCurvature
+from newtonfl.components.mixed import Mixed
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.methods import Announcement, Descent, Exchange, Method, ProblemConstants
@@ -127,7 +129,7 @@ def _run(method: Method, problem: Problem, groups: list[Array], rounds: int, see
     mine = copy.copy(problem)
     mine.transport = counting = _Counting(problem.n_clients)
     with no_error(f"{method.name}: a solve must run"):
-        result = solve(mine, _Watched(method, groups), rounds=rounds, tol=_TOLERANCE, seed=seed)
+        result = solve(mine, _Watched(method, groups, counting), rounds=rounds, tol=_TOLERANCE, seed=seed)
     for way, tally in (("up", result.ledger.up), ("down", result.ledger.down)):
         for kind, entered in ((way, tally.bytes), (f"setup {way}", tally.setup_bytes)):
             counted = counting.counted[kind]
@@ -190,18 +192,26 @@ class _Counting(InProcess):
     def __init__(self, n: int) -> None:
         self.counted = {kind: np.zeros(n, np.int64) for kind in ("up", "down", "setup up", "setup down")}
         self._setup: str | None = None
+        self.neighbours = np.zeros((n, n), bool)  # of the round, where clients send to each other
 
     def broadcast(self, buffer: bytes | None) -> bytes:
         assert buffer is not None
         self._setup = None
         if buffer[8:9] == b"{":
             arrays, values = unpack(buffer)
-            if values.get("call") in ("setup", "round"):
+            if values.get("call") in ("setup", "round", "mix"):
                 self._setup = "setup " if values["call"] == "setup" else ""
                 for client, length in _packets(arrays["packets"]):
                     who = arrays["recipients"] if client == EVERYONE else client
                     self.counted[f"{self._setup}down"][who] += length
         return buffer
+
+    def swap(self, outbox: dict[int, bytes]) -> dict[int, bytes]:
+        for buffer in outbox.values():
+            for client, length in _packets(unpack(buffer)[0]["packets"]):
+                self.counted["up"][client] += length * self.neighbours[client].sum()
+                self.counted["down"] += length * self.neighbours[client]
+        return outbox
 
     def gather(self, buffer: bytes) -> list[bytes]:
         arrays = unpack(buffer)[0] if self._setup is not None else {}
@@ -233,6 +243,7 @@ class _Watched(Method):
 
     inner: Method
     groups: list[Array]
+    counting: _Counting | None = None
     parts: dict[int, Problem] = field(default_factory=dict, repr=False)
 
     @property
@@ -267,6 +278,24 @@ class _Watched(Method):
             return self.inner.respond(state, announcement, part, key)
 
         return self._each(problem, clients, answer, f"round {announcement.round}", announcement.participants)
+
+    def mixing(self, n_clients: int, key: Key) -> csr_array | None:
+        weights = self.inner.mixing(n_clients, key)
+        if weights is not None and self.counting is not None:
+            self.counting.neighbours = (weights != 0).toarray() & ~np.eye(n_clients, dtype=bool)
+        return weights
+
+    def mix(self, clients: list[Any], mixed: Mixed, problem: Problem, key: Key) -> list[Any]:
+        parts = [self.parts[g] for g in range(len(self.groups))]
+        news = [mixed.of(part.clients) for part in parts]
+        return [self.inner.mix(*each, key) for each in zip(clients, news, parts, strict=True)]
+
+    def iterates(self, clients: list[Any]) -> Array:
+        rows = np.concatenate([to_host(self.inner.iterates(state)) for state in clients])
+        return rows[np.argsort(np.concatenate(self.groups))]
+
+    def farthest(self, server: Any) -> Array | None:
+        return self.inner.farthest(server)
 
     def _each(
         self,

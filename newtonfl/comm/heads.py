@@ -44,6 +44,7 @@ class Kind(IntEnum):
     ANNOUNCEMENT = 0
     REPLY = 1
     SETUP = 2
+    NEIGHBOUR = 3
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,8 @@ class Ledger:
     levels: dict[str, Counter[int]] = field(default_factory=lambda: {"up": Counter(), "down": Counter()})
     parts: dict[tuple[str, str, str], Array] = field(default_factory=dict, repr=False)
     """By direction, phase and part: messages, numbers and bytes of every client, shape (3, n)."""
+    edges: Array = field(default_factory=lambda: np.zeros((0, 3), np.int64), repr=False)
+    """Where clients send to each other: sender, receiver and bytes of every edge, shape (edges, 3), in that order."""
 
     def __post_init__(self) -> None:
         self.up, self.down = Tally.of(self.n_clients), Tally.of(self.n_clients)
@@ -105,6 +107,42 @@ class Ledger:
             self._enter(way, phase, section.part, who, section.numbers, section.lengths)
         self._enter(way, phase, HEAD, whole, 0, heads)
 
+    def count_edges(
+        self, edges: Array, clients: Array, lengths: Array, sections: Sequence[Sections], formula_bits: Array
+    ) -> None:
+        """Enter packets of the `clients`, each of which goes over all the edges that begin at its client.
+
+        Parameters
+        ----------
+        edges : numpy.ndarray of int64, shape (edges, 2)
+            Sender and receiver.
+        clients : numpy.ndarray of int64, shape (k,)
+            Who has sent a packet, increasing.
+        lengths, formula_bits : numpy.ndarray of int64, shape (k,)
+        sections : sequence of Sections
+            Of the packets, every one of which has all of them.
+        """
+        packet, everyone = np.searchsorted(clients, edges[:, 0]), slice(None)
+        for way, ends in (("up", edges[:, 0]), ("down", edges[:, 1])):
+
+            def of_each(numbers: Array, ends: Array = ends) -> Array:
+                return np.bincount(ends, numbers[packet], self.n_clients).astype(np.int64)
+
+            heads, messages = of_each(lengths), of_each(np.ones(len(clients)))
+            getattr(self, way).count(everyone, heads, of_each(formula_bits), setup=False)
+            for section in sections:
+                taken = of_each(section.lengths)
+                heads = heads - taken
+                self._enter(way, self.phase, section.part, everyone, of_each(section.numbers), taken, messages)
+            self._enter(way, self.phase, HEAD, everyone, 0, heads, messages)
+        self._add_edges(np.column_stack([edges, lengths[packet]]))
+
+    def _add_edges(self, more: Array) -> None:
+        rows = np.concatenate([self.edges, more])
+        ends, place = np.unique(rows[:, :2], axis=0, return_inverse=True)
+        total = np.bincount(place.ravel(), rows[:, 2], len(ends)).astype(np.int64)
+        self.edges = np.column_stack([ends, total])
+
     def count_columns(self, up: Array, down: Array) -> None:
         """Enter what clients sent and received before a solve, in bytes, shape (n,): eight formula bits a byte."""
         everyone = np.arange(self.n_clients)
@@ -114,12 +152,19 @@ class Ledger:
             self._enter(way, SETUP, COLUMNS, slice(None), 0, lengths)
 
     def _enter(
-        self, way: str, phase: str, part: str, clients: Array | slice, numbers: Array | int, lengths: Array
+        self,
+        way: str,
+        phase: str,
+        part: str,
+        clients: Array | slice,
+        numbers: Array | int,
+        lengths: Array,
+        messages: Array | int = 1,
     ) -> None:
         table = self.parts.get((way, phase, part))
         if table is None:
             table = self.parts[way, phase, part] = np.zeros((3, self.n_clients), np.int64)
-        table[0, clients] += 1
+        table[0, clients] += messages
         table[1, clients] += numbers
         table[2, clients] += lengths
 
@@ -151,6 +196,8 @@ class Ledger:
         whole.parts = {key: table.copy() for key, table in self.parts.items()}
         for key, table in other.parts.items():
             whole.parts[key] = table + whole.parts.get(key, 0)
+        for edges in (self.edges, other.edges):
+            whole._add_edges(edges)
         return whole
 
     def to_arrays(self) -> dict[str, Array]:
@@ -160,7 +207,7 @@ class Ledger:
             arrays |= {f"{way}_{count.name}": getattr(tally, count.name) for count in fields(Tally)}
             arrays[f"levels_{way}"] = np.array(sorted(self.levels[way].items()), np.int64).reshape(-1, 2)
         arrays |= {f"part/{'/'.join(key)}": table for key, table in self.parts.items()}
-        return arrays
+        return arrays | ({"edges": self.edges} if len(self.edges) else {})
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
@@ -169,6 +216,8 @@ class Ledger:
         for way in ("up", "down"):
             setattr(ledger, way, Tally(*(np.array(arrays[f"{way}_{count.name}"]) for count in fields(Tally))))
             ledger.levels[way] = Counter(dict(arrays[f"levels_{way}"].tolist()))
+        if "edges" in arrays:
+            ledger.edges = np.array(arrays["edges"])
         for name in arrays:
             if name.startswith("part/"):
                 _, way, phase, part = name.split("/")

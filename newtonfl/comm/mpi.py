@@ -77,6 +77,25 @@ class MPITransport(Transport):
         self._carry(mine, partial(self.comm.Irecv, source=0))
         return bytes(mine)
 
+    def swap(self, outbox: dict[int, bytes]) -> dict[int, bytes]:
+        others = [rank for rank in sorted(outbox) if rank != self.rank]
+        lengths = np.array([len(outbox[rank]) for rank in others], np.int64)
+        announced = np.zeros(len(others), np.int64)
+        requests = [self.comm.Irecv(announced[i : i + 1], rank) for i, rank in enumerate(others)]
+        requests += [self.comm.Isend(lengths[i : i + 1], rank) for i, rank in enumerate(others)]
+        for request in requests:
+            self._meet(request)
+        inbox = {rank: bytearray(int(length)) for rank, length in zip(others, announced, strict=True)}
+        with timed("transport") as timer:
+            # All are under way before one is waited for: two ranks may send to each other at once.
+            requests = [self.comm.Irecv(chunk, rank) for rank in others for chunk in _chunks(inbox[rank])]
+            requests += [self.comm.Isend(chunk, rank) for rank in others for chunk in _chunks(outbox[rank])]
+            for request in requests:
+                self.waiting.wait(request)
+            timer.add_bytes(int(lengths.sum() + announced.sum()))
+        own = {self.rank: outbox[self.rank]} if self.rank in outbox else {}
+        return own | {rank: bytes(buffer) for rank, buffer in inbox.items()}
+
     def _meet(self, lengths: Any) -> None:
         """Wait for the exchange of lengths, before which the others may still compute."""
         with timed("waiting"):

@@ -104,6 +104,13 @@ class Transport(ABC):
     def scatter(self, buffers: list[bytes] | None) -> bytes:
         """This rank's entry of rank 0's list. Collective; the others pass None."""
 
+    @abstractmethod
+    def swap(self, outbox: dict[int, bytes]) -> dict[int, bytes]:
+        """What other ranks send to this one, by rank, while it sends them the entries of `outbox`; its own comes back.
+
+        Each of two ranks that have something for each other names the other; who has nobody need not call.
+        """
+
     def shares(self, n_clients: int) -> list[Array]:
         """Which clients each rank holds, increasing: near-equal contiguous blocks."""
         return np.array_split(np.arange(n_clients), self.size)
@@ -183,6 +190,9 @@ class InProcess(Transport):
     def scatter(self, buffers: list[bytes] | None) -> bytes:
         assert buffers is not None
         return buffers[0]
+
+    def swap(self, outbox: dict[int, bytes]) -> dict[int, bytes]:
+        return outbox
 
 
 def enough_clients(ranks: int, n_clients: int, clients: str = "clients") -> None:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Batch, Message, batched
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
+from newtonfl.components.mixed import Mixed
 from newtonfl.components.participation import Participation
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
@@ -198,14 +200,41 @@ class ClientProtocol(ABC):
     ) -> tuple[Sequence[Parts], Any]:
         """The replies of the clients held here, and their next state."""
 
+    def mixing(self, n_clients: int, key: Key) -> csr_array | None:
+        """W, by which `n_clients` mix what their neighbours send in the round of `key`; None where a server hears them.
+
+        Shape (n, n), its pattern symmetric. Where w_ij ≠ 0 and i ≠ j, the reply of client j goes to client i and not to
+        the server; who has no such neighbour sends nothing in that round. Every rank asks for it, and gets the same.
+        """
+        return None
+
+    def mix(self, clients: Any, mixed: Mixed, problem: Problem, key: Key) -> Any:
+        """The next state of the clients held here, after what their neighbours have sent.
+
+        Of methods with :meth:`mixing` alone.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: has no neighbours whose messages it could mix")
+
+    def iterates(self, clients: Any) -> Array:
+        """x_i of the clients held here, shape (n, d), at which an observer looks; of methods with :meth:`mixing`."""
+        raise NotImplementedError(f"{type(self).__name__}: its iterate is the server's")
+
 
 class Method(ClientProtocol):
     """A distributed method. Subclasses are frozen dataclasses of settings; states are dataclasses of arrays and Blocks.
 
     A client protocol, and what the server makes of it.
+
+    Attributes
+    ----------
+    name : str
+        As the command line has it.
+    proximal : bool
+        Whether it minimises f + r with a nonsmooth r (:meth:`newtonfl.Problem.with_nonsmooth`), by prox steps.
     """
 
     name: str
+    proximal: ClassVar[bool] = False
 
     def resolved(self, problem: Problem) -> Self:
         """This method with every setting that depends on the problem made definite.
@@ -245,6 +274,10 @@ class Method(ClientProtocol):
 
         Of `n_clients`, in a solve of that `seed`.
         """
+        return None
+
+    def farthest(self, server: Any) -> Array | None:
+        """x_i of the client farthest from the iterate, shape (d,); None where all clients have one iterate."""
         return None
 
     def notes(self) -> list[str]:

@@ -13,6 +13,8 @@ argument
     What a user gives for a method.
 local
     Methods with local steps: FedAvg, SCAFFOLD, Scaffnew and theirs.
+gossip
+    Methods without a server, over a graph: exact diffusion, LEAD, BEER, MoTEF, DADAO.
 standalone
     Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FedNS, FIB-IOS, BL3, ADIANA,
     Newton-CG, DiSCO, AdaHessian.
@@ -22,6 +24,7 @@ A lower-case function makes a method; what it is made of are classes of the dist
 May be imported by: monitors, solver, statistics, estimators, checks, experiments, cli.
 """
 
+from newtonfl.components.graph import Complete, Edges, ErdosRenyi, Graph, Line, Ring, Star, Torus
 from newtonfl.components.participation import All, Arrivals, Independent, Lost, Participation, Trace, Uniform
 from newtonfl.components.protocol import Announcement, ClientProtocol, Exchange, Method, ProblemConstants, Replies
 from newtonfl.methods.first_order.adacgd import adacgd
@@ -42,6 +45,10 @@ from newtonfl.methods.first_order.marina import marina, pp_marina, vr_marina
 from newtonfl.methods.first_order.page import ef21_page
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.first_order.three_point import clag, lag, v1, v2, v3, v4, v5
+from newtonfl.methods.gossip.dadao import dadao
+from newtonfl.methods.gossip.exact_diffusion import exact_diffusion
+from newtonfl.methods.gossip.lead import lead
+from newtonfl.methods.gossip.motef import beer, motef, motef_vr
 from newtonfl.methods.local.fedavg import fedavg, fedprox
 from newtonfl.methods.local.five_gcs import five_gcs, five_gcs_cc
 from newtonfl.methods.local.gradskip import gradskip
@@ -83,17 +90,18 @@ from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
 
 __all__ = [
-    "All", "Announcement", "Arrivals", "ClientProtocol", "Descent", "Exchange", "FirstOrder", "Independent", "Lost",
-    "Method", "Participation", "ProblemConstants", "Replies", "SecondOrder", "Trace", "Uniform", "accelerated_gd",
-    "adacgd", "adahessian", "adiana", "artemis", "asgrad", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21",
-    "clip21_sgd2m", "compressed_scaffnew", "core_gd", "cubic_newton_learn", "dane", "dasha", "diana", "dingo", "disco",
-    "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm",
-    "ef21_w", "ef_bv", "error_feedback", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
+    "All", "Announcement", "Arrivals", "ClientProtocol", "Complete", "Descent", "Edges", "ErdosRenyi", "Exchange",
+    "FirstOrder", "Graph", "Independent", "Line", "Lost", "Method", "Participation", "ProblemConstants", "Replies",
+    "Ring", "SecondOrder", "Star", "Torus", "Trace", "Uniform", "accelerated_gd", "adacgd", "adahessian", "adiana",
+    "artemis", "asgrad", "beer", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m", "compressed_scaffnew",
+    "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "diana", "dingo", "disco", "dore", "econtrol", "ef21",
+    "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
+    "error_feedback", "exact_diffusion", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
     "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "iag", "l_bfgs",
-    "lag", "lattice_newton", "local_newton", "locodl", "m_fac", "marina", "method", "newton", "newton_3pc",
-    "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero",
-    "nl1", "nl2", "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5",
-    "vr_marina", "vr_proxskip",
+    "lag", "lattice_newton", "lead", "local_newton", "locodl", "m_fac", "marina", "method", "motef", "motef_vr",
+    "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg",
+    "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna",
+    "v1", "v2", "v3", "v4", "v5", "vr_marina", "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -107,6 +115,7 @@ arrange(
         "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5",
         "adacgd", "marina", "pp-marina", "vr-marina", "dasha", "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd",
         "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew",
-        "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc",
+        "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer",
+        "motef", "motef-vr", "dadao",
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from newtonfl.bases import Basis
+from newtonfl.components.graph import Graph
 from newtonfl.components.participation import Participation
 from newtonfl.compressors import Compressor
 from newtonfl.mechanisms import Mechanism
@@ -26,6 +27,7 @@ MechanismForm: TypeAlias = Mechanism | Callable[[Compressor], Mechanism] | str |
 VectorForm: TypeAlias = Compressor | Mechanism | Literal["exact"] | str
 GradientForm: TypeAlias = Compressor | Mechanism | Literal["exact", "invariant"] | str
 ParticipationForm: TypeAlias = Participation | str
+GraphForm: TypeAlias = Graph | str
 
 _EVERYWHERE = """
 participation : Participation or str
@@ -122,3 +124,22 @@ batch : int or "full"
     + _EVERYWHERE
 )
 """What explains the settings of methods with local steps."""
+
+GOSSIP = entries(
+    """
+graph : Graph or str
+    Who is whose neighbour, with Metropolis weights: Ring(), Line(), Star(), Complete(), Torus(rows), ErdosRenyi(p) or
+    Edges.read(path); as text "ring", "line", "star", "complete", "torus:4", "erdos-renyi:0.3", "edges:PATH".
+stepsize : float or str
+    η: a number; "theory", what the method's docstring says; or a multiple such as "theory*4".
+compressor : Compressor or str
+    C, contractive, say TopK("0.1d"); an unbiased one is scaled by 1/(1+ω).
+gamma : float or "theory"
+    γ in (0, 1], how far neighbours' shadows pull; "theory" is δρ.
+batch : int or "full"
+    How many of its rows a client draws for a gradient, or all of them.
+wire : {"float64", "float32", "natural"}
+    The precision at which numbers are sent; "natural" is signed powers of two.
+"""
+)
+"""What explains the settings of methods without a server."""

@@ -12,9 +12,11 @@ from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.memory import SolveMemory
+from newtonfl.objectives.nonsmooth import Nonsmooth
 from newtonfl.objectives.point import Point
 from newtonfl.objectives.regularisers import formula, regulariser
 from newtonfl.objectives.schema import Schema
+from newtonfl.registry import coerce
 
 if TYPE_CHECKING:
     from newtonfl.comm.transport import Transport
@@ -59,6 +61,8 @@ class Problem(SolveMemory):
         the ridge, where x_j is not penalised.
     regulariser : NonConvex or None
         That regulariser.
+    nonsmooth : Nonsmooth or None
+        r, which is added to f and known by its prox (:meth:`with_nonsmooth`).
     objective : str
         The objective as a formula, which names all of these.
     like : array
@@ -113,6 +117,7 @@ class Problem(SolveMemory):
         if f_star is not None and not np.isfinite(float(f_star)):
             raise ValueError(f"f_star: given {f_star}, must be a finite number, or None where it is not known")
         self.local_ridge: Array | None = None
+        self.nonsmooth: Nonsmooth | None = None
         self.regulariser = regulariser(nonconvex, self.dim, like)
         self.nonconvex = 0.0 if self.regulariser is None else self.regulariser.largest
         self.clients = np.arange(n_clients) if clients is None else np.asarray(clients, dtype=np.int64)
@@ -283,6 +288,46 @@ class Problem(SolveMemory):
             Where there are none.
         """
         raise ValueError("private: given for a problem without personal columns, which problem.personal(…) makes")
+
+    def with_nonsmooth(self, r: Nonsmooth | str) -> Self:
+        """The problem of f + r, for methods that take prox steps: lead.
+
+        There converged means ‖x - prox_r(x - ∇f(x))‖₂ ≤ tol, the prox of step 1, in the place of ‖∇f(x)‖₂, and the
+        history's f has r(x) in it.
+
+        Parameters
+        ----------
+        r : Nonsmooth or str
+            L1(weight) or Box(low, high); as text "l1:0.02" or "box:0:1".
+
+        Returns
+        -------
+        Problem
+            Of the same data.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `r` is none of these, or the problem has one already.
+
+        Examples
+        --------
+        >>> import newtonfl as nf
+        >>> p = nf.load("breast_cancer", clients=4).with_nonsmooth("l1:0.02")
+        >>> x = nf.solve(p, "lead,gamma=1").x
+        >>> int((x != 0.0).sum())
+        8
+        """
+        made = coerce("nonsmooth", r)
+        if not isinstance(made, Nonsmooth):
+            raise TypeError(f"with_nonsmooth: given {r!r}, must be a Nonsmooth such as L1(0.02), or its text")
+        if self.nonsmooth is not None:
+            raise ValueError(f"with_nonsmooth: given {made}, and the problem has {self.nonsmooth} already")
+        other = copy.copy(self)
+        other.nonsmooth, other.f_star = made, None
+        other.objective = f"{self.objective} + {made.formula()}"
+        other._points, other._prepared = {}, {}
+        return other
 
     def with_local_ridge(self) -> Self:
         """The same objective with the ridge inside every client's function."""

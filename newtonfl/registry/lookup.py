@@ -29,7 +29,9 @@ HOMES: dict[str, str] = {
     "mechanism": "newtonfl.mechanisms",
     "basis": "newtonfl.bases",
     "loss": "newtonfl.objectives.losses",
+    "nonsmooth": "newtonfl.objectives.nonsmooth",
     "participation": "newtonfl.components.participation",
+    "graph": "newtonfl.components.graph",
     "method": "newtonfl.methods",
 }
 """Every kind of part, and the module that holds the library's own."""
@@ -217,7 +219,7 @@ def known(kind: str) -> list[str]:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "participation", "method"}
+    kind : {"compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "method"}
         Of parts.
 
     Returns

@@ -27,7 +27,7 @@ def from_spec(kind: str, spec: str) -> Any:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "participation", "method"}
+    kind : {"compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "method"}
         What it should be.
     spec : str
         Such as ``"topk:8d"``: see :mod:`newtonfl.registry.spec`.

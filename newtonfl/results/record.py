@@ -41,6 +41,9 @@ class Record:
         Of the set-up; in round 0's record alone.
     missing : tuple of int, or None
         The clients that were away when this round began; None where a solve has no availability.
+    disagreement : float or None
+        max_i ‖x_i - x‖₂, where each client has an iterate x_i of its own and x is their mean; the gradient norm is then
+        the larger of those at x and at the x_i farthest from it.
     time : float or None
         Simulated seconds, where clients have speeds (:class:`newtonfl.Arrivals`); else None.
     waits : int or None
@@ -71,6 +74,7 @@ class Record:
     missing: tuple[int, ...] | None = None
     waits: int | None = None
     time: float | None = None
+    disagreement: float | None = None
     monitors: dict[str, float] | None = field(default=None, hash=False)
 
     def to_json(self) -> str:

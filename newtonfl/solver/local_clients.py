@@ -19,7 +19,8 @@ from newtonfl.comm.heads import Kind
 from newtonfl.comm.packets import are_plain, check_finite, decode_many, encode_many, measure
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, formula_bits
 from newtonfl.comm.sections import Sections
-from newtonfl.core.backend import Array, on_host
+from newtonfl.components.mixed import Mixed
+from newtonfl.core.backend import Array, namespace, on_host
 from newtonfl.core.random import Key
 from newtonfl.core.timing import timed_as
 from newtonfl.methods import Announcement, ClientProtocol
@@ -123,8 +124,8 @@ class LocalClients:
 
         return [answer(g) for g in range(len(self.groups))]
 
-    def respond(self, announcement: Announcement, sizes: Sizes | None) -> list[Answer]:
-        """The replies of those who take part; `sizes` as in :meth:`init`."""
+    def respond(self, announcement: Announcement, sizes: Sizes | None, kind: Kind = Kind.REPLY) -> list[Answer]:
+        """The replies of those who take part, in packets of a `kind`; `sizes` as in :meth:`init`."""
         key = Key(self.seed, announcement.round)
 
         @timed_as("other work of clients")
@@ -134,9 +135,25 @@ class LocalClients:
             clients = group.clients
             if announcement.participants is not None:
                 clients = clients[np.isin(clients, announcement.participants)]
-            return _answer(Kind.REPLY, announcement.round, group, clients, parts, sizes)
+            return _answer(kind, announcement.round, group, clients, parts, sizes)
 
         return self._of_each_group(answer)
+
+    def mix(self, mixed: Mixed, key: Key) -> None:
+        """Take in what neighbours have sent in the round of `key`."""
+
+        @timed_as("other work of clients")
+        def take(g: int) -> None:
+            group = self.groups[g]
+            self.states[g] = self.method.mix(self.states[g], mixed.of(group.clients), group, key)
+            group.release()
+
+        self._of_each_group(take)
+
+    def iterates(self) -> Array:
+        """x_i of all of them, shape (n, d)."""
+        rows = [self.method.iterates(state) for state in self.states]
+        return rows[0] if len(rows) == 1 else namespace(rows[0]).concat(rows)
 
     @timed_as("diagnostics")
     def ask(self, question: Question, x: Array) -> Array:

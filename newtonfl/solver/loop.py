@@ -157,7 +157,7 @@ class Loop:
     @timed_as("diagnostics")
     def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
         """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
-        if reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
+        if self.problem.nonsmooth is None and reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
             if recedes(self.session, to_host(x), to_host(step)):
                 return Reason.NO_MINIMISER
             if self.rtol and reason in _IN_DOUBT and at_rounding_level(self.session, to_host(x)):
@@ -169,7 +169,8 @@ class Loop:
         if not self.rtol:
             return 0.0
         table = self.session.ask("gradients", zeros(self.problem.dim, self.problem.like))
-        bound = self.rtol * norm(np.sum(table, axis=0) / self.problem.n_clients)
+        gradient = np.sum(table, axis=0) / self.problem.n_clients
+        bound = self.rtol * norm(self._stationarity(0.0 * gradient, gradient))
         return bound if math.isfinite(bound) else 0.0
 
     def _constants(self) -> ProblemConstants:
@@ -199,7 +200,11 @@ class Loop:
     @timed_as("diagnostics")
     def _record(self, round: int, x: Array, step: float, server: Any, missing: Array | None = None) -> Reason | None:
         """Measure x off the clock and off the ledger, write the record; returns why to stop, or None."""
-        f, norm, hessians, gradients = self._measure(x)
+        f, gradient_norm, hessians, gradients = self._measure(x)
+        far = None if server is None else self.method.farthest(server)
+        apart = None
+        if far is not None:  # converged means that every client has the minimiser
+            gradient_norm, apart = max(gradient_norm, self._measure(far)[1]), norm(to_host(far - x))
         ledger = self.session.ledger
         up, down = ledger.up, ledger.down
         setup: dict[str, Any] = {}
@@ -212,13 +217,14 @@ class Loop:
             }
         state = self.observers.state(round, step, x, server)
         record = Record(
-            round, f, None if self.f_star is None else f - self.f_star, norm, step,
+            round, f, None if self.f_star is None else f - self.f_star, gradient_norm, step,
             float(up.bytes.mean()), float(down.bytes.mean()),
             float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds,
             self.session.exchanges, gradients, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
             missing=None if missing is None else tuple(missing.tolist()),
             waits=None if self.attendance is None else self.attendance.waits,
             time=None if round == 0 else self.method.elapsed(self.problem.n_clients, self.session.seed, round - 1),
+            disagreement=apart,
             monitors=self.observers.measure(state),
         )  # fmt: skip
         self.history.append(record)
@@ -235,8 +241,19 @@ class Loop:
         finite = np.isfinite(table).all()
         penalised = np.where(problem.ridge > 0.0, host, 0.0)  # the square of another may be infinite
         f = _sum(table[:, VALUE]) / n + 0.5 * float(problem.ridge @ penalised**2) if finite else math.nan
+        f += 0.0 if problem.nonsmooth is None else problem.nonsmooth.value(host)
         gradient = np.sum(table[:, GRADIENT], axis=0) / n + problem.ridge * host
-        return f, norm(gradient), float(table[:, HESSIANS].mean()), float(table[:, GRADIENTS].mean())
+        return (
+            f,
+            norm(self._stationarity(host, gradient)),
+            float(table[:, HESSIANS].mean()),
+            float(table[:, GRADIENTS].mean()),
+        )
+
+    def _stationarity(self, x: Array, gradient: Array) -> Array:
+        """∇f(x), or x - prox_r(x - ∇f(x)) where a nonsmooth r is added: zero at the minimiser, and nowhere else."""
+        r = self.problem.nonsmooth
+        return gradient if r is None else x - r.prox(x - gradient, 1.0)
 
     def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
         """`find`, off the clock: theory takes its constants as known."""

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.heads import EVERYONE, Kind
 from newtonfl.comm.launcher import threads
 from newtonfl.comm.ledger import Ledger
-from newtonfl.comm.messages import Dense, Message, Nothing, batch_of_one
+from newtonfl.comm.messages import Batch, Dense, Message, Nothing, batch_of_one
 from newtonfl.comm.packets import Packets, are_plain, decode_many, encode_many, measure
 from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, end_to_end, formula_bits, select_parts
 from newtonfl.comm.transport import InProcess, Transport
 from newtonfl.core.backend import Array, to_device, to_host
+from newtonfl.core.random import Key
 from newtonfl.core.timing import times_so_far
 from newtonfl.kernels import compiled
 from newtonfl.methods import Announcement, ClientProtocol, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.local_clients import Answer, LocalClients
+from newtonfl.solver.neighbours import Neighbours, Sent, edges_of
 from newtonfl.solver.questions import QUESTIONS
 from newtonfl.solver.saved_clients import SavedClients
 
@@ -61,6 +64,8 @@ class Session:
         self.problem = self.problem.taken_by(self)
         self.problem.forget()
         self.local = LocalClients(self.problem, self.method, self.seed, threads(self.transport.size))
+        self.neighbours = Neighbours(self.problem, self.method, self.local, self.transport)
+        self._holders: Array | None = None  # by client, on which rank it is; where clients have neighbours
         self._kept: list[Any] = []  # the server's own clients' answers to the call
         self._sizes: Sizes | None = None
         self._announced: Announcement | None = None  # where it did not travel
@@ -103,9 +108,13 @@ class Session:
         return Dense(np.array([float(self.seed)]), formula_bits=0)
 
     def exchange(self, announcement: Announcement, sizes: Sizes) -> Replies:
-        """Carry an announcement to the clients and their replies back."""
+        """Carry an announcement to the clients, and their replies back, or to their neighbours where they have some.
+
+        Then no server hears them: the replies are "model", x_i as an observer sees it, off the ledger.
+        """
         self.exchanges += 1
-        return self._converse("round", announcement, sizes)
+        weights = self.method.mixing(self.problem.n_clients, Key(self.seed, announcement.round))
+        return self._converse("round", announcement, sizes) if weights is None else self._mix(announcement, weights)
 
     def ask(self, question: str, x: Array) -> Array:
         """Every client's answer to a question of :mod:`newtonfl.solver.questions`, in client order, shape (n, …).
@@ -186,6 +195,26 @@ class Session:
             raise WireError(f"round {announcement.round}, client {missing[0]}: no reply came")
         return Replies(participants, parts)
 
+    def _mix(self, announcement: Announcement, weights: csr_array) -> Replies:
+        """Have the clients send to their neighbours, and enter in the ledger what went over each edge."""
+        everyone, edges = np.arange(self.problem.n_clients), edges_of(weights)
+        senders = np.unique(edges[:, 0])
+        if self._holders is None:
+            self._holders = np.empty(len(everyone), np.int64)
+            for answer in self._call(pack({}, call="clients")):
+                self._holders[answer["clients"]] = answer["rank"]
+        packets = lengths = np.zeros(0, np.uint8)
+        if announcement.to_all:  # the first round's has what clients must know
+            packets, lengths = self._packets(announcement, everyone, setup=False)
+        announcement = replace(announcement, participants=None if len(senders) == len(everyone) else senders)
+        self._announced = None if len(packets) else announcement
+        arrays = {"packets": packets, "lengths": lengths, "recipients": everyone, "participants": senders}
+        arrays |= {"holders": self._holders, "round": np.array(announcement.round)}
+        sent = Sent.joined(self._call(pack(arrays, call="mix")))
+        self.ledger.count_edges(edges, senders, sent.lengths, sent.sections, sent.formula_bits)
+        rows = Batch(Dense, np.full(len(everyone), self.problem.dim), sent.iterates.ravel())
+        return Replies(everyone, ManyParts({"model": rows}, len(everyone)))
+
     def _packets(self, announcement: Announcement, recipients: Array, setup: bool) -> tuple[Array, Array]:
         """The announcement's packets, one after the other, and their lengths; entered in the ledger.
 
@@ -246,6 +275,8 @@ class Session:
                 nobody = np.zeros(0, np.int64)
                 if call == "restore":
                     return pack({})
+                if call in ("clients", "mix"):
+                    return pack({})
                 if call in ("ask", "save"):
                     return pack({"clients": nobody, "answer": nobody})
                 return self._packed([Answer(nobody, nobody, nobody, nobody.astype(np.uint8))])
@@ -263,6 +294,14 @@ class Session:
                 answer = self.local.ask(QUESTIONS[values["question"]], x)
                 table = {"clients": self.problem.clients, "answer": answer}
                 return pack(table) if travels else self._keep([table])
+            if call == "clients":
+                table = {"clients": self.problem.clients, "rank": np.array(self.transport.rank)}
+                return pack(table) if travels else self._keep([table])
+            if call == "mix":
+                announcement = self._announcement(arrays)
+                phase = f"round {announcement.round}"
+                table = self.neighbours.round(announcement, arrays["holders"])
+                return pack(table) if travels or not table else self._keep([table])
             announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
             sizes = None if travels else self._sizes
@@ -291,6 +330,12 @@ class Session:
     def _announcement(self, arrays: dict[str, Array]) -> Announcement:
         if self._announced is not None:
             return self._announced
+        recipients, participants = (
+            None if len(arrays[name]) == self.problem.n_clients else arrays[name]
+            for name in ("recipients", "participants")
+        )
+        if not len(arrays["packets"]):  # a round without a server begins without a word
+            return Announcement(int(arrays["round"]), {}, {}, recipients, participants)
         sizes = self.method.announcement_sizes(self.problem.dim)
         found = decode_many(
             arrays["packets"],
@@ -299,14 +344,11 @@ class Session:
         )
         self._check_announcement(found, arrays["recipients"])
         # The first goes to all.
-        round, n = int(found.rounds[0]), self.problem.n_clients
+        round = int(found.rounds[0])
         where = f"round {round}, the announcement"
         pairs = zip(found.clients[1:].tolist(), list(found.parts)[1:], strict=True)
         parts: dict[int, Parts] = {i: Received(mine, f"{where} to client {i}: the part") for i, mine in pairs}
         to_all, to_one = Received(found.parts[0], f"{where}: the part"), Received(parts, f"{where}: the one to client")
-        recipients, participants = (
-            None if len(arrays[name]) == n else arrays[name] for name in ("recipients", "participants")
-        )
         return Announcement(round, to_all, to_one, recipients, participants, int(found.flags[0]))
 
     def _check_announcement(self, found: Packets, recipients: Array) -> None:

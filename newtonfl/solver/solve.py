@@ -157,6 +157,11 @@ def solve(
                 raise ValueError("accuracy: given without an optimal value f*, which f_star says: nf.optimum finds it")
             law = availability_law(availability, on_missing, problem.n_clients)
             made = made.among_available(law) if law is not None and on_missing == "skip" else made
+            if problem.nonsmooth is not None and not made.proximal:
+                raise ValueError(
+                    f"{made.name}: minimises smooth functions, and {problem.objective} has {problem.nonsmooth}: lead "
+                    "takes prox steps"
+                )
             resolved: Method = made.resolved(problem)
             wants_state(callback)  # refuses what cannot be called
             watching = resolve(monitors, problem, resolved)

@@ -28,6 +28,7 @@ from first_order_setting import (
     stochastic,
     weights,
 )
+from gossip_cases import GOSSIP
 from local_cases import LOCAL
 from played import played
 
@@ -373,6 +374,10 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         lambda p, x, g: F.m_fac_clients(p, x, ROUNDS, g, 7, 0.05),
     ),
     **LOCAL,
+    **{  # what a solve has is the mean of the clients' iterates
+        name: (preset, settings, lambda p, x, g, box=box: [X.mean(axis=0) for X in box(p, x, g)])
+        for name, (preset, settings, box) in GOSSIP.items()
+    },
 }  # fmt: skip
 
 

@@ -1,0 +1,105 @@
+"""A graph as a list of its edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from newtonfl.components.graph.base import Graph
+from newtonfl.core.backend import Array
+from newtonfl.core.quoting import quoted
+
+
+@dataclass(frozen=True)
+class Edges(Graph):
+    """A graph as a list of its edges, in Python or from a file.
+
+    Parameters
+    ----------
+    pairs : tuple of (int, int)
+        Two neighbours each, by their numbers from 0 on, in either order; a pair may stand there twice.
+    path : str
+        The file they were read from, for people.
+
+    Raises
+    ------
+    ValueError
+        If a pair is none of two clients.
+
+    Examples
+    --------
+    >>> import newtonfl as nf
+    >>> nf.Edges(((0, 1), (2, 1))).edges(3)
+    array([[0, 1],
+           [1, 2]])
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    path: str = ""
+    name = "edges"
+    shorthand = ("path",)
+    reads_file = True
+
+    def __post_init__(self) -> None:
+        pairs = set()
+        for pair in self.pairs:
+            whole = [client for client in pair if isinstance(client, int | np.integer) and client >= 0]
+            if len(whole) != 2 or len(tuple(pair)) != 2 or whole[0] == whole[1]:
+                raise ValueError(f"edges: given {pair!r}, must be the numbers of two clients, from 0 on")
+            pairs.add((int(min(whole)), int(max(whole))))
+        object.__setattr__(self, "pairs", tuple(sorted(pairs)))
+
+    def __repr__(self) -> str:
+        # A list can be long, and ranks compare their settings by what they print.
+        digest = blake2b(repr(self.pairs).encode(), digest_size=8).hexdigest()
+        return f"Edges({len(self.pairs)} edges, {digest}, path={self.path!r})"
+
+    @classmethod
+    def read(cls, path: str) -> Self:
+        """Read a graph: a line an edge with two clients' numbers and spaces between them; ``#`` comments.
+
+        Parameters
+        ----------
+        path : str
+            The file, UTF-8 text.
+
+        Returns
+        -------
+        Edges
+            Of its edges, with its absolute path.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If a line is not two different clients' numbers; the message names file and line.
+        """
+        try:
+            lines = Path(path).read_text(encoding="utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: no text: a graph is a line an edge with two clients' numbers") from None
+        pairs = []
+        for number, line in enumerate(lines, 1):
+            words = line.partition("#")[0].split()
+            if not words:
+                continue
+            if len(words) != 2 or not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
+                raise ValueError(f"{path}, line {number}: given {quoted(line)}, must be two clients' numbers")
+            if int(words[0]) == int(words[1]):
+                raise ValueError(f"{path}, line {number}: given {quoted(line)}, must be two different clients")
+            pairs.append((int(words[0]), int(words[1])))
+        return cls(tuple(pairs), str(Path(path).resolve()))
+
+    def to_spec(self) -> str:
+        return f"edges:{self.path}" if self.path else super().to_spec()
+
+    def edges(self, n_clients: int) -> Array:
+        most = max((j for _, j in self.pairs), default=-1)
+        if most >= n_clients:
+            raise ValueError(f"graph={self}: it names client {most}, and there are {n_clients} (0 first)")
+        return np.array(self.pairs, np.int64).reshape(-1, 2)

@@ -1,0 +1,1 @@
+"""Methods without a server: clients send to their neighbours in a graph, and mix what they hear."""

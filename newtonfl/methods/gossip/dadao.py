@@ -1,0 +1,249 @@
+"""DADAO: accelerated, decentralised and asynchronous; gradients and edges come as they come, in simulated time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import ClassVar, Self, cast
+
+import numpy as np
+from scipy.linalg import expm
+from scipy.sparse import csr_array
+
+from newtonfl.comm.coding import Precision
+from newtonfl.comm.messages import Message
+from newtonfl.components.client_state import put_clients, take_clients
+from newtonfl.components.graph import Graph
+from newtonfl.components.mixed import Mixed
+from newtonfl.components.protocol import ProblemConstants
+from newtonfl.components.step.step_size import StepSize
+from newtonfl.compressors import Identity
+from newtonfl.core.backend import Array, namespace, to_device, to_host
+from newtonfl.core.random import SERVER, Key
+from newtonfl.methods.gossip.base import Gossip
+from newtonfl.methods.local.base import LargestSmoothness
+from newtonfl.methods.settings import GOSSIP, GraphForm
+from newtonfl.methods.typed import method
+from newtonfl.objectives.base import Problem
+
+_X, _X_FAST, _Y, _Y_FAST, _Z, _Z_FAST = range(6)
+
+
+@dataclass(frozen=True)
+class Events:
+    """What happens in a round, as everybody draws it alike.
+
+    Attributes
+    ----------
+    passed : float
+        Seconds until the edge is used.
+    edge : numpy.ndarray of int64, shape (2,)
+        Whose.
+    times : numpy.ndarray, shape (most, n)
+        When client i computes its first, second, … gradient, in seconds from the round's beginning; infinite where it
+        does not.
+    """
+
+    passed: float
+    edge: Array
+    times: Array
+
+
+@dataclass(frozen=True)
+class Chis:
+    """χ₁ = 1/λ of the smallest eigenvalue above 0 of the Laplacian of the edges' probabilities, all alike, and χ₂ the
+    largest ½(e_i - e_j)ᵀL⁺(e_i - e_j) over the edges."""
+
+    first: float
+    second: float
+
+    @property
+    def rate(self) -> float:
+        """√(2χ₁χ₂) edges a second over the whole graph, a client computing one gradient a second."""
+        return math.sqrt(2.0 * self.first * self.second)
+
+
+@lru_cache(maxsize=16)
+def chis(graph: Graph, n: int) -> Chis:
+    """χ₁ and χ₂ of `graph` with n clients."""
+    i, j = graph.edges(n).T
+    incidence = np.zeros((len(i), n))
+    incidence[np.arange(len(i)), i], incidence[np.arange(len(i)), j] = 1.0, -1.0
+    laplacian = incidence.T @ incidence / len(i)
+    resistance = np.einsum("en,nm,em->e", incidence, np.linalg.pinv(laplacian, hermitian=True), incidence)
+    return Chis(1.0 / float(np.linalg.eigvalsh(laplacian)[1]), 0.5 * float(resistance.max()))
+
+
+@dataclass
+class DadaoClients:
+    """What clients remember.
+
+    Attributes
+    ----------
+    numbers : array, shape (n, 2)
+        L and μ.
+    vectors : array, shape (n, 6, d)
+        x, x̃, y, ỹ, z and z̃ of each client's own last event.
+    since : numpy.ndarray, shape (n,)
+        How many seconds ago that was, as the round begins.
+    """
+
+    numbers: Array
+    vectors: Array
+    since: Array
+
+    @property
+    def x(self) -> Array:
+        """x_i, shape (n, d)."""
+        return self.vectors[:, _X, :]
+
+
+@dataclass(frozen=True)
+class Dadao(Gossip):
+    """See :func:`dadao`."""
+
+    numbers: ClassVar[int] = 2
+
+    @property
+    def shares_draws(self) -> bool:
+        return True
+
+    def rule(self) -> LargestSmoothness:
+        return LargestSmoothness(0.25, "1/(4 max L_i)")
+
+    def components(self) -> dict[str, str]:
+        return {"sends": "y_i + z_i over one edge, both ways", "ridge": "clients"}
+
+    def resolved(self, problem: Problem) -> Self:
+        if not problem.strong_convexity:
+            raise ValueError("dadao: needs a ridge above 0 on every coordinate: its speeds are made of μ")
+        return super().resolved(problem)
+
+    def expected_silent_rounds(self, n_clients: int) -> float:
+        return max(chis(self.graph, n_clients).rate - 1.0, 0.0)  # until a client computes its next gradient
+
+    def mixing(self, n_clients: int, key: Key) -> csr_array:
+        i, j = _events(self.graph, n_clients, key).edge
+        return csr_array(([1.0, -1.0, 1.0, -1.0], ([i, i, j, j], [i, j, j, i])), shape=(n_clients, n_clients))
+
+    def elapsed(self, n_clients: int, seed: int, round: int) -> float:
+        clock = _clock(self.graph, n_clients, seed)
+        while len(clock) <= round:
+            passed = _events(self.graph, n_clients, Key(seed, len(clock))).passed
+            clock.append((clock[-1] if clock else 0.0) + passed)
+        return clock[round]
+
+    def client_constants(self, step_size: StepSize, constants: ProblemConstants) -> Array:
+        return np.array([0.25 / step_size.stepsize, constants.strong_convexity])
+
+    def first_state(self, problem: Problem, x: Array, numbers: Array) -> DadaoClients:
+        xp = namespace(x)
+        vectors = xp.stack([x, x, *(0.0 * x for _ in range(4))], axis=1)
+        return DadaoClients(numbers, vectors, np.zeros(len(problem.clients)))
+
+    def encode(
+        self, clients: DadaoClients, problem: Problem, key: Key
+    ) -> tuple[dict[str, Sequence[Message]], DadaoClients]:
+        events = _events(self.graph, problem.n_clients, key)
+        last = -clients.since  # each client's last event, in seconds from the round's beginning
+        for due in events.times[:, problem.clients]:
+            clients, last = self._at(clients, np.flatnonzero(np.isfinite(due)), due, last, problem, key)
+        ends = np.flatnonzero(np.isin(problem.clients, events.edge))
+        due = np.full(len(last), events.passed)
+        clients, last = self._at(clients, ends, due, last)
+        clients = replace(clients, since=events.passed - last)
+        if not len(ends):
+            return {}, clients
+        vectors = take_clients(clients.vectors, ends)
+        sent = vectors[:, _Y, :] + vectors[:, _Z, :]
+        return {"change": self.compressed(Identity(), sent, problem.select(ends), key)}, clients
+
+    def _at(
+        self, clients: DadaoClients, chosen: Array, due: Array, last: Array, problem: Problem | None = None,
+        key: Key | None = None,
+    ) -> tuple[DadaoClients, Array]:  # fmt: skip
+        """The `chosen` clients moved on to the time that is `due`; there they compute a gradient of the `problem`."""
+        if not len(chosen):
+            return clients, last
+        L, mu = to_host(clients.numbers)[0]
+        some = take_clients(clients.vectors, chosen)
+        flow = to_device(expm(_drift(L, mu) * (due - last)[chosen, None, None]), some)
+        some = namespace(some).matmul(flow, some)
+        if problem is not None and key is not None:
+            some = self._stepped(some, self.gradient(problem.select(chosen), some[:, _X, :], "full", key), L, mu / 2.0)
+        after = last.copy()
+        after[chosen] = due[chosen]
+        return replace(clients, vectors=put_clients(clients.vectors, chosen, some)), after
+
+    @staticmethod
+    def _stepped(vectors: Array, gradient: Array, L: float, nu: float) -> Array:
+        """After a gradient event: r = ∇f_i(x) - νx - ỹ moves x, x̃ and ỹ."""
+        rest = gradient - nu * vectors[:, _X, :] - vectors[:, _Y_FAST, :]
+        moved = np.zeros(6)
+        moved[[_X, _X_FAST, _Y_FAST]] = -0.25 / L, -0.25 / math.sqrt(L * nu), 0.25 * math.sqrt(nu / L) + 1.0
+        return vectors + to_device(moved, vectors)[None, :, None] * rest[:, None, :]
+
+    def mix(self, clients: DadaoClients, mixed: Mixed, problem: Problem, key: Key) -> DadaoClients:
+        chosen = np.flatnonzero(np.isin(problem.clients, mixed.clients))
+        if not len(chosen):
+            return clients
+        L, mu = to_host(clients.numbers)[0]
+        of = chis(self.graph, problem.n_clients)
+        moved = np.zeros(6)
+        moved[[_Z, _Z_FAST]] = -0.5, -2.0 * of.first / of.rate / math.sqrt(0.5 * mu / L)
+        some = take_clients(clients.vectors, chosen)
+        some = some + to_device(moved, some)[None, :, None] * mixed.mixed["change"][:, None, :]
+        return replace(clients, vectors=put_clients(clients.vectors, chosen, some))
+
+
+def _drift(L: float, mu: float) -> Array:
+    """The matrix A of v' = Av between events, for v = (x, x̃, y, ỹ, z, z̃)."""
+    nu = 0.5 * mu
+    s = math.sqrt(nu / L)
+    drift = np.zeros((6, 6))
+    drift[_X, [_X, _X_FAST]] = -s / 8.0, s / 8.0
+    drift[_X_FAST, [_X, _X_FAST]] = s / 8.0, -s / 8.0
+    drift[_Y, [_Y, _Y_FAST]] = -s / 4.0, s / 4.0
+    drift[_Y_FAST, [_X_FAST, _Y, _Z]] = -nu / (2.0 * s), -0.5 / s, -0.5 / s
+    drift[_Z, [_Z, _Z_FAST]] = -s / 4.0, s / 4.0
+    drift[_Z_FAST, [_Z, _Z_FAST]] = s / 8.0, -s / 8.0
+    return drift
+
+
+@lru_cache(maxsize=8)
+def _events(graph: Graph, n: int, key: Key) -> Events:
+    """What happens in the round of `key`: both processes forget, so that a round needs to know of no other."""
+    draws, edges = key.of(SERVER).to("events").generator(), graph.edges(n)
+    passed = float(draws.exponential(1.0 / chis(graph, n).rate))
+    edge = edges[draws.integers(len(edges))]
+    counts = draws.poisson(passed, n)
+    times = passed * draws.random((int(counts.max()), n))
+    return Events(passed, edge, np.sort(np.where(np.arange(len(times))[:, None] < counts, times, np.inf), axis=0))
+
+
+@lru_cache(maxsize=16)
+def _clock(graph: Graph, n: int, seed: int) -> list[float]:
+    """When rounds have ended, as far as somebody has wanted to know."""
+    return []
+
+
+@method("dadao", GOSSIP)
+def dadao(*, graph: GraphForm = "ring", stepsize: float | str = "theory", wire: Precision = "float64") -> Dadao:
+    """DADAO (Nabli, Oyallon, ICML 2023, arXiv 2208.00779): accelerated; every client and edge at its own times.
+
+    A client computes gradients at the times of a Poisson process, one a second on average, and edges are used at those
+    of another, √(2χ₁χ₂) a second over the whole graph, each as likely as any other: y_i + z_i goes over it both ways.
+    In between six vectors of each client obey a linear differential equation, which is solved exactly when an event
+    comes. A round is one use of an edge, with the gradients before it; the history's `time` is in those seconds. For
+    each digit a client needs of the order of √(L/μ) gradients, and the graph n√(χ₁χ₂)√(L/μ) uses of edges, with χ₁ and
+    χ₂ of :class:`newtonfl.methods.gossip.dadao.Chis`. The constants are those of the authors' program. An observer sees
+    x_i as of the client's own last event.
+
+    The step is 1/(4L) with L the largest L_i; another one is as if L were another. Events are drawn from the run's
+    seed, which the set-up sends, eight bytes.
+
+    What is sent: y_i + z_i, d numbers each way over one edge a round.
+    """
+    return Dadao(stepsize, cast(Graph, graph), wire, "dadao")

@@ -1,0 +1,120 @@
+"""Nonsmooth: a convex r that is added to f and known by its prox: ‖x‖₁, or a box."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from newtonfl.core.backend import Array, namespace
+from newtonfl.registry import Part
+
+
+class Nonsmooth(Part, ABC):
+    """A convex function r of x with a known prox. Subclasses are frozen dataclasses."""
+
+    kind = "nonsmooth"
+
+    @abstractmethod
+    def value(self, x: Array) -> float:
+        """r(x), for `x` of shape (d,)."""
+
+    @abstractmethod
+    def prox(self, x: Array, step: Array | float) -> Array:
+        """argmin_u r(u) + ‖u - x‖²/(2·step), row by row.
+
+        Parameters
+        ----------
+        x : array, shape (d,) or (n, d)
+        step : float, or array of shape (n, 1)
+
+        Returns
+        -------
+        array
+            Of the shape of `x`.
+        """
+
+    @abstractmethod
+    def formula(self) -> str:
+        """r as text, for :attr:`Problem.objective`."""
+
+
+@dataclass(frozen=True)
+class L1(Nonsmooth):
+    """weight·‖x‖₁: its prox moves every coordinate towards zero, by step·weight or until it is there.
+
+    Parameters
+    ----------
+    weight : float
+        Above 0.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.L1(0.5).prox(np.array([2.0, -0.3]), 1.0)
+    array([ 1.5, -0. ])
+    """
+
+    weight: float
+    name = "l1"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weight, bool) or not 0.0 < float(self.weight) < math.inf:
+            raise ValueError(f"weight: given {self.weight!r}, must be a finite number above 0")
+
+    def value(self, x: Array) -> float:
+        return float(self.weight * namespace(x).sum(abs(x)))
+
+    def prox(self, x: Array, step: Array | float) -> Array:
+        xp = namespace(x)
+        return xp.sign(x) * xp.maximum(abs(x) - step * self.weight, 0.0 * x)
+
+    def formula(self) -> str:
+        return f"{self.weight:g}‖x‖₁"
+
+
+@dataclass(frozen=True)
+class Box(Nonsmooth):
+    """low ≤ x_j ≤ high for every coordinate: its prox is the projection, for every step.
+
+    The value is 0, outside too: there an iterate can only be before its first prox, and what it is worth is f's.
+
+    Parameters
+    ----------
+    low, high : float
+        low < high; one of them may be infinite.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+
+    Examples
+    --------
+    >>> import numpy as np, newtonfl as nf
+    >>> nf.Box(0.0, 1.0).prox(np.array([2.0, -0.3, 0.4]), 1.0)
+    array([1. , 0. , 0.4])
+    """
+
+    low: float
+    high: float
+    name = "box"
+
+    def __post_init__(self) -> None:
+        if not -math.inf <= self.low < self.high <= math.inf:
+            raise ValueError(f"box: given {self.low!r} to {self.high!r}, must be two numbers, the first one smaller")
+
+    def value(self, x: Array) -> float:
+        return 0.0
+
+    def prox(self, x: Array, step: Array | float) -> Array:
+        xp = namespace(x)
+        return xp.minimum(xp.maximum(x, 0.0 * x + self.low), 0.0 * x + self.high)
+
+    def formula(self) -> str:
+        return f"[{self.low:g} ≤ x ≤ {self.high:g}]"
