@@ -8,6 +8,9 @@ from newtonfl.components.protocol import Method
 from newtonfl.registry.methods import coerce_method
 from newtonfl.registry.part import Part
 
+_TAKERS = {**dict.fromkeys(("compressor", "mechanism", "basis", "participation"), "newton_3pc"), "graph": "lead"}
+"""By kind of part, a method that takes one."""
+
 
 def as_method(value: Any) -> Method:
     """The method that an argument is or names.
@@ -35,8 +38,8 @@ def as_method(value: Any) -> Method:
         made: Method = coerce_method(value)
         return made
     if isinstance(value, Part):
-        key = f"{value.kind}=" if value.kind in ("compressor", "mechanism", "basis", "participation") else ""
-        takes = f"; a method takes it as a setting, as in nf.newton_3pc({key}…)" if key else ""
+        taker = _TAKERS.get(value.kind)
+        takes = f"; a method takes it as a setting, as in nf.{taker}({value.kind}=…)" if taker else ""
         raise TypeError(f"method: given {value!r}, a {value.kind}, must be a Method{takes}")
     name = getattr(value, "__name__", "")
     if callable(value) and name:

@@ -22,7 +22,7 @@ from newtonfl.registry import Part, coerce, coerce_maker, from_spec, known, make
 from newtonfl.registry.declared import alternatives, hints, is_tuple, kind_of, main_field, parameters
 from newtonfl.registry.lookup import entries
 
-KINDS = ("compressor", "mechanism", "basis", "loss", "participation")
+KINDS = ("compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph")
 CLASSES = {(kind, name): entries(kind, others=False)[name].made_by for kind in KINDS for name in known(kind)}
 
 SHARES = st.floats(0.0, 1.0, exclude_min=True)
@@ -49,6 +49,12 @@ RANGES: dict[str, st.SearchStrategy[Any]] = {
     "power": st.floats(1.0, 2.0, exclude_min=True, exclude_max=True),
     "spread": st.floats(1.0, 1e9),
     "wait": st.integers(1, 1000),
+    "weight": st.floats(0.0, 1e300, exclude_min=True),
+    "low": st.floats(-1e300, 0.0),
+    "high": st.floats(0.0, 1e300, exclude_min=True),
+    "rows": st.integers(1, 1000),
+    "seed": st.integers(0, 2**40),
+    "pairs": st.lists(st.tuples(st.integers(0, 9), st.integers(10, 19)), max_size=4).map(tuple),
     "path": st.just(""),
     "whole": st.sampled_from([nf.Identity(), Rounded(nf.Identity(), "float32")]),
     "rounds": st.lists(

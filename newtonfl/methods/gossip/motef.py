@@ -98,7 +98,10 @@ class Tracking(Gossip):
         return TrackingRule(self.share)
 
     def components(self) -> dict[str, str]:
-        return {"sends": "C of how far x_i and v_i are from their shadows, to the neighbours", "ridge": "clients"}
+        return {
+            "sends": "C of how far x_i, and v_i that tracks the mean of the ∇f_i, are from their shadows",
+            "ridge": "clients",
+        }
 
     def resolved(self, problem: Problem) -> Self:
         if self.batch != "full":
