@@ -288,7 +288,9 @@ class _Watched(Method):
     def mix(self, clients: list[Any], mixed: Mixed, problem: Problem, key: Key) -> list[Any]:
         parts = [self.parts[g] for g in range(len(self.groups))]
         news = [mixed.of(part.clients) for part in parts]
-        return [self.inner.mix(*each, key) for each in zip(clients, news, parts, strict=True)]
+        return [
+            self.inner.mix(state, heard, part, key) for state, heard, part in zip(clients, news, parts, strict=True)
+        ]
 
     def iterates(self, clients: list[Any]) -> Array:
         rows = np.concatenate([to_host(self.inner.iterates(state)) for state in clients])

@@ -313,10 +313,10 @@ class Problem(SolveMemory):
         Examples
         --------
         >>> import newtonfl as nf
-        >>> p = nf.load("breast_cancer", clients=4).with_nonsmooth("l1:0.02")
+        >>> p = nf.load("breast_cancer", clients=4, l2=0.1).with_nonsmooth("l1:0.02")
         >>> x = nf.solve(p, "lead,gamma=1").x
         >>> int((x != 0.0).sum())
-        8
+        21
         """
         made = coerce("nonsmooth", r)
         if not isinstance(made, Nonsmooth):

@@ -17,7 +17,17 @@ class Nonsmooth(Part, ABC):
 
     @abstractmethod
     def value(self, x: Array) -> float:
-        """r(x), for `x` of shape (d,)."""
+        """r(x).
+
+        Parameters
+        ----------
+        x : array, shape (d,)
+
+        Returns
+        -------
+        float
+            0 or more.
+        """
 
     @abstractmethod
     def prox(self, x: Array, step: Array | float) -> Array:
@@ -36,7 +46,13 @@ class Nonsmooth(Part, ABC):
 
     @abstractmethod
     def formula(self) -> str:
-        """r as text, for :attr:`Problem.objective`."""
+        """r as text, for :attr:`Problem.objective`.
+
+        Returns
+        -------
+        str
+            Such as "0.02‖x‖₁".
+        """
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,7 @@ class L1(Nonsmooth):
     --------
     >>> import numpy as np, newtonfl as nf
     >>> nf.L1(0.5).prox(np.array([2.0, -0.3]), 1.0)
-    array([ 1.5, -0. ])
+    array([1.5, 0. ])
     """
 
     weight: float

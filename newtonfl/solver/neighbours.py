@@ -78,7 +78,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentTotals:
     """What the packets of a round took, by sender, and where it leaves all clients.
 
     Attributes
@@ -94,7 +94,7 @@ class Sent:
     iterates: Array
 
     @classmethod
-    def joined(cls, tables: Sequence[Mapping[str, Array]]) -> Sent:
+    def joined(cls, tables: Sequence[Mapping[str, Array]]) -> SentTotals:
         """Of all ranks' tables (:meth:`Neighbours.round`).
 
         Raises

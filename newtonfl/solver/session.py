@@ -31,7 +31,7 @@ from newtonfl.kernels import compiled
 from newtonfl.methods import Announcement, ClientProtocol, Replies
 from newtonfl.objectives.base import Problem
 from newtonfl.solver.local_clients import Answer, LocalClients
-from newtonfl.solver.neighbours import Neighbours, Sent, edges_of
+from newtonfl.solver.neighbours import Neighbours, SentTotals, edges_of
 from newtonfl.solver.questions import QUESTIONS
 from newtonfl.solver.saved_clients import SavedClients
 
@@ -210,7 +210,7 @@ class Session:
         self._announced = None if len(packets) else announcement
         arrays = {"packets": packets, "lengths": lengths, "recipients": everyone, "participants": senders}
         arrays |= {"holders": self._holders, "round": np.array(announcement.round)}
-        sent = Sent.joined(self._call(pack(arrays, call="mix")))
+        sent = SentTotals.joined(self._call(pack(arrays, call="mix")))
         self.ledger.count_edges(edges, senders, sent.lengths, sent.sections, sent.formula_bits)
         rows = Batch(Dense, np.full(len(everyone), self.problem.dim), sent.iterates.ravel())
         return Replies(everyone, ManyParts({"model": rows}, len(everyone)))

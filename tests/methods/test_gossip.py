@@ -189,7 +189,7 @@ def test_dadaos_clock_is_that_of_its_events():
     assert last.gradients / last.time == pytest.approx(1.0, rel=0.08)
     other = solved("dadao", 5, seed=3).history[-1].time
     assert other == pytest.approx(sum(
-        float(Key(3, k).to("events").generator().exponential(1.0 / chis(nf.Ring(), N).rate)) for k in range(5)
+        float(Key(3, k).to("events").generator().exponential(1.0 / chis(nf.Ring(), N).edges_per_second)) for k in range(5)
     ))  # fmt: skip
 
 

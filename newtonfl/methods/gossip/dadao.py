@@ -60,7 +60,7 @@ class Chis:
     second: float
 
     @property
-    def rate(self) -> float:
+    def edges_per_second(self) -> float:
         """√(2χ₁χ₂) edges a second over the whole graph, a client computing one gradient a second."""
         return math.sqrt(2.0 * self.first * self.second)
 
@@ -122,7 +122,7 @@ class Dadao(Gossip):
         return super().resolved(problem)
 
     def expected_silent_rounds(self, n_clients: int) -> float:
-        return max(chis(self.graph, n_clients).rate - 1.0, 0.0)  # until a client computes its next gradient
+        return max(chis(self.graph, n_clients).edges_per_second - 1.0, 0.0)  # until a client computes its next gradient
 
     def mixing(self, n_clients: int, key: Key) -> csr_array:
         i, j = _events(self.graph, n_clients, key).edge
@@ -164,7 +164,7 @@ class Dadao(Gossip):
         self, clients: DadaoClients, chosen: Array, due: Array, last: Array, problem: Problem | None = None,
         key: Key | None = None,
     ) -> tuple[DadaoClients, Array]:  # fmt: skip
-        """The `chosen` clients moved on to the time that is `due`; there they compute a gradient of the `problem`."""
+        """The `chosen` clients pull on to the time that is `due`; there they compute a gradient of the `problem`."""
         if not len(chosen):
             return clients, last
         L, mu = to_host(clients.numbers)[0]
@@ -181,9 +181,9 @@ class Dadao(Gossip):
     def _stepped(vectors: Array, gradient: Array, L: float, nu: float) -> Array:
         """After a gradient event: r = ∇f_i(x) - νx - ỹ moves x, x̃ and ỹ."""
         rest = gradient - nu * vectors[:, _X, :] - vectors[:, _Y_FAST, :]
-        moved = np.zeros(6)
-        moved[[_X, _X_FAST, _Y_FAST]] = -0.25 / L, -0.25 / math.sqrt(L * nu), 0.25 * math.sqrt(nu / L) + 1.0
-        return vectors + to_device(moved, vectors)[None, :, None] * rest[:, None, :]
+        pull = np.zeros(6)
+        pull[[_X, _X_FAST, _Y_FAST]] = -0.25 / L, -0.25 / math.sqrt(L * nu), 0.25 * math.sqrt(nu / L) + 1.0
+        return vectors + to_device(pull, vectors)[None, :, None] * rest[:, None, :]
 
     def mix(self, clients: DadaoClients, mixed: Mixed, problem: Problem, key: Key) -> DadaoClients:
         chosen = np.flatnonzero(np.isin(problem.clients, mixed.clients))
@@ -191,10 +191,10 @@ class Dadao(Gossip):
             return clients
         L, mu = to_host(clients.numbers)[0]
         of = chis(self.graph, problem.n_clients)
-        moved = np.zeros(6)
-        moved[[_Z, _Z_FAST]] = -0.5, -2.0 * of.first / of.rate / math.sqrt(0.5 * mu / L)
+        pull = np.zeros(6)
+        pull[[_Z, _Z_FAST]] = -0.5, -2.0 * of.first / of.edges_per_second / math.sqrt(0.5 * mu / L)
         some = take_clients(clients.vectors, chosen)
-        some = some + to_device(moved, some)[None, :, None] * mixed.mixed["change"][:, None, :]
+        some = some + to_device(pull, some)[None, :, None] * mixed.mixed["change"][:, None, :]
         return replace(clients, vectors=put_clients(clients.vectors, chosen, some))
 
 
@@ -216,7 +216,7 @@ def _drift(L: float, mu: float) -> Array:
 def _events(graph: Graph, n: int, key: Key) -> Events:
     """What happens in the round of `key`: both processes forget, so that a round needs to know of no other."""
     draws, edges = key.of(SERVER).to("events").generator(), graph.edges(n)
-    passed = float(draws.exponential(1.0 / chis(graph, n).rate))
+    passed = float(draws.exponential(1.0 / chis(graph, n).edges_per_second))
     edge = edges[draws.integers(len(edges))]
     counts = draws.poisson(passed, n)
     times = passed * draws.random((int(counts.max()), n))

@@ -74,7 +74,7 @@ class TrackingRule(StepSizeRule):
 
 
 @dataclass(frozen=True)
-class Tracking(Gossip):
+class GradientTracking(Gossip):
     """See :func:`beer`, :func:`motef` and :func:`motef_vr`."""
 
     compressor: Compressor = TopK("0.1d")
@@ -159,7 +159,7 @@ def beer(
     stepsize: float | str = "theory",
     gamma: TheoryOr = "theory",
     wire: Precision = "float64",
-) -> Tracking:
+) -> GradientTracking:
     """BEER (Zhao, Li, Li, Richtárik, Chi, arXiv 2201.13320): gradient tracking with two compressed vectors, no server.
 
     X⁺ = X + γ(W - I)H - ηV, q = C(X⁺ - H) is sent and H ← H + q; V⁺ = V + γ(W - I)G + ∇F(X⁺) - ∇F(X), r = C(V⁺ - G) is
@@ -168,7 +168,7 @@ def beer(
 
     What is sent: q_i and r_i to every neighbour.
     """
-    return Tracking(stepsize, cast(Graph, graph), wire, "beer", cast(Compressor, compressor), gamma)
+    return GradientTracking(stepsize, cast(Graph, graph), wire, "beer", cast(Compressor, compressor), gamma)
 
 
 @method("motef", GOSSIP)
@@ -181,7 +181,7 @@ def motef(
     lam: float = 0.9,
     batch: Batch = "full",
     wire: Precision = "float64",
-) -> Tracking:
+) -> GradientTracking:
     """MoTEF (Islamov, Gao, Stich, arXiv 2405.20114): BEER with momentum, for gradients of minibatches.
 
     M⁺ = (1-λ)M + λ∇F(X⁺; Ξ) stands where BEER has ∇F(X⁺): the rest is :func:`beer`. M⁰ = V⁰ = ∇F(X⁰) here, whole: the
@@ -195,7 +195,9 @@ def motef(
     lam : float
         λ in (0, 1], the weight of the newest gradient.
     """
-    return Tracking(stepsize, cast(Graph, graph), wire, "motef", cast(Compressor, compressor), gamma, lam, batch)
+    return GradientTracking(
+        stepsize, cast(Graph, graph), wire, "motef", cast(Compressor, compressor), gamma, lam, batch
+    )
 
 
 @method("motef-vr", GOSSIP)
@@ -208,7 +210,7 @@ def motef_vr(
     lam: float = 0.9,
     batch: Batch = "full",
     wire: Precision = "float64",
-) -> Tracking:
+) -> GradientTracking:
     """MoTEF-VR (Islamov, Gao, Stich, arXiv 2405.20114): MoTEF whose momentum is corrected by the same rows at X.
 
     M⁺ = ∇F(X⁺; Ξ) + (1-λ)(M - ∇F(X; Ξ)), the rest being :func:`motef`. With whole gradients M = ∇F(X), and
@@ -222,4 +224,4 @@ def motef_vr(
         λ in (0, 1].
     """
     compress = cast(Compressor, compressor)
-    return Tracking(stepsize, cast(Graph, graph), wire, "motef-vr", compress, gamma, lam, batch, corrected=True)
+    return GradientTracking(stepsize, cast(Graph, graph), wire, "motef-vr", compress, gamma, lam, batch, corrected=True)
