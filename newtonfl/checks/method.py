@@ -287,10 +287,8 @@ class _Watched(Method):
 
     def mix(self, clients: list[Any], mixed: Mixed, problem: Problem, key: Key) -> list[Any]:
         parts = [self.parts[g] for g in range(len(self.groups))]
-        news = [mixed.of(part.clients) for part in parts]
-        return [
-            self.inner.mix(state, heard, part, key) for state, heard, part in zip(clients, news, parts, strict=True)
-        ]
+        pairs = zip(clients, parts, strict=True)
+        return [self.inner.mix(state, mixed.of(part.clients), part, key) for state, part in pairs]
 
     def iterates(self, clients: list[Any]) -> Array:
         rows = np.concatenate([to_host(self.inner.iterates(state)) for state in clients])

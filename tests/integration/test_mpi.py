@@ -176,6 +176,12 @@ def problem(comm=None):
 '''
 
 
+COUNT_WHAT_IS_SENT = """import inspect
+        if any(frame.function == "encode" for frame in inspect.stack()):
+            seen.add(len(seen))"""
+"""In the place of points: the gradients that a rank computes for its messages, two a round."""
+
+
 @pytest.mark.parametrize("rank", [0, 2])
 @pytest.mark.parametrize("phase", ["load", "first", "middle"])
 @pytest.mark.parametrize("how", ["raise", "exit", "kill"])
@@ -196,6 +202,22 @@ def test_one_failing_rank_ends_the_job(tmp_path, how, phase, rank):
     assert not (tmp_path / "out" / "result.json").exists()
     if phase == "middle":
         assert len((tmp_path / "out" / "history.jsonl").read_text().splitlines()) >= 3
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("how", ["raise", "exit", "kill"])
+def test_a_rank_that_fails_among_neighbours_ends_the_job(tmp_path, how, rank):
+    """Before it has sent what its neighbours wait for."""
+    file = tmp_path / "faulty_neighbour.py"
+    text = FAULTY.format(how=how, phase="middle", rank=rank).replace("seen.add(x.tobytes())", COUNT_WHAT_IS_SENT)
+    file.write_text(text)
+    words = "--method", "exact-diffusion", "--set", "stepsize=0.1", "--tol", "0", "--rounds", "50"
+    ended = launch(3, "-m", "newtonfl", "solve", file, *words, "--out", tmp_path / "out", timeout=30)
+    assert ended.status != 0 and not processes_with(str(file))
+    if how != "kill":
+        assert f"rank {rank}, round 2" in ended.err, ended.err
+    assert not (tmp_path / "out" / "result.json").exists()
+    assert 3 <= len((tmp_path / "out" / "history.jsonl").read_text().splitlines()) < 10
 
 
 def test_a_plain_script_does_not_hang_on_a_raise(tmp_path):
