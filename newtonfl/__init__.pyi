@@ -122,6 +122,7 @@ from .methods import (
     ef21_w,
     ef_bv,
     error_feedback,
+    extragradient,
     fedavg,
     fednew,
     fednl,
@@ -145,6 +146,8 @@ from .methods import (
     locodl,
     m_fac,
     marina,
+    masha1,
+    masha2,
     newton,
     newton_3pc,
     newton_3pc_bc,
@@ -169,6 +172,7 @@ from .mfac import MFAC, StaticMFAC
 from .objectives.base import Problem
 from .objectives.functions import FromFunctions
 from .objectives.losses import Loss
+from .objectives.operators import FromOperators
 from .results.history import History
 from .results.network import Network
 from .results.profile import Profile
@@ -224,6 +228,7 @@ __all__ = [
     "FederatedStandardScaler",
     "FederatedTweedieRegressor",
     "FromFunctions",
+    "FromOperators",
     "History",
     "Grid",
     "Guard",
@@ -318,6 +323,7 @@ __all__ = [
     "ef21_w",
     "ef_bv",
     "error_feedback",
+    "extragradient",
     "fedavg",
     "fednew",
     "fednl",
@@ -344,6 +350,8 @@ __all__ = [
     "locodl",
     "m_fac",
     "marina",
+    "masha1",
+    "masha2",
     "monitors",
     "newton",
     "newton_3pc",

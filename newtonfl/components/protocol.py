@@ -217,6 +217,26 @@ class Method(ClientProtocol):
         """
         return self
 
+    @property
+    def solves_operators(self) -> bool:
+        """Whether it also solves F(z) = 0 with a monotone F that need be no gradient (:class:`FromOperators`)."""
+        return False
+
+    def for_problem(self, problem: Problem) -> Self:
+        """This method :meth:`resolved`, if it solves problems of this kind at all.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`resolved`, and where a method that minimises is given a problem of operators.
+        """
+        if problem.is_operator and not self.solves_operators:
+            raise ValueError(
+                f"{self.name}: minimises a function, and this problem has operators alone, {problem.objective}: use a "
+                "method for these, such as extragradient"
+            )
+        return self.resolved(problem)
+
     def among_available(self, availability: Participation) -> Self:
         """This method of those among its participants who are there; ValueError where it cannot be without one."""
         raise ValueError(

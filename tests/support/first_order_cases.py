@@ -30,6 +30,7 @@ from first_order_setting import (
 )
 from local_cases import LOCAL
 from played import played
+from variational_cases import VARIATIONAL
 
 from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD
@@ -373,6 +374,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         lambda p, x, g: F.m_fac_clients(p, x, ROUNDS, g, 7, 0.05),
     ),
     **LOCAL,
+    **VARIATIONAL,
 }  # fmt: skip
 
 
