@@ -300,8 +300,10 @@ def masha1(
 
     Parameters
     ----------
-    compressor, down : Compressor or str
-        Q and Q_s, unbiased, say RandK("0.1d") or "natural".
+    compressor : Compressor or str
+        Q, unbiased, say RandK("0.1d") or "natural".
+    down : Compressor or str
+        Q_s, unbiased as well.
     stepsize : float or str
         γ: a number, or "theory" and its multiples: min{p/(2μ), √p/(2C)} with C² = (1+ω_s)(L² + (ω/n) mean L_i²), by
         which ‖z - z*‖² shrinks by 1 - γμ/2 a round. It is from memory, and ω_s in it is ours; both hold in our checks.
@@ -327,8 +329,10 @@ def masha2(
 
     Parameters
     ----------
-    compressor, down : Compressor or str
-        C and C_s, say TopK("0.1d").
+    compressor : Compressor or str
+        C, contractive, say TopK("0.1d").
+    down : Compressor or str
+        C_s, contractive as well.
     stepsize : float or str
         γ: a number, or "theory" and its multiples: min{p/(2μ), √p/(2C)} with C² = L² + (1-δ)/δ² mean L_i², where δ is
         the product of both compressors'. No theorem: that is MASHA1's with what stands for errors in the place of ω/n.
