@@ -1,8 +1,8 @@
 """A game of two players with a known equilibrium
 
-x wants xᵀB_i y + (μ/2)‖x‖² small and y wants xᵀB_i y - (μ/2)‖y‖² large, both less what moves the equilibrium from zero to
-z*: F_i(z) = A_i (z - z*) + b_i with A_i = [[μI, B_i], [-B_iᵀ, μI]] and Σ b_i = 0. Nothing is minimised: with μ = 0 a step
--γF would turn about z* for ever. `newtonfl solve game --method masha1`.
+One player chooses x, the other y. Moved from z* to zero, and without b_i, x wants xᵀB_i y + (μ/2)‖x‖² small and y wants
+xᵀB_i y - (μ/2)‖y‖² large: F_i(z) = A_i (z - z*) + b_i with z = (x, y), A_i = [[μI, B_i], [-B_iᵀ, μI]] and Σ b_i = 0.
+Nothing is minimised, and methods that minimise refuse it: `newtonfl solve game --method extragradient`.
 """
 
 import numpy as np

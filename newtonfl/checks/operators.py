@@ -55,8 +55,8 @@ def _check_pair(problem: Problem, z: Array, u: Array) -> None:
     found = float(change.mean(axis=0) @ away) / square
     promise(
         found >= mu - slack / square,
-        f"strong_monotonicity = {mu:.6g}: ⟨F(z) - F(u), z - u⟩ must be at least that times ‖z - u‖², and is {found:.6g} "
-        f"times at z = {short(z)}, u = {short(u)}",
+        f"strong_monotonicity = {mu:.6g}: ⟨F(z) - F(u), z - u⟩ must be at least that times ‖z - u‖², and is "
+        f"{found:.6g} times at z = {short(z)}, u = {short(u)}",
     )
     lipschitz = stated(problem, "client_smoothness")
     if lipschitz is None:

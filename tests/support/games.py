@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+import newtonfl as nf
+
 FILE = Path(__file__).parents[2] / "problems" / "game.py"
 
 
@@ -32,6 +34,25 @@ class Game:
     def d(self) -> int:
         return len(self.solution)
 
+    @property
+    def lipschitz(self) -> np.ndarray:
+        """L_i."""
+        return np.linalg.norm(self.matrices, 2, axis=(1, 2))
+
     def gradient(self, z: np.ndarray, i: int) -> np.ndarray:
         """F_i(z): by this name boxes ask for it."""
         return self.matrices[i] @ (z - self.solution) + self.tilts[i]
+
+
+GAME = Game.of()
+
+
+def problem(**settings) -> nf.FromOperators:
+    """The game with other settings."""
+    known = {"lipschitz": GAME.lipschitz, "strong_monotonicity": 0.5, **settings}
+    return nf.FromOperators(GAME.n, GAME.d, lambda i, z: GAME.gradient(z, i), **known)
+
+
+def rotation(**settings) -> nf.FromOperators:
+    """(x, y) → (y, -x) with a constant: monotone, and no more."""
+    return nf.FromOperators(2, 2, lambda i, z: np.array([z[1] - 1.0, 2.0 - z[0]]), lipschitz=1.0, **settings)

@@ -43,8 +43,8 @@ def masha1(p, z, rounds, gamma, prob, compress, down, coin):
 
 
 def masha2(p, z, rounds, gamma, prob, compress, down, coin):
-    """MASHA2 2110.03313: c_i = C(γ(F_i(z½) − F_i(w)) + e_i), e_i keeps the rest; C_s(mean c_i + e_s), e_s keeps the rest;
-    z⁺ = z½ less that."""
+    """MASHA2 2110.03313: c_i = C(γ(F_i(z½) − F_i(w)) + e_i), e_i keeps the rest; z⁺ = z½ − C_s(mean c_i + e_s), e_s
+    keeps the rest."""
     w, e, server, out = z, [np.zeros(p.d) for _ in range(p.n)], np.zeros(p.d), []
     for k in range(rounds):
         known = F(p, w)
