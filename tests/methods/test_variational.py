@@ -1,4 +1,4 @@
-"""Variational inequalities: boxes on a game, identities, a constructed equilibrium, theory's steps, and what travels."""
+"""Variational inequalities: boxes on a game, identities, a known equilibrium, theory's steps, and what travels."""
 
 from __future__ import annotations
 

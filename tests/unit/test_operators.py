@@ -109,6 +109,10 @@ def test_nothing_is_sent_to_whom_a_method_refuses():
         (lambda: nf.solve(problem(), "masha2,down=permk:8"), "its clients draw together"),
         (lambda: nf.masha1(p=0.0), r"p: given 0.0, must be a probability in \(0, 1\]"),
         (lambda: nf.masha1(stepsize="theory-pl").resolved(problem()), "no linear rate of this method is known"),
+        (
+            lambda: nf.solve(problem(), "extragradient", monitors=[nf.monitors.HessianError(np.zeros(GAME.d))]),
+            "monitors.HessianError needs functions that are minimised",
+        ),
         (lambda: problem().personal([0]), "personal: needs a problem of rows"),
     ],
 )  # fmt: skip
