@@ -47,6 +47,8 @@ class FromOperators(Problem):
     ------
     ValueError
         If a size, a constant or `l2` is not what it must be.
+    TypeError
+        If `operator` is no function.
 
     Examples
     --------
