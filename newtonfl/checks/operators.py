@@ -25,7 +25,7 @@ def check_operators(problem: Problem, points: list[Array], draw: np.random.Gener
         for u in (z + size * draw.standard_normal(problem.dim) for size in (1e-3, 1.0, 10.0)):
             _check_pair(problem, z, u)
     z, own = points[1], np.stack([draw.choice(points) for _ in range(problem.n_clients)])
-    expected = np.stack([gradients(problem, each)[i] for i, each in enumerate(own)])
+    expected = np.stack([gradients(problem, point)[i] for i, point in enumerate(own)])
     close(gradients(problem, own), expected, "operator: with one point a client each must be at its own", 1e-12)
     inside = gradients(problem.with_local_ridge(), z)
     close(inside, gradients(problem, z) + problem.ridge * z, "with_local_ridge: every F_i must have λz more", 1e-12)

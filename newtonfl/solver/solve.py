@@ -154,9 +154,9 @@ def solve(
                 raise TypeError(f"profile: given {profile!r}, must be True or False")
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
             limits = Limits(accuracy, max_bytes, max_seconds)
-            for name, given in (("f_star", f_star), ("accuracy", accuracy)):
-                if given is not None and problem.is_operator:
-                    raise ValueError(f"{name}: given {given!r} for a problem of operators, which has no f")
+            for name, value in (("f_star", f_star), ("accuracy", accuracy)):
+                if value is not None and problem.is_operator:
+                    raise ValueError(f"{name}: given {value!r} for a problem of operators, which has no f")
             if accuracy is not None and problem.f_star is None and f_star is None:
                 raise ValueError("accuracy: given without an optimal value f*, which f_star says: nf.optimum finds it")
             law = availability_law(availability, on_missing, problem.n_clients)
