@@ -128,6 +128,9 @@ def test_the_ridge_is_in_theorys_step():
     """L, L_i and μ are all 0.3 larger."""
     (note,) = nf.solve(problem(l2=0.3), nf.masha1(compressor=RandK(3), p=0.001), rounds=0).theory
     assert float(note.split()[1]) == pytest.approx(0.001 / (2 * 0.8), rel=1e-5)
+    (note,) = nf.solve(problem(l2=0.3), nf.masha1(compressor=RandK(3)), rounds=0).theory
+    c = np.sqrt((GAME.lipschitz.mean() + 0.3) ** 2 + 3 / 8 * np.mean((GAME.lipschitz + 0.3) ** 2))
+    assert float(note.split()[1]) == pytest.approx(0.5 / (2 * c), rel=1e-5)
     (note,) = nf.solve(problem(l2=0.3), nf.extragradient(), rounds=0).theory
     assert float(note.split()[1]) == pytest.approx(0.5 / (GAME.lipschitz.mean() + 0.3), rel=1e-5)
 
