@@ -72,7 +72,7 @@ class Extragradient(Method):
         return {"stepsize": self.stepsize}
 
     def components(self) -> dict[str, str]:
-        return {"sends": "z and z½ down; F_i there up"}
+        return {"sends": "z and z½ down; F_i there up, which is ∇f_i or an operator"}
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim

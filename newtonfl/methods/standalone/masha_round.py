@@ -153,7 +153,7 @@ class Masha(Method):
         return {**words, "stepsize": self.stepsize, "p": self.p}
 
     def components(self) -> dict[str, str]:
-        return {"sends": "C of F_i(z½) - F_i(w) up, of their mean down; F_i(w) and F(w) where w has moved"}
+        return {"sends": "C of F_i(z½) - F_i(w) up; F_i(w) where w has moved; F_i is ∇f_i or an operator"}
 
     def resolved(self, problem: Problem) -> Self:
         n, dim = problem.n_clients, problem.dim
