@@ -219,7 +219,7 @@ class Method(ClientProtocol):
 
     @property
     def solves_operators(self) -> bool:
-        """Whether it also solves F(z) = 0 with a monotone F that need be no gradient (:class:`FromOperators`)."""
+        """Whether it also solves F(z) = 0 for monotone operators (:class:`newtonfl.FromOperators`)."""
         return False
 
     def for_problem(self, problem: Problem) -> Self:

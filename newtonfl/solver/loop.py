@@ -228,21 +228,16 @@ class Loop:
     def _measure(self, x: Array) -> tuple[float | None, float, float, float | None]:
         """f(x), None of operators; ‖∇f(x)‖₂; and how many Hessians and gradients a client has computed so far."""
         problem, n = self.problem, self.problem.n_clients
+        unknown = None if problem.is_operator else math.nan
         if not np.isfinite(to_host(x)).all():
-            return (
-                None if problem.is_operator else math.nan,
-                math.nan,
-                self.history[-1].hessians,
-                self.history[-1].gradients,
-            )
+            return unknown, math.nan, self.history[-1].hessians, self.history[-1].gradients
         table = self.session.ask("evaluate", x)
         host = to_host(x)
-        finite = np.isfinite(table).all()
+        has_f = np.isfinite(table).all() and not problem.is_operator
         penalised = np.where(problem.ridge > 0.0, host, 0.0)  # the square of another may be infinite
-        f = _sum(table[:, VALUE]) / n + 0.5 * float(problem.ridge @ penalised**2) if finite else math.nan
-        value = None if problem.is_operator else f
+        f = _sum(table[:, VALUE]) / n + 0.5 * float(problem.ridge @ penalised**2) if has_f else unknown
         gradient = np.sum(table[:, GRADIENT], axis=0) / n + problem.ridge * host
-        return value, norm(gradient), float(table[:, HESSIANS].mean()), float(table[:, GRADIENTS].mean())
+        return f, norm(gradient), float(table[:, HESSIANS].mean()), float(table[:, GRADIENTS].mean())
 
     def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
         """`find`, off the clock: theory takes its constants as known."""
