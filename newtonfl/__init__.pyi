@@ -133,6 +133,7 @@ from .methods import (
     ef_bv,
     error_feedback,
     exact_diffusion,
+    extragradient,
     fedavg,
     fednew,
     fednl,
@@ -157,6 +158,8 @@ from .methods import (
     locodl,
     m_fac,
     marina,
+    masha1,
+    masha2,
     motef,
     motef_vr,
     newton,
@@ -184,6 +187,7 @@ from .objectives.base import Problem
 from .objectives.functions import FromFunctions
 from .objectives.losses import Loss
 from .objectives.nonsmooth import L1, Box
+from .objectives.operators import FromOperators
 from .results.history import History
 from .results.network import Network
 from .results.profile import Profile
@@ -249,6 +253,7 @@ __all__ = [
     "FederatedStandardScaler",
     "FederatedTweedieRegressor",
     "FromFunctions",
+    "FromOperators",
     "History",
     "Grid",
     "Guard",
@@ -346,6 +351,7 @@ __all__ = [
     "ef_bv",
     "error_feedback",
     "exact_diffusion",
+    "extragradient",
     "fedavg",
     "fednew",
     "fednl",
@@ -373,6 +379,8 @@ __all__ = [
     "locodl",
     "m_fac",
     "marina",
+    "masha1",
+    "masha2",
     "monitors",
     "motef",
     "motef_vr",

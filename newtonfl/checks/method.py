@@ -87,7 +87,7 @@ def check_method(
     problem = dense_problem() if problem is None else problem
     n = problem.n_clients
     promise(len(problem.clients) == n, "check_method: all the problem's clients must be in this process")
-    name, resolved = method.name, method.resolved(problem)
+    name, resolved = method.name, method.for_problem(problem)
     _check_settings(method, resolved, problem)
     everyone = np.arange(n)
     result = _run(resolved, problem, [everyone], rounds, seed)
@@ -249,6 +249,14 @@ class _Watched(Method):
     @property
     def name(self) -> str:  # type: ignore[override]
         return self.inner.name
+
+    @property
+    def solves_operators(self) -> bool:
+        return self.inner.solves_operators
+
+    @property
+    def takes_prox_steps(self) -> bool:
+        return self.inner.takes_prox_steps
 
     def parameters(self) -> dict[str, str | float]:
         return self.inner.parameters()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from newtonfl.checks.evaluate import at, gradients, hessians, short, values
+from newtonfl.checks.operators import check_operators
 from newtonfl.checks.problem_constants import check_constants
 from newtonfl.checks.problem_views import check_minibatch, check_ridge, check_selections, check_structure, check_whole
 from newtonfl.checks.trials import close, no_error, promise
@@ -34,6 +35,8 @@ def check_problem(problem: Problem, *, directions: int = 4, seed: int = 0) -> No
       groups of clients add up to the whole; for a :class:`~newtonfl.GLM` the whole is also what its rows and loss make.
     - Minibatches, where there are rows, are the same for a client whoever else is there, and at least all rows are the
       gradient itself. A stated ``f_star`` lies below every value.
+    - Of a problem of operators there are no values: operators are finite, their mean is strongly monotone by its μ and
+      they are Lipschitz by their L_i between random points; and the same of selections and of the ridge.
 
     Parameters
     ----------
@@ -62,6 +65,10 @@ def check_problem(problem: Problem, *, directions: int = 4, seed: int = 0) -> No
         bool((np.diff(problem.clients) > 0).all()), f"clients: {problem.clients.tolist()}, must be increasing numbers"
     )
     points = [np.zeros(problem.dim), *(scale * draw.standard_normal(problem.dim) for scale in (0.5, 0.5, 2.0))]
+    if problem.is_operator:
+        with np.errstate(all="ignore"), no_error("the problem's operators must be there at every point"):
+            check_operators(problem, points, draw)
+        return
     with (
         np.errstate(all="ignore"),
         no_error("the problem's values, gradients and Hessians must be there at every point"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from newtonfl.cli.run_spec import RunSpec
 from newtonfl.comm.envelope import pack, unpack
 from newtonfl.comm.ledger import Ledger
@@ -81,7 +79,7 @@ def _check_data(plans: dict[Key, RunSpec], results: dict[Key, Result], transport
     with transport.agreed("comparing the start"):
         for key, result in results.items():
             first = result.history[0]
-            if not np.array_equal([first.f, first.gradient_norm], [now.f, now.gradient_norm]):
+            if (first.f, first.gradient_norm) != (now.f, now.gradient_norm):
                 raise ValueError(
                     f"--continue: the run of {key[0]}, seed {key[1]}, began with f = {first.f!r}, and now it is "
                     f"{now.f!r}: the data have changed, or what computes with them; give another folder, or --force"

@@ -139,7 +139,7 @@ class RunSpec:
             "notes": result.notes,
             "converged": result.converged,
             "rounds": result.rounds,
-            "f": _finite(last.f),
+            "f": None if last.f is None else _finite(last.f),
             "f_star": self.problem.f_star,
             "gap": None if last.gap is None else _finite(last.gap),
             "gradient_norm": _finite(last.gradient_norm),

@@ -81,7 +81,7 @@ def _prepare(
         kept = {k: v for k, v in chosen.items() if k != "name"} if name == chosen.get("name", name) else {}
         if "mechanism" in keywords:  # another one's compressor and rate go with it
             kept = {k: v for k, v in kept.items() if k not in ("mechanism", "compressor", "alpha")}
-        method = registry.method(name, {**kept, **keywords}).resolved(problem)
+        method = registry.method(name, {**kept, **keywords}).for_problem(problem)
         rounds = at_least(0, "--rounds", args.rounds, run.get("rounds", 1000))
         tol = at_least(0.0, "--tol", args.tol, run.get("tol", 1e-10))
         rtol = at_least(0.0, "--rtol", args.rtol, run.get("rtol", 0.0))
@@ -95,7 +95,9 @@ def _prepare(
     f_star = None if limits.accuracy is None else solution.f
     with transport.agreed("checking --accuracy"):
         if limits.accuracy is not None and f_star is None:
-            raise ValueError("--accuracy: given for a problem that need not be convex, whose f* is not known")
+            raise ValueError(
+                "--accuracy: given for a problem whose f* is not known: it need not be convex, or has no f"
+            )
     monitors = monitors_named(args.monitor or run.get("monitors") or (), solution, transport)
     with transport.agreed("checking --monitor"):
         resolve([*monitors.values()], problem, method)
@@ -203,7 +205,7 @@ def table(plan: RunSpec, result: Result, ranks: int) -> str:
         ("ended", f"{'converged: ' if result.converged else ''}{result.reason}"),
         *(("note", note) for note in result.notes),
         ("rounds", str(result.rounds)),
-        ("f(x)", repr(last.f)),
+        *([] if last.f is None else [("f(x)", repr(last.f))]),
         *([] if last.gap is None else [("f(x) - f*", f"{last.gap:.3g}")]),
         ("‖∇f(x)‖₂", f"{last.gradient_norm:.3g}"),
         *(("monitor", f"{name} {value:.6g}") for name, value in (last.monitors or {}).items()),

@@ -224,17 +224,9 @@ class Method(ClientProtocol):
     """A distributed method. Subclasses are frozen dataclasses of settings; states are dataclasses of arrays and Blocks.
 
     A client protocol, and what the server makes of it.
-
-    Attributes
-    ----------
-    name : str
-        As the command line has it.
-    proximal : bool
-        Whether it minimises f + r with a nonsmooth r (:meth:`newtonfl.Problem.with_nonsmooth`), by prox steps.
     """
 
     name: str
-    proximal: ClassVar[bool] = False
 
     def resolved(self, problem: Problem) -> Self:
         """This method with every setting that depends on the problem made definite.
@@ -245,6 +237,37 @@ class Method(ClientProtocol):
             Where a setting does not go with the problem, or with another setting.
         """
         return self
+
+    @property
+    def solves_operators(self) -> bool:
+        """Whether it also solves F(z) = 0 for monotone operators (:class:`newtonfl.FromOperators`)."""
+        return False
+
+    @property
+    def takes_prox_steps(self) -> bool:
+        """Whether it minimises f + r with a nonsmooth r (:meth:`newtonfl.Problem.with_nonsmooth`)."""
+        return False
+
+    def for_problem(self, problem: Problem) -> Self:
+        """This method :meth:`resolved`, if it solves problems of this kind at all.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`resolved`, and where a method that minimises is given a problem of operators, or one without prox
+            steps a nonsmooth term.
+        """
+        if problem.is_operator and not self.solves_operators:
+            raise ValueError(
+                f"{self.name}: minimises a function, and this problem has operators alone, {problem.objective}: use a "
+                "method for these, such as extragradient"
+            )
+        if problem.nonsmooth is not None and not self.takes_prox_steps:
+            raise ValueError(
+                f"{self.name}: minimises smooth functions, and {problem.objective} has {problem.nonsmooth}: lead takes "
+                "prox steps"
+            )
+        return self.resolved(problem)
 
     def among_available(self, availability: Participation) -> Self:
         """This method of those among its participants who are there; ValueError where it cannot be without one."""

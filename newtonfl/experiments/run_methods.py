@@ -44,14 +44,18 @@ class Solution:
 
     @cached_property
     def f(self) -> float | None:
-        """f*: the problem's own, else found; None where the problem need not be convex."""
+        """f*: the problem's own, else found; None where the problem need not be convex, or has no f."""
         known = self.problem.f_star
-        return self.found[1] if known is None and not self.problem.nonconvex else known
+        return self.found[1] if known is None and self._can_be_found else known
 
     @property
     def measure(self) -> costs.Measure:
         """What runs are compared by."""
-        return "gradient_norm" if self.problem.nonconvex and self.problem.f_star is None else "gap"
+        return "gap" if self._can_be_found or self.problem.f_star is not None else "gradient_norm"
+
+    @property
+    def _can_be_found(self) -> bool:
+        return not (self.problem.nonconvex or self.problem.is_operator)
 
 
 def resolve(
@@ -163,7 +167,7 @@ def _made(label: str, spec: str | Method, extra: dict[str, Any]) -> Method:
 
 def _resolved(label: str, method: Method, problem: Problem) -> Method:
     try:
-        return method.resolved(problem)
+        return method.for_problem(problem)
     except ValueError as error:
         raise _named(label, error) from error
 

@@ -17,7 +17,7 @@ gossip
     Methods without a server, over a graph: exact diffusion, LEAD, BEER, MoTEF, DADAO.
 standalone
     Methods that are no settings of the round: DINGO, GIANT, DANE, LocalNewton, FedNew, FedNS, FIB-IOS, BL3, ADIANA,
-    Newton-CG, DiSCO, AdaHessian.
+    Newton-CG, DiSCO, AdaHessian; extragradient, MASHA1 and MASHA2, which solve operators too.
 
 A lower-case function makes a method; what it is made of are classes of the districts below.
 
@@ -79,12 +79,14 @@ from newtonfl.methods.standalone.core_gd import core_gd
 from newtonfl.methods.standalone.dane import dane
 from newtonfl.methods.standalone.dingo import dingo
 from newtonfl.methods.standalone.disco import disco
+from newtonfl.methods.standalone.extragradient import extragradient
 from newtonfl.methods.standalone.fednew import fednew
 from newtonfl.methods.standalone.fedns import fedns
 from newtonfl.methods.standalone.fib_ios import fib_ios
 from newtonfl.methods.standalone.giant import giant
 from newtonfl.methods.standalone.lattice_newton import lattice_newton
 from newtonfl.methods.standalone.local_newton import local_newton
+from newtonfl.methods.standalone.masha import masha1, masha2
 from newtonfl.methods.standalone.newton_cg import newton_cg
 from newtonfl.methods.typed import method
 from newtonfl.registry.lookup import arrange
@@ -96,12 +98,12 @@ __all__ = [
     "artemis", "asgrad", "beer", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m", "compressed_scaffnew",
     "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "diana", "dingo", "disco", "dore", "econtrol", "ef21",
     "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
-    "error_feedback", "exact_diffusion", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp",
-    "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip", "i_scaffnew", "iag", "l_bfgs",
-    "lag", "lattice_newton", "lead", "local_newton", "locodl", "m_fac", "marina", "method", "motef", "motef_vr",
-    "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg",
-    "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna",
-    "v1", "v2", "v3", "v4", "v5", "vr_marina", "vr_proxskip",
+    "error_feedback", "exact_diffusion", "extragradient", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr",
+    "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip",
+    "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead", "local_newton", "locodl", "m_fac", "marina",
+    "masha1", "masha2", "method", "motef", "motef_vr", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
+    "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom",
+    "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_marina", "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -116,6 +118,6 @@ arrange(
         "adacgd", "marina", "pp-marina", "vr-marina", "dasha", "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd",
         "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew",
         "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer",
-        "motef", "motef-vr", "dadao",
+        "motef", "motef-vr", "dadao", "extragradient", "masha1", "masha2",
     ],
 )  # fmt: skip

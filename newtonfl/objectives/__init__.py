@@ -5,6 +5,8 @@ base, memory, point
     Hessians at x, each computed once.
 functions, functions_check, differences
     Problems of Python functions; whether those belong together; derivatives by differences.
+operators
+    Problems of monotone operators, in which nothing is minimised.
 row_problem, glm, multinomial, ordinal, cox, risk_sets
     Problems of data rows: generalised linear models, multinomial, ordinal and Cox regression; who is at risk at events.
 flix

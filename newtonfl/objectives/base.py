@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -75,6 +75,9 @@ class Problem(SolveMemory):
         What is minimised, in one line.
     schema : Schema
         What coordinates and labels are called.
+    is_operator : bool
+        Whether no f is minimised: F(z) = 0 is solved, and what is called a gradient here is F_i
+        (:class:`newtonfl.FromOperators`).
     preparation : (array, array) or None
         The bytes that each client sent and received before any solve, shape (n,) each, to join the words of columns,
         their means and variances, or to agree on the columns that occur; every solve counts them as set-up. None where
@@ -95,6 +98,8 @@ class Problem(SolveMemory):
     >>> p.objective
     '(1/569) Σ_j log(1 + exp(-y aᵀx)) + (0.001/2)‖x‖²'
     """
+
+    is_operator: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -357,7 +362,7 @@ class Problem(SolveMemory):
         Raises
         ------
         ValueError
-            With the regulariser Σ_j ρ_j x_j²/(1 + x_j²).
+            With the regulariser Σ_j ρ_j x_j²/(1 + x_j²), or where nothing is minimised.
         """
         if self.regulariser is not None:
             raise ValueError(

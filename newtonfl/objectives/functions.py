@@ -94,8 +94,8 @@ class FromFunctions(Problem):
         self._numbers = self.clients  # what the functions know them by
         self.smoothness = smoothness
         self._to_verify, self._verified = verify, set[bytes]()
-        self._hessian_lipschitz = _constants("hessian_lipschitz", hessian_lipschitz, self.n_clients)
-        self._given_smoothness = _constants("client_smoothness", client_smoothness, self.n_clients)
+        self._hessian_lipschitz = constants_of("hessian_lipschitz", hessian_lipschitz, self.n_clients)
+        self._given_smoothness = constants_of("client_smoothness", client_smoothness, self.n_clients)
 
     def _curvature_product(self, v: Array) -> Array:
         if self.smoothness is None:
@@ -138,27 +138,41 @@ class FromFunctions(Problem):
         ValueError also where a Hessian is not symmetric. What a function raises itself gets a note that names the
         client, and the file and line.
         """
-        answers = []
-        for i, client in enumerate(self._numbers):
-            try:
-                point = (x if x.ndim == 1 else x[i]).view()
-                point.flags.writeable = False  # all clients get the same x
-                # A copy: the function may use its array again for the next client.
-                answer = np.array(self.functions[which](int(client), point), dtype=np.float64)
-            except BaseException as error:
-                where = f"in the problem's own function for client {client}"
-                error.add_note(", ".join(filter(None, (where, own_line(error)))))
-                raise
-            if answer.shape != shape:
-                name = ("value", "gradient", "hessian")[which]
-                raise ValueError(f"{name}({client}, x): returned shape {answer.shape}, must be {shape}")
+        name = ("value", "gradient", "hessian")[which]
+        answers = answers_of(self.functions[which], name, self._numbers, x, shape)
+        for client, answer in zip(self._numbers, answers, strict=True):
             if len(shape) == 2 and not np.allclose(answer, answer.T, rtol=1e-8, atol=0.0, equal_nan=True):
                 raise ValueError(f"hessian({client}, x): returned a matrix that is not symmetric")
-            answers.append(answer)
         return answers
 
 
-def _constants(name: str, value: Array | float | None, n_clients: int) -> Array | None:
+def answers_of(
+    function: Callable[[int, Array], Array | float], name: str, clients: Array, x: Array, shape: tuple[int, ...]
+) -> list[Array]:
+    """A user's `function`, called `name`, of each of the `clients` at `x` (d,), or at its row of `x` (n, d).
+
+    ValueError where an answer has not `shape`. What the function raises itself gets a note that names the client, and
+    the file and line.
+    """
+    answers = []
+    for i, client in enumerate(clients):
+        try:
+            point = (x if x.ndim == 1 else x[i]).view()
+            point.flags.writeable = False  # all clients get the same x
+            # A copy: the function may use its array again for the next client.
+            answer = np.array(function(int(client), point), dtype=np.float64)
+        except BaseException as error:
+            where = f"in the problem's own function for client {client}"
+            error.add_note(", ".join(filter(None, (where, own_line(error)))))
+            raise
+        if answer.shape != shape:
+            raise ValueError(f"{name}({client}, x): returned shape {answer.shape}, must be {shape}")
+        answers.append(answer)
+    return answers
+
+
+def constants_of(name: str, value: Array | float | None, n_clients: int) -> Array | None:
+    """What a user gives as one number, or as one for each client, shape (n,); None stays None, ValueError else."""
     if value is None:
         return None
     constants = np.asarray(value, dtype=np.float64)

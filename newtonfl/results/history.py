@@ -78,7 +78,7 @@ class History(Sequence[Record]):
         shown = sorted({round(place) for place in np.linspace(0, len(self) - 1, min(12, len(self)))})
         names = ("round", "f(x)", "f(x) − f*", "‖∇f(x)‖₂", "bytes up", "bytes down", "seconds")
         lines = [
-            (record.round, record.f, "–" if record.gap is None else record.gap, record.gradient_norm,
+            (record.round, *("–" if value is None else value for value in (record.f, record.gap)), record.gradient_norm,
              round(record.bytes_up), round(record.bytes_down), record.seconds)
             for record in map(self.__getitem__, shown)
         ]  # fmt: skip

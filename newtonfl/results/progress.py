@@ -53,9 +53,10 @@ class Progress:
         if record.round == 0:
             self.setup_bytes = (record.setup_bytes_up or 0.0) + (record.setup_bytes_down or 0.0)
         kilobytes = (self.setup_bytes + record.bytes_up + record.bytes_down) / 1e3
+        f = "" if record.f is None else f"  f {record.f:.12g}"
         gap = "" if record.gap is None else f"  f - f* {record.gap:.2e}"
         self.line = (
-            f"{self.label}round {record.round}{self.limit}  f {record.f:.12g}{gap}  ‖∇f‖ {record.gradient_norm:.2e}"
+            f"{self.label}round {record.round}{self.limit}{f}{gap}  ‖∇f‖ {record.gradient_norm:.2e}"
             f"  {kilobytes:,.1f} kB a client"
         )
         if self.bar is not None:

@@ -17,7 +17,8 @@ class Record:
     round : int
         0 is the start, x⁰.
     f, gap, gradient_norm : float
-        f(x), f(x) - f* where f* is known (else None), ‖∇f(x)‖₂. Computed off the clock and off the ledger.
+        f(x), f(x) - f* where f* is known (else None), ‖∇f(x)‖₂. Computed off the clock and off the ledger. In a problem
+        of operators f is None, and the last is ‖F(x)‖₂.
     step : float
         ‖x^k - x^(k-1)‖₂; 0 at the start.
     bytes_up, bytes_down : float
@@ -53,7 +54,7 @@ class Record:
     """
 
     round: int
-    f: float
+    f: float | None
     gap: float | None
     gradient_norm: float
     step: float
@@ -111,7 +112,7 @@ class Record:
         if "monitors" in values:
             found = values["monitors"].items()
             values["monitors"] = {name: math.nan if value is None else float(value) for name, value in found}
-        return cls(**{"gap": None, **values})
+        return cls(**{"f": None, "gap": None, **values})
 
 
 _TUPLES = ("levels_up", "levels_down", "missing")

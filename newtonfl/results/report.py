@@ -79,7 +79,7 @@ def _run(run: Run, head: str, name: str) -> Iterator[Html]:
     yield definitions([
         ("objective", _code(result.get("objective"))), ("problem", result.get("problem")),
         ("label", result.get("label")), ("classes", ", ".join(map(_class, _list(result.get("classes"))))),
-        ("rounds", last.round), ("f(x)", repr(last.f)),
+        ("rounds", last.round), ("f(x)", None if last.f is None else repr(last.f)),
         *((symbol, None if value is None else f"{value:.3g}") for symbol, value in measured),
         *((height_title(column), f"{value:.6g}") for column, value in (last.monitors or {}).items()),
         ("clients", result.get("n_clients")), ("dimension", result.get("dim")),

@@ -217,7 +217,7 @@ class Loop:
             }
         state = self.observers.state(round, step, x, server)
         record = Record(
-            round, f, None if self.f_star is None else f - self.f_star, gradient_norm, step,
+            round, f, None if self.f_star is None or f is None else f - self.f_star, gradient_norm, step,
             float(up.bytes.mean()), float(down.bytes.mean()),
             float(up.formula_bits.mean()), float(down.formula_bits.mean()), hessians, self.seconds,
             self.session.exchanges, gradients, ledger.levels_so_far("up"), ledger.levels_so_far("down"), **setup,
@@ -231,17 +231,18 @@ class Loop:
         stopped = self.observers.call(record, state)
         return self.stopping.reason(record, x) or (Reason.STOPPED if stopped else None)
 
-    def _measure(self, x: Array) -> tuple[float, float, float, float | None]:
-        """f(x), ‖∇f(x)‖₂, and how many Hessians and gradients a client has computed so far."""
+    def _measure(self, x: Array) -> tuple[float | None, float, float, float | None]:
+        """f(x), None of operators; ‖∇f(x)‖₂; and how many Hessians and gradients a client has computed so far."""
         problem, n = self.problem, self.problem.n_clients
+        unknown = None if problem.is_operator else math.nan
         if not np.isfinite(to_host(x)).all():
-            return math.nan, math.nan, self.history[-1].hessians, self.history[-1].gradients
+            return unknown, math.nan, self.history[-1].hessians, self.history[-1].gradients
         table = self.session.ask("evaluate", x)
         host = to_host(x)
-        finite = np.isfinite(table).all()
+        has_f = np.isfinite(table).all() and not problem.is_operator
         penalised = np.where(problem.ridge > 0.0, host, 0.0)  # the square of another may be infinite
-        f = _sum(table[:, VALUE]) / n + 0.5 * float(problem.ridge @ penalised**2) if finite else math.nan
-        f += 0.0 if problem.nonsmooth is None else problem.nonsmooth.value(host)
+        f = _sum(table[:, VALUE]) / n + 0.5 * float(problem.ridge @ penalised**2) if has_f else unknown
+        f = f if f is None or problem.nonsmooth is None else f + problem.nonsmooth.value(host)
         gradient = np.sum(table[:, GRADIENT], axis=0) / n + problem.ridge * host
         return (
             f,

@@ -31,7 +31,7 @@ class Reason(Enum):
     TIME_LIMIT = "the limit of seconds was reached"
     STALLED = "stalled: the iterates repeat, or f and its gradient have long stopped falling"
     STOPPED = "stopped, as a callback or a signal asked for"
-    DIVERGED = "diverged: the objective rose far above its start"
+    DIVERGED = "diverged: the objective, or an operator's norm, rose far above its start"
     NOT_FINITE = "the objective, its gradient or a number that is sent is not finite"
     SINGULAR = "the step's matrix is not positive definite"
     MISSING = "clients that a round wants are missing"
@@ -103,7 +103,7 @@ class Result:
         last, sent = self.history[-1], self.ledger.totals()["bytes"]
         lines = [
             ("method", self.method.name), ("ended", self.reason), *(("note", words) for words in self.notes),
-            ("rounds", str(self.rounds)), ("f(x)", repr(last.f)),
+            ("rounds", str(self.rounds)), ("f(x)", "–" if last.f is None else repr(last.f)),
             ("f(x) − f*", "–" if last.gap is None else f"{last.gap:.3g}"), ("‖∇f(x)‖₂", f"{last.gradient_norm:.3g}"),
             ("bytes up, a mean client's", f"{sent['up']['mean']:,.0f}"),
             ("bytes down", f"{sent['down']['mean']:,.0f}"), ("x_sha256", self.x_sha256[:16]),

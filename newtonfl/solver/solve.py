@@ -70,7 +70,8 @@ def solve(
     method : Method or str
         Say ``nf.newton_3pc()``, or "NAME[,KEY=VALUE…]" such as "newton-3pc,compressor=topk:30". One must be named.
     tol : float
-        Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective, an absolute number.
+        Converged means ‖∇f(x)‖₂ ≤ tol, the true gradient of the whole objective, an absolute number. In a problem of
+        operators F stands in the place of ∇f, here and below.
     rtol : float
         Converged means also ‖∇f(x)‖₂ ≤ rtol·‖∇f(0)‖₂: the residual relative to that of zero, as solvers of linear
         systems have it. It does not change when f, the targets of a regression or x are measured in other units, nor
@@ -153,16 +154,14 @@ def solve(
                 raise TypeError(f"profile: given {profile!r}, must be True or False")
             x = _check(problem, tol, rtol, rounds, x0, seed, f_star)
             limits = Limits(accuracy, max_bytes, max_seconds)
+            for name, value in (("f_star", f_star), ("accuracy", accuracy)):
+                if value is not None and problem.is_operator:
+                    raise ValueError(f"{name}: given {value!r} for a problem of operators, which has no f")
             if accuracy is not None and problem.f_star is None and f_star is None:
                 raise ValueError("accuracy: given without an optimal value f*, which f_star says: nf.optimum finds it")
             law = availability_law(availability, on_missing, problem.n_clients)
             made = made.among_available(law) if law is not None and on_missing == "skip" else made
-            if problem.nonsmooth is not None and not made.proximal:
-                raise ValueError(
-                    f"{made.name}: minimises smooth functions, and {problem.objective} has {problem.nonsmooth}: lead "
-                    "takes prox steps"
-                )
-            resolved: Method = made.resolved(problem)
+            resolved: Method = made.for_problem(problem)
             wants_state(callback)  # refuses what cannot be called
             watching = resolve(monitors, problem, resolved)
         with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # arrays with all of their numbers

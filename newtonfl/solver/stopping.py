@@ -52,13 +52,14 @@ class StoppingRule:
 
     def reason(self, record: Record, x: Array) -> Reason | None:
         """Why to stop at `x`, whose measures are in `record`; None where the solve goes on."""
-        if not (math.isfinite(record.f) and math.isfinite(record.gradient_norm)):
+        f = _merit(record)
+        if not (math.isfinite(f) and math.isfinite(record.gradient_norm)):
             return Reason.NOT_FINITE
         if (converged := self.converged(record)) is not None:
             return converged
         if record.round == 0:
-            self.initial_f = record.f
-        if record.f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):
+            self.initial_f = f
+        if f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):
             return Reason.DIVERGED
         return Reason.STALLED if self._stalled(record, x) else None
 
@@ -76,9 +77,10 @@ class StoppingRule:
 
     def _stalled(self, record: Record, x: Array) -> bool:
         # Where f need not be convex its gradient may grow for long while f falls, as far as rounding shows.
-        if record.gradient_norm < self.least_norm or record.f < self.least_f - slack(self.least_f):
+        f = _merit(record)
+        if record.gradient_norm < self.least_norm or f < self.least_f - slack(self.least_f):
             self.best_round = record.round
-        self.least_norm, self.least_f = min(self.least_norm, record.gradient_norm), min(self.least_f, record.f)
+        self.least_norm, self.least_f = min(self.least_norm, record.gradient_norm), min(self.least_f, f)
         point = hashlib.blake2b(to_host(x).tobytes(), digest_size=16).digest()
         self.visits[point] = self.visits.pop(point, 0) + 1  # the last
         if len(self.visits) > _REMEMBERED:
@@ -88,3 +90,8 @@ class StoppingRule:
         cycles = self.visits[point] > 5 * (1.0 + 2.0 * self.expected_silent_rounds)
         waited = record.round - self.best_round
         return cycles or waited > max(_PATIENCE * (1.0 + self.expected_silent_rounds), record.round // 2)
+
+
+def _merit(record: Record) -> float:
+    """What shall fall: f(x), or ‖F(x)‖ where there is no f."""
+    return record.gradient_norm if record.f is None else record.f

@@ -22,7 +22,7 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def jobs():
     """Every job whose data are at hand; "presets" stands for many, which run in process and on three ranks."""
-    always = ["breast_cancer", "random", "rank", "project", "chunks", "presets"]
+    always = ["breast_cancer", "random", "rank", "project", "game", "chunks", "presets"]
     at_hand = [name for name in ("a1a", "w8a") if (Path(os.environ.get("NEWTONFL_DATA", "/nowhere")) / name).is_file()]
     return always + at_hand
 

@@ -212,6 +212,7 @@ WITHOUT_A_PAPER = {
     "Support": "the library's own",
     "preset gd": "elementary",
     "preset accelerated-gd": "Nesterov's book, which it names",
+    "preset extragradient": "an article of 1976, which it names",
     "preset newton": "elementary",
     "preset lattice-newton": "the library's own",
     "preset bfgs": "Nocedal and Wright's book, which it names",

@@ -46,7 +46,7 @@ def test_the_wheel_lists_the_same_catalogue(installed):
     names = [
         line.split()[0] for line in python(installed, "-m", "newtonfl", "problems").splitlines() if line[:1].strip()
     ]
-    assert names[: len(catalogue())] == list(catalogue()) and len(catalogue()) == 12
+    assert names[: len(catalogue())] == list(catalogue()) and len(catalogue()) == 13
     assert (installed[0] / "site" / "newtonfl" / "py.typed").exists()
 
 

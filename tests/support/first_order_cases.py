@@ -31,6 +31,7 @@ from first_order_setting import (
 from gossip_cases import GOSSIP
 from local_cases import LOCAL
 from played import played
+from variational_cases import VARIATIONAL
 
 from newtonfl.compressors import BiasedRounding, Contracted, Dithering, Natural, PermK, RandK, TopK
 from newtonfl.mechanisms import CBAG, CLAG, EF21, AdaCGD
@@ -378,6 +379,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         name: (preset, settings, lambda p, x, g, box=box: [X.mean(axis=0) for X in box(p, x, g)])
         for name, (preset, settings, box) in GOSSIP.items()
     },
+    **VARIATIONAL,
 }  # fmt: skip
 
 

@@ -57,7 +57,6 @@ class Lead(Gossip):
     alpha: TheoryOr = "theory"
     gamma: TheoryOr = "theory"
     numbers: ClassVar[int] = 2
-    proximal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,6 +64,10 @@ class Lead(Gossip):
         for key, value in (("alpha", self.alpha), ("gamma", self.gamma)):
             if not isinstance(value, str):
                 a_probability(key, value)
+
+    @property
+    def takes_prox_steps(self) -> bool:
+        return True
 
     def rule(self) -> LeadRule:
         return LeadRule()

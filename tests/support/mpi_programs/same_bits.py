@@ -30,6 +30,7 @@ JOBS = {
     "project": ("breast_cancer", 16, lambda p: nf.fednl(compressor=nf.TopK("8d"), step="project", ridge="clients"), 15),
     "a1a": ("a1a", 16, lambda p: nf.newton_3pc(), 1000),
     "w8a": ("w8a", 142, lambda p: nf.newton_3pc(), 20),
+    "game": ("game", 8, lambda p: nf.masha2(down=nf.TopK(4), stepsize="theory*8"), 60),
     "chunks": ("breast_cancer", 16, lambda p: nf.newton(), 3),
 }
 
