@@ -55,7 +55,7 @@ class Solution:
 
     @property
     def _can_be_found(self) -> bool:
-        return not (self.problem.nonconvex or self.problem.is_operator)
+        return not (self.problem.nonconvex or self.problem.is_operator or self.problem.nonsmooth)
 
 
 def resolve(

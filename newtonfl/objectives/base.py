@@ -370,6 +370,20 @@ class Problem(SolveMemory):
                 f"ρ = {self.nonconvex:g}: use a first-order method such as ef21, or leave it out"
             )
 
+    def check_smooth(self, who: str) -> None:
+        """Refuse `who` where a nonsmooth r is added, which it would leave out.
+
+        Raises
+        ------
+        ValueError
+            After :meth:`with_nonsmooth`.
+        """
+        if self.nonsmooth is not None:
+            raise ValueError(
+                f"{who}: works with smooth functions, and {self.objective} has {self.nonsmooth}: give the problem "
+                "before with_nonsmooth"
+            )
+
     def check_hessians(self, who: str, of_clients: bool = False, copies: int = 2) -> None:
         """Refuse `who` where a Newton step cannot be, before a solve begins.
 

@@ -146,6 +146,7 @@ def flix(base: ColumnProblem, alpha: float) -> Problem:
     number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
     if not number or not 0 < alpha <= 1:
         raise ValueError(f"alpha: given {alpha!r}, must be a number above 0 and at most 1")
+    base.check_smooth("flix")
     if base.regulariser is not None:
         raise ValueError("flix: needs convex functions, and this problem has a non-convex regulariser: leave it out")
     if not base.strong_convexity > 0.0:

@@ -170,6 +170,7 @@ def personal(base: ColumnProblem, columns: Sequence[int | str] | str, l2: float 
     numbers = column_numbers(base, columns)
     if l2 is not None and not is_weight(l2):
         raise ValueError(f"l2: given {l2!r}, must be a finite number of at least 0, or None for the problem's ridge")
+    base.check_smooth("personal")
     if base.regulariser is not None:
         raise ValueError(
             "personal: needs convex functions, and this problem has a non-convex regulariser: leave it out"

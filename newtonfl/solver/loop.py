@@ -204,7 +204,7 @@ class Loop:
         far = None if server is None else self.method.farthest(server)
         apart = None
         if far is not None:  # converged means that every client has the minimiser
-            gradient_norm, apart = max(gradient_norm, self._measure(far)[1]), norm(to_host(far - x))
+            gradient_norm, apart = max(gradient_norm, self._measure(far)[1]), norm(to_host(far) - to_host(x))
         ledger = self.session.ledger
         up, down = ledger.up, ledger.down
         setup: dict[str, Any] = {}

@@ -43,7 +43,7 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     TypeError
         If `problem` is none.
     ValueError
-        If the problem need not be convex, the Hessian is singular on the way, or the gradient does not get below 1e-9
+        If the problem need not be convex or smooth, the Hessian is singular on the way, or the gradient does not get below 1e-9
         of its start.
 
     Examples
@@ -56,6 +56,7 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     check_problem_argument(problem)
     transport = problem.transport or InProcess()
     problem.check_convex("nf.optimum")
+    problem.check_smooth("nf.optimum")
     # A session needs a method; of this one nothing is used, for only questions are asked.
     with (
         transport.keeping_interrupts(), one_blas_thread(), Session(problem, newton()) as session,

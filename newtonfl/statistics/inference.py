@@ -107,6 +107,7 @@ def _checked(problem: Problem, x: Array, covariance: str, level: float) -> Array
         raise ValueError("inference: the errors of shared coefficients beside personal columns are not worked out here")
     if not isinstance(problem, GLM | Cox):
         raise TypeError("problem: inference is for problems of rows with one margin each, as nf.load makes them")
+    problem.check_smooth("inference")
     if covariance not in get_args(Covariance):
         raise ValueError(f"covariance: given {covariance!r}, must be one of {', '.join(get_args(Covariance))}")
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0.0 < level < 1.0:

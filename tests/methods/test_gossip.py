@@ -140,6 +140,12 @@ def test_what_is_not_smooth_is_for_prox_steps_alone():
     for method in ("newton", "gd", "beer"):
         with pytest.raises(ValueError, match=f"{method}: minimises smooth functions"):
             nf.solve(problem, method)
+    for who, made in (
+        ("nf.optimum", nf.optimum), ("personal", lambda p: p.personal([0])), ("flix", lambda p: p.flix(0.5)),
+        ("inference", lambda p: nf.inference(p, np.zeros(D))),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{who}: works with smooth functions"):
+            made(problem)
     with pytest.raises(ValueError, match=r"has l1:0\.05 already"):
         problem.with_nonsmooth("box:0:1")
     with pytest.raises(ValueError, match="weight: given -1"):

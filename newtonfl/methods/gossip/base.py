@@ -24,7 +24,7 @@ from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor
-from newtonfl.core.backend import Array, to_host
+from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.methods.settings import Batch
 from newtonfl.methods.spec import to_text
@@ -121,7 +121,9 @@ class Gossip(Method):
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
         problem = problem.with_local_ridge()
         x = for_each(x0, problem) + 0.0
-        return nothing_from(problem.clients), self.first_state(problem, x, x[:, :1] * np.zeros(self.numbers))
+        return nothing_from(problem.clients), self.first_state(
+            problem, x, zeros((len(problem.clients), self.numbers), x)
+        )
 
     def init_server(self, constants: ProblemConstants, x0: Array, setup_messages: Sequence[Parts]) -> Observer:
         constants = replace(constants, ridge_inside=True)
