@@ -43,8 +43,8 @@ def optimum(problem: Problem, rounds: int = 200) -> tuple[Array, float]:
     TypeError
         If `problem` is none.
     ValueError
-        If the problem need not be convex or smooth, the Hessian is singular on the way, or the gradient does not get below 1e-9
-        of its start.
+        If the problem need not be convex or smooth, the Hessian is singular on the way, or the gradient does not get
+        below 1e-9 of its start.
 
     Examples
     --------

@@ -167,7 +167,7 @@ class Dadao(Gossip):
         """The `chosen` clients pull on to the time that is `due`; there they compute a gradient of the `problem`."""
         if not len(chosen):
             return clients, last
-        L, mu = to_host(clients.numbers)[0]
+        L, mu = to_host(clients.numbers)[0].tolist()
         some = take_clients(clients.vectors, chosen)
         flow = to_device(expm(_drift(L, mu) * (due - last)[chosen, None, None]), some)
         some = namespace(some).matmul(flow, some)
@@ -189,7 +189,7 @@ class Dadao(Gossip):
         chosen = np.flatnonzero(np.isin(problem.clients, mixed.clients))
         if not len(chosen):
             return clients
-        L, mu = to_host(clients.numbers)[0]
+        L, mu = to_host(clients.numbers)[0].tolist()
         of = chis(self.graph, problem.n_clients)
         pull = np.zeros(6)
         pull[[_Z, _Z_FAST]] = -0.5, -2.0 * of.first / of.edges_per_second / math.sqrt(0.5 * mu / L)
