@@ -147,43 +147,23 @@ class Dadao(Gossip):
         self, clients: DadaoClients, problem: Problem, key: Key
     ) -> tuple[dict[str, Sequence[Message]], DadaoClients]:
         events = _events(self.graph, problem.n_clients, key)
-        last = -clients.since  # each client's last event, in seconds from the round's beginning
+        vectors, last = clients.vectors, -clients.since  # last events, in seconds from the round's beginning
+        L, mu = to_host(clients.numbers)[0].tolist() if len(problem.clients) else (1.0, 1.0)
         for due in events.times[:, problem.clients]:
-            clients, last = self._at(clients, np.flatnonzero(np.isfinite(due)), due, last, problem, key)
+            chosen = np.flatnonzero(np.isfinite(due))
+            if len(chosen):
+                some = _flowed(take_clients(vectors, chosen), (due - last)[chosen], L, mu)
+                gradient = self.gradient(problem.select(chosen), some[:, _X, :], "full", key)
+                vectors = put_clients(vectors, chosen, _stepped(some, gradient, L, mu))
+                last[chosen] = due[chosen]
         ends = np.flatnonzero(np.isin(problem.clients, events.edge))
-        due = np.full(len(last), events.passed)
-        clients, last = self._at(clients, ends, due, last)
-        clients = replace(clients, since=events.passed - last)
         if not len(ends):
-            return {}, clients
-        vectors = take_clients(clients.vectors, ends)
-        sent = vectors[:, _Y, :] + vectors[:, _Z, :]
+            return {}, replace(clients, vectors=vectors, since=events.passed - last)
+        some = _flowed(take_clients(vectors, ends), events.passed - last[ends], L, mu)
+        last[ends] = events.passed
+        clients = replace(clients, vectors=put_clients(vectors, ends, some), since=events.passed - last)
+        sent = some[:, _Y, :] + some[:, _Z, :]
         return {"change": self.compressed(Identity(), sent, problem.select(ends), key)}, clients
-
-    def _at(
-        self, clients: DadaoClients, chosen: Array, due: Array, last: Array, problem: Problem | None = None,
-        key: Key | None = None,
-    ) -> tuple[DadaoClients, Array]:  # fmt: skip
-        """The `chosen` clients pull on to the time that is `due`; there they compute a gradient of the `problem`."""
-        if not len(chosen):
-            return clients, last
-        L, mu = to_host(clients.numbers)[0].tolist()
-        some = take_clients(clients.vectors, chosen)
-        flow = to_device(expm(_drift(L, mu) * (due - last)[chosen, None, None]), some)
-        some = namespace(some).matmul(flow, some)
-        if problem is not None and key is not None:
-            some = self._stepped(some, self.gradient(problem.select(chosen), some[:, _X, :], "full", key), L, mu / 2.0)
-        after = last.copy()
-        after[chosen] = due[chosen]
-        return replace(clients, vectors=put_clients(clients.vectors, chosen, some)), after
-
-    @staticmethod
-    def _stepped(vectors: Array, gradient: Array, L: float, nu: float) -> Array:
-        """After a gradient event: r = ∇f_i(x) - νx - ỹ moves x, x̃ and ỹ."""
-        rest = gradient - nu * vectors[:, _X, :] - vectors[:, _Y_FAST, :]
-        pull = np.zeros(6)
-        pull[[_X, _X_FAST, _Y_FAST]] = -0.25 / L, -0.25 / math.sqrt(L * nu), 0.25 * math.sqrt(nu / L) + 1.0
-        return vectors + to_device(pull, vectors)[None, :, None] * rest[:, None, :]
 
     def mix(self, clients: DadaoClients, mixed: Mixed, problem: Problem, key: Key) -> DadaoClients:
         chosen = np.flatnonzero(np.isin(problem.clients, mixed.clients))
@@ -191,25 +171,34 @@ class Dadao(Gossip):
             return clients
         L, mu = to_host(clients.numbers)[0].tolist()
         of = chis(self.graph, problem.n_clients)
-        pull = np.zeros(6)
-        pull[[_Z, _Z_FAST]] = -0.5, -2.0 * of.first / of.edges_per_second / math.sqrt(0.5 * mu / L)
+        shares = np.zeros(6)
+        shares[[_Z, _Z_FAST]] = -0.5, -2.0 * of.first / of.edges_per_second / math.sqrt(0.5 * mu / L)
         some = take_clients(clients.vectors, chosen)
-        some = some + to_device(pull, some)[None, :, None] * mixed.mixed["change"][:, None, :]
+        some = some + to_device(shares, some)[None, :, None] * mixed.mixed["change"][:, None, :]
         return replace(clients, vectors=put_clients(clients.vectors, chosen, some))
 
 
-def _drift(L: float, mu: float) -> Array:
-    """The matrix A of v' = Av between events, for v = (x, x̃, y, ỹ, z, z̃)."""
+def _flowed(vectors: Array, seconds: Array, L: float, mu: float) -> Array:
+    """`vectors` (k, 6, d) after so many `seconds` (k,) without an event: v' = Av is solved exactly."""
     nu = 0.5 * mu
     s = math.sqrt(nu / L)
-    drift = np.zeros((6, 6))
-    drift[_X, [_X, _X_FAST]] = -s / 8.0, s / 8.0
-    drift[_X_FAST, [_X, _X_FAST]] = s / 8.0, -s / 8.0
-    drift[_Y, [_Y, _Y_FAST]] = -s / 4.0, s / 4.0
-    drift[_Y_FAST, [_X_FAST, _Y, _Z]] = -nu / (2.0 * s), -0.5 / s, -0.5 / s
-    drift[_Z, [_Z, _Z_FAST]] = -s / 4.0, s / 4.0
-    drift[_Z_FAST, [_Z, _Z_FAST]] = s / 8.0, -s / 8.0
-    return drift
+    A = np.zeros((6, 6))
+    A[_X, [_X, _X_FAST]] = -s / 8.0, s / 8.0
+    A[_X_FAST, [_X, _X_FAST]] = s / 8.0, -s / 8.0
+    A[_Y, [_Y, _Y_FAST]] = -s / 4.0, s / 4.0
+    A[_Y_FAST, [_X_FAST, _Y, _Z]] = -nu / (2.0 * s), -0.5 / s, -0.5 / s
+    A[_Z, [_Z, _Z_FAST]] = -s / 4.0, s / 4.0
+    A[_Z_FAST, [_Z, _Z_FAST]] = s / 8.0, -s / 8.0
+    return namespace(vectors).matmul(to_device(expm(A * seconds[:, None, None]), vectors), vectors)
+
+
+def _stepped(vectors: Array, gradient: Array, L: float, mu: float) -> Array:
+    """`vectors` after a gradient event: r = ∇f_i(x) - νx - ỹ moves x, x̃ and ỹ."""
+    nu = 0.5 * mu
+    rest = gradient - nu * vectors[:, _X, :] - vectors[:, _Y_FAST, :]
+    shares = np.zeros(6)
+    shares[[_X, _X_FAST, _Y_FAST]] = -0.25 / L, -0.25 / math.sqrt(L * nu), 0.25 * math.sqrt(nu / L) + 1.0
+    return vectors + to_device(shares, vectors)[None, :, None] * rest[:, None, :]
 
 
 @lru_cache(maxsize=8)
