@@ -61,6 +61,7 @@ from newtonfl.methods.local.tamuna import compressed_scaffnew, tamuna
 from newtonfl.methods.local.vr_proxskip import vr_proxskip
 from newtonfl.methods.round import Descent
 from newtonfl.methods.second_order.basis_learn import bl1, bl2
+from newtonfl.methods.second_order.dave_qn import dave_qn
 from newtonfl.methods.second_order.fednl import fednl, fednl_bc, fednl_cr, fednl_ls, fednl_pp
 from newtonfl.methods.second_order.newton import newton, newton_star, newton_zero
 from newtonfl.methods.second_order.newton_3pc import (
@@ -96,8 +97,8 @@ __all__ = [
     "FirstOrder", "Graph", "Independent", "Line", "Lost", "Method", "Participation", "ProblemConstants", "Replies",
     "Ring", "SecondOrder", "Star", "Torus", "Trace", "Uniform", "accelerated_gd", "adacgd", "adahessian", "adiana",
     "artemis", "asgrad", "beer", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m", "compressed_scaffnew",
-    "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "diana", "dingo", "disco", "dore", "econtrol", "ef21",
-    "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
+    "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "dave_qn", "diana", "dingo", "disco", "dore", "econtrol",
+    "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
     "error_feedback", "exact_diffusion", "extragradient", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr",
     "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip",
     "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead", "local_newton", "locodl", "m_fac", "marina",
@@ -111,7 +112,7 @@ arrange(
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
-        "nl2", "cubic-newton-learn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
+        "nl2", "cubic-newton-learn", "dave-qn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
         "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd", "ef21", "ef21-plus",
         "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "error-feedback", "econtrol",
         "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5",

@@ -139,6 +139,27 @@ def test_asgrads_orders():
     assert exact.history[-1].monitors["distance"] < 1e-7
 
 
+@pytest.mark.parametrize(
+    ("participation", "rounds"), [("all", 45), ("arrivals:random:fixed:1", 400), ("uniform:3", 120)]
+)
+def test_dave_qn_is_superlinear(participation, rounds):
+    """In the end every pass over the clients gains more digits than the one before; three vectors a reply."""
+    problem = unlike()
+    x_star, _ = nf.optimum(problem)
+    distance = nf.monitors.DistanceTo(x_star)
+    method = nf.dave_qn(participation=participation)
+    run = nf.solve(problem, method, rounds=rounds, tol=0, x0=x_star + 0.3, monitors=[distance])
+    path = run.history.column("distance")
+    assert path.min() < 1e-13
+    digits = [int(np.argmax(path < bound)) for bound in (1e-2, 1e-6, 1e-10)]
+    assert 0 < digits[0] < digits[1] < digits[2] and digits[2] - digits[1] < 0.7 * digits[1]
+    up = run.ledger.table()
+    numbers = (
+        up.numbers[(up.direction == "up") & (up.phase == "rounds")].sum() / up.messages[up.part == "gradient"].sum()
+    )
+    assert 20 < numbers <= 32
+
+
 def test_the_history_has_the_simulated_time():
     law = nf.Arrivals("random")
     history = nf.solve(unlike(), nf.iag(participation=law), rounds=6, tol=0.0, seed=4).history

@@ -10,9 +10,9 @@ from transcriptions import average, initial, matrix
 
 
 def answers(p, points, k, jobs):
-    """Who answers in round k, and about which point."""
-    if k == 0:
-        return [(i, points[0]) for i in range(p.n)]
+    """Who answers in round k, and about which point; without jobs all answer, about the last."""
+    if k == 0 or jobs is None:
+        return [(i, points[-1]) for i in range(p.n)]
     i, given = jobs(k)
     return [(i, points[given])]
 
@@ -28,6 +28,23 @@ def fednl_pp(p, x, rounds, compress, jobs, alpha=1.0, start="exact"):
             e[i] = np.linalg.norm(H[i] - p.hessian(z, i))
         b = average([H[i] @ w[i] + e[i] * w[i] - p.gradient(w[i], i) for i in range(p.n)])
         x = np.linalg.solve(matrix(p, average(H), np.mean(e), "shift"), b)
+        points.append(x)
+    return points[1:]
+
+
+def dave_qn(p, x, rounds, jobs, L):
+    """DAve-QN 1906.00506: x⁺ = (mean B_i + λI)⁻¹ mean(B_i z_i − ∇f_i(z_i)); of who answers s = z − z_i, y = ∇f_i(z) −
+    ∇f_i(z_i), q = B_i s, B_i ← B_i + yyᵀ/(yᵀs) − qqᵀ/(sᵀq), z_i ← z, from B_i = L_i I."""
+    B, z, points = [own * np.eye(p.d) for own in L], [x] * p.n, [x]
+    for k in range(rounds):
+        for i, new in answers(p, points, k, jobs):
+            s, y = new - z[i], p.gradient(new, i) - p.gradient(z[i], i)
+            q = B[i] @ s
+            if y @ s > 1e-12 * np.linalg.norm(y) * np.linalg.norm(s):
+                B[i] = B[i] + np.outer(y, y) / (y @ s) - np.outer(q, q) / (s @ q)
+            z[i] = new
+        b = average([B[i] @ z[i] - p.gradient(z[i], i) for i in range(p.n)])
+        x = np.linalg.solve(average(B) + p.lam * np.eye(p.d), b)
         points.append(x)
     return points[1:]
 

@@ -7,6 +7,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import asynchronous as A
 import numpy as np
 import transcriptions as T
 from cases import dense_glm
@@ -33,6 +34,7 @@ from newtonfl.mechanisms import (
     ThreePCv5,
 )
 from newtonfl.methods import (
+    Arrivals,
     Method,
     Uniform,
     adahessian,
@@ -40,6 +42,7 @@ from newtonfl.methods import (
     bl1,
     bl2,
     dane,
+    dave_qn,
     dingo,
     disco,
     fednew,
@@ -94,6 +97,16 @@ def of_diagonals(k: int, tried: int, n: int = N, dim: int = D) -> np.ndarray:
 def signs(k: int) -> np.ndarray:
     """AdaHessian's z of round k."""
     return 2.0 * Key(SEED, k, SERVER).to("signs").generator().integers(0, 2, D) - 1.0
+
+
+def jobs(order: str) -> Callable[[int], tuple[int, int]]:
+    """Who answers in a round, about the iterate of which."""
+    return lambda k: Arrivals(order).events(N, SEED).at(k)[:2]  # type: ignore[arg-type]
+
+
+def smoothness(p: Any) -> np.ndarray:
+    """L_i less the ridge, of a logistic problem's rows."""
+    return np.array([np.linalg.eigvalsh(own.T @ own)[-1] / (4 * len(own)) for own in p.rows])
 
 
 def normal(rows: int) -> Callable[[int, int], np.ndarray]:
@@ -323,6 +336,13 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
             s.p, x, ROUNDS, s.V, drawn(RandK(60), later=1), drawn(RandK(30), "model", 1), client_coin(0.5), sample(8),
             60 / 120, 30 / D,
         ),
+    ),
+    "dave-qn": (
+        50, 0.1, lambda s: dave_qn(), lambda s, x: A.dave_qn(s.p, x, ROUNDS, jobs("pure"), smoothness(s.p))
+    ),
+    "dave-qn, all": (
+        15, 1.0, lambda s: dave_qn(participation="all"),
+        lambda s, x: A.dave_qn(s.p, x, ROUNDS, None, smoothness(s.p)),
     ),
     "dingo, θ = 1e-4": (50, 0.15, lambda s: dingo(), lambda s, x: T.dingo(s.p, x, ROUNDS)),
     "dingo, θ = 8": (50, 0.1, lambda s: dingo(theta=8.0), lambda s, x: T.dingo(s.p, x, ROUNDS, 8.0)),

@@ -41,9 +41,9 @@ def test_a_methods_page_explains_every_setting(name):
 
 
 SAID = {
-    "gradient": "∇f_i", "anew": "∇f_i", "curvature": "∇²f_i", "initial": "∇²f_i", "gram": "a_ijᵀ", "bound": "β_i",
+    "gradient": "∇f_i", "anew": "∇f_i", "curvature": "∇²f_i|B_i", "initial": "∇²f_i", "gram": "a_ijᵀ", "bound": "β_i",
     "error": "l_i", "value": "f_i", "trials": "f_i at", "subspace": "basis of its rows", "support": "which columns",
-    "constant": "L_[*]i|ρ_i", "product": "∇²f_i times|H_i g|∇f_i along", "damped": "H̃_i†g̃", "eigenpairs": "eigenpairs",
+    "constant": "L_[*]?i|ρ_i", "product": "∇²f_i times|H_i g|∇f_i along", "damped": "H̃_i†g̃", "eigenpairs": "eigenpairs",
     "diagonal": "diagonals", "start": "minimiser", "direction": "direction|H_i†g",
 }  # fmt: skip
 """What a method's page must say where its clients send such a part."""

@@ -91,6 +91,14 @@ class Plain(NewtonStep):
 
 
 @dataclass(frozen=True)
+class Positive(Plain):
+    """x⁺ = w - (H + D)⁻¹∇f(w) with an H that is positive definite by its making, so that invariants need no l·I."""
+
+    name = "positive"
+    serves_invariants: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Shift(Plain):
     """x⁺ = w - (H + l·I + D)⁻¹∇f(w), l = (1/n) Σ‖H_i - ∇²f_i‖ (Option 2 of FedNL and Newton-3PC).
 
