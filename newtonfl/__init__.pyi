@@ -180,6 +180,7 @@ from .methods import (
     scaffold,
     scallion,
     tamuna,
+    vr_diana,
     vr_marina,
     vr_proxskip,
 )
@@ -406,6 +407,7 @@ __all__ = [
     "solve",
     "spent_epsilon",
     "tamuna",
+    "vr_diana",
     "vr_marina",
     "vr_proxskip",
 ]

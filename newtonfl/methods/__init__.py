@@ -32,7 +32,7 @@ from newtonfl.methods.first_order.asgrad import asgrad, iag
 from newtonfl.methods.first_order.bfgs import bfgs
 from newtonfl.methods.first_order.clip21 import clip21, clip21_sgd2m
 from newtonfl.methods.first_order.dasha import dasha
-from newtonfl.methods.first_order.diana import artemis, diana, ef_bv
+from newtonfl.methods.first_order.diana import artemis, diana, ef_bv, vr_diana
 from newtonfl.methods.first_order.dore import dore
 from newtonfl.methods.first_order.econtrol import econtrol
 from newtonfl.methods.first_order.ef21 import ef21, ef21_bc, ef21_plus, ef21_pp, ef21_w
@@ -104,7 +104,7 @@ __all__ = [
     "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead", "local_newton", "locodl", "m_fac", "marina",
     "masha1", "masha2", "method", "motef", "motef_vr", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
     "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom",
-    "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_marina", "vr_proxskip",
+    "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_diana", "vr_marina", "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -116,9 +116,9 @@ arrange(
         "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd", "ef21", "ef21-plus",
         "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "error-feedback", "econtrol",
         "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5",
-        "adacgd", "marina", "pp-marina", "vr-marina", "dasha", "diana", "adiana", "ef-bv", "artemis", "dore", "core-gd",
-        "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew",
-        "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer",
-        "motef", "motef-vr", "dadao", "extragradient", "masha1", "masha2",
+        "adacgd", "marina", "pp-marina", "vr-marina", "dasha", "diana", "vr-diana", "adiana", "ef-bv", "artemis",
+        "dore", "core-gd", "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip",
+        "i-scaffnew", "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion",
+        "lead", "beer", "motef", "motef-vr", "dadao", "extragradient", "masha1", "masha2",
     ],
 )  # fmt: skip

@@ -67,6 +67,9 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "ef21-page of all rows is ef21": (
         ("ef21-page", {"compressor": C, "p": 0.3, "batch": 99}), ("ef21", {"compressor": C}), ADDS
     ),
+    "vr-diana of all rows is diana": (
+        ("vr-diana", {"compressor": RandK(3), "p": 0.3, "batch": 99}), ("diana", {"compressor": RandK(3)}), ADDS
+    ),
     "pp-marina of all is marina": (
         ("pp-marina", {"compressor": RandK(3), "participation": Uniform(5)}), ("marina", {"compressor": RandK(3)}), 0.0
     ),

@@ -159,6 +159,7 @@ def test_minibatches_need_rows():
         made("ef21-plus", batch=2),
         made("ef21-page"),
         made("vr-marina"),
+        made("vr-diana"),
     ):
         with pytest.raises(ValueError, match="minibatch gradients need data rows"):
             method.resolved(problem)
@@ -170,7 +171,7 @@ def test_what_needs_convexity_is_refused_on_a_problem_without_it_and_ef21_runs()
     for name in second_order - {"bfgs", "l-bfgs"} | {"accelerated-gd", "adiana"}:  # which needs gradients alone
         with pytest.raises(ValueError, match=f"{name} needs convex functions"):
             METHODS[name](**({"optimum": np.zeros(7)} if name == "newton-star" else {})).resolved(problem)
-    for name in ("diana", "artemis", "dore"):
+    for name in ("diana", "vr-diana", "artemis", "dore"):
         with pytest.raises(ValueError, match="theory of this method needs convex functions"):
             METHODS[name]().resolved(problem)
     told = solve(problem, METHODS["diana"](stepsize=0.1), rounds=2).theory

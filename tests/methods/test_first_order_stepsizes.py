@@ -46,6 +46,14 @@ def row_noise(batch: int) -> float:
     return (M - batch) / (batch * (M - 1)) * float(np.mean(largest))
 
 
+def of_rows() -> float:
+    """ℒ: the largest √m_i ℒ_i."""
+    squares = [own * np.sum(own**2, axis=1, keepdims=True) / 16 for own in setting().p.rows]
+    return float(np.sqrt(max(
+        np.linalg.eigvalsh(own.T @ square)[-1] for own, square in zip(setting().p.rows, squares, strict=True)
+    )))  # fmt: skip
+
+
 def page(ratio: float, p: float, noise: float, linear: bool = False) -> float:
     """1/(L + √M), the least M over Young's s and t searched for; with twice the weights for the linear rate."""
     plus, twice = np.mean(setting().each ** 2), 2.0 if linear else 1.0
@@ -117,6 +125,13 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
             min(1 / (s.L + plus * np.sqrt(4 * (25 / 9) * 8 * 9 / N)), 1 / 9 / (4 * RIDGE)),
         ),
         "diana": ("diana", {"compressor": RandK(8)}, 1 / ((1 + 6 * 4 / N) * total.max())),
+        "vr-diana": (
+            "vr-diana", {"compressor": RandK(8), "batch": 7},
+            1 / (s.L + 6 * (4 * total.max() + 43 / 343 * of_rows() * 21) / N),
+        ),
+        "vr-diana, all rows": (
+            "vr-diana", {"compressor": RandK(8), "batch": 50}, 1 / (s.L + 6 * 4 * total.max() / N)
+        ),
         "adiana": (
             "adiana", {"compressor": RandK(8), "p": 0.1}, adianas(total.max(), 4.0, 0.1)
         ),
@@ -135,8 +150,9 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
         "clag", "3pc-v1", "3pc-v2", "marina", "marina, permk", "vr-marina", "vr-marina, permk",
-        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "dasha", "dasha, linear", "diana", "adiana",
-        "adiana, natural", "error-feedback", "econtrol", "econtrol, ef21's", "m-fac",
+        "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "dasha", "dasha, linear", "diana",
+        "vr-diana", "vr-diana, all rows", "adiana", "adiana, natural", "error-feedback",
+        "econtrol", "econtrol, ef21's", "m-fac",
     ],
 )  # fmt: skip
 def test_the_note_names_theorys_stepsize(name):

@@ -99,12 +99,39 @@ def test_the_theorems_bounds_hold(name, settings, loss):
             assert mu == pytest.approx(0.1) and below(gaps[:, 1:], bounds)
 
 
+@pytest.mark.parametrize(("compressor", "p", "batch"), [("identity", 0.3, 1), ("randk:3", 0.3, 2), ("natural", 0.6, 1)])
+def test_vr_dianas_potential_falls(compressor, p, batch):
+    """E‖x^k - x*‖² is below Ψ⁰(1 - min{γμ, p/2, α/2})^k, Ψ with the anchors' and shifts' distances; of many seeds."""
+    plain, n, k = dense_glm(), 4, 120
+    rows, labels, _ = plain.host
+    problem = glm(rows, labels, np.diff(plain.rows.offsets), plain.loss, np.ones(len(labels)))
+    x_star, x0 = nf.optimum(problem)[0], np.full(DIM, 2.0)
+    method = METHODS["vr-diana"](compressor=compressor, p=p, batch=batch)
+    distance = nf.monitors.DistanceTo(x_star)
+    results = [
+        solve(problem, method, x0=x0, rounds=k, tol=0.0, seed=seed, monitors=[distance]) for seed in range(SEEDS)
+    ]
+    gamma = float(results[0].theory[0].split()[1])
+    omega = {"identity": 0.0, "randk:3": DIM / 3 - 1, "natural": 0.125}[compressor]
+    many = np.diff(problem.rows.offsets)
+    c, alpha = np.max((many - batch) / (batch * (many - 1))), 1 / (1 + omega)
+    moved = [row_gradients(problem, i, x0) - row_gradients(problem, i, x_star) for i in range(n)]
+    anchors = np.mean([np.mean(np.sum(own**2, axis=1)) for own in moved])
+    shifts = np.mean(np.sum(np.asarray(problem.at(x_star).gradient) ** 2, axis=1))
+    first = (x0 - x_star) @ (x0 - x_star) + gamma**2 * (
+        4 * c * (1 + 5 * omega) / (p * n) * anchors + 4 * omega / (alpha * n) * shifts
+    )
+    rate = 1 - min(gamma * problem.strong_convexity, p / 2, alpha / 2)
+    squares = np.array([result.history.column("distance") ** 2 for result in results])
+    assert below(squares[:, 1:], first * rate ** np.arange(1, k + 1))
+
+
 def test_it_has_no_floor_where_minibatches_have_one():
-    """At the same step and batch ef21-sgd stands still, and ef21-page and vr-marina go on."""
+    """At the same step and batch ef21-sgd stands still, and ef21-page, vr-marina and vr-diana go on."""
     problem, common = dense_glm(), {"batch": 2, "stepsize": 0.1}
     noisy = solve(problem, METHODS["ef21-sgd"](compressor=nf.TopK(3), **common), rounds=1500, tol=1e-6)
     assert not noisy.converged and min(record.gradient_norm for record in noisy.history) > 1e-4
-    for name, compressor in (("ef21-page", nf.TopK(3)), ("vr-marina", nf.RandK(3))):
+    for name, compressor in (("ef21-page", nf.TopK(3)), ("vr-marina", nf.RandK(3)), ("vr-diana", nf.RandK(3))):
         assert solve(problem, METHODS[name](compressor=compressor, p=0.3, **common), rounds=1500, tol=1e-6).converged
 
 

@@ -319,6 +319,25 @@ def diana(p, x, rounds, compress, gamma, alpha, inside=False):
     return out
 
 
+def vr_diana(p, x, rounds, compress, gamma, alpha, stochastic, coin, inside=False):
+    """VR-DIANA 1904.05115: DIANA with L-SVRG's v_i = ∇f_iB(x) − ∇f_iB(w_i) + ∇f_i(w_i) for ∇f_i(x); then w_i = x where
+    coin(i, k) shows heads. In round 0 w_i = x."""
+    h, w, out = zeros(p), [x] * p.n, []
+    for k in range(rounds):
+        v = [
+            X if k == 0 else gradients(p, w[i], inside)[i] + stochastic(x, i, k) - stochastic(w[i], i, k)
+            + (p.lam * (x - w[i]) if inside else 0.0)
+            for i, X in enumerate(gradients(p, x, inside))
+        ]  # fmt: skip
+        w = [x if k and coin(i, k) else own for i, own in enumerate(w)]
+        delta = [compress(v[i] - h[i], i, k) for i in range(p.n)]
+        g = average(h) + average(delta)
+        h = [h[i] + alpha * delta[i] for i in range(p.n)]
+        x = x - gamma * (g + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
 def ef_bv(p, x, rounds, compress, gamma, lam_, nu, inside=False):
     """EF-BV 2205.04180: d_i = C(∇f_i − h_i), g = mean h_i + ν mean d_i, h_i ← h_i + λd_i (after g), h_i⁰ = 0. From the
     abstract and memory; λ = ν = 1 is EF21 from g_i = 0, ν = 1 DIANA."""

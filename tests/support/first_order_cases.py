@@ -235,6 +235,18 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
             p, x, ROUNDS, drawn(RandK(8), scale=Q8), g, sampled(3), own_coin(0.4), "zero", inside=True
         ),
     ),
+    "vr-diana": (
+        "vr-diana", {"compressor": RandK(8), "p": 0.2, "batch": 7},
+        lambda p, x, g: F.vr_diana(
+            p, x, ROUNDS, drawn(RandK(8)), g, 1 / 5, sampled(7), own_coin(0.2, "anchor coin")
+        ),
+    ),
+    "vr-diana, natural, inside": (
+        "vr-diana", {**INSIDE, "compressor": Natural(), "p": 0.4, "batch": 3, "alpha": 0.5, "stepsize": 0.3},
+        lambda p, x, g: F.vr_diana(
+            p, x, ROUNDS, drawn(Natural()), g, 0.5, sampled(3), own_coin(0.4, "anchor coin"), inside=True
+        ),
+    ),
     "marina, permk": (
         "marina", {"compressor": PermK(), "p": 0.2},
         lambda p, x, g: F.marina(p, x, ROUNDS, F.perm_k(N, permutations), g, coin("gradient coin", 0.2)),

@@ -92,9 +92,9 @@ def sampled(batch: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
     return gradient
 
 
-def own_coin(p: float) -> Callable[[int, int], bool]:
+def own_coin(p: float, purpose: str = "page coin") -> Callable[[int, int], bool]:
     """Every client's own."""
-    return lambda i, k: bool(Key(SEED, k, i).to("gradient").to("page coin").generator().random() < p)
+    return lambda i, k: bool(Key(SEED, k, i).to("gradient").to(purpose).generator().random() < p)
 
 
 def directions(m: int) -> Callable[[int], np.ndarray]:

@@ -98,9 +98,9 @@ class ClientBFGS(Curvature[Array, ClientBFGSState]):
 
     def aggregate(self, state: Array, replies: Replies, weights: Array) -> tuple[Array, HessianEstimate]:
         messages = replies.messages("curvature")
-        told = [(w, *_parts(message)) for w, message in zip(weights, messages, strict=True) if message.count]
-        if told:
-            w, y, q, a, b = (np.stack(column) for column in zip(*told, strict=True))
+        news = [(w, *_parts(message)) for w, message in zip(weights, messages, strict=True) if message.count]
+        if news:
+            w, y, q, a, b = (np.stack(column) for column in zip(*news, strict=True))
             change = (y * (w / a)[:, None]).T @ y - (q * (w / b)[:, None]).T @ q
             state = state + to_device(change, state)
         return state, HessianEstimate(state, 0.0)

@@ -12,6 +12,7 @@ from newtonfl.components.context import ClientRound
 from newtonfl.components.gradient.oracle import Minibatch, Oracle
 from newtonfl.components.protocol import ProblemConstants
 from newtonfl.core.backend import Array, namespace, to_device, zeros
+from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_probability
 from newtonfl.objectives.base import Point, Problem
 
@@ -73,8 +74,7 @@ class Page(Oracle[PageState]):
         """Whose coins show heads, shape (n,) of bool."""
         if context.round == 0 or self.p is None:
             return np.full(len(clients), context.round == 0 or context.coins["gradient"])
-        coins = [context.key.of(client).to("page coin").generator().random() for client in clients]
-        return np.array(coins) < self.p
+        return own_coins(context.key.to("page coin"), clients, self.p)
 
     def variance(self, constants: ProblemConstants) -> Array:
         """N_i with E‖(∇f_iB(x) - ∇f_iB(y)) - (∇f_i(x) - ∇f_i(y))‖² ≤ N_i‖x - y‖², shape (n,).
@@ -92,3 +92,8 @@ class Page(Oracle[PageState]):
     def parameters(self) -> dict[str, str | float]:
         own: dict[str, str | float] = {"batch": self.batch}
         return own if self.p is None else {**own, "p": self.p}
+
+
+def own_coins(key: Key, clients: Array, p: float) -> Array:
+    """Whose own coins show heads, each with probability p, shape (n,) of bool."""
+    return np.array([key.of(client).generator().random() for client in clients]) < p
