@@ -35,7 +35,8 @@ def as_method(value: Any) -> Method:
         made: Method = coerce_method(value)
         return made
     if isinstance(value, Part):
-        key = f"{value.kind}=" if value.kind in ("compressor", "mechanism", "basis", "participation") else ""
+        kinds = ("compressor", "mechanism", "basis", "participation", "aggregator")
+        key = f"{value.kind}=" if value.kind in kinds else ""
         takes = f"; a method takes it as a setting, as in nf.newton_3pc({key}…)" if key else ""
         raise TypeError(f"method: given {value!r}, a {value.kind}, must be a Method{takes}")
     name = getattr(value, "__name__", "")

@@ -30,6 +30,7 @@ HOMES: dict[str, str] = {
     "basis": "newtonfl.bases",
     "loss": "newtonfl.objectives.losses",
     "participation": "newtonfl.components.participation",
+    "aggregator": "newtonfl.components.aggregation",
     "method": "newtonfl.methods",
 }
 """Every kind of part, and the module that holds the library's own."""
@@ -217,7 +218,7 @@ def known(kind: str) -> list[str]:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "participation", "method"}
+    kind : {"compressor", "mechanism", "basis", "loss", "participation", "aggregator", "method"}
         Of parts.
 
     Returns

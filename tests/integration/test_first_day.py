@@ -98,7 +98,7 @@ def test_a_files_method_is_a_text_or_refused_with_the_file(refused, tmp_path, ca
 
 def test_every_listing_has_a_name_a_line_and_fits_the_screen(capsys, monkeypatch):
     call = caller(capsys, monkeypatch)
-    for kind in ("compressor", "mechanism", "basis", "loss", "participation", "method"):
+    for kind in ("compressor", "mechanism", "basis", "loss", "participation", "aggregator", "method"):
         status, out, _ = call("methods", *([] if kind == "method" else [kind]))
         names = [line.split()[0] for line in out.splitlines() if line.strip()]
         assert status == 0 and names[: len(known(kind))] == known(kind)
