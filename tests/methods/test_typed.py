@@ -194,6 +194,7 @@ PARTS = {
     "mechanism": MECHANISMS,
     "participation": st.builds(nf.Uniform, st.integers(1, 9)) | st.builds(nf.Independent, NUMBERS),
     "basis": st.sampled_from([nf.Symmetric(), nf.Symmetric(isometric=False), nf.DataSubspace(), nf.PSD()]),
+    "aggregator": st.sampled_from([nf.Mean(), nf.Trimmed(2), nf.CentredClip(0.5, 3), nf.Bucketed(nf.Krum(1), 3)]),
 }
 
 

@@ -214,6 +214,7 @@ WITHOUT_A_PAPER = {
     "preset accelerated-gd": "Nesterov's book, which it names",
     "preset newton": "elementary",
     "preset lattice-newton": "the library's own",
+    "preset robust-newton": "the library's own",
     "preset bfgs": "Nocedal and Wright's book, which it names",
     "preset l-bfgs": "Nocedal and Wright's book, which it names",
 }

@@ -17,7 +17,7 @@ from newtonfl.registry import METHODS
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-WITHOUT_A_PAPER = {"newton", "gd", "accelerated-gd", "bfgs", "l-bfgs", "lattice-newton"}
+WITHOUT_A_PAPER = {"newton", "gd", "accelerated-gd", "bfgs", "l-bfgs", "lattice-newton", "robust-newton"}
 
 
 def read(name: str) -> str:
