@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from newtonfl import methods, registry
 from newtonfl.bases import Basis
+from newtonfl.checks.aggregator import check_aggregator
 from newtonfl.checks.basis import check_basis
 from newtonfl.checks.compressor import check_compressor
 from newtonfl.checks.loss import check_loss
@@ -17,6 +18,7 @@ from newtonfl.checks.mechanism import check_mechanism
 from newtonfl.checks.method import check_method
 from newtonfl.checks.participation import check_participation
 from newtonfl.checks.problem import check_problem
+from newtonfl.components.aggregation import Aggregator
 from newtonfl.components.participation import Participation
 from newtonfl.compressors import Compressor, TopK
 from newtonfl.core.raised import own_line
@@ -33,6 +35,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     Basis: check_basis,
     Loss: check_loss,
     Participation: check_participation,
+    Aggregator: check_aggregator,
     Method: check_method,
     Problem: check_problem,
 }

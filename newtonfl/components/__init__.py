@@ -4,6 +4,8 @@ protocol
     What passes between server and clients: Announcement, Replies, ProblemConstants; and the interface Method.
 participation
     Who takes part, S^k.
+aggregation
+    What stands for the mean where clients may be Byzantine.
 model
     What clients see of x.
 gradient

@@ -60,8 +60,8 @@ class ServerRound:
 
     Attributes
     ----------
-    round : int
-        k.
+    key : Key
+        The server's random stream in this round.
     space : Coordinates
         In which all clients send gradients.
     z : array, shape (replies, d)
@@ -76,10 +76,15 @@ class ServerRound:
         What the j-th reply's curvature message and l_i have added to (H_i + l_i I)v.
     """
 
-    round: int
+    key: Key
     space: Coordinates
     z: Array
     coins: dict[str, bool]
     point: Array
     share: float = 1.0
     hessian_product_change: Product = no_product
+
+    @property
+    def round(self) -> int:
+        """k."""
+        return self.key.round

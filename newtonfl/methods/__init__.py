@@ -30,6 +30,7 @@ from newtonfl.components.protocol import Announcement, ClientProtocol, Exchange,
 from newtonfl.methods.first_order.adacgd import adacgd
 from newtonfl.methods.first_order.asgrad import asgrad, iag
 from newtonfl.methods.first_order.bfgs import bfgs
+from newtonfl.methods.first_order.byz_vr_marina import byz_vr_marina_pp
 from newtonfl.methods.first_order.clip21 import clip21, clip21_sgd2m
 from newtonfl.methods.first_order.dasha import dasha
 from newtonfl.methods.first_order.diana import artemis, diana, ef_bv, vr_diana
@@ -72,6 +73,7 @@ from newtonfl.methods.second_order.newton_3pc import (
     newton_3pc_ls,
 )
 from newtonfl.methods.second_order.newton_learn import cubic_newton_learn, nl1, nl2
+from newtonfl.methods.second_order.robust_newton import robust_newton
 from newtonfl.methods.second_order.settings import SecondOrder
 from newtonfl.methods.standalone.adahessian import adahessian
 from newtonfl.methods.standalone.adiana import adiana
@@ -96,15 +98,16 @@ __all__ = [
     "All", "Announcement", "Arrivals", "ClientProtocol", "Complete", "Descent", "Edges", "ErdosRenyi", "Exchange",
     "FirstOrder", "Graph", "Independent", "Line", "Lost", "Method", "Participation", "ProblemConstants", "Replies",
     "Ring", "SecondOrder", "Star", "Torus", "Trace", "Uniform", "accelerated_gd", "adacgd", "adahessian", "adiana",
-    "artemis", "asgrad", "beer", "bfgs", "bl1", "bl2", "bl3", "clag", "clip21", "clip21_sgd2m", "compressed_scaffnew",
-    "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "dave_qn", "diana", "dingo", "disco", "dore", "econtrol",
-    "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd", "ef21_sgdm", "ef21_w", "ef_bv",
-    "error_feedback", "exact_diffusion", "extragradient", "fedavg", "fednew", "fednl", "fednl_bc", "fednl_cr",
-    "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd", "giant", "gradskip",
-    "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead", "local_newton", "locodl", "m_fac", "marina",
-    "masha1", "masha2", "method", "motef", "motef_vr", "newton", "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp",
-    "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2", "pp_marina", "scafcom",
-    "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5", "vr_diana", "vr_marina", "vr_proxskip",
+    "artemis", "asgrad", "beer", "bfgs", "bl1", "bl2", "bl3", "byz_vr_marina_pp", "clag", "clip21", "clip21_sgd2m",
+    "compressed_scaffnew", "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "dave_qn", "diana", "dingo",
+    "disco", "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd",
+    "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "exact_diffusion", "extragradient", "fedavg", "fednew", "fednl",
+    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd",
+    "giant", "gradskip", "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead", "local_newton", "locodl",
+    "m_fac", "marina", "masha1", "masha2", "method", "motef", "motef_vr", "newton", "newton_3pc", "newton_3pc_bc",
+    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
+    "pp_marina", "robust_newton", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5",
+    "vr_diana", "vr_marina", "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -112,13 +115,14 @@ arrange(
     [
         "newton", "newton-star", "newton-zero", "gd", "fednl", "fednl-pp", "fednl-cr", "fednl-ls", "fednl-bc",
         "newton-3pc", "newton-3pc-bc", "newton-3pc-bc-pp", "newton-3pc-cr", "newton-3pc-ls", "bl1", "bl2", "bl3", "nl1",
-        "nl2", "cubic-newton-learn", "dave-qn", "dingo", "giant", "dane", "local-newton", "fednew", "fedns", "fib-ios",
-        "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd", "ef21", "ef21-plus",
-        "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "error-feedback", "econtrol",
-        "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2", "3pc-v3", "3pc-v4", "3pc-v5",
-        "adacgd", "marina", "pp-marina", "vr-marina", "dasha", "diana", "vr-diana", "adiana", "ef-bv", "artemis",
-        "dore", "core-gd", "m-fac", "fedavg", "fedprox", "scaffold", "scallion", "scafcom", "scaffnew", "vr-proxskip",
-        "i-scaffnew", "gradskip", "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion",
-        "lead", "beer", "motef", "motef-vr", "dadao", "extragradient", "masha1", "masha2",
+        "nl2", "cubic-newton-learn", "robust-newton", "dave-qn", "dingo", "giant", "dane", "local-newton", "fednew",
+        "fedns", "fib-ios", "newton-cg", "disco", "adahessian", "lattice-newton", "bfgs", "l-bfgs", "accelerated-gd",
+        "ef21", "ef21-plus", "ef21-w", "ef21-pp", "ef21-bc", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page",
+        "error-feedback", "econtrol", "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2",
+        "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina", "vr-marina", "byz-vr-marina-pp", "dasha",
+        "diana", "vr-diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac", "fedavg", "fedprox", "scaffold",
+        "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip", "compressed-scaffnew", "tamuna",
+        "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer", "motef", "motef-vr", "dadao", "extragradient",
+        "masha1", "masha2",
     ],
 )  # fmt: skip

@@ -8,7 +8,11 @@ from newtonfl.components.protocol import Method
 from newtonfl.registry.methods import coerce_method
 from newtonfl.registry.part import Part
 
-_TAKERS = {**dict.fromkeys(("compressor", "mechanism", "basis", "participation"), "newton_3pc"), "graph": "lead"}
+_TAKERS = {
+    **dict.fromkeys(("compressor", "mechanism", "basis", "participation"), "newton_3pc"),
+    "graph": "lead",
+    "aggregator": "robust_newton",
+}
 """By kind of part, a method that takes one."""
 
 

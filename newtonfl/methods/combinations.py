@@ -53,9 +53,9 @@ def _check_matrix(name: str, step: Step[Any], curvature: Curvature[Any, Any], pr
 
 def check_components(
     name: str, step: Step[Any], curvature: Curvature[Any, Any], gradient: Gradient[Any, Any],
-    participation: Participation,
+    participation: Participation, n_clients: int,
 ) -> None:  # fmt: skip
-    """Refuse components whose mathematics do not go together; ValueError."""
+    """Refuse components whose mathematics do not go together, for `n_clients`; ValueError."""
     away = participation.setting
     if shared := gradient.bernoulli_probabilities.keys() & curvature.bernoulli_probabilities.keys():
         raise ValueError(f"{name}: gradient and curvature both ask for a coin named {min(shared)}: name one otherwise")
@@ -69,6 +69,12 @@ def check_components(
         raise ValueError(
             f"{name}: {away} needs gradients that stay true while a client is away: with a learned Hessian the "
             "invariant, of first order a mechanism that does not compare with the last round, such as ef21"
+        )
+    least = gradient.least_replies
+    if least and (expected := participation.share(n_clients) * n_clients) < least - 1e-9:
+        raise ValueError(
+            f"{name}: {away} has {expected:g} of {n_clients} clients reply in a round, must be at least {least}: the "
+            "aggregator needs them"
         )
     if gradient.reaches_all:
         participation.check_prompt(name)

@@ -60,7 +60,8 @@ class Descent(ClientSide):
         model, request = self._announce(server, drawn, key)  # z^{k+1} to the clients in S^k
         replies = exchange(request, self._reply_sizes(server))  # S_i^k, l_i^k, ∇f_i(z_i)
         weights = np.full(len(replies.clients), 1.0 / server.constants.n_clients)
-        curvature, H = self.curvature.aggregate(server.curvature, replies, weights)  # H^{k+1}, l^k
+        mine = key.of(SERVER).to("curvature")
+        curvature, H = self.curvature.aggregate(server.curvature, replies, weights, mine)  # H^{k+1}, l^k
         context = self._context(server, model, curvature, replies, drawn, key)
         gradient, g = self.gradient.aggregate(server.gradient, replies, context, server.constants)  # w^k, ∇f(w^k)
         model, g = self.model.finalize(model, g, key.of(SERVER).to("model"))
@@ -128,7 +129,7 @@ class Descent(ClientSide):
         # Clients' z_i may differ where some were away: then the step begins at the server's own point.
         query = self.step.query_point(server.step, server.x)
         return ServerRound(
-            key.round, self.curvature.server_gradients(curvature, server.constants),
+            key.of(SERVER).to("gradient"), self.curvature.server_gradients(curvature, server.constants),
             self.model.points(model, replies.clients), drawn.coins,
             query if self.participation.partial else self.model.common_point(model), drawn.share,
             lambda j, v: self.curvature.server_product_change(server.curvature, curvature, replies, j, v),

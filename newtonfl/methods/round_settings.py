@@ -72,7 +72,7 @@ class RoundSettings(Method):
         check_problem(self.name, self.step, self.curvature, problem)
         self.step.check(problem)
         self.participation.check(problem.n_clients)
-        check_components(self.name, self.step, self.curvature, self.gradient, self.participation)
+        check_components(self.name, self.step, self.curvature, self.gradient, self.participation, problem.n_clients)
         model = self.model.for_dimension(problem.dim)
         if self.participation.delays:
             model = delayed_model(self.name, model, self.participation)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from newtonfl.bases import Basis
+from newtonfl.components.aggregation import Aggregator
 from newtonfl.components.graph import Graph
 from newtonfl.components.participation import Participation
 from newtonfl.compressors import Compressor
@@ -27,9 +28,14 @@ MechanismForm: TypeAlias = Mechanism | Callable[[Compressor], Mechanism] | str |
 VectorForm: TypeAlias = Compressor | Mechanism | Literal["exact"] | str
 GradientForm: TypeAlias = Compressor | Mechanism | Literal["exact", "invariant"] | str
 ParticipationForm: TypeAlias = Participation | str
+AggregatorForm: TypeAlias = Aggregator | str
 GraphForm: TypeAlias = Graph | str
 
 _EVERYWHERE = """
+aggregator : Aggregator or str
+    What the server makes of the clients' vectors, some of which may be arbitrary: Median(), Trimmed(t),
+    GeometricMedian(), Krum(f), CentredClip(τ), Mean(), or one of them by buckets; as text "median", "trimmed:2",
+    "geometric-median", "krum:2", "centred-clip:1", "bucketed:2/median".
 participation : Participation or str
     Who takes part in a round: All(), Uniform(τ), Independent(p) or Trace.read(path); as text "all", "uniform:8" (or a
     share, "uniform:0.5"), "independent:0.5", "trace:PATH".

@@ -1,6 +1,6 @@
 """Registry: every part by its name, for the command line, problem files, estimators and Python strings.
 
-A part is a compressor, mechanism, basis, loss, participation or method. ``"topk:8d"`` ⇄ ``TopK("8d")``,
+A part is a compressor, mechanism, basis, loss, participation, aggregator or method. ``"topk:8d"`` ⇄ ``TopK("8d")``,
 ``"newton-3pc,compressor=topk:30"`` ⇄ ``nf.newton_3pc(compressor=nf.TopK(30))``. What is not known is refused with the
 nearest name.
 

@@ -66,6 +66,12 @@ def main_field(part: type) -> str | None:
     return key if key in parameters(part) else None
 
 
+def main_kind(part: type) -> str:
+    """What stands behind a slash, where something does: a compressor, say."""
+    annotation = hints(part)[str(main_field(part))]
+    return str(kind_of(get_args(annotation)[0] if is_tuple(annotation) else annotation))
+
+
 def shorthand(part: type) -> tuple[str, ...]:
     """The parameters that stand behind the colon."""
     declared: tuple[str, ...] | None = getattr(part, "shorthand", None)

@@ -32,6 +32,7 @@ HOMES: dict[str, str] = {
     "nonsmooth": "newtonfl.objectives.nonsmooth",
     "participation": "newtonfl.components.participation",
     "graph": "newtonfl.components.graph",
+    "aggregator": "newtonfl.components.aggregation",
     "method": "newtonfl.methods",
 }
 """Every kind of part, and the module that holds the library's own."""
@@ -219,7 +220,7 @@ def known(kind: str) -> list[str]:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "method"}
+    kind : {"compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "aggregator", "method"}
         Of parts.
 
     Returns

@@ -15,7 +15,7 @@ from newtonfl.registry.write import to_spec
 
 
 class Part:
-    """What a method is made of, or a problem: compressor, mechanism, basis, loss, participation.
+    """What a method is made of, or a problem: compressor, mechanism, basis, loss, participation, aggregator.
 
     A part is a frozen dataclass. Its fields, with their annotations, are its parameters; its docstring's `Parameters`
     say what they mean. Defining a class with a ``name`` registers it, and it is then known to the command line, problem

@@ -19,6 +19,7 @@ from newtonfl.registry.declared import (
     joins,
     kind_of,
     main_field,
+    main_kind,
     names_of,
     parameters,
     readable,
@@ -46,11 +47,11 @@ def read(kind: str, spec: str) -> Any:
         return _read_call(kind, *called)
     if len(joined := split(spec, "+")) > 1 and any(joins(entry.made_by) for entry in entries(kind).values()):
         return _read_joined(kind, spec, joined)
-    if len(pieces := split(spec, "/")) > 1 and main_field(_by_head(kind, spec)):
+    if len(pieces := split(spec, "/")) > 1 and main_field(made_by := _by_head(kind, spec)):
         before, main = "/".join(pieces[:-1]), pieces[-1]
         made = _read_before(kind, before)
         if not isinstance(made, Maker):
-            raise ValueError(f"{kind}: given {spec!r}, {before} has its compressor already")
+            raise ValueError(f"{kind}: given {spec!r}, {before} has its {main_kind(made_by)} already")
         return made(_read_main(made.part, main))
     return _read_short(kind, spec)
 

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from newtonfl.registry.declared import Maker
+from newtonfl.registry.declared import Maker, main_kind
 from newtonfl.registry.methods import coerce_method
 from newtonfl.registry.read import read
+
+_EXAMPLES = {"compressor": "a compressor, such as {}/topk:30", "aggregator": "an aggregator, such as {}/median"}
+"""What a text that ends before its slash lacks."""
 
 
 def from_spec(kind: str, spec: str) -> Any:
@@ -27,7 +30,7 @@ def from_spec(kind: str, spec: str) -> Any:
 
     Parameters
     ----------
-    kind : {"compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "method"}
+    kind : {"compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "aggregator", "method"}
         What it should be.
     spec : str
         Such as ``"topk:8d"``: see :mod:`newtonfl.registry.spec`.
@@ -51,7 +54,8 @@ def from_spec(kind: str, spec: str) -> Any:
         return coerce_method(spec.strip())
     made = read(kind, spec.strip())
     if isinstance(made, Maker):
-        raise ValueError(f"{kind}: given {spec!r}, it needs a compressor, such as {spec}/topk:30")
+        lacking = main_kind(made.part)
+        raise ValueError(f"{kind}: given {spec!r}, it needs {_EXAMPLES.get(lacking, f'a {lacking}').format(spec)}")
     return made
 
 

@@ -72,6 +72,6 @@ def _allowed(choice: Any) -> list[str]:
         return [f"several, each {expected((*get_args(choice), Any)[0])}"]
     kind = kind_of(choice)
     if kind:
-        return [f"a {kind}"]
+        return [f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"]
     plain_words = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "none", str: "a word"}
     return [plain_words[choice]] if choice in plain_words else []

@@ -70,6 +70,25 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "vr-diana of all rows is diana": (
         ("vr-diana", {"compressor": RandK(3), "p": 0.3, "batch": 99}), ("diana", {"compressor": RandK(3)}), ADDS
     ),
+    "byz-vr-marina-pp of the mean without clipping is pp-marina": (
+        (
+            "byz-vr-marina-pp",
+            {"compressor": RandK(3), "participation": Uniform(3), "aggregator": "mean", "clip": "none"},
+        ),
+        ("pp-marina", {"compressor": RandK(3), "participation": Uniform(3)}),
+        0.0,
+    ),
+    "byz-vr-marina-pp of minibatches, the mean, without clipping, of all is vr-marina": (
+        (
+            "byz-vr-marina-pp",
+            {
+                "compressor": RandK(3), "participation": All(), "aggregator": "mean", "clip": "none", "batch": 3,
+                "stepsize": 0.5,
+            },
+        ),
+        ("vr-marina", {"compressor": RandK(3), "batch": 3, "stepsize": 0.5}),
+        0.0,
+    ),
     "pp-marina of all is marina": (
         ("pp-marina", {"compressor": RandK(3), "participation": Uniform(5)}), ("marina", {"compressor": RandK(3)}), 0.0
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from first_order_cases import CASES, ours
-from first_order_setting import ROUNDS, N, coin
+from first_order_cases import CASES, ours, pairs_clipped
+from first_order_setting import GAMMA, ROUNDS, N, coin, setting
 
 from newtonfl.comm.messages import Choice, Dense, Levels, Message, Nothing, Sparse
 
@@ -55,7 +55,15 @@ def test_some_messages_are_clipped_and_some_are_not(name, tau):
     assert full.any(axis=0).sum() > N / 2 and not full.all() and lengths.max() <= tau * (1.0 + 1e-12)
 
 
-COINS = [name for name, (preset, _, _) in CASES.items() if preset in ("3pc-v5", "marina", "pp-marina")]
+def test_the_server_clips_some_messages_and_others_not():
+    cut: list[bool] = []
+    pairs_clipped(setting().p, setting().start, GAMMA, cut)
+    assert 0.1 < np.mean(cut) < 0.5 and len(cut) % 8 == 0
+
+
+COINS = [
+    name for name, (preset, _, _) in CASES.items() if preset in ("3pc-v5", "marina", "pp-marina", "byz-vr-marina-pp")
+]
 
 
 @pytest.mark.parametrize("name", COINS)
@@ -78,7 +86,7 @@ def test_a_sample_takes_part_and_another_the_next_time(name):
     assert len(set(took)) == ROUNDS and set(sum(took[1:], ())) == set(range(N))
 
 
-@pytest.mark.parametrize("name, tau", [("pp-marina", 8), ("pp-marina, half, inside", 10)])
+@pytest.mark.parametrize("name, tau", [("pp-marina", 8), ("pp-marina, half, inside", 10), ("byz-vr-marina-pp", 8)])
 def test_on_tails_a_sample_tells_and_all_hear(name, tau):
     for k, (announcement, replies) in enumerate(ours(name)[1]):
         everyone = k == 0 or coin("gradient coin", 0.2)(k)

@@ -110,6 +110,10 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
                 minimize_scalar(lambda c: np.mean(np.maximum(c, s.each - c) ** 2)).fun + (1 + 1 / N) * row_noise(7)
             )),
         ),
+        "byz-vr-marina-pp": (  # v of 10 of 20 clients, ω = 4
+            "byz-vr-marina-pp", {"compressor": RandK(8), "p": 0.1, "batch": 7},
+            1 / (s.L + 3 * np.sqrt((v := (4 + 10 / 19) / 10) * plus**2 + (v + 1 / N) * row_noise(7))),
+        ),
         "ef21-page": ("ef21-page", {"compressor": TopK(4), "p": 0.2, "batch": 7}, page(b / a, 0.2, row_noise(7))),
         "ef21-page, linear": (
             "ef21-page", {"compressor": TopK(4), "p": 0.2, "batch": 7, "stepsize": "theory-pl"},
@@ -150,6 +154,7 @@ def theory() -> dict[str, tuple[str, dict[str, Any], float]]:
     [
         "gd", "accelerated-gd", "ef21", "ef21, inside", "ef21, randk", "ef21, linear", "ef21-plus", "ef21-w", "lag",
         "clag", "3pc-v1", "3pc-v2", "marina", "marina, permk", "vr-marina", "vr-marina, permk",
+        "byz-vr-marina-pp",
         "ef21-page", "ef21-page, linear", "ef21-page, all rows", "core-gd", "dasha", "dasha, linear", "diana",
         "vr-diana", "vr-diana, all rows", "adiana", "adiana, natural", "error-feedback",
         "econtrol", "econtrol, ef21's", "m-fac",

@@ -169,8 +169,8 @@ def test_nl2s_matrix_is_above_the_hessian(make, compressor, monkeypatch):
     problem = dense_glm("logistic", ridge=0.01)
     steps, aggregate = [], NewtonLearn.aggregate
 
-    def spy(self, state, replies, weights):
-        state, hessian = aggregate(self, state, replies, weights)
+    def spy(self, state, replies, weights, key):
+        state, hessian = aggregate(self, state, replies, weights, key)
         steps.append(hessian.matrix)
         return state, hessian
 

@@ -12,7 +12,7 @@ from preset_cases import ROUNDS, C, coin, setting, small
 
 from newtonfl.compressors import Identity
 from newtonfl.mechanisms import BAG, CBAG, CLAG, LAG, AdaCGD
-from newtonfl.methods import Method, Uniform, bl1, fednl, fednl_bc, newton, newton_3pc, newton_3pc_bc_pp
+from newtonfl.methods import Method, Uniform, bl1, fednl, fednl_bc, newton, newton_3pc, newton_3pc_bc_pp, robust_newton
 
 # name: (one, the other, largest difference relative to the largest iterate; 0 asks for the same bits)
 IDENTITIES: dict[str, tuple[Callable[[], Method], Callable[[], Method], float]] = {
@@ -23,6 +23,16 @@ IDENTITIES: dict[str, tuple[Callable[[], Method], Callable[[], Method], float]] 
         lambda: bl1(basis="symmetric", compressor=C, step_uses="after"),
         lambda: newton_3pc(basis="symmetric", compressor=C, step="project"),
         0.0,
+    ),
+    "robust-newton of the mean is newton-3pc": (
+        lambda: robust_newton(aggregator="mean", compressor=C, gradient=C, ridge="clients"),
+        lambda: newton_3pc(basis="symmetric", compressor=C, gradient=C, ridge="clients"),
+        1e-12,
+    ),
+    "robust-newton of the mean that projects is newton-3pc that projects": (
+        lambda: robust_newton(aggregator="mean", compressor=C, step="project"),
+        lambda: newton_3pc(basis="symmetric", compressor=C, step="project"),
+        1e-12,
     ),
     "CLAG with ζ = 0 is EF21": (lambda: newton_3pc(mechanism=CLAG(C, 0.0)), lambda: newton_3pc(compressor=C), 0.0),
     "CBAG with p = 1 is EF21": (lambda: newton_3pc(mechanism=CBAG(C, 1.0)), lambda: newton_3pc(compressor=C), 0.0),

@@ -195,6 +195,7 @@ PARTS = {
     "participation": st.builds(nf.Uniform, st.integers(1, 9)) | st.builds(nf.Independent, NUMBERS),
     "graph": st.sampled_from([nf.Ring(), nf.Torus(3), nf.ErdosRenyi(0.3, 4), nf.Edges(((0, 1), (1, 2)))]),
     "basis": st.sampled_from([nf.Symmetric(), nf.Symmetric(isometric=False), nf.DataSubspace(), nf.PSD()]),
+    "aggregator": st.sampled_from([nf.Mean(), nf.Trimmed(2), nf.CentredClip(0.5, 3), nf.Bucketed(nf.Krum(1), 3)]),
 }
 
 

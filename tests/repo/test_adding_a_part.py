@@ -25,7 +25,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 OTHERS = {block.split()[1]: block for block in BLOCKS if block.startswith("# ")}
 PARTS = "\n\n".join(block for block in BLOCKS if not block.startswith("# "))
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
-KINDS = ["compressor", "mechanism", "basis", "loss", "participation", "method", "problem"]
+KINDS = ["compressor", "mechanism", "basis", "loss", "participation", "aggregator", "method", "problem"]
 
 
 def marked(line):
@@ -97,7 +97,7 @@ def test_every_solve_of_the_page_has_the_same_bits_on_two_ranks(line, folder, mo
 def test_the_parts_read_back_from_their_texts(folder):
     made = [part.make() for part in parts_of(load_file(folder / "parts.py")) if part.make is not None]
     parts = [part for part in made if isinstance(part, Part)]
-    assert {part.kind for part in parts} == set(KINDS[:5])
+    assert {part.kind for part in parts} == set(KINDS[:6])
     for part in parts:
         assert from_spec(part.kind, part.to_spec()) == part
 
@@ -144,4 +144,4 @@ def test_a_broken_copy_is_found(tmp_path, monkeypatch, old, new, words):
     (tmp_path / "parts.py").write_text(PARTS.replace(old, new), "utf-8")
     status, out, _ = run(["newtonfl", "check", "parts.py"], tmp_path, monkeypatch)
     assert status == 1 and re.search(words, out), out
-    assert out.count(" ok\n") == 5
+    assert out.count(" ok\n") == 6

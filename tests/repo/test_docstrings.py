@@ -215,6 +215,7 @@ WITHOUT_A_PAPER = {
     "preset extragradient": "an article of 1976, which it names",
     "preset newton": "elementary",
     "preset lattice-newton": "the library's own",
+    "preset robust-newton": "the library's own",
     "preset bfgs": "Nocedal and Wright's book, which it names",
     "preset l-bfgs": "Nocedal and Wright's book, which it names",
 }

@@ -17,7 +17,9 @@ from newtonfl.registry import METHODS
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-WITHOUT_A_PAPER = {"newton", "gd", "accelerated-gd", "bfgs", "l-bfgs", "lattice-newton", "extragradient"}
+WITHOUT_A_PAPER = {
+    "newton", "gd", "accelerated-gd", "bfgs", "l-bfgs", "lattice-newton", "extragradient", "robust-newton"
+}  # fmt: skip
 
 
 def read(name: str) -> str:

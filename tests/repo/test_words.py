@@ -19,7 +19,7 @@ FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PA
 
 WORDS = """
     told Told told_to_all tells tell hear heard hears speaks loud greeting greetings spoken say Voice
-    Tracking Mean Last Sums Invariants Learner LearnedState Moving Views Replay Follower Anchor Invariant
+    Tracking Last Sums Invariants Learner LearnedState Moving Views Replay Follower Anchor Invariant
     Operator Inverse Wanted Scene Facts Sockets Triple Sent seen
     rate rates gain gains boost stands_for_all join chances _throw rests calls_all hush Pace
     begin asked downhill steered follow looks moved applied given V1 V2 V3 V4 V5

@@ -185,6 +185,8 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     ("scallion", {"participation": Uniform(2)}),
     ("tamuna", {"participation": Uniform(3)}),
     ("fednl-pp", {"participation": Arrivals("random")}),
+    ("byz-vr-marina-pp", {"aggregator": "geometric-median", "tails": "mean", "batch": 3, "wire": "float32"}),
+    ("robust-newton", {"mechanism": "cbag:0.7", "gradient": TopK(3), "ridge": "clients", "wire": "float32"}),
 ]
 
 # (name, message at full precision, coordinates of its vector); LowRank's size is that of the triangle of dimension 3.
@@ -258,6 +260,14 @@ def unlike_clients(n: int = 8, rows: int = 30, dim: int = 10) -> GLM:
     margins = np.concatenate([a @ (common + 0.7 * w) for a, w in zip(clients, own, strict=True)])
     labels = np.where(margins + draw.logistic(size=n * rows) > 0, 1.0, -1.0)
     return glm(np.concatenate(clients), labels, [rows] * n, Logistic())
+
+
+def like_clients(n: int = 10, rows: int = 30, dim: int = 10) -> GLM:
+    """Logistic regression, ridge 0.1, whose clients all hold the same rows."""
+    draw = np.random.default_rng(0)
+    own = draw.standard_normal((rows, dim))
+    labels = np.where(own @ draw.standard_normal(dim) + draw.logistic(size=rows) > 0, 1.0, -1.0)
+    return glm(np.tile(own, (n, 1)), np.tile(labels, n), [rows] * n, Logistic())
 
 
 def as_dense(problem: GLM) -> GLM:

@@ -288,6 +288,54 @@ def pp_marina(p, x, rounds, compress, gamma, coin, sample, inside=False):
     return out
 
 
+def bucketed(rule, s, order):
+    """A rule of the means of buckets of s vectors: order(k, m) is the order of the m vectors of round k."""
+
+    def aggregate(vectors, k):
+        mixed = [vectors[j] for j in order(k, len(vectors))]
+        return rule([average(mixed[i : i + s]) for i in range(0, len(mixed), s)], k)
+
+    return aggregate
+
+
+def median(vectors, k):
+    """The median of every coordinate."""
+    return np.median(vectors, axis=0)
+
+
+def trimmed(t):
+    """The mean of every coordinate without its t smallest and t largest numbers."""
+    return lambda vectors, k: average(np.sort(vectors, axis=0)[t : len(vectors) - t])
+
+
+def byz_vr_marina_pp(
+    p, x, rounds, compress, gamma, coin, sample, heads, tails, alpha, stochastic=None, cut=None, inside=False
+):
+    """Byz-VR-MARINA-PP 2311.14127: heads (and round 0), g = Agg{∇f_i(x^k)} over all clients; tails, g ← g +
+    Agg{clip_λ(Q(Δ_i))} over sample(k), Δ_i = ∇f_i(x^k) − ∇f_i(x^{k−1}) or a minibatch's, λ = α‖x^k − x^{k−1}‖. `heads`
+    and `tails` are Agg(vectors, k); `cut` receives whether each message was clipped."""
+    g, before, out = None, None, []
+    for k in range(rounds):
+        if k == 0 or coin(k):
+            g = heads(gradients(p, x, inside), k)
+        else:
+            told, most = [], alpha * np.linalg.norm(x - before)
+            for i in sample(k):
+                if stochastic is None:
+                    change = p.gradient(x, i) - p.gradient(before, i)
+                else:
+                    change = stochastic(x, i, k) - stochastic(before, i, k)
+                v = compress(change + (p.lam * (x - before) if inside else 0.0), i, k)
+                length = np.linalg.norm(v)
+                told.append(v if length <= most else most / length * v)
+                if cut is not None:
+                    cut.append(length > most)
+            g = g + tails(told, k)
+        before, x = x, x - gamma * (g + ridge(p, x, inside))
+        out.append(x)
+    return out
+
+
 def dasha(p, x, rounds, compress, gamma, a, start="gradient", inside=False):
     """DASHA 2202.01268: g_i ← g_i + Q(∇f_i(x^k) − ∇f_i(x^{k−1}) − a(g_i − ∇f_i(x^{k−1}))), x⁺ = x − γ mean g_i. From
     the abstract and memory. start="zero": g_i = 0 before, and x^{−1} = x⁰."""

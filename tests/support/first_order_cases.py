@@ -15,6 +15,7 @@ from first_order_setting import (
     ROUNDS,
     D,
     N,
+    buckets,
     coin,
     directions,
     drawn,
@@ -42,6 +43,15 @@ ZERO: dict[str, Any] = {"init": "zero"}
 C4 = T.top_k(4)
 FIRST = "gradient/first"
 Q8 = 8 / D  # what makes RandK(8) contract
+
+
+def pairs_clipped(p: Any, x: np.ndarray, g: float, cut: list[bool] | None = None) -> list[np.ndarray]:
+    """Byz-VR-MARINA-PP with the median of pairs; `cut` receives whether each message was clipped."""
+    rule = F.bucketed(F.median, 2, buckets)
+    return F.byz_vr_marina_pp(
+        p, x, ROUNDS, drawn(RandK(20)), g, coin("gradient coin", 0.2), sample(8), rule, rule, 0.1, cut=cut
+    )
+
 
 # name: (preset, settings, the transcription of (p, x⁰, γ))
 Box = Callable[[Any, np.ndarray, float], list[np.ndarray]]
@@ -263,6 +273,21 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         "pp-marina", {**INSIDE, "compressor": Natural(), "p": 0.2},
         lambda p, x, g: F.pp_marina(
             p, x, ROUNDS, drawn(Natural()), g, coin("gradient coin", 0.2), sample(10), inside=True
+        ),
+    ),
+    "byz-vr-marina-pp": (
+        "byz-vr-marina-pp", {"compressor": RandK(20), "p": 0.2, "participation": Uniform(8), "clip": 0.1},
+        pairs_clipped,
+    ),
+    "byz-vr-marina-pp, mean of minibatches, inside": (
+        "byz-vr-marina-pp",
+        {
+            **INSIDE, "compressor": Natural(), "p": 0.2, "participation": All(), "aggregator": "trimmed:2",
+            "tails": "mean", "batch": 7, "clip": 0.1,
+        },
+        lambda p, x, g: F.byz_vr_marina_pp(
+            p, x, ROUNDS, drawn(Natural()), g, coin("gradient coin", 0.2), lambda k: range(N), F.trimmed(2),
+            lambda told, k: np.mean(told, axis=0), 0.1, sampled(7), inside=True,
         ),
     ),
     "dasha": (  # ω = 4

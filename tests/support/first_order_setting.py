@@ -62,6 +62,11 @@ def permutations(k: int, d: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return draw.permutation(d), draw.permutation(n)
 
 
+def buckets(k: int, m: int) -> np.ndarray:
+    """In what order m vectors are put into buckets in round k."""
+    return Key(SEED, k, SERVER).to("gradient").to("buckets").generator().permutation(m)
+
+
 def normal(sigma: float) -> Callable[[int, int], np.ndarray]:
     """The library's own Gaussian noise on a client's message about its gradient."""
     return lambda i, k: sigma * Key(SEED, k, i).to("gradient").to("noise").generator().standard_normal(D)

@@ -66,6 +66,7 @@ from newtonfl.methods import (
     newton_cg,
     newton_star,
     newton_zero,
+    robust_newton,
 )
 from newtonfl.objectives.glm import GLM
 
@@ -112,6 +113,17 @@ def smoothness(p: Any) -> np.ndarray:
 def normal(rows: int) -> Callable[[int, int], np.ndarray]:
     """FedNS' S of client i in round k."""
     return lambda i, k: Key(SEED, k, i).to("sketch").generator().standard_normal((rows, D)) / np.sqrt(rows)
+
+
+def geometric_median(vectors: Any, k: int, about: str) -> Any:
+    """Of all of them."""
+    return T.geometric_median(vectors)
+
+
+def median_of_pairs(vectors: Any, k: int, about: str) -> Any:
+    """Of the means of pairs, in the library's order."""
+    order = Key(SEED, k, SERVER).to(about).to("buckets").generator().permutation(len(vectors))
+    return T.geometric_median([(vectors[i] + vectors[j]) / 2 for i, j in order.reshape(-1, 2)])
 
 
 def sample(tau: int) -> Callable[[int], Any]:
@@ -255,6 +267,21 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
         50, 0.1,
         lambda s: newton_3pc(basis="symmetric-plain", step="project"),
         lambda s, x: T.newton_3pc(s.p, x, ROUNDS, T.ef21(T.top_k(D, 1.0))),
+    ),
+    "robust-newton": (
+        50, 0.1,
+        lambda s: robust_newton(),
+        lambda s, x: T.robust_newton(s.p, x, ROUNDS, T.ef21(T.top_k(D)), geometric_median),
+    ),
+    "robust-newton, pairs, cbag": (
+        50, 0.1,
+        lambda s: robust_newton(aggregator="bucketed:2/geometric-median", mechanism=CBAG(TopK(D), 0.75)),
+        lambda s, x: T.robust_newton(s.p, x, ROUNDS, three_point("cbag"), median_of_pairs),
+    ),
+    "robust-newton, project": (
+        50, 0.1,
+        lambda s: robust_newton(step="project"),
+        lambda s, x: T.robust_newton(s.p, x, ROUNDS, T.ef21(T.top_k(D)), geometric_median, "project"),
     ),
     "newton-3pc-bc, project": (
         50, 0.1,

@@ -422,6 +422,31 @@ def newton_3pc(p, x, rounds, mechanism, step="project", start="exact"):
     return out
 
 
+def geometric_median(vectors, iterations=32):
+    """Weiszfeld: z ← Σ w_i v_i/Σ w_i with w_i = 1/max(ν, ‖v_i − z‖), from the coordinate median; ν is a millionth of
+    the median distance from there (of an even number the lower one): where that is 0, half of them are z. Of matrices,
+    the Frobenius norm."""
+    z = np.median(vectors, axis=0)
+    nu = 1e-6 * sorted(np.linalg.norm(v - z) for v in vectors)[(len(vectors) - 1) // 2]
+    for _ in range(iterations if nu else 0):
+        w = [1 / max(nu, np.linalg.norm(v - z)) for v in vectors]
+        z = sum(a * v for a, v in zip(w, vectors, strict=True)) / sum(w)
+    return z
+
+
+def robust_newton(p, x, rounds, mechanism, rule, step="shift", start="exact"):
+    """Newton-3PC with a rule in the place of its means: rule(vectors, k, about), about the gradients, the Hessians'
+    estimates H_i, or their errors l_i = ‖H_i − ∇²f_i(x)‖_F."""
+    H, old, out = initial(p, x, start), x, []
+    for k in range(rounds):
+        H, _ = learn(p, H, old, x, mechanism, k)
+        errors = [np.array([np.linalg.norm(h - X)]) for h, X in zip(H, p.clients(p.hessian, x), strict=True)]
+        P = matrix(p, rule(H, k, "curvature"), rule(errors, k, "curvature/error")[0], step)
+        old, x = x, x - np.linalg.solve(P, rule(p.clients(p.gradient, x), k, "gradient") + p.lam * x)
+        out.append(x)
+    return out
+
+
 def newton_3pc_cr(p, x, rounds, mechanism, L, start="exact"):
     """Newton-3PC-CR (algorithm 4 of the appendix): the step of FedNL-CR, the rest of Newton-3PC."""
     H, old, out = initial(p, x, start), x, []

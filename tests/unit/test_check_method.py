@@ -35,7 +35,7 @@ def test_methods(name, settings):
 
 SAME_SOCKETS = {
     "ef21-pp", "ef21-hb", "ef21-sgd", "ef21-sgdm", "ef21-page", "clag", "3pc-v1", "3pc-v3", "3pc-v4", "3pc-v5",
-    "vr-diana", "vr-marina", "pp-marina", "ef-bv", "econtrol", "dasha",
+    "vr-diana", "vr-marina", "pp-marina", "byz-vr-marina-pp", "ef-bv", "econtrol", "dasha",
 }  # fmt: skip
 """First-order presets whose compressors stand in the same sockets as ef21's, 3pc-v2's, marina's and diana's."""
 WITH_COMPRESSOR = [
@@ -45,8 +45,8 @@ WITH_COMPRESSOR = [
 ]
 VECTORS = FIRST_ORDER - {"gd", "accelerated-gd"}
 UNBIASED = {
-    "marina", "pp-marina", "dasha", "diana", "vr-diana", "artemis", "dore", "adiana", "scallion", "locodl", "5gcs-cc",
-    "masha1",
+    "marina", "pp-marina", "byz-vr-marina-pp", "dasha", "diana", "vr-diana", "artemis", "dore", "adiana", "scallion",
+    "locodl", "5gcs-cc", "masha1",
 } & set(registry.METHODS)  # fmt: skip
 ROWWISE = ("nl1", "nl2", "cubic-newton-learn")  # compress a number a row: no matrix there
 

@@ -22,7 +22,7 @@ from newtonfl.registry import Part, coerce, coerce_maker, from_spec, known, make
 from newtonfl.registry.declared import alternatives, hints, is_tuple, kind_of, main_field, parameters
 from newtonfl.registry.lookup import entries
 
-KINDS = ("compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph")
+KINDS = ("compressor", "mechanism", "basis", "loss", "nonsmooth", "participation", "graph", "aggregator")
 CLASSES = {(kind, name): entries(kind, others=False)[name].made_by for kind in KINDS for name in known(kind)}
 
 SHARES = st.floats(0.0, 1.0, exclude_min=True)
@@ -56,6 +56,10 @@ RANGES: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(0, 2**40),
     "pairs": st.lists(st.tuples(st.integers(0, 9), st.integers(10, 19)), max_size=4).map(tuple),
     "path": st.just(""),
+    "t": st.integers(0, 1000),
+    "f": st.integers(0, 1000),
+    "s": st.integers(1, 1000),
+    "iterations": st.integers(1, 1000),
     "whole": st.sampled_from([nf.Identity(), Rounded(nf.Identity(), "float32")]),
     "rounds": st.lists(
         st.lists(st.integers(0, 99), min_size=1, max_size=3).map(tuple), min_size=1, max_size=4
@@ -128,6 +132,9 @@ WRITTEN = {
     "topk:8d+natural": nf.SelectThenQuantise(nf.TopK("8d"), nf.Natural()),
     "grid:0.5": nf.Grid(0.5),
     "clip:0.5": nf.Clip(0.5),
+    "bucketed:3/trimmed:2": nf.Bucketed(nf.Trimmed(2), 3),
+    "bucketed/median": nf.Bucketed(nf.Median()),
+    "centred-clip:0.5": nf.CentredClip(0.5),
     "natural-dithering:8:3": nf.NaturalDithering(8, 3),
     "cbag:0.75/topk:30": nf.CBAG(nf.TopK(30), 0.75),
     "adacgd:2,topk:1,topk:8/topk:9": nf.AdaCGD((nf.TopK(1), nf.TopK(8), nf.TopK(9)), 2.0),
@@ -222,6 +229,9 @@ REFUSED = [
     ("basis", "rotation:true", "rotation takes no settings"),
     ("loss", "logit", "did you mean logistic?"),
     ("participation", "unifrom:3", "did you mean uniform?"),
+    ("aggregator", "medain", "did you mean median?"),
+    ("aggregator", "bucketed:3", "it needs an aggregator, such as bucketed:3/median"),
+    ("aggregator", "bucketed:3/median/mean", "bucketed:3/median has its aggregator already"),
     ("kompressor", "topk:3", "did you mean compressor?"),
     ("method", "newton-3cp", "did you mean newton-3pc?"),
 ]

@@ -210,8 +210,11 @@ class Curvature(ABC, Generic[Server, Client]):
         """The replies' parts of the clients at hand, and their state after them."""
 
     @abstractmethod
-    def aggregate(self, state: Server, replies: Replies, weights: Array) -> tuple[Server, StepMatrix]:
-        """The server's state after the replies, whose `weights` have shape (replies,), and what the step shall use."""
+    def aggregate(self, state: Server, replies: Replies, weights: Array, key: Key) -> tuple[Server, StepMatrix]:
+        """The server's state after the replies, whose `weights` have shape (replies,), and what the step shall use.
+
+        `key` is the server's random stream in this round.
+        """
 
     def precondition(self, state: Server, hessian: StepMatrix, g: GradientEstimate) -> tuple[Server, StepMatrix]:
         """The state and what the step shall use, once the round's gradient `g` is known too."""
@@ -290,5 +293,5 @@ class NoCurvature(Curvature[None, None]):
     def encode(self, state: None, context: CurvatureRound) -> tuple[Sequence[Parts], None]:
         return nothing_from(context.point.problem.clients), None
 
-    def aggregate(self, state: None, replies: Replies, weights: Array) -> tuple[None, StepMatrix]:
+    def aggregate(self, state: None, replies: Replies, weights: Array, key: Key) -> tuple[None, StepMatrix]:
         return None, None

@@ -96,7 +96,7 @@ class ClientBFGS(Curvature[Array, ClientBFGSState]):
         matrices = state.matrices + y[:, :, None] * y[:, None, :] / a - q[:, :, None] * q[:, None, :] / b
         return ManyParts({"curvature": messages}, n), ClientBFGSState(matrices, z, gradient)
 
-    def aggregate(self, state: Array, replies: Replies, weights: Array) -> tuple[Array, HessianEstimate]:
+    def aggregate(self, state: Array, replies: Replies, weights: Array, key: Key) -> tuple[Array, HessianEstimate]:
         messages = replies.messages("curvature")
         news = [(w, *_parts(message)) for w, message in zip(weights, messages, strict=True) if message.count]
         if news:

@@ -82,7 +82,7 @@ class FisherWindow(Curvature[MFAC, None]):
     def encode(self, state: None, context: CurvatureRound) -> tuple[Sequence[Parts], None]:
         return nothing_from(context.point.problem.clients), None
 
-    def aggregate(self, state: MFAC, replies: Replies, weights: Array) -> tuple[MFAC, StepMatrix]:
+    def aggregate(self, state: MFAC, replies: Replies, weights: Array, key: Key) -> tuple[MFAC, StepMatrix]:
         return state, None
 
     def precondition(self, state: MFAC, hessian: StepMatrix, g: GradientEstimate) -> tuple[MFAC, Preconditioner]:

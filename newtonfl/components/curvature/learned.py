@@ -194,13 +194,17 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
     ) -> ServerHessianState:
         coordinates = self._basis.from_setup(constants.dim, setup_messages)
         mean = zeros(coordinates.total_size, constants.like)
-        if self.init in ("hessian", "optimum"):
-            first = column(setup_messages, "initial")
-        else:
-            blocks = self._zero(coordinates, constants.ridge, constants.ridge_inside, np.zeros(0))
-            first = Batch(Dense, blocks.sizes, blocks.values)
-        mean = coordinates.accumulate(mean, first, weights)
+        mean = coordinates.accumulate(mean, self.first_messages(coordinates, constants, setup_messages), weights)
         return ServerHessianState(mean, np.zeros(constants.n_clients), coordinates)
+
+    def first_messages(
+        self, coordinates: TriangleCoordinates, constants: ProblemConstants, setup_messages: Sequence[Parts]
+    ) -> Sequence[Message]:
+        """H_i⁰ of every client, as it was sent or as nobody has to send it."""
+        if self.init in ("hessian", "optimum"):
+            return column(setup_messages, "initial")
+        blocks = self._zero(coordinates, constants.ridge, constants.ridge_inside, np.zeros(0))
+        return Batch(Dense, blocks.sizes, blocks.values)
 
     def coordinates(self, whole: Problem, chosen: Array | None) -> TriangleCoordinates:
         """The coordinates of the clients held here, or of those at the positions `chosen`."""
@@ -241,7 +245,7 @@ class LearnedHessian(Curvature[ServerHessianState, ClientHessianState]):
         return joined_all(parts, ManyParts({"error": l}, len(clients))), ClientHessianState(memory, errors)
 
     def aggregate(
-        self, state: ServerHessianState, replies: Replies, weights: Array
+        self, state: ServerHessianState, replies: Replies, weights: Array, key: Key
     ) -> tuple[ServerHessianState, HessianEstimate]:
         mean = estimate = state.mean
         errors = state.errors

@@ -120,7 +120,7 @@ class NewtonLearn(Curvature[ServerRowsState, Memory]):
         return ServerRowsState(mean, nothing, coordinates)
 
     def aggregate(
-        self, state: ServerRowsState, replies: Replies, weights: Array
+        self, state: ServerRowsState, replies: Replies, weights: Array, key: Key
     ) -> tuple[ServerRowsState, HessianEstimate]:
         hessian = HessianEstimate(state.coordinates.square(self._estimate(state, replies)), 0.0)
         mean = state.coordinates.accumulate(state.mean + 0.0, replies.messages("curvature"), weights)

@@ -11,6 +11,8 @@ import numpy as np
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import Dense, Message
 from newtonfl.comm.parts import ManyParts, Parts, nothing_from
+from newtonfl.components.aggregation import Aggregator
+from newtonfl.components.aggregation.base import an_aggregator
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
@@ -95,6 +97,8 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         Whether the server keeps every h_i (n·d numbers).
     whole : Compressor
         How a gradient is sent whole: the identity, at the wire's precision.
+    aggregator : Aggregator or None
+        What the server makes of the h_i, which it then keeps apart; None is their weighted mean.
     """
 
     mechanism: Mechanism | None = None
@@ -105,9 +109,16 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
     weigh: Literal["equal", "smoothness"] = "equal"
     copies: bool = False
     whole: Compressor = field(default_factory=Identity)
+    aggregator: Aggregator | None = None
 
     def __post_init__(self) -> None:
         a_probability("gradient_p", self.p)
+        if self.aggregator is not None:
+            an_aggregator("aggregator", self.aggregator)
+            if self.weigh != "equal":
+                raise ValueError(
+                    f"aggregator={self.aggregator}: a rule takes all clients alike, given weigh={self.weigh}"
+                )
 
     @property
     def partial(self) -> bool:  # type: ignore[override]
@@ -134,6 +145,8 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
 
     def resolved(self, problem: Problem) -> Self:
         self.oracle.check(problem)
+        if self.aggregator is not None:
+            self.aggregator.check(problem.n_clients, "clients")
         if self.weigh == "smoothness":
             try:
                 _ = problem.client_smoothness
@@ -198,7 +211,8 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
             inside = float(constants.ridge.max()) if constants.ridge_inside else 0.0
             smoothness = constants.client_smoothness() + inside
             weights = smoothness / smoothness.sum() if smoothness.any() else weights
-        copies = Blocks.of([zeros(constants.dim, constants.like) for _ in weights]) if self.copies else None
+        keeps = self.copies or self.aggregator is not None
+        copies = Blocks.of([zeros(constants.dim, constants.like) for _ in weights]) if keeps else None
         return ServerGradientState(zeros(constants.dim, constants.like), None, weights, copies)
 
     def announce(self, state: ServerGradientState, constants: ProblemConstants, round: int) -> dict[int, Parts]:
@@ -230,6 +244,7 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         if copies is not None:
             rows = namespace(copies.values).reshape(copies.values, (constants.n_clients, constants.dim))
             by_client = with_ridge(rows, z, constants)
+            estimate = estimate if self.aggregator is None else self.aggregator.of(rows, context.key)
         g = GradientEstimate(z, with_ridge(estimate, z, constants), by_client)
         return ServerGradientState(mean, g, state.weights, copies), g
 
@@ -247,7 +262,8 @@ class AnchoredGradient(Gradient[ServerGradientState, ClientGradientState]):
         return after
 
     def parameters(self) -> dict[str, str | float]:
-        return {"gradient": str(self.mechanism or "exact"), "gradient_p": self.p}
+        rule = {} if self.aggregator is None else {"aggregator": str(self.aggregator)}
+        return {"gradient": str(self.mechanism or "exact"), "gradient_p": self.p, **rule}
 
     def announcement_size(self, part: str, dim: int) -> int | None:
         return 1 if part == "scale" else None

@@ -82,6 +82,11 @@ class Gradient(ABC, Generic[Server, Client]):
         """The server's coins by name, and how likely heads are; in round 0 they all show heads."""
         return {}
 
+    @property
+    def least_replies(self) -> int:
+        """How many clients must reply in a round, so that the server can make a gradient of what they sent."""
+        return 0
+
     def requires_all(self, coins: dict[str, bool]) -> bool:
         """Whether these coins ask every client to reply, whoever else would take part."""
         return False

@@ -11,12 +11,12 @@ import numpy as np
 from newtonfl.comm.coding import Precision
 from newtonfl.components.gradient.oracle import Full, Oracle
 from newtonfl.components.gradient.page import Page
-from newtonfl.components.gradient.shared_gradient import SharedGradient
+from newtonfl.components.gradient.shared_gradient import SharedGradient, variance
 from newtonfl.components.participation import All, Uniform
 from newtonfl.components.step.stepsizes import StepContext, ThreePoint
 from newtonfl.compressors import RandK
 from newtonfl.core.backend import Array
-from newtonfl.mechanisms.constants import a_compressor
+from newtonfl.mechanisms.constants import a_compressor, omega
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.round import Descent
 from newtonfl.methods.settings import (
@@ -35,7 +35,8 @@ _REST = "√((1-p)/p·((A - B)·mean(L_i²) + B·L_pm² + (A + 1/n)·N))"
 class MarinaRule(ThreePoint):
     """γ = 1/(L₋ + √((1-p)T/p)) with T = (A-B)L₊² + B·L_±² + (A + 1/n)N, which for independent draws is 3PC's.
 
-    (A, B) are the compressor's :meth:`~newtonfl.compressors.Compressor.mean_constants`, (ω/n, 0) of independent draws;
+    (A, B) are the compressor's :meth:`~newtonfl.compressors.Compressor.mean_constants`, (ω/n, 0) of independent draws,
+    and (v, 0) where τ clients are drawn (:func:`newtonfl.components.gradient.shared_gradient.variance`);
     mean ‖∇f_i(x) - ∇f_i(y)‖² - ‖∇f(x) - ∇f(y)‖² ≤ L_±²‖x - y‖² (arXiv 2110.03300); N = mean N_i is the variance of
     minibatches' differences (:meth:`newtonfl.components.gradient.page.Page.variance`), 0 of whole gradients. 2T, and at
     most p/(2μ), serve the linear rate. The papers' formulas, 2110.03300's with N = 0 and 2102.07845's with B = 0, are
@@ -54,12 +55,13 @@ class MarinaRule(ThreePoint):
             return super().largest(at, theory)
         gradient, constants = at.gradient, at.constants
         assert isinstance(gradient, SharedGradient)
-        if at.share < 1.0:
-            raise ValueError("the theorem of such draws has all clients take part in every round")
         if theory == "theory-convex" and not gradient.exact:
             raise ValueError("the theorem of theory-convex has clients that compute ∇f_i itself, as marina's do")
         p, n = gradient.p, constants.n_clients
-        a, b = gradient.compressor.mean_constants(constants.dim, n)
+        if at.share < 1.0:
+            a, b = variance(omega(gradient.compressor, constants.dim), n, at.share), 0.0
+        else:
+            a, b = gradient.compressor.mean_constants(constants.dim, n)
         plus = float(np.mean(at.client_smoothness**2))
         apart = hessian_variance(constants.client_smoothness(), constants.convex) if b else 0.0
         noise = float(np.mean(gradient.oracle.variance(constants))) if isinstance(gradient.oracle, Page) else 0.0
@@ -96,17 +98,17 @@ def hessian_variance(smoothness: Array, convex: bool) -> float:
     return float(np.sqrt(np.min(np.mean(norms**2, axis=1))))
 
 
-def _shared(common: FirstOrder, p: float, oracle: Oracle[Any] | None = None) -> SharedGradient:
-    """One mean for all, sent whole on heads."""
+def shared_gradient(common: FirstOrder, p: float, oracle: Oracle[Any] | None = None, **robust: Any) -> SharedGradient:
+    """One estimate for all, sent whole on heads; `robust` holds the rules and the clipping."""
     a_compressor("compressor", common.compressor)
     participation = common.participation
     if not isinstance(participation, All | Uniform):
         raise ValueError(
-            f"participation: given {participation!r}, and pp-marina draws a fixed number of clients: use uniform:8"
+            f"participation: given {participation!r}, and {common.name} draws a fixed number of clients: use uniform:8"
         )
     if common.compressor.correlated and not isinstance(participation, All):
         raise ValueError(f"compressor: given {common.compressor}, whose clients draw together: use marina, with all")
-    return SharedGradient(rounded(common.compressor, common.wire), p, common.whole, oracle or Full())
+    return SharedGradient(rounded(common.compressor, common.wire), p, common.whole, oracle or Full(), **robust)
 
 
 @method("marina", FIRST_ORDER)
@@ -130,7 +132,7 @@ def marina(
         p in (0, 1], how likely whole gradients are sent.
     """
     common = FirstOrder.of("marina", locals())
-    return common.descent(_shared(common, p), rule=MarinaRule())
+    return common.descent(shared_gradient(common, p), rule=MarinaRule())
 
 
 @method("vr-marina", FIRST_ORDER)
@@ -158,7 +160,7 @@ def vr_marina(
         b, how many rows B has; a client with no more is exact.
     """
     common = FirstOrder.of("vr-marina", locals())
-    gradient = _shared(common, p, Page(batch, p=None))
+    gradient = shared_gradient(common, p, Page(batch, p=None))
     return common.descent(gradient, rule=MinibatchMarinaRule())
 
 
@@ -183,4 +185,4 @@ def pp_marina(
         p in (0, 1], how likely all clients send whole gradients.
     """
     common = FirstOrder.of("pp-marina", locals())
-    return common.descent(_shared(common, p))
+    return common.descent(shared_gradient(common, p))

@@ -166,7 +166,7 @@ class BL3(Method):
         part = None if key.round == 0 else self.participation.drawn(constants.n_clients, mine.to("participation"))
         model, to_all, to_one = self.model.announce(server.model, server.x, part, mine.to("model"))
         replies = exchange(Announcement(key.round, to_all, to_one, part, part), self._reply_sizes(server))
-        server = self._aggregate(replace(server, model=model), replies)
+        server = self._aggregate(replace(server, model=model), replies, mine)
         beta, gamma = float(server.beta.max()), float(np.sum(server.gamma) / constants.n_clients)
         coordinates = server.learned.coordinates
         # βA - C with A = L + 2γΣB and C = 2γΣB.
@@ -177,10 +177,10 @@ class BL3(Method):
         x = cholesky_solve(factor, beta * server.g[: constants.dim] - server.g[constants.dim :])
         return replace(server, x=x)
 
-    def _aggregate(self, server: BL3Server, replies: Replies) -> BL3Server:
+    def _aggregate(self, server: BL3Server, replies: Replies, key: Key) -> BL3Server:
         n, d = server.constants.n_clients, server.constants.dim
         weights, space = np.full(len(replies.clients), 1.0 / n), Coordinates(np.full(n, 2 * d))
-        learned, _ = self.curvature.aggregate(server.learned, replies, weights)
+        learned, _ = self.curvature.aggregate(server.learned, replies, weights, key.to("curvature"))
         g, gamma, beta = server.g, server.gamma.copy(), server.beta.copy()
         points = [server.points[i, :] for i in range(n)]
         z, scales = self.model.points(server.model, replies.clients), replies.scalars("scale")
