@@ -53,6 +53,7 @@ from newtonfl.methods.gossip.motef import beer, motef, motef_vr
 from newtonfl.methods.local.fedavg import fedavg, fedprox
 from newtonfl.methods.local.five_gcs import five_gcs, five_gcs_cc
 from newtonfl.methods.local.gradskip import gradskip
+from newtonfl.methods.local.gradskip_plus import gradskip_plus
 from newtonfl.methods.local.i_scaffnew import i_scaffnew
 from newtonfl.methods.local.locodl import locodl
 from newtonfl.methods.local.scaffnew import scaffnew
@@ -103,11 +104,11 @@ __all__ = [
     "disco", "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd",
     "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "exact_diffusion", "extragradient", "fedavg", "fednew", "fednl",
     "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd",
-    "giant", "gradskip", "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead", "local_newton", "locodl",
-    "m_fac", "marina", "masha1", "masha2", "method", "motef", "motef_vr", "newton", "newton_3pc", "newton_3pc_bc",
-    "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star", "newton_zero", "nl1", "nl2",
-    "pp_marina", "robust_newton", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna", "v1", "v2", "v3", "v4", "v5",
-    "vr_diana", "vr_marina", "vr_proxskip",
+    "giant", "gradskip", "gradskip_plus", "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead",
+    "local_newton", "locodl", "m_fac", "marina", "masha1", "masha2", "method", "motef", "motef_vr", "newton",
+    "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star",
+    "newton_zero", "nl1", "nl2", "pp_marina", "robust_newton", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna",
+    "v1", "v2", "v3", "v4", "v5", "vr_diana", "vr_marina", "vr_proxskip",
 ]  # fmt: skip
 
 arrange(
@@ -121,8 +122,8 @@ arrange(
         "error-feedback", "econtrol", "clip21", "clip21-sgd2m", "asgrad", "iag", "lag", "clag", "3pc-v1", "3pc-v2",
         "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina", "vr-marina", "byz-vr-marina-pp", "dasha",
         "diana", "vr-diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac", "fedavg", "fedprox", "scaffold",
-        "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip", "compressed-scaffnew", "tamuna",
-        "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer", "motef", "motef-vr", "dadao", "extragradient",
-        "masha1", "masha2",
+        "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip", "gradskip-plus",
+        "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer", "motef",
+        "motef-vr", "dadao", "extragradient", "masha1", "masha2",
     ],
 )  # fmt: skip

@@ -175,6 +175,9 @@ IDENTITIES: dict[str, tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any
     "fedprox with ν = 0 is fedavg": (("fedprox", {"steps": 3, "prox": 0.0}), ("fedavg", {"steps": 3}), 0.0),
     "scaffold of one step is gd": (("scaffold", {"steps": 1}), ("gd", {}), ADDS),
     "scaffnew with p = 1 is gd": (("scaffnew", {"p": 1.0}), ("gd", {}), ADDS),
+    "gradskip-plus with the identity is scaffnew": (
+        ("gradskip-plus", {"p": 0.3, "compressor": Identity()}), ("scaffnew", {"p": 0.3}), ADDS
+    ),
     "gradskip with q = 1 is scaffnew": (("gradskip", {"p": 0.3, "q": 1.0}), ("scaffnew", {"p": 0.3}), ADDS),
     "i-scaffnew with everybody's γ is scaffnew": (("i-scaffnew", {"p": 0.3}), ("scaffnew", {"p": 0.3}), ADDS),
     "vr-proxskip with all rows is scaffnew": (

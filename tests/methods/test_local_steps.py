@@ -60,6 +60,7 @@ def test_control_variates_leave_none(participation):
 @pytest.mark.parametrize(
     ("method", "rounds"),
     [("scallion,compressor=randk:5", 1500), ("scafcom,compressor=topk:5", 1500), ("scaffnew", 500), ("gradskip", 500),
+     ("gradskip-plus", 200),
      ("i-scaffnew", 500), ("vr-proxskip,batch=4", 1200), ("compressed-scaffnew", 700), ("tamuna", 900),
      ("locodl,compressor=randk:5", 1200), ("5gcs", 900), ("5gcs-cc,compressor=randk:5", 3000)],
 )  # fmt: skip
@@ -94,6 +95,21 @@ def test_gradskips_clients_compute_what_their_conditioning_asks_for():
     skipped, all_of_them = errors("gradskip", 250), errors("scaffnew", 250)
     reached = [int(np.argmax(path < 1e-10)) for path in (skipped, all_of_them)]
     assert 0 < reached[0] < 1.4 * reached[1]
+
+
+def test_gradskip_plus_with_a_clients_coin_for_its_compressor_is_gradskip():
+    p, gamma = unlike().p, 1 / unlike().each.max()
+
+    def heads(i, k, step):
+        return (i + k * step) % 3 != 0
+
+    def coin(X, i, k, step):
+        return X if heads(i, k, step) else 0 * X
+
+    steps = [3, 1, 4, 1, 5, 9, 2, 6]
+    skip = L.gradskip(p, np.ones(D), 8, gamma, 0.2, steps.__getitem__, heads)
+    plus = L.gradskip_plus(p, np.ones(D), 8, gamma, 0.2, steps.__getitem__, coin)
+    assert np.abs(np.stack(skip) - np.stack(plus)).max() < 1e-13
 
 
 def test_tamuna_with_the_mean_that_is_heard_next_stalls():

@@ -12,7 +12,7 @@ import transcriptions as T
 from first_order_setting import RIDGE, ROUNDS, N, coin, drawn, sample, setting
 from played import SEED
 
-from newtonfl.compressors import Natural, RandK, TopK
+from newtonfl.compressors import Compressor, Natural, RandK, TopK
 from newtonfl.core.random import SERVER, Key
 from newtonfl.methods import Arrivals, Uniform
 
@@ -40,6 +40,11 @@ def minibatches(batch: int) -> Callable[[np.ndarray, int, int, int], np.ndarray]
         return point.sampled_gradient(batch, Key(SEED, k).to(f"step {step}").to("batch"))[i]
 
     return gradient
+
+
+def shifts(compressor: Compressor, scale: float) -> Callable[[np.ndarray, int, int, int], np.ndarray]:
+    """GradSkip+'s compressor in local step `step` of round k, times `scale`."""
+    return lambda X, i, k, step: drawn(compressor, f"step {step}/shift", scale=scale)(X, i, k)
 
 
 def own_stepsizes() -> np.ndarray:
@@ -103,6 +108,14 @@ LOCAL: dict[str, tuple[str, dict[str, Any], Callable[..., list[np.ndarray]]]] = 
     ),
     "gradskip": (
         "gradskip", {"p": 0.2, "q": 0.6}, lambda p, x, g: L.gradskip(p, x, ROUNDS, g, 0.2, steps(0.2), heads(0.6))
+    ),
+    "gradskip-plus": (
+        "gradskip-plus", {"p": 0.2, "compressor": RandK(24)},
+        lambda p, x, g: L.gradskip_plus(p, x, ROUNDS, g, 0.2, steps(0.2), shifts(RandK(24), 24 / 40)),
+    ),
+    "gradskip-plus, natural": (
+        "gradskip-plus", {"p": 0.3, "compressor": Natural(), "stepsize": 0.5},
+        lambda p, x, g: L.gradskip_plus(p, x, ROUNDS, g, 0.3, steps(0.3), shifts(Natural(), 8 / 9)),
     ),
     "compressed-scaffnew": (
         "compressed-scaffnew", {"p": 0.3, "s": 7},

@@ -147,6 +147,23 @@ def gradskip(p, x, rounds, gamma, chance, steps, heads, counts=None):
     return out
 
 
+def gradskip_plus(p, x, rounds, gamma, chance, steps, compress):
+    """GradSkip+ 2210.16402, its second compressor a coin: ĥ_i = ∇f_i(x_i) − C(∇f_i(x_i) − h_i), C = C_Ω/(1 + Ω);
+    x̂ = x − γ(∇f_i(x_i) − ĥ_i); on the shared coin as GradSkip."""
+    points, h, out = [x] * p.n, zeros(p), []
+    for k in range(rounds):
+        for step in range(steps(k)):
+            for i in range(p.n):
+                g = gradient(p, points[i], i)
+                h[i] = g - compress(g - h[i], i, k, step)
+                points[i] = points[i] - gamma * (g - h[i])
+        x = average([X - gamma / chance * own for X, own in zip(points, h, strict=True)])
+        h = [own + chance / gamma * (x - X) for own, X in zip(h, points, strict=True)]
+        points = [x] * p.n
+        out.append(x)
+    return out
+
+
 def tamuna(p, x, rounds, gamma, chance, s, steps, participants, columns, late=False):
     """TAMUNA 2302.09832: row r of the mask has ones in columns rs, …, rs + s − 1 modulo c; columns(k) deals them to the
     participants(k). x̄⁺ = (1/s)Σ mask_i∘x_i; h_i ← h_i + (η/γ) mask_i∘(x̄⁺ − x_i), with the x̄⁺ of this very round, or, if
