@@ -42,7 +42,7 @@ class GradSkipPlus(Scaffnew):
         compressor = self.compressor.for_dimension(problem.dim)
         Coordinates(np.full(1, problem.dim)).check(compressor)
         omega(compressor, problem.dim)  # says where it is biased
-        return replace(super().resolved(problem), compressor=made_contractive(compressor))
+        return replace(super().resolved(problem), compressor=compressor)
 
     def local(
         self, clients: ScaffnewClients, announcement: Announcement, problem: Problem, key: Key
@@ -51,11 +51,11 @@ class GradSkipPlus(Scaffnew):
         gamma, weight = numbers[:, :1], numbers[:, 1:2]
         y = for_each(received(announcement.to_all["model"], problem), problem)
         h, n = clients.h + weight * (y - clients.y), len(problem.clients)
-        space = Coordinates(np.full(n, problem.dim))
+        space, shrunk = Coordinates(np.full(n, problem.dim)), made_contractive(self.compressor)
         for step in range(self.steps_in(announcement)):
             gradient = self.gradient(problem, y, key, step)
             away, draws = equal_blocks(gradient - h), key.to(f"step {step}").to("shift")
-            kept = decoded(space.compress(self.compressor, away, problem.clients, draws), problem.dim, y)
+            kept = decoded(space.compress(shrunk, away, problem.clients, draws), problem.dim, y)
             h = gradient - kept  # ĥ_i
             y = y - gamma * kept
         return ManyParts({"model": messages(y - h / weight)}, n), ScaffnewClients(numbers, h, y)
