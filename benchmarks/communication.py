@@ -24,7 +24,7 @@ CAPS = {"a1a": 1000, "phishing": 500, "a9a": 300, "w8a": 60}
 SAFE = {"fednl-bc": "fednl-bc,step=shift", "newton-3pc-bc": "newton-3pc-bc,step=shift"}
 """Presets whose own step, project, diverges from there."""
 
-STOCHASTIC = ("ef21-sgd", "ef21-sgdm", "ef21-page", "vr-marina", "vr-proxskip", "clip21-sgd2m")
+STOCHASTIC = ("ef21-sgd", "ef21-sgdm", "ef21-page", "vr-marina", "vr-diana", "vr-proxskip", "clip21-sgd2m")
 
 ORDER = [
     ("second order", ("newton-3pc", "fednl", "bl1", "bl2", "newton-3pc-bc")),
