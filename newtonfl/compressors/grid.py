@@ -71,12 +71,16 @@ class Grid(Compressor):
         for i in np.flatnonzero(~((lengths > _TINY) & (lengths < _HUGE))).tolist():  # zeros, or a square is no float
             lengths[i] = norms(host[i][None])[0][0]
         usable = np.isfinite(lengths) & (lengths > 0)
-        targets = self.width * np.where(usable, lengths, 1.0) / np.sqrt(np.maximum(sizes, 1))
-        mantissa, exponent = np.frexp(targets)
-        exponents = 2 * (exponent.astype(np.int64) - 1) + (mantissa >= math.sqrt(0.5))
+        exponents = half_octaves(self.width * np.where(usable, lengths, 1.0) / np.sqrt(np.maximum(sizes, 1)))
         with np.errstate(invalid="ignore"):
             codes = np.rint(host.values / np.repeat(powers(8 * exponents), sizes))
         chosen = np.repeat(usable, sizes)
         coded = iter(Integers.of_many(codes[chosen].astype(np.int64), sizes[usable], exponents[usable]))
         # Zeros need no code; and what is not finite, or longer than any float, stays as it is.
         return [next(coded) if usable[i] else Dense(v + 0.0) if v.any() else Nothing() for i, v in enumerate(host)]
+
+
+def half_octaves(targets: Array) -> Array:
+    """k of the grids 2^(k/2), the largest at or below the `targets` (n,), which are above 0."""
+    mantissa, exponent = np.frexp(targets)
+    return 2 * (exponent.astype(np.int64) - 1) + (mantissa >= math.sqrt(0.5))

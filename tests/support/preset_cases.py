@@ -430,6 +430,9 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
         15, 3.0, lambda s: lattice_newton(refreshes=0), lambda s, x: T.lattice_newton(s.p, x, ROUNDS, of_diagonals)
     ),
     "fib-ios": (50, 0.1, lambda s: fib_ios(), lambda s, x: T.fib_ios(s.p, x, ROUNDS)),
+    "fib-ios, on a grid": (
+        50, 0.1, lambda s: fib_ios(eigenvectors=3, grid=0.5), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 3, grid=0.5)
+    ),
     "fib-ios, four pairs": (
         50, 1.0, lambda s: fib_ios(eigenvectors=4), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 4)
     ),

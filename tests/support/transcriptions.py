@@ -702,9 +702,10 @@ def giant(p, x, rounds, c=0.1, gamma=0.5):
     return out
 
 
-def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
+def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9, grid=0.0):
     """SHED (IOS) 2202.05800: Ĥ_i = Σ_{j≤q_i} (λ_j − ρ_i) v_j v_jᵀ + ρ_i I, ρ_i = λ_{q_i+1}, the pairs of ∇²f_i where
-    it was last computed (rounds `renew`), q more sent every round; then Newton's direction and backtracking."""
+    it was last computed (rounds `renew`), q more sent every round; then Newton's direction and backtracking. With a
+    grid λ_j v_j is rounded to multiples of the power of √2 at or below grid·λ_1/√d."""
     out = []
     for k in range(rounds):
         if k in renew:
@@ -713,6 +714,9 @@ def fib_ios(p, x, rounds, q=1, renew=FIBONACCI_SUMS, c=0.5, gamma=0.9):
         H = []
         for values, vectors in pairs:
             values, vectors = values[::-1], vectors[:, ::-1]
+            if grid:
+                unit = 2 ** (np.floor(2 * np.log2(grid * values[0] / np.sqrt(p.d))) / 2)
+                vectors = np.rint(values * vectors / unit) * unit / np.where(values > 0, values, 1.0)
             rest, kept = values[sent], vectors[:, :sent]
             H.append((kept * (values[:sent] - rest)) @ kept.T + rest * np.eye(p.d))
         direction = -np.linalg.solve(average(H) + p.lam * np.eye(p.d), p.total_gradient(x))

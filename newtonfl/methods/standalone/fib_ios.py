@@ -8,16 +8,18 @@ from typing import Self
 
 import numpy as np
 
-from newtonfl.comm.messages import Dense, Nothing
+from newtonfl.comm.laws import powers
+from newtonfl.comm.messages import Dense, Integers, Message, Nothing
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants, Replies
 from newtonfl.components.step.backtracking import MOST_TRIALS
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite
+from newtonfl.compressors.grid import Grid, half_octaves
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve, eigh
-from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
+from newtonfl.methods.standalone.exact import at_least_zero, for_each, mean, messages, received, whole, within
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -25,7 +27,7 @@ _SHORTEST = 1e-6  # the line search gives up below this step
 
 
 @method("fib-ios")
-def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> FibIOS:
+def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9, grid: float = 0.0) -> FibIOS:
     """Fib-IOS: Newton's method on Hessians whose eigenvectors arrive a few a round (SHED, arXiv 2202.05800).
 
     Client i decomposes ∇²f_i = Σ λ_j v_j v_jᵀ, λ_1 ≥ … ≥ λ_d, at its last renewal only, and sends the largest pairs
@@ -39,6 +41,12 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
 
     The ridge is the server's: the data parts' eigenvectors are those of the whole where it is λI, and Ĥ the same.
 
+    With `grid` the vectors are quantised, the more coarsely the smaller their eigenvalue is: what is sent is λ_j v_j,
+    each coordinate rounded to the same grid, of the power of √2 at or below grid·λ_1/√d, and entropy coded. A vector of
+    a half of λ_1 then has a bit less a coordinate. All vectors so have the same share in the error of Ĥ_i, for which a
+    number of bits goes farthest (ours; Q-SHED, arXiv 2305.10852, allots bits to vectors, by a rule that was not at
+    hand). Ĥ_i need not be above ∇²f_i then; the line search looks after that.
+
     What is sent: x down, f_i, ∇f_i, ρ_i and q' pairs of d + 1 numbers up; then the direction down once, and an exchange
     a trial step with one number up. The server keeps every client's pairs of the running renewal, n·q·(d + 1) numbers,
     because each ρ_i gives old ones new weights; a client keeps its decomposition, d² numbers.
@@ -51,8 +59,13 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9) -> 
         α of the line search, between 0 and 1: the share of the predicted fall that a step must reach.
     beta : float
         β of the line search, between 0 and 1: a trial step is β times the one before.
+    grid : float
+        How coarse the grid is, below 2; 0 sends vectors whole.
     """
-    return FibIOS(whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0))
+    made = whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0)
+    if at_least_zero("grid", grid):
+        Grid(grid)  # says what it refuses
+    return FibIOS(*made, float(grid))
 
 
 @dataclass
@@ -106,6 +119,7 @@ class FibIOS(Method):
     eigenvectors: int
     alpha: float
     beta: float
+    grid: float = 0.0
     name: str = "fib-ios"
 
     def resolved(self, problem: Problem) -> Self:
@@ -113,7 +127,7 @@ class FibIOS(Method):
         return self
 
     def parameters(self) -> dict[str, str | float]:
-        return {"eigenvectors": self.eigenvectors, "alpha": self.alpha, "beta": self.beta}
+        return {"eigenvectors": self.eigenvectors, "alpha": self.alpha, "beta": self.beta, "grid": self.grid}
 
     def components(self) -> dict[str, str]:
         return {"sends": "f_i, ∇f_i, eigenpairs and ρ_i; f_i at a trial, each", "ridge": "server"}
@@ -145,6 +159,8 @@ class FibIOS(Method):
             server = replace(server, values=empty[0], vectors=empty[1])
         more = self._more(server.values.shape[1], constants.dim)
         size = {"value": 1, "constant": 1, "eigenpairs": more * (constants.dim + 1)}
+        if self.grid:
+            size |= {"eigenpairs": more, "subspace": more * constants.dim}
 
         def sizes(part: str, clients: Array, decoded: Sequence[Parts]) -> int:
             return size.get(part, constants.dim)
@@ -177,11 +193,16 @@ class FibIOS(Method):
             return server
         xp, like, dim = namespace(server.values), server.constants.like, server.constants.dim
         news = np.stack([message.coordinates()[1] for message in replies.messages("eigenpairs")])
-        pairs = news.reshape(len(news), more, dim + 1)
+        if self.grid:
+            values, scaled = news, [_whole(message, more * dim) for message in replies.messages("subspace")]
+            vectors = np.stack(scaled).reshape(len(news), more, dim) / np.where(values > 0.0, values, 1.0)[:, :, None]
+        else:
+            pairs = news.reshape(len(news), more, dim + 1)
+            values, vectors = pairs[:, :, 0].copy(), pairs[:, :, 1:].copy()
         return replace(
             server,
-            values=xp.concat([server.values, to_device(pairs[:, :, 0].copy(), like)], axis=1),
-            vectors=xp.concat([server.vectors, to_device(pairs[:, :, 1:].copy(), like)], axis=1),
+            values=xp.concat([server.values, to_device(values, like)], axis=1),
+            vectors=xp.concat([server.vectors, to_device(vectors, like)], axis=1),
             rho=replies.scalars("constant"),
         )
 
@@ -225,12 +246,28 @@ class FibIOS(Method):
         replies: list[Parts] = [{"value": value, "gradient": gradient} for value, gradient in both]
         if more or renews(round):
             until = done + more
-            columns = xp.concat([clients.values[:, done:until, None], clients.vectors[:, done:until, :]], axis=2)
-            new, rho = messages(xp.reshape(columns, (len(replies), -1))), messages(clients.values[:, until : until + 1])
-            for reply, eigenpairs, constant in zip(replies, new, rho, strict=True):
-                reply |= {"eigenpairs": eigenpairs, "constant": constant}
+            values, vectors = clients.values[:, done:until], clients.vectors[:, done:until, :]
+            rho = messages(clients.values[:, until : until + 1])
+            if self.grid:
+                columns = {"eigenpairs": messages(values), "subspace": self._rounded(values, vectors, clients.values)}
+            else:
+                columns = {"eigenpairs": messages(xp.concat([values[:, :, None], vectors], axis=2))}
+            for i, reply in enumerate(replies):
+                reply |= {part: sent[i] for part, sent in columns.items()} | {"constant": rho[i]}
             clients.sent = clients.sent + more
         return replies, clients
+
+    def _rounded(self, values: Array, vectors: Array, spectra: Array) -> Sequence[Message]:
+        """Every client's λ_j v_j, end to end, on the grid of its λ_1."""
+        scaled = to_host(values)[:, :, None] * to_host(vectors)
+        n, size = len(scaled), scaled.shape[1] * scaled.shape[2]
+        first = to_host(spectra)[:, 0]
+        usable = np.isfinite(scaled).all(axis=(1, 2)) & (first > 0.0)
+        exponents = half_octaves(self.grid * np.where(usable, first, 1.0) / np.sqrt(vectors.shape[2]))[usable]
+        codes = np.rint(scaled[usable].reshape(-1, size) / powers(8 * exponents)[:, None]).astype(np.int64)
+        coded = iter(Integers.of_many(codes.ravel(), np.full(len(codes), size), exponents))
+        # Of a Hessian that is zero nothing is to be said; and what is not finite is refused as it is.
+        return [next(coded) if usable[i] else Dense(scaled[i].ravel()) if first[i] else Nothing() for i in range(n)]
 
     def _more(self, done: int, dim: int) -> int:
         """How many eigenpairs a client sends after `done`: with d - 1 of them and ρ_i all is sent."""
@@ -243,6 +280,11 @@ def renews(round: int) -> bool:
     while renewal < round:
         renewal, gap, following = renewal + gap, following, gap + following
     return renewal == round
+
+
+def _whole(message: Message, size: int) -> Array:
+    """The vector of a message, zeros of one that says nothing."""
+    return message.coordinates()[1] if message.count else np.zeros(size)
 
 
 def _no_pairs(n: int, dim: int, like: Array) -> tuple[Array, Array]:
