@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from newtonfl.registry.describe import described, listed
+import textwrap
+
+from newtonfl.registry.describe import WIDTH, described, listed
 from newtonfl.registry.lookup import HOMES
 
 
@@ -26,4 +28,5 @@ def print_names(name: str | None) -> None:
     print(
         "\n`newtonfl methods NAME` shows one with its settings; NAME may also be a part's, such as topk, or a kind's,"
     )
-    print(f"for the names of that kind: {', '.join(kind for kind in HOMES if kind != 'method')}.")
+    kinds = ", ".join(kind for kind in HOMES if kind != "method")
+    print(textwrap.fill(f"for the names of that kind: {kinds}.", WIDTH))

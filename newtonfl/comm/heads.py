@@ -167,7 +167,7 @@ def read(buffer: Array, first: Array, last: Array) -> Heads:
         i = min(announced)
         raise WireError(f"{heads.where(i)}: {announced[i]} bytes of payload announced, {last[i] - body[i]} there")
     flagged = (leads & _FLAGGED) > 0
-    odd = (heads.kinds > max(Kind)) | (rounds >= 1 << 32) | (clients > EVERYONE) | (flagged != (flags > 0))
+    odd = (rounds >= 1 << 32) | (clients > EVERYONE) | (flagged != (flags > 0))
     heads.refuse(odd | (flags > _MOST_FLAGS), lambda i: f"kind {leads[i] & 3} with flags {flags[i]} cannot be")
     return heads
 

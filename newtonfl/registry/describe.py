@@ -15,7 +15,7 @@ from newtonfl.registry.nearest import nearest
 from newtonfl.registry.wording import expected, explained, plain
 from newtonfl.registry.write import write_value
 
-_WIDTH = 100
+WIDTH = 100
 
 
 def table(kind: str) -> list[tuple[str, str]]:
@@ -47,7 +47,7 @@ def listed(kind: str) -> str:
     str
         Of several lines; a mechanism's have the compressors too, which stand for one of them.
     """
-    rows = [f"{name:20}{textwrap.shorten(line, _WIDTH - 20, placeholder=' …')}" for name, line in table(kind)]
+    rows = [f"{name:20}{textwrap.shorten(line, WIDTH - 20, placeholder=' …')}" for name, line in table(kind)]
     if (bare := bare_part(kind)) is None:
         return "\n".join(rows)
     main = str(kind_of(hints(bare)[str(main_field(bare))]))
@@ -127,7 +127,7 @@ def _settings(made_by: Any, made: dict[str, Any] | None) -> list[str]:
         allowed = expected(types[key]) if key in types else ""
         words = [said.get(key, ""), f"Allowed: {allowed}." if allowed else ""]
         for sentence in filter(None, words):
-            lines += textwrap.wrap(sentence, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+            lines += textwrap.wrap(sentence, WIDTH, initial_indent="      ", subsequent_indent="      ")
     return lines
 
 

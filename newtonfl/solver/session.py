@@ -298,8 +298,10 @@ class Session:
                 table = {"clients": self.problem.clients, "rank": np.array(self.transport.rank)}
                 return pack(table) if travels else self._keep([table])
             if call == "mix":
-                announcement = self._announcement(arrays)
-                phase = f"round {announcement.round}"
+                announcement, round = self._announcement(arrays), int(arrays["round"])
+                phase = f"round {round}"
+                if announcement.round != round:  # no reply's head would show it: the server gets none
+                    raise WireError(f"round {round}, the announcement: it is of round {announcement.round}")
                 table = self.neighbours.round(announcement, arrays["holders"])
                 return pack(table) if travels or not table else self._keep([table])
             announcement = self._announcement(arrays)

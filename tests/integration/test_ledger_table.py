@@ -36,7 +36,8 @@ class Reading(InProcess):
     def broadcast(self, buffer):
         whole = super().broadcast(buffer)
         arrays, facts = unpack(whole) if whole[8:].startswith(b"{") else ({}, {})  # else a vote
-        self.call = {"setup": "setup", "round": "rounds"}.get(facts.get("call"), "")
+        self.call = {"setup": "setup", "round": "rounds", "mix": "rounds"}.get(facts.get("call"), "")
+        self.mixes, self.senders = facts.get("call") == "mix", arrays.get("participants")
         if self.call:
             at = 0
             for i, length in enumerate(arrays["lengths"].tolist()):
@@ -46,8 +47,20 @@ class Reading(InProcess):
                 at += length
         return whole
 
+    def swap(self, outbox):
+        """On a ring, or over one edge."""
+        (arrays, _), at = unpack(outbox[0]), 0
+        for length in arrays["lengths"].tolist():
+            packet = arrays["packets"].tobytes()[at : at + length]
+            client, at = head_of(packet)[0][2] - 1, at + length
+            pair = set(self.senders.tolist()) - {client}
+            for neighbour in pair if len(pair) == 1 else ((client - 1) % 4, (client + 1) % 4):
+                self.read(packet, client, "up")
+                self.read(packet, neighbour, "down")
+        return outbox
+
     def gather(self, buffer):
-        if self.call:
+        if self.call and not self.mixes:
             arrays, at = unpack(buffer)[0], 0
             for client, length in zip(arrays["clients"].tolist(), arrays["lengths"].tolist(), strict=True):
                 self.read(arrays["packets"].tobytes()[at : at + length], client, "up")

@@ -59,7 +59,7 @@ def test_columns_are_those_of_every_form_of_a_history(tmp_path):
 def test_a_history_without_monitors_looks_as_before(tmp_path):
     history = nf.solve(dense_glm(), "gd", rounds=1).history
     history.to_csv(tmp_path / "h.csv")
-    assert (tmp_path / "h.csv").read_text().splitlines()[0].endswith("missing,waits,time")
+    assert (tmp_path / "h.csv").read_text().splitlines()[0].endswith("missing,waits,time,disagreement")
     assert "monitors" not in history[0].to_json() + history[1].to_json()
 
 

@@ -46,7 +46,7 @@ def altered(packet: bytes, change: str, draw: np.random.Generator) -> bytes:
     i = int(draw.integers(max(len(sections), 1)))
     match change:
         case "kind":
-            head[0] = (head[0] + int(draw.integers(1, 3))) % 3
+            head[0] = (head[0] + int(draw.integers(1, 4))) % 4
         case "round":
             head[1] += int(draw.integers(1, 9))
         case "client":
@@ -87,6 +87,9 @@ class Altering(InProcess):
 
     def gather(self, buffer):
         return [self._pass(buffer)]
+
+    def swap(self, outbox):
+        return {rank: self._pass(buffer) for rank, buffer in outbox.items()}
 
     def _pass(self, buffer):
         arrays, values = unpack(buffer) if buffer[8:9] == b"{" else ({}, {})

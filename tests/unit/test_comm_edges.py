@@ -134,7 +134,7 @@ def read(*packets):
         (head(8 * 5 + 1), "5 sections announced in 7 bytes"),
         (sealed(number(8 * 256 + 1) + number(1) * 2 + bytes(512)), "256 sections .* has at most 255"),
         (head(8 * 3 + 1, 1, 1, 0, 0, 0, 0), "no head"),
-        (head(3), "kind 3 with flags 0 cannot be"),
+        (head(3, 2**32), "kind 3 with flags 0 cannot be"),
         (head(1, 2**32), "kind 1 with flags 0 cannot be"),
         (head(1, 1, 2**32), "kind 1 with flags 0 cannot be"),
         (head(4 + 1, 1, 1, 0), "kind 1 with flags 0 cannot be"),

@@ -207,7 +207,6 @@ NUMBER = np.ones(1).tobytes()
     [
         (sealed([], version=VERSION + 1), "damaged, or no packet of version 2"),
         (sealed([], version=1), "damaged, or no packet of version 2"),
-        (sealed([], kind=3), "kind 3 with flags 0"),
         (sealed([], flags=0), "kind 1 with flags 0"),
         (sealed([], flags=1 << 16), "kind 1 with flags 65536"),
         (sealed([(1, 1, 0, NUMBER), (1, 1, 0, NUMBER)]), "two sections are named gradient"),

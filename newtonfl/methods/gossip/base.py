@@ -150,7 +150,7 @@ class Gossip(Method):
     def respond(
         self, clients: Any, announcement: Announcement, problem: Problem, key: Key
     ) -> tuple[Sequence[Parts], Any]:
-        if "stepsize" in announcement.to_all:
+        if announcement.round == 0:
             clients = replace(clients, numbers=for_each(received(announcement.to_all["stepsize"], problem), problem))
         messages, clients = self.encode(clients, problem.with_local_ridge(), key)
         return ManyParts(messages, len(next(iter(messages.values()), ()))), clients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, cast
@@ -15,6 +16,7 @@ from newtonfl.components.gradient.oracle import Minibatch
 from newtonfl.components.graph import Graph
 from newtonfl.components.mixed import Mixed
 from newtonfl.components.protocol import ProblemConstants
+from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, TopK
@@ -82,7 +84,7 @@ class GradientTracking(Gossip):
     lam: float = 1.0
     batch: Batch = "full"
     corrected: bool = False
-    share: float = 1.0
+    share: float = math.nan
     numbers: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
@@ -108,9 +110,14 @@ class GradientTracking(Gossip):
             problem.check_rows()
         compressor = made_contractive(self.compressor.for_dimension(problem.dim))
         Coordinates(np.full(1, problem.dim)).check(compressor)
-        gap, _ = self.graph.spectrum(problem.n_clients)
-        share = contraction(compressor, problem.dim) * gap
-        return replace(super().resolved(problem), compressor=compressor, share=share)
+        made = super().resolved(problem)  # says where clients are not connected
+        try:
+            share = contraction(compressor, problem.dim) * self.graph.spectrum(problem.n_clients)[0]
+        except ValueError:  # one without a δ
+            if self.gamma == "theory" or StepSizeSetting.of(self.stepsize).theory:
+                raise
+            share = math.nan
+        return replace(made, compressor=compressor, share=share)
 
     def client_constants(self, step_size: StepSize, constants: ProblemConstants) -> Array:
         return np.array([step_size.stepsize, self.share if self.gamma == "theory" else float(self.gamma)])
