@@ -138,6 +138,9 @@ class Ledger:
         self._add_edges(np.column_stack([edges, lengths[packet]]))
 
     def _add_edges(self, more: Array) -> None:
+        if np.array_equal(self.edges[:, :2], more[:, :2]):  # the same graph as before
+            self.edges = np.column_stack([more[:, :2], self.edges[:, 2] + more[:, 2]])
+            return
         rows = np.concatenate([self.edges, more])
         ends, place = np.unique(rows[:, :2], axis=0, return_inverse=True)
         total = np.bincount(place.ravel(), rows[:, 2], len(ends)).astype(np.int64)

@@ -36,7 +36,7 @@ class LedgerTable:
     ----------
     client : numpy.ndarray of int64, or of str where it was summed over
     direction : numpy.ndarray of str
-        "up" is from the client to the server, "down" from the server to the client.
+        "up" is from the client to the server, or to its neighbours; "down" from these to the client.
     phase : numpy.ndarray of str
         "setup", "rounds", or what came after them, such as "inference".
     part : numpy.ndarray of str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,9 +105,8 @@ class SentTotals:
         for table in tables:
             if REFUSAL in table:
                 raise NotFinite(table[REFUSAL].tobytes().decode())
-        names = dict.fromkeys(
-            name for table in tables for name in table
-        )  # a rank whose clients are silent has no parts
+        # A rank whose clients are silent names no parts.
+        names = dict.fromkeys(name for table in tables for name in table)
         whole = {name: np.concatenate([table[name] for table in tables if name in table]) for name in names}
         by_sender, by_client = np.argsort(whole["senders"]), np.argsort(whole["clients"])
         parts = [name.removeprefix(LENGTH) for name in whole if name.startswith(LENGTH)]
@@ -133,17 +132,18 @@ class Neighbours:
         self.problem, self.method, self.local, self.transport = problem, method, local, transport
         self._links: Links | None = None
 
-    def round(self, announcement: Announcement, holders: Array) -> dict[str, Array]:
+    def round(self, round: int, heard: Callable[[], Announcement], holders: Array) -> dict[str, Array]:
         """Do a round; what it took of the clients held here, and where it leaves them, as arrays for the server.
 
-        Nothing where a neighbouring rank has failed: it says so itself.
+        `heard` reads its announcement. Nothing is returned where a neighbouring rank has failed: it says so itself.
         """
-        key = Key(self.local.seed, announcement.round)
+        key = Key(self.local.seed, round)
         links = self._linked(holders, key)
         outbox, sections = dict.fromkeys(links.outbox, b""), dict[str, Array]()
         own = dict[str, Array]()
         try:
-            answers = self.local.respond(announcement, None, Kind.NEIGHBOUR)
+            self.transport.raise_interrupt()
+            answers = self.local.respond(heard(), None, Kind.NEIGHBOUR)
             for name in ("clients", "lengths", "formula_bits", "packets"):
                 own[name] = np.concatenate([getattr(answer, name) for answer in answers])
             outbox = {rank: _packed(own, who) for rank, who in links.outbox.items()}
@@ -153,7 +153,7 @@ class Neighbours:
             return {}
         if len(links.senders):
             try:
-                found = {rank: self._read(inbox[rank], who, announcement.round) for rank, who in links.inbox.items()}
+                found = {rank: self._read(inbox[rank], who, round) for rank, who in links.inbox.items()}
             except NotFinite as error:  # the server ends the solve
                 return {REFUSAL: np.frombuffer(str(error).encode(), np.uint8)}
             sections = _counts(found[self.transport.rank].sections)

@@ -265,9 +265,10 @@ class Session:
         before, self._clock = self._clock, time.process_time()
         compiled.spent(self._clock - before)
         try:
-            self.transport.raise_interrupt()
             arrays, values = unpack(buffer)
             call, travels = values["call"], self.transport.lays_out_all or self.transport.rank != 0
+            if call != "mix":  # there neighbours wait for this rank, interrupted or not
+                self.transport.raise_interrupt()
             if call == "profile":
                 times = {"times": times_so_far()}
                 return pack(times) if travels else self._keep([times])
@@ -298,11 +299,10 @@ class Session:
                 table = {"clients": self.problem.clients, "rank": np.array(self.transport.rank)}
                 return pack(table) if travels else self._keep([table])
             if call == "mix":
-                announcement, round = self._announcement(arrays), int(arrays["round"])
-                phase = f"round {round}"
-                if announcement.round != round:  # no reply's head would show it: the server gets none
-                    raise WireError(f"round {round}, the announcement: it is of round {announcement.round}")
-                table = self.neighbours.round(announcement, arrays["holders"])
+                phase = f"round {int(arrays['round'])}"
+                table = self.neighbours.round(
+                    int(arrays["round"]), lambda: self._round_announcement(arrays), arrays["holders"]
+                )
                 return pack(table) if travels or not table else self._keep([table])
             announcement = self._announcement(arrays)
             phase = "set-up" if call == "setup" else f"round {announcement.round}"
@@ -352,6 +352,13 @@ class Session:
         parts: dict[int, Parts] = {i: Received(mine, f"{where} to client {i}: the part") for i, mine in pairs}
         to_all, to_one = Received(found.parts[0], f"{where}: the part"), Received(parts, f"{where}: the one to client")
         return Announcement(round, to_all, to_one, recipients, participants, int(found.flags[0]))
+
+    def _round_announcement(self, arrays: dict[str, Array]) -> Announcement:
+        """The announcement of the round that a call is of: no reply's head would show the server another."""
+        announcement, round = self._announcement(arrays), int(arrays["round"])
+        if announcement.round != round:
+            raise WireError(f"round {round}, the announcement: it is of round {announcement.round}")
+        return announcement
 
     def _check_announcement(self, found: Packets, recipients: Array) -> None:
         """Refuse what the server of this solve cannot have sent now: another kind, round, client or flags."""

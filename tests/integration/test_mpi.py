@@ -220,6 +220,34 @@ def test_a_rank_that_fails_among_neighbours_ends_the_job(tmp_path, how, rank):
     assert 3 <= len((tmp_path / "out" / "history.jsonl").read_text().splitlines()) < 10
 
 
+INTERRUPTED = """
+import os, signal
+import numpy as np
+import newtonfl as nf
+
+comm, seen = nf.connect(), []
+
+def value(i, x):
+    seen.append(i)
+    if comm.rank == {rank} and len(seen) == 31:  # at the last question before a round: it is kept until that begins
+        os.kill(os.getpid(), signal.SIGINT)
+    return 0.5 * x @ x
+
+problem = nf.FromFunctions(
+    6, 4, value, lambda i, x: x, lambda i, x: np.eye(4), transport=comm, verify=False, client_smoothness=1.0
+)
+nf.solve(problem, "exact-diffusion,graph=line,stepsize=0.01", tol=0.0, rounds=400, x0=np.ones(4))
+"""
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_ctrl_c_on_one_rank_does_not_keep_its_neighbours_waiting(tmp_path, rank):
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED.format(rank=rank))
+    ended = launch(3, script, timeout=30)
+    assert ended.status != 0 and "KeyboardInterrupt" in ended.err and "round 7" in ended.err, ended.err
+
+
 def test_a_plain_script_does_not_hang_on_a_raise(tmp_path):
     """`mpiexec python script.py`, a rank raising outside the library while the others wait in it."""
     script = tmp_path / "plain_script.py"

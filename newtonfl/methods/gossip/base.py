@@ -116,7 +116,7 @@ class Gossip(Method):
         return lambda part, clients, decoded: dim
 
     def announcement_sizes(self, dim: int) -> Sizes:
-        return lambda part, clients, decoded: self.numbers
+        return lambda part, clients, decoded: self.numbers if part == "stepsize" else dim
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], Any]:
         problem = problem.with_local_ridge()
