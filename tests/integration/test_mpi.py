@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -245,7 +246,8 @@ def test_ctrl_c_on_one_rank_does_not_keep_its_neighbours_waiting(tmp_path, rank)
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED.format(rank=rank))
     ended = launch(3, script, timeout=30)
-    assert ended.status != 0 and "KeyboardInterrupt" in ended.err and "round 7" in ended.err, ended.err
+    assert ended.status != 0 and "KeyboardInterrupt" in ended.err
+    assert re.search(rf"rank {rank}, round [78]", ended.err), ended.err
 
 
 def test_a_plain_script_does_not_hang_on_a_raise(tmp_path):
