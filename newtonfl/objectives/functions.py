@@ -160,7 +160,10 @@ def answers_of(
             point = (x if x.ndim == 1 else x[i]).view()
             point.flags.writeable = False  # all clients get the same x
             # A copy: the function may use its array again for the next client.
-            answer = np.array(function(int(client), point), dtype=np.float64)
+            answer = np.array(function(int(client), point))
+            if answer.dtype.kind not in "fiub":
+                raise TypeError(f"{name}({client}, x): returned numbers of type {answer.dtype}, must be real numbers")
+            answer = answer.astype(np.float64)
         except BaseException as error:
             where = f"in the problem's own function for client {client}"
             error.add_note(", ".join(filter(None, (where, own_line(error)))))

@@ -14,6 +14,10 @@ _SMOOTHING = 1e-6
 """ν over the median of the first distances: nearer vectors count alike, so that no iterate stops at one of them."""
 
 
+_TINY = 1e-300
+"""Distances below it are none: their quotients would be no numbers."""
+
+
 @dataclass(frozen=True)
 class GeometricMedian(Aggregator):
     """The point with the least Σ‖v_i - z‖, nearly: z ← Σ w_i v_i/Σ w_i with w_i = 1/max{ν, ‖v_i - z‖}.
@@ -48,10 +52,10 @@ class GeometricMedian(Aggregator):
     def combine(self, vectors: Array, key: Key) -> Array:
         xp, first = namespace(vectors), coordinate_median(vectors)
         away = xp.sort(lengths(vectors - first))[(vectors.shape[0] - 1) // 2]
-        z, nu = first, _SMOOTHING * xp.where(away > 0.0, away, 1.0)
+        z, nu = first, _SMOOTHING * xp.where(away > _TINY, away, 1.0)
         for _ in range(int(self.iterations)):
             distances = lengths(vectors - z)
             weights = nu / xp.where(distances > nu, distances, nu)
             # From z, not from 0: what is common to all vectors is not rounded again.
             z = z + xp.sum((weights / xp.sum(weights))[:, None] * (vectors - z), axis=0)
-        return xp.where(away > 0.0, z, first)
+        return xp.where(away > _TINY, z, first)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from newtonfl.components.aggregation.base import Aggregator
+from newtonfl.components.aggregation.base import Aggregator, lengths
 from newtonfl.components.aggregation.order import coordinate_median
 from newtonfl.components.aggregation.settings import a_count
 from newtonfl.core.backend import Array, eye, namespace
 from newtonfl.core.random import Key
+
+
+_FAR = 1e7
+"""Of the middle distance: further away is not told apart."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,13 @@ class Krum(Aggregator):
 
     def combine(self, vectors: Array, key: Key) -> Array:
         xp, k = namespace(vectors), vectors.shape[0]
-        # About the coordinate median and at most 1: squares neither overflow nor cancel.
+        # About the coordinate median, in units of the middle distance from it, and none longer than 1e7 of them: squares
+        # neither overflow nor cancel, and who is far away cannot make the others' distances vanish.
         centred = vectors - coordinate_median(vectors)
-        largest = xp.max(xp.abs(centred))
-        unit = centred / xp.where(largest > 0.0, largest, 1.0)
+        far = lengths(centred)
+        middle = xp.sort(far)[(k - 1) // 2]
+        most = _FAR * xp.where(middle > 0.0, middle, 1.0)
+        unit = centred / (most * xp.maximum(far / most, 1.0 + 0.0 * far))[:, None] * _FAR
         products = unit @ unit.T
         squares = xp.sum(unit * unit, axis=1)
         distances = xp.clip(squares[:, None] + squares[None, :] - 2.0 * products, 0.0, None)

@@ -76,4 +76,6 @@ def coordinate_median(vectors: Array) -> Array:
     """The median of every column of `vectors` (k, d), shape (d,)."""
     xp, k = namespace(vectors), vectors.shape[0]
     ordered = xp.sort(vectors, axis=0)
-    return 0.5 * ordered[(k - 1) // 2, ...] + 0.5 * ordered[k // 2, ...]
+    if k % 2:
+        return ordered[k // 2, ...]
+    return 0.5 * ordered[k // 2 - 1, ...] + 0.5 * ordered[k // 2, ...]

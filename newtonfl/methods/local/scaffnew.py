@@ -85,8 +85,7 @@ class Scaffnew(LocalMethod):
         """p: √(μ/max L_i) in theory, or what a round's steps can bear."""
         if not isinstance(self.p, str):
             return float(self.p)
-        kappa = self.context(server.constants).most / server.constants.strong_convexity
-        return max(LEAST_CHANCE, min(1.0, math.sqrt(1.0 / kappa)))
+        return exchange_chance(self.context(server.constants).most, server.constants.strong_convexity)
 
     def client_constants(self, server: Any) -> Array:
         gamma = server.step_size.stepsize
@@ -111,6 +110,11 @@ class Scaffnew(LocalMethod):
         for step in range(self.steps_in(announcement)):
             y = y - gamma * (self.gradient(problem, y, key, step) - h)
         return ManyParts({"model": messages(y)}, len(problem.clients)), ScaffnewClients(numbers, h, y)
+
+
+def exchange_chance(smoothness: float, convexity: float) -> float:
+    """p = √(μ/max L_i) in theory, or what a round's steps can bear."""
+    return max(LEAST_CHANCE, min(1.0, math.sqrt(1.0 / (smoothness / convexity))))
 
 
 @method("scaffnew", LOCAL)
