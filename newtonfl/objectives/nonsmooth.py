@@ -6,6 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+
 from newtonfl.core.backend import Array, namespace
 from newtonfl.registry import Part
 
@@ -43,6 +45,35 @@ class Nonsmooth(Part, ABC):
         array
             Of the shape of `x`.
         """
+
+    def residual(self, x: Array, gradient: Array) -> Array:
+        """x - prox(x - `gradient`, 1), which is zero at a minimiser of f + r and nowhere else.
+
+        Parameters
+        ----------
+        x, gradient : numpy.ndarray, shape (d,)
+            A point, and ∇f there.
+
+        Returns
+        -------
+        numpy.ndarray, shape (d,)
+            Subclasses write it without a difference of large numbers, in which a small gradient would be lost.
+        """
+        return x - self.prox(x - gradient, 1.0)
+
+    def receding(self, direction: Array) -> Array:
+        """`direction` without the coordinates in which r does not let a point go for ever, and free of cost.
+
+        Parameters
+        ----------
+        direction : numpy.ndarray, shape (d,)
+
+        Returns
+        -------
+        numpy.ndarray, shape (d,)
+            Zeros, if not overridden.
+        """
+        return 0.0 * direction
 
     @abstractmethod
     def formula(self) -> str:
@@ -90,6 +121,10 @@ class L1(Nonsmooth):
         xp = namespace(x)
         return xp.sign(x) * xp.maximum(abs(x) - step * self.weight, 0.0 * x)
 
+    def residual(self, x: Array, gradient: Array) -> Array:
+        moved = x - gradient
+        return np.where(abs(moved) > self.weight, gradient + self.weight * np.sign(moved), x)
+
     def formula(self) -> str:
         return f"{self.weight:g}‖x‖₁"
 
@@ -131,6 +166,13 @@ class Box(Nonsmooth):
     def prox(self, x: Array, step: Array | float) -> Array:
         xp = namespace(x)
         return xp.minimum(xp.maximum(x, 0.0 * x + self.low), 0.0 * x + self.high)
+
+    def residual(self, x: Array, gradient: Array) -> Array:
+        return np.minimum(np.maximum(gradient, x - self.high), x - self.low)
+
+    def receding(self, direction: Array) -> Array:
+        open_ahead = np.where(direction > 0.0, self.high == math.inf, self.low == -math.inf)
+        return np.where(open_ahead, direction, 0.0)
 
     def formula(self) -> str:
         return f"[{self.low:g} ≤ x ≤ {self.high:g}]"

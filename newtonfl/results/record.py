@@ -43,8 +43,8 @@ class Record:
     missing : tuple of int, or None
         The clients that were away when this round began; None where a solve has no availability.
     disagreement : float or None
-        max_i ‖x_i - x‖₂, where each client has an iterate x_i of its own and x is their mean; the gradient norm is then
-        the larger of those at x and at the x_i farthest from it.
+        max_i ‖x_i - x‖₂, where each client has an iterate x_i of its own and x is their mean; f, the gap and the
+        gradient norm are then the larger of those at x and at the x_i farthest from it.
     time : float or None
         Simulated seconds, where clients have speeds (:class:`newtonfl.Arrivals`); else None.
     waits : int or None

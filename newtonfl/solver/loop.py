@@ -157,10 +157,11 @@ class Loop:
     @timed_as("diagnostics")
     def _seen_through(self, reason: Reason, x: Array, step: Array) -> Reason:
         """What an end really is: f falls for ever where x and the last step lead, or nothing is left but rounding."""
-        if self.problem.nonsmooth is None and reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
+        if reason in (Reason.CONVERGED, Reason.CONVERGED_RELATIVE, *_IN_DOUBT):
             if recedes(self.session, to_host(x), to_host(step)):
                 return Reason.NO_MINIMISER
-            if self.rtol and reason in _IN_DOUBT and at_rounding_level(self.session, to_host(x)):
+            smooth = self.problem.nonsmooth is None
+            if smooth and self.rtol and reason in _IN_DOUBT and at_rounding_level(self.session, to_host(x)):
                 return Reason.ROUNDING
         return reason
 
@@ -170,7 +171,7 @@ class Loop:
             return 0.0
         table = self.session.ask("gradients", zeros(self.problem.dim, self.problem.like))
         gradient = np.sum(table, axis=0) / self.problem.n_clients
-        bound = self.rtol * norm(self._stationarity(0.0 * gradient, gradient))
+        bound = self.rtol * norm(gradient)
         return bound if math.isfinite(bound) else 0.0
 
     def _constants(self) -> ProblemConstants:
@@ -204,7 +205,9 @@ class Loop:
         far = None if server is None else self.method.farthest(server)
         apart = None
         if far is not None:  # converged means that every client has the minimiser
-            gradient_norm, apart = max(gradient_norm, self._measure(far)[1]), norm(to_host(far) - to_host(x))
+            f_there, norm_there, *_ = self._measure(far)
+            f, gradient_norm = _larger(f, f_there), _larger(gradient_norm, norm_there)
+            apart = norm(to_host(far) - to_host(x))
         ledger = self.session.ledger
         up, down = ledger.up, ledger.down
         setup: dict[str, Any] = {}
@@ -254,7 +257,7 @@ class Loop:
     def _stationarity(self, x: Array, gradient: Array) -> Array:
         """∇f(x), or x - prox_r(x - ∇f(x)) where a nonsmooth r is added: zero at the minimiser, and nowhere else."""
         r = self.problem.nonsmooth
-        return gradient if r is None else x - r.prox(x - gradient, 1.0)
+        return gradient if r is None else r.residual(x, gradient)
 
     def _untimed(self, find: Callable[[Session], T]) -> Callable[[], T]:
         """`find`, off the clock: theory takes its constants as known."""
@@ -267,6 +270,12 @@ class Loop:
                 self.seconds -= time.perf_counter() - clock
 
         return found
+
+
+def _larger(a: float | None, b: float | None) -> float:
+    """NaN where one of them is."""
+    assert a is not None and b is not None  # operators have no neighbours
+    return float(np.maximum(a, b))
 
 
 def _sum(numbers: Array) -> float:

@@ -49,6 +49,8 @@ def recedes(session: Session, x: Array, step: Array) -> bool:
         return False
     free = problem.ridge == 0.0
     away, stride = np.where(free, x, 0.0), np.where(free, step, 0.0)
+    if problem.nonsmooth is not None:
+        away, stride = problem.nonsmooth.receding(away), problem.nonsmooth.receding(stride)
     if not away.any():
         return False
 

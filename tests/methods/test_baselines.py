@@ -218,6 +218,11 @@ def test_fib_ios_with_all_eigenvectors_is_newton(syn40, pairs):
         x = after
 
 
+def test_fib_ios_on_a_grid_of_one_coordinate_tells_its_curvature_alone():
+    problem = nf.from_arrays(np.arange(1.0, 7.0)[:, None], np.arange(6.0), "squared", clients=2, l2=0.1)
+    assert nf.solve(problem, nf.fib_ios(grid=0.1), tol=1e-12, rounds=3).converged
+
+
 def test_fib_ios_solves_a_quadratic_in_one_round_once_all_is_told():
     problem, x_star = functions_problem()
     result = nf.solve(problem, nf.fib_ios(eigenvectors=7), tol=1e-10)

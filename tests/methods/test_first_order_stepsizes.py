@@ -198,6 +198,12 @@ def test_a_smaller_step_is_within_theory(given):
     assert len(run("ef21", compressor=TopK(4), stepsize=given).theory) == 1
 
 
+@pytest.mark.parametrize("method", ["diana", "vr-diana"])
+def test_shifts_that_never_move_have_no_theory(method):
+    with pytest.raises(ValueError, match="alpha: given 0, and theory needs it above 0"):
+        run(method, compressor=RandK(4), alpha=0.0)
+
+
 def test_a_number_beyond_theory_is_told_of():
     assert "beyond what theory allows" in run("ef21", compressor=TopK(4), stepsize=3.0).notes[-1]
 

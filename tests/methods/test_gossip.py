@@ -57,6 +57,7 @@ def test_every_clients_iterate_is_the_boxs(name):
     ("method", "settings", "rounds", "reached"),
     [
         ("exact-diffusion", {}, 1500, 1e-16),
+        ("beer", {"compressor": "identity", "graph": "complete"}, 1500, 1e-20),
         ("lead", {"compressor": "identity", "gamma": 1.0}, 1500, 1e-20),
         ("lead", {"compressor": "randk:5", "gamma": 0.375, "alpha": 0.5}, 1800, 1e-12),
         ("lead", {"graph": "complete"}, 1200, 1e-12),
@@ -70,6 +71,41 @@ def test_every_clients_iterate_is_the_boxs(name):
 def test_every_client_reaches_the_minimiser(method, settings, rounds, reached):
     result = solved(METHODS[method](**settings), rounds)
     assert error(result) < reached
+
+
+def test_a_wire_that_rounds_lets_the_mean_of_exact_diffusion_alone():
+    """Rounded messages leave a floor of their size, which does not grow."""
+    assert solved("exact-diffusion,wire=float32", 6000).history.column("gradient_norm")[-50:].max() < 1e-7
+
+
+def test_a_box_about_everything_changes_nothing():
+    """However small ∇f is beside x: x - prox(x - ∇f) as it stands would lose it."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(80, 5))
+    labels = np.sign(rows @ generator.normal(size=5) + 2 * generator.normal(size=80))
+    problem = nf.from_arrays(rows / 1e6, labels, clients=4, l2=1e-15)
+    method = "lead,gamma=1,compressor=identity"
+    plain = solved(method, 60, problem)
+    for r in (nf.Box(-1e12, 1e12), nf.L1(1e-40)):
+        other = solved(method, 60, problem.with_nonsmooth(r))
+        assert np.allclose(other.history.column("gradient_norm"), plain.history.column("gradient_norm"), 1e-9, 0.0)
+    boxed = problem.with_nonsmooth(nf.Box(5e5, 3e6))  # 0 is outside: rtol is of ∇f(0), and no distance
+    ends = nf.solve(boxed, method, rtol=1e-6, tol=0.0), nf.solve(boxed, method, rtol=0.0, tol=0.0, rounds=500)
+    assert ends[0].reason.name == "CONVERGED_RELATIVE" and np.allclose(ends[0].x, ends[1].x, 1e-4, 0.0)
+
+
+def test_r_residual_is_the_distance_of_a_prox_step():
+    x, g = np.array([3.0, -2.0, 0.1, 0.0, 1.0, -1.0]), np.array([0.5, 9.0, -0.2, 0.01, -4.0, 0.0])
+    for r in (nf.L1(0.3), nf.Box(-1.5, 2.5), nf.Box(0.0, np.inf), nf.Box(-np.inf, 0.5)):
+        assert np.allclose(r.residual(x, g), x - r.prox(x - g, 1.0), 0.0, 1e-15)
+
+
+@pytest.mark.parametrize(("r", "reason"), [("box:0:inf", "NO_MINIMISER"), ("box:0:1", "CONVERGED")])
+def test_a_box_that_is_open_ahead_keeps_nothing_from_receding(r, reason):
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(80, 5))
+    problem = nf.from_arrays(rows, np.sign(rows[:, 0]), clients=4, l2=0.0).with_nonsmooth(r)
+    assert nf.solve(problem, "lead,gamma=1,compressor=identity", tol=1e-3).reason.name == reason
 
 
 def test_without_compression_lead_is_nids():
@@ -168,6 +204,7 @@ def test_the_gradient_norm_is_that_of_the_client_farthest_away():
     x = rows.mean(axis=0)
     far = rows[np.argmax(np.abs(rows - x))]  # ∇f(x) = x
     last = result.history[-1]
+    assert last.f == pytest.approx(sum(0.5 * (far[0] - t) ** 2 for t in targets[:, 0]) / 3)
     assert result.x == pytest.approx(x) and last.disagreement == pytest.approx(np.abs(far - x)[0])
     assert last.gradient_norm == pytest.approx(np.abs(far)[0]) and np.abs(far) > np.abs(x) + 0.3
     assert nf.solve(problem, "exact-diffusion,graph=star,stepsize=0.3", x0=np.ones(1), rounds=400).converged
@@ -209,6 +246,7 @@ def test_what_cannot_be_is_refused():
         (free, nf.beer(graph=nf.Edges(((0, 1),))), "no path leads from client 0 to client 2"),
         (free, nf.beer(graph=nf.Edges(((0, 1), (1, 5)))), "it names client 5, and there are 3"),
         (alone, "exact-diffusion", "graph=ring: one client has no neighbours"),
+        (free, "exact-diffusion,wire=natural", "wire=natural: exact-diffusion sends whole vectors"),
         (free, "beer,lam=2", "setting of beer: given 'lam'"),
         (free, "motef,lam=2", "lam: given 2.0"),
         (free, "beer,graph=rind", "did you mean ring"),

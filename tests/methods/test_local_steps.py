@@ -60,7 +60,7 @@ def test_control_variates_leave_none(participation):
 @pytest.mark.parametrize(
     ("method", "rounds"),
     [("scallion,compressor=randk:5", 1500), ("scafcom,compressor=topk:5", 1500), ("scaffnew", 500), ("gradskip", 500),
-     ("gradskip-plus", 200),
+     ("gradskip-plus", 1200),
      ("i-scaffnew", 500), ("vr-proxskip,batch=4", 1200), ("compressed-scaffnew", 700), ("tamuna", 900),
      ("locodl,compressor=randk:5", 1200), ("5gcs", 900), ("5gcs-cc,compressor=randk:5", 3000)],
 )  # fmt: skip
@@ -110,6 +110,18 @@ def test_gradskip_plus_with_a_clients_coin_for_its_compressor_is_gradskip():
     skip = L.gradskip(p, np.ones(D), 8, gamma, 0.2, steps.__getitem__, heads)
     plus = L.gradskip_plus(p, np.ones(D), 8, gamma, 0.2, steps.__getitem__, coin)
     assert np.abs(np.stack(skip) - np.stack(plus)).max() < 1e-13
+
+
+def test_gradskip_plus_takes_the_step_of_its_compressor():
+    """With 1/max L_i it runs away here; 1/max L_i·(1 + (1/p² - 1)/2) for half the coordinates is stable."""
+    generator = np.random.default_rng(1)
+    rows = generator.normal(size=(80, 6)) * np.geomspace(1.0, 0.03, 6)
+    problem = nf.from_arrays(rows, generator.normal(size=80), "squared", clients=4, l2=1e-3)
+    method = nf.gradskip_plus(compressor="randk:1")
+    path = nf.solve(problem, method, rounds=400, tol=0.0).history.column("gradient_norm")
+    assert path[-1] < 0.5 * path[0] and path.max() < 3 * path[0]
+    long = nf.gradskip_plus(compressor="randk:1", stepsize=1 / float(problem.client_smoothness.max() + 1e-3))
+    assert nf.solve(problem, long, rounds=400, tol=0.0).history.column("gradient_norm").max() > 100 * path[0]
 
 
 def test_tamuna_with_the_mean_that_is_heard_next_stalls():

@@ -204,3 +204,16 @@ def test_a_rule_says_how_many_vectors_it_needs(rule, least):
 def test_settings_that_are_none_are_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize("far", [1e30, 1e200])
+def test_a_vector_that_is_far_away_hides_no_distance(far):
+    """Next to its square the others' distances are nothing, and any of them would be as near as any other."""
+    given = np.array([[1000.0], [1.0], [1.1], [0.9], [1.05], [0.95], [far]])
+    assert 0.9 <= float(to_host(nf.Krum(2).of(given, KEY))[0]) <= 1.1
+
+
+def test_vectors_of_the_smallest_numbers_have_a_geometric_median():
+    given = np.array([[0.0], [5e-324], [1e-320]])
+    found = to_host(RULES["geometric-median:300"].of(given, KEY))
+    assert np.isfinite(found).all() and 0.0 <= found[0] <= 1e-320

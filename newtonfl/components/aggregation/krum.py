@@ -10,7 +10,6 @@ from newtonfl.components.aggregation.settings import a_count
 from newtonfl.core.backend import Array, eye, namespace
 from newtonfl.core.random import Key
 
-
 _FAR = 1e7
 """Of the middle distance: further away is not told apart."""
 
@@ -51,8 +50,8 @@ class Krum(Aggregator):
 
     def combine(self, vectors: Array, key: Key) -> Array:
         xp, k = namespace(vectors), vectors.shape[0]
-        # About the coordinate median, in units of the middle distance from it, and none longer than 1e7 of them: squares
-        # neither overflow nor cancel, and who is far away cannot make the others' distances vanish.
+        # About the coordinate median, in units of the middle distance from it, and none longer than 1e7 of them:
+        # squares neither overflow nor cancel, and who is far away cannot make the others' distances vanish.
         centred = vectors - coordinate_median(vectors)
         far = lengths(centred)
         middle = xp.sort(far)[(k - 1) // 2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,8 +16,10 @@ from newtonfl.core.backend import Array, eye, namespace, to_device, to_host, zer
 from newtonfl.core.random import Key
 from newtonfl.objectives.base import Problem
 
-_LEAST = 1e-12
-"""Of ‖y‖‖s‖: a yᵀs that is no larger is rounding, and moves nothing."""
+_LEAST = 1e-10
+"""Of tr(B_i)‖s‖²: where sᵀB_i s is no larger, taking away B_i s leaves rounding."""
+_SLACK = 1e-6
+"""L_i yᵀs ≥ ‖y‖² for a convex f_i with an L_i-Lipschitz gradient; a y that fails by more is rounding."""
 
 
 @dataclass
@@ -26,12 +28,15 @@ class ClientBFGSState:
 
     Attributes
     ----------
+    bounds : numpy.ndarray, shape (n,)
+        L_i.
     matrices : array, shape (n, d, d)
         B_i.
     points, gradient : array, shape (n, d)
         z_i, where the client looked last, and ∇f_i there.
     """
 
+    bounds: Array
     matrices: Array
     points: Array
     gradient: Array
@@ -41,9 +46,9 @@ class ClientBFGSState:
 class ClientBFGS(Curvature[Array, ClientBFGSState]):
     """B_i ← B_i + yyᵀ/(yᵀs) - qqᵀ/(sᵀq) with s = z - z_i, y = ∇f_i(z) - ∇f_i(z_i) and q = B_i s, from B_i⁰ = L_i I.
 
-    BFGS of every client's own function (DAve-QN, arXiv 1906.00506, from memory). A reply holds y, q, yᵀs and sᵀq, with
-    which both ends move B_i alike; nothing where yᵀs is not above 0 by more than rounding. The server keeps the mean of
-    the B_i, which is positive definite, and the L_i come in the set-up, a number each.
+    BFGS of every client's own function (DAve-QN, arXiv 1906.00506, from memory). A reply holds y/√(yᵀs) and q/√(sᵀq),
+    with which both ends move B_i alike; nothing where y or sᵀq is no more than rounding: of a convex f_i, L_i yᵀs ≥
+    ‖y‖². The server keeps the mean of the B_i, positive definite up to rounding; the L_i come in the set-up.
     """
 
     sends: ClassVar[str] = "how ∇f_i has changed, and B_i times that step; L_i, once"
@@ -57,13 +62,14 @@ class ClientBFGS(Curvature[Array, ClientBFGSState]):
 
     def resolved(self, problem: Problem) -> ClientBFGS:
         _ = problem.client_smoothness  # says where it is not known
+        problem.check_hessians("client-bfgs", of_clients=True, copies=4)  # whole matrices, and new ones beside them
         return self
 
     def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> int:
         return 1
 
     def reply_sizes(self, state: Array, part: str, clients: Array) -> int:
-        return 2 * int(state.shape[0]) + 2
+        return 2 * int(state.shape[0])
 
     def init_clients(self, problem: Problem, x0: Array, key: Key) -> tuple[Sequence[Parts], ClientBFGSState]:
         n, inside = len(problem.clients), problem.local_ridge
@@ -72,7 +78,7 @@ class ClientBFGS(Curvature[Array, ClientBFGSState]):
         matrices = _multiples(to_device(first, x0), problem.dim)
         points = namespace(x0).broadcast_to(x0, (n, problem.dim)) + 0.0
         bounds = Batch(Dense, np.ones(n, np.int64), first)
-        return ManyParts({"constant": bounds}, n), ClientBFGSState(matrices, points, zeros((n, problem.dim), x0))
+        return ManyParts({"constant": bounds}, n), ClientBFGSState(first, matrices, points, zeros((n, problem.dim), x0))
 
     def init_server(self, constants: ProblemConstants, setup_messages: Sequence[Parts], weights: Array) -> Array:
         first = Replies(np.arange(constants.n_clients), setup_messages).scalars("constant")
@@ -84,24 +90,24 @@ class ClientBFGS(Curvature[Array, ClientBFGSState]):
         n = len(context.point.problem.clients)
         if context.round == 0:  # z_i is z: nothing is known yet
             silent: list[Message] = [Nothing() for _ in range(n)]
-            return ManyParts({"curvature": silent}, n), ClientBFGSState(state.matrices, z, gradient)
+            return ManyParts({"curvature": silent}, n), replace(state, points=z, gradient=gradient)
         s, y = z - state.points, gradient - state.gradient
         q = xp.matmul(state.matrices, s[:, :, None])[:, :, 0]
-        a, b = to_host(xp.sum(y * s, axis=1)), to_host(xp.sum(s * q, axis=1))
-        sizes = to_host(xp.linalg.vector_norm(y, axis=1) * xp.linalg.vector_norm(s, axis=1))
-        moves = (a > _LEAST * sizes) & (b > 0.0)
-        rows = np.column_stack([to_host(y), to_host(q), a, b])
+        a, b, squares = (to_host(xp.sum(u * v, axis=1)) for u, v in ((y, s), (s, q), (y, y)))
+        traces = to_host(xp.linalg.trace(state.matrices) * xp.sum(s * s, axis=1))
+        moves = (a > 0.0) & (state.bounds * a >= (1.0 - _SLACK) * squares) & (b > _LEAST * traces)
+        y, q = (v / to_device(np.sqrt(np.where(moves, scale, np.inf)), v)[:, None] for v, scale in ((y, a), (q, b)))
+        rows = to_host(xp.concat([y, q], axis=1))
         messages: list[Message] = [Dense(row) if move else Nothing() for row, move in zip(rows, moves, strict=True)]
-        a, b = (to_device(np.where(moves, scale, np.inf), y)[:, None, None] for scale in (a, b))
-        matrices = state.matrices + y[:, :, None] * y[:, None, :] / a - q[:, :, None] * q[:, None, :] / b
-        return ManyParts({"curvature": messages}, n), ClientBFGSState(matrices, z, gradient)
+        matrices = state.matrices + y[:, :, None] * y[:, None, :] - q[:, :, None] * q[:, None, :]
+        return ManyParts({"curvature": messages}, n), ClientBFGSState(state.bounds, matrices, z, gradient)
 
     def aggregate(self, state: Array, replies: Replies, weights: Array, key: Key) -> tuple[Array, HessianEstimate]:
         messages = replies.messages("curvature")
         news = [(w, *_parts(message)) for w, message in zip(weights, messages, strict=True) if message.count]
         if news:
-            w, y, q, a, b = (np.stack(column) for column in zip(*news, strict=True))
-            change = (y * (w / a)[:, None]).T @ y - (q * (w / b)[:, None]).T @ q
+            w, y, q = (np.stack(column) for column in zip(*news, strict=True))
+            change = (y * w[:, None]).T @ y - (q * w[:, None]).T @ q
             state = state + to_device(change, state)
         return state, HessianEstimate(state, 0.0)
 
@@ -125,17 +131,16 @@ def _multiples(numbers: Array, d: int) -> Array:
     return namespace(numbers).where(eye(d, numbers)[None, :, :], numbers[:, None, None], zeros((), numbers))
 
 
-def _parts(message: Message) -> tuple[Array, Array, float, float]:
-    """(y, q, yᵀs, sᵀq) of a message."""
+def _parts(message: Message) -> tuple[Array, Array]:
+    """(y/√(yᵀs), q/√(sᵀq)) of a message."""
     numbers = message.coordinates()[1]
-    d = len(numbers) // 2 - 1
-    return numbers[:d], numbers[d : 2 * d], float(numbers[-2]), float(numbers[-1])
+    d = len(numbers) // 2
+    return numbers[:d], numbers[d:]
 
 
 def _product(message: Message, v: Array) -> Array:
     """What a message adds to B_i v."""
     if not message.count:
         return 0.0 * v
-    y, q, a, b = _parts(message)
-    y, q = to_device(y, v), to_device(q, v)
-    return y * ((y @ v) / a) - q * ((q @ v) / b)
+    y, q = (to_device(vector, v) for vector in _parts(message))
+    return y * (y @ v) - q * (q @ v)

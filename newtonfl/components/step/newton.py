@@ -92,7 +92,7 @@ class Plain(NewtonStep):
 
 @dataclass(frozen=True)
 class Positive(Plain):
-    """x⁺ = w - (H + D)⁻¹∇f(w) with an H that is positive definite by its making, so that invariants need no l·I."""
+    """x⁺ = w - (H + D)⁻¹∇f(w) with an H that is positive definite by its making, but for rounding: no l·I is needed."""
 
     name = "positive"
     serves_invariants: ClassVar[bool] = True

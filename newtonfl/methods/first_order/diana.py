@@ -41,7 +41,9 @@ def _upward(at: StepContext) -> EFBV:
 
 
 def within_theory(key: str, number: float, omega: float) -> None:
-    """Refuse a rate of the shifts that no theorem has."""
+    """Refuse a rate of the shifts that no theorem has: shifts that stand still leave a floor where ω > 0."""
+    if number == 0.0 and omega > 0.0:
+        raise ValueError(f"{key}: given 0, and theory needs it above 0 where ω > 0 (here {omega:g})")
     if number > (1.0 + 1e-12) / (1.0 + omega):
         raise ValueError(f"{key}: given {number:g}, and theory needs at most 1/(1+ω) = {1.0 / (1.0 + omega):g}")
 

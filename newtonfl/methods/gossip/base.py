@@ -23,9 +23,10 @@ from newtonfl.components.protocol import Announcement, Exchange, Method, Problem
 from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
-from newtonfl.compressors import Compressor
+from newtonfl.compressors import Compressor, Identity
 from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.random import Key
+from newtonfl.mechanisms.constants import sends_whole
 from newtonfl.methods.settings import Batch
 from newtonfl.methods.spec import to_text
 from newtonfl.methods.standalone.exact import for_each, received
@@ -79,11 +80,15 @@ class Gossip(Method):
 
     numbers: ClassVar[int] = 1
     """How many numbers clients must know."""
+    whole: ClassVar[bool] = False
+    """Whether vectors are sent whole, and not what has changed of them."""
 
     def __post_init__(self) -> None:
         StepSizeSetting.of(self.stepsize)
         if not isinstance(self.graph, Graph):
             raise TypeError(f"graph: given {self.graph!r}, must be a Graph such as Ring()")
+        if self.whole:
+            sends_whole(self.name, rounded(Identity(), self.wire))
 
     @abstractmethod
     def rule(self) -> StepSizeRule:

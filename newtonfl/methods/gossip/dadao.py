@@ -105,6 +105,7 @@ class Dadao(Gossip):
     """See :func:`dadao`."""
 
     numbers: ClassVar[int] = 2
+    whole: ClassVar[bool] = True
 
     @property
     def shares_draws(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import ClassVar, cast
 
 from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Message
@@ -33,6 +33,8 @@ class DiffusionClients:
 class ExactDiffusion(Gossip):
     """See :func:`exact_diffusion`."""
 
+    whole: ClassVar[bool] = True
+
     def rule(self) -> LargestSmoothness:
         return LargestSmoothness()
 
@@ -47,10 +49,11 @@ class ExactDiffusion(Gossip):
     ) -> tuple[dict[str, Sequence[Message]], DiffusionClients]:
         psi = clients.x - clients.numbers * self.gradient(problem, clients.x, "full", key)
         phi = psi + clients.x - clients.psi
-        return {"model": self.compressed(Identity(), phi, problem, key)}, replace(clients, psi=psi)
+        return {"model": self.compressed(Identity(), phi, problem, key)}, replace(clients, x=phi, psi=psi)
 
     def mix(self, clients: DiffusionClients, mixed: Mixed, problem: Problem, key: Key) -> DiffusionClients:
-        return replace(clients, x=0.5 * (mixed.sent["model"] + mixed.mixed["model"]))  # W̃ = (I + W)/2
+        # X⁺ = W̃Φ with W̃ = (I + W)/2, from each client's own φ_i: where the wire rounds, the mean is not rounded.
+        return replace(clients, x=clients.x - 0.5 * (mixed.sent["model"] - mixed.mixed["model"]))
 
 
 @method("exact-diffusion", GOSSIP)

@@ -57,7 +57,7 @@ class TrackingClients:
 
 @dataclass(frozen=True)
 class TrackingRule(StepSizeRule):
-    """η = δρ/max L_i.
+    """η = min{δρ, 1/3}/max L_i.
 
     The theorems (BEER, arXiv 2201.13320; MoTEF, arXiv 2405.20114) have steps of an order, c·δρ and c·δρ³λ over L, with
     constants c too small for use; this one is no theorem's, and has held in our checks.
@@ -69,10 +69,10 @@ class TrackingRule(StepSizeRule):
     """
 
     share: float
-    formulas: ClassVar[dict[str, str]] = {"theory": "δρ/max L_i, which no theorem gives,"}
+    formulas: ClassVar[dict[str, str]] = {"theory": "min{δρ, 1/3}/max L_i, which no theorem gives,"}
 
     def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
-        return self.share / at.most, {"L_max": at.most, "delta_rho": self.share}
+        return min(self.share, 1.0 / 3.0) / at.most, {"L_max": at.most, "delta_rho": self.share}
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,9 @@ def beer(
     """BEER (Zhao, Li, Li, Richtárik, Chi, arXiv 2201.13320): gradient tracking with two compressed vectors, no server.
 
     X⁺ = X + γ(W - I)H - ηV, q = C(X⁺ - H) is sent and H ← H + q; V⁺ = V + γ(W - I)G + ∇F(X⁺) - ∇F(X), r = C(V⁺ - G) is
-    sent and G ← G + r, from V⁰ = ∇F(X⁰), H⁰ = G⁰ = 0. It is :func:`motef` with λ = 1 and whole gradients. γ and ηL are
-    δρ of the compressor's δ and the graph's spectral gap ρ, which no theorem gives and has held in our checks.
+    sent and G ← G + r, from V⁰ = ∇F(X⁰), H⁰ = G⁰ = 0. It is :func:`motef` with λ = 1 and whole gradients. γ is
+    δρ of the compressor's δ and the graph's spectral gap ρ, and ηL = min{δρ, 1/3}, which no theorem gives and has held
+    in our checks: with whole vectors on a complete graph ηL = 1 diverges.
 
     What is sent: q_i and r_i to every neighbour.
     """

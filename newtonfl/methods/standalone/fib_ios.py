@@ -60,7 +60,8 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9, gri
     beta : float
         β of the line search, between 0 and 1: a trial step is β times the one before.
     grid : float
-        How coarse the grid is, below 2; 0 sends vectors whole.
+        How coarse the grid is, below 2; 0 sends vectors whole. The error is a share of λ_1, in which curvature much
+        smaller than λ_1 drowns: on data of very unlike scales take a finer grid, or scale the columns.
     """
     made = whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0)
     if at_least_zero("grid", grid):
@@ -262,12 +263,13 @@ class FibIOS(Method):
         scaled = to_host(values)[:, :, None] * to_host(vectors)
         n, size = len(scaled), scaled.shape[1] * scaled.shape[2]
         first = to_host(spectra)[:, 0]
-        usable = np.isfinite(scaled).all(axis=(1, 2)) & (first > 0.0)
+        usable = np.isfinite(scaled).all(axis=(1, 2)) & (first > 0.0) & (size > 0)
         exponents = half_octaves(self.grid * np.where(usable, first, 1.0) / np.sqrt(vectors.shape[2]))[usable]
-        codes = np.rint(scaled[usable].reshape(-1, size) / powers(8 * exponents)[:, None]).astype(np.int64)
+        codes = np.rint(scaled[usable].reshape(len(exponents), size) / powers(8 * exponents)[:, None]).astype(np.int64)
         coded = iter(Integers.of_many(codes.ravel(), np.full(len(codes), size), exponents))
-        # Of a Hessian that is zero nothing is to be said; and what is not finite is refused as it is.
-        return [next(coded) if usable[i] else Dense(scaled[i].ravel()) if first[i] else Nothing() for i in range(n)]
+        # Of a Hessian that is zero, or a number, nothing is to be said; and what is not finite is refused as it is.
+        told = (first != 0.0) & (size > 0)
+        return [next(coded) if usable[i] else Dense(scaled[i].ravel()) if told[i] else Nothing() for i in range(n)]
 
     def _more(self, done: int, dim: int) -> int:
         """How many eigenpairs a client sends after `done`: with d - 1 of them and ρ_i all is sent."""
