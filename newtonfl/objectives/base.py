@@ -298,7 +298,8 @@ class Problem(SolveMemory):
         """The problem of f + r, for methods that take prox steps: lead.
 
         There converged means ‖x - prox_r(x - ∇f(x))‖₂ ≤ tol, the prox of step 1, in the place of ‖∇f(x)‖₂, and the
-        history's f has r(x) in it.
+        history's f has r(x) in it. r acts on every coordinate: l1 and box on an intercept too, also where the ridge
+        leaves it out.
 
         Parameters
         ----------

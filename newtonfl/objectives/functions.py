@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
+from newtonfl.comm.transport import Transport
 from newtonfl.core.backend import Array
+from newtonfl.core.quoting import quoted
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.raised import own_line
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.objectives.functions_check import check_functions
-
-if TYPE_CHECKING:
-    from newtonfl.comm.transport import Transport
+from newtonfl.objectives.nonsmooth import is_real
 
 
 class FromFunctions(Problem):
@@ -87,8 +87,7 @@ class FromFunctions(Problem):
         f_star: float | None = None,
         verify: bool = True,
     ) -> None:
-        clients = None if transport is None else transport.share(n_clients)
-        ridge = np.full(dim, float(l2))
+        clients, ridge = clients_and_ridge(n_clients, dim, l2, transport)
         super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport, f_star, nonconvex)
         self.functions = value, gradient, hessian
         self._numbers = self.clients  # what the functions know them by
@@ -174,14 +173,35 @@ def answers_of(
     return answers
 
 
+def clients_and_ridge(n_clients: int, dim: int, l2: float, transport: Transport | None) -> tuple[Array | None, Array]:
+    """The clients held here, None for all, and the ridge (d,); ValueError where an argument is not what it must be."""
+    for key, size in (("n_clients", n_clients), ("dim", dim)):
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{key}: given {quoted(size)}, must be a whole number of at least 1")
+    at_least_zero("l2", l2)
+    if transport is not None and not isinstance(transport, Transport):
+        raise ValueError(f"transport: given {quoted(transport)}, must be None or what newtonfl.connect(comm) returned")
+    return None if transport is None else transport.share(n_clients), np.full(dim, float(l2))
+
+
+def at_least_zero(key: str, value: float) -> None:
+    """Refuse what is no finite number of at least 0."""
+    if not is_real(value) or not 0.0 <= value < np.inf:
+        raise ValueError(f"{key}: given {quoted(value)}, must be a finite number of at least 0")
+
+
 def constants_of(name: str, value: Array | float | None, n_clients: int) -> Array | None:
     """What a user gives as one number, or as one for each client, shape (n,); None stays None, ValueError else."""
     if value is None:
         return None
-    constants = np.asarray(value, dtype=np.float64)
+    try:
+        numbers = np.asarray(value)
+        constants = numbers.astype(np.float64) if numbers.dtype.kind in "iufO" else np.array(np.nan)
+    except (TypeError, ValueError):
+        constants = np.array(np.nan)
     if constants.shape not in ((), (n_clients,)) or not (np.isfinite(constants).all() and (constants >= 0).all()):
         raise ValueError(
-            f"{name}: given {value}, must be one number, or one for each of the {n_clients} clients, "
+            f"{name}: given {quoted(value)}, must be one number, or one for each of the {n_clients} clients, "
             "finite and at least 0"
         )
     return np.broadcast_to(constants, (n_clients,))

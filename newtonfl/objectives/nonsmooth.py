@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
 from newtonfl.core.backend import Array, namespace
+from newtonfl.core.quoting import quoted
 from newtonfl.registry import Part
 
 
@@ -86,6 +88,17 @@ class Nonsmooth(Part, ABC):
         """
 
 
+def is_real(value: object) -> bool:
+    """Whether it is a real number that a float can be, NumPy's among them."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class L1(Nonsmooth):
     """weight·‖x‖₁: its prox moves every coordinate towards zero, by step·weight or until it is there.
@@ -111,8 +124,8 @@ class L1(Nonsmooth):
     name = "l1"
 
     def __post_init__(self) -> None:
-        if isinstance(self.weight, bool) or not 0.0 < float(self.weight) < math.inf:
-            raise ValueError(f"weight: given {self.weight!r}, must be a finite number above 0")
+        if not is_real(self.weight) or not 0.0 < self.weight < math.inf:
+            raise ValueError(f"weight: given {quoted(self.weight)}, must be a finite number above 0")
 
     def value(self, x: Array) -> float:
         return float(self.weight * namespace(x).sum(abs(x)))
@@ -137,13 +150,15 @@ class Box(Nonsmooth):
 
     Parameters
     ----------
-    low, high : float
-        low < high; one of them may be infinite.
+    low : float
+        The least that x_j may be; -inf where only `high` bounds it.
+    high : float
+        The most that x_j may be, above `low`; inf where only `low` bounds it.
 
     Raises
     ------
     ValueError
-        If they are not.
+        If they are no two such numbers, or both are infinite.
 
     Examples
     --------
@@ -157,8 +172,12 @@ class Box(Nonsmooth):
     name = "box"
 
     def __post_init__(self) -> None:
-        if not -math.inf <= self.low < self.high <= math.inf:
-            raise ValueError(f"box: given {self.low!r} to {self.high!r}, must be two numbers, the first one smaller")
+        ends = (self.low, self.high)
+        if not all(map(is_real, ends)) or not self.low < self.high or all(map(math.isinf, ends)):
+            raise ValueError(
+                f"box: given {quoted(self.low)} to {quoted(self.high)}, must be two numbers, the first one smaller, "
+                "and at least one of them finite"
+            )
 
     def value(self, x: Array) -> float:
         return 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.objectives.base import Point, Problem
-from newtonfl.objectives.functions import answers_of, constants_of
+from newtonfl.objectives.functions import answers_of, at_least_zero, clients_and_ridge, constants_of
 
 if TYPE_CHECKING:
     from newtonfl.comm.transport import Transport
@@ -79,10 +79,9 @@ class FromOperators(Problem):
     ) -> None:
         if not callable(operator):
             raise TypeError(f"operator: given {operator!r}, must be a function of (i, z)")
-        clients = None if transport is None else transport.share(n_clients)
-        super().__init__(n_clients, dim, np.full(dim, float(l2)), objective, np.zeros(0), clients, transport)
-        if not 0.0 <= float(strong_monotonicity) < np.inf:
-            raise ValueError(f"strong_monotonicity: given {strong_monotonicity}, must be a finite number of at least 0")
+        clients, ridge = clients_and_ridge(n_clients, dim, l2, transport)
+        super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport)
+        at_least_zero("strong_monotonicity", strong_monotonicity)
         self.operator, self.strong_monotonicity = operator, float(strong_monotonicity)
         self._numbers = self.clients  # what the operator knows them by
         self._lipschitz = constants_of("lipschitz", lipschitz, self.n_clients)

@@ -8,11 +8,11 @@ import textwrap
 from dataclasses import MISSING, is_dataclass
 from typing import Any
 
-from newtonfl.registry.declared import bare_part, default, hints, kind_of, main_field, parameters, shorthand
+from newtonfl.registry.declared import bare_part, default, hints, kind_of, main_field, parameters
 from newtonfl.registry.lookup import HOMES, entries
 from newtonfl.registry.methods import defaults, method
 from newtonfl.registry.nearest import nearest
-from newtonfl.registry.wording import expected, explained, plain
+from newtonfl.registry.wording import expected, explained, plain, short_form
 from newtonfl.registry.write import write_value
 
 WIDTH = 100
@@ -103,9 +103,7 @@ def _brought(values: Any) -> str:
 
 def _form(part: Any) -> str:
     """How a part's text is made up."""
-    keys, main = shorthand(part), main_field(part)
-    behind = part.separator.join(key.upper() for key in keys)
-    short = f"{part.name}:{behind}" if keys else part.name
+    main, short = main_field(part), short_form(part)
     if part.joined_by_plus:
         short = "+".join(list(parameters(part))[:2]).upper()
     everything = f"{part.name}({', '.join(f'{key}=…' for key in parameters(part))})"

@@ -175,7 +175,17 @@ def _read_call(kind: str, name: str, inside: str) -> Any:
 def _completed(part: type, values: Mapping[str, Any]) -> Any:
     """The part; a mechanism in it that lacks its compressor gets the part's own."""
     main = values.get(str(main_field(part)))
+    if isinstance(main, Maker):
+        raise _lacking(part, main)
     return part(**{key: value(main) if isinstance(value, Maker) else value for key, value in values.items()})
+
+
+def _lacking(part: Any, main: Maker) -> ValueError:
+    """The error of a part whose main part lacks its own: two rules within one another, say."""
+    name, inner = part.name, main.part.name  # type: ignore[attr-defined]
+    return ValueError(
+        f"{name}: the {inner} within it lacks its {main_kind(main.part)}: write {name}({main_field(part)}={inner}/…)"
+    )
 
 
 def _read_main(part: type, words: str) -> Any:
@@ -183,6 +193,8 @@ def _read_main(part: type, words: str) -> Any:
     key = str(main_field(part))
     wrong = f"{key}: given {words!r}, must be {{}}"
     made = _read_value(part, key, words, wrong)
+    if isinstance(made, Maker):
+        raise _lacking(part, made)
     if not is_tuple(hints(part)[key]):
         return made
     if len(made) != 1:
@@ -220,6 +232,8 @@ def value_of(part: Any, key: str, value: Any) -> Any:
     annotation = hints(type(part))[key]
     if isinstance(value, str):
         made = read_value(annotation, value, f"{key}: given {value!r}, must be {{}}")
+        if isinstance(made, Maker) and key == main_field(type(part)):
+            raise _lacking(part, made)
         return made(getattr(part, str(main_field(type(part))))) if isinstance(made, Maker) else made
     inner = next((get_args(choice)[0] for choice in alternatives(annotation) if is_tuple(choice)), Any)
     return tuple(

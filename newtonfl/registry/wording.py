@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import MISSING
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from newtonfl.registry.declared import alternatives, as_word, hints, is_tuple, kind_of, shorthand
+from newtonfl.registry.declared import alternatives, as_word, default, hints, is_tuple, kind_of, parameters, shorthand
 
 
 def usage(part: type) -> str:
@@ -18,7 +19,17 @@ def usage(part: type) -> str:
         first = re.split(r"[.;](?: |$)", docs.get(key, ""))[0]
         allowed = expected(hints(part).get(key))
         said.append(f"{key} ({': '.join(filter(None, (first, '' if 'word' in allowed else allowed)))})")
+    fields = parameters(part)
+    needed = sum(key in fields and default(fields[key]) is MISSING for key in shorthand(part))
+    if 0 < needed < len(said):
+        return f"{' and '.join(said[:needed])}, and may have {' and '.join(said[needed:])}, as {short_form(part)}"
     return " and ".join(said) or "nothing"
+
+
+def short_form(part: Any) -> str:
+    """How a part's text is made up where its settings stand behind a colon: "erdos-renyi:P:SEED"."""
+    behind = part.separator.join(key.upper() for key in shorthand(part))
+    return f"{part.name}:{behind}" if behind else part.name
 
 
 def explained(thing: Any) -> dict[str, str]:

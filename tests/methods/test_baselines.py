@@ -277,7 +277,8 @@ def test_its_settings_make_it_again(name):
         (lambda: nf.dingo(quirks="paper"), "quirks: given 'paper', allowed are none, authors"),
         (lambda: nf.giant(armijo=-1), "armijo: given -1"),
         (lambda: nf.giant(trials=2.5), "trials: given 2.5, must be a whole number"),
-        (lambda: nf.fib_ios(eigenvectors=0), "eigenvectors: given 0"),
+        (lambda: nf.fib_ios(eigenvectors=0), "eigenvectors: given 0, must be a whole number from 1 to 2147483647"),
+        (lambda: nf.fib_ios(grid=np.float32(2.0)), "grid: given the width 2.0"),
         (lambda: nf.fib_ios(beta=1.0), "beta: given 1.0"),
     ],
 )

@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from functools import lru_cache
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from scipy.sparse.csgraph import connected_components
 
 from newtonfl.core.backend import Array
+from newtonfl.core.quoting import quoted
 from newtonfl.registry import Part
+
+_EXACT = 1e-9  # how far own weights may be from symmetric, and from rows of the sum 1
 
 
 class Graph(Part, ABC):
@@ -62,23 +65,69 @@ class Graph(Part, ABC):
 def _mixing(graph: Graph, n: int) -> csr_array:
     if n < 2:
         raise ValueError(f"graph={graph}: one client has no neighbours, at least 2 are needed")
-    edges = graph.edges(n)
+    edges = _edges(graph, n)
     degrees = np.bincount(edges.ravel(), minlength=n)
     weights = 1.0 / (1.0 + np.maximum(*degrees[edges].T))
     i, j = np.concatenate([edges, edges[:, ::-1]]).T
     between = csr_array((np.concatenate([weights, weights]), (i, j)), shape=(n, n))
-    parts, label = connected_components(between, directed=False)
-    if parts > 1:
-        other = int(np.argmax(label != label[0]))
-        raise ValueError(f"graph={graph}: no path leads from client 0 to client {other}, and all must be connected")
+    _check_connected(graph, between)
     own = 1.0 - between.sum(axis=1)
     whole = csr_array(between + csr_array((own, (np.arange(n), np.arange(n))), shape=(n, n)))
     whole.sort_indices()
     return whole
 
 
+def _edges(graph: Graph, n: int) -> Array:
+    """The graph's edges as int64, once they are seen to be what :meth:`Graph.edges` promises."""
+    made = graph.edges(n)
+    if isinstance(made, np.ndarray) and made.dtype.kind in "iu" and made.ndim == 2 and made.shape[1] == 2:
+        i, j = made.astype(np.int64).T
+        if ((i >= 0) & (i < j) & (j < n)).all() and len(np.unique(i * n + j)) == len(made):
+            return made.astype(np.int64)
+    shown = made.tolist() if isinstance(made, np.ndarray) else made
+    raise ValueError(
+        f"graph={graph}: edges({n}) gave {type(made).__name__} {quoted(shown)}, must be an integer array of shape "
+        f"(edges, 2) with distinct pairs of clients i < j from 0 to {n - 1}"
+    )
+
+
+def _check_connected(graph: Graph, weights: csr_array) -> None:
+    parts, label = connected_components(weights, directed=False)
+    if parts > 1:
+        other = int(np.argmax(label != label[0]))
+        raise ValueError(f"graph={graph}: no path leads from client 0 to client {other}, and all must be connected")
+
+
+@lru_cache(maxsize=16)
+def checked_mixing(graph: Graph, n: int) -> csr_array:
+    """W of a graph whose class may have a :meth:`Graph.mixing` of its own: the same array object every time.
+
+    Raises
+    ------
+    ValueError
+        If W is no symmetric (n, n) matrix of finite numbers with rows of the sum 1, to 1e-9, or a client is cut off.
+    """
+    made = graph.mixing(n)
+    if not (issparse(made) or isinstance(made, np.ndarray)) or made.dtype.kind not in "iuf":
+        raise ValueError(f"graph={graph}: mixing({n}) gave {quoted(made)}, must be a csr_array of numbers")
+    if made.shape != (n, n):
+        raise ValueError(f"graph={graph}: mixing({n}) gave a matrix of shape {made.shape}, must be {(n, n)}")
+    weights = csr_array(made, dtype=np.float64, copy=True)
+    weights.sum_duplicates()  # which sorts the indices too
+    if not np.isfinite(weights.data).all():
+        fault = "numbers that are not finite"
+    elif (away := float(abs(weights - weights.T).max())) > _EXACT:
+        fault = f"w_ij and w_ji that differ by {away:g}"
+    elif (away := float(abs(weights.sum(axis=1) - 1.0).max())) > _EXACT:
+        fault = f"a row whose sum differs from 1 by {away:g}"
+    else:
+        _check_connected(graph, csr_array(weights != 0.0))
+        return weights
+    raise ValueError(f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite with rows of the sum 1")
+
+
 @lru_cache(maxsize=16)
 def _spectrum(graph: Graph, n: int) -> tuple[float, float]:
-    values = np.linalg.eigvalsh(_mixing(graph, n).toarray())
+    values = np.linalg.eigvalsh(checked_mixing(graph, n).toarray())
     second = max(abs(float(values[0])), abs(float(values[-2])))
     return 1.0 - second, 1.0 - float(values[0])

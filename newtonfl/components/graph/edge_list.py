@@ -23,12 +23,12 @@ class Edges(Graph):
     pairs : tuple of (int, int)
         Two neighbours each, by their numbers from 0 on, in either order; a pair may stand there twice.
     path : str
-        The file they were read from, for people.
+        The file they were read from.
 
     Raises
     ------
     ValueError
-        If a pair is none of two clients.
+        If `pairs` are no pairs of two clients.
 
     Examples
     --------
@@ -45,12 +45,17 @@ class Edges(Graph):
     reads_file = True
 
     def __post_init__(self) -> None:
+        try:
+            found = [tuple(pair) for pair in self.pairs]
+        except TypeError:
+            raise ValueError(
+                f"edges: given {quoted(self.pairs)}, must be pairs of two clients' numbers, such as ((0, 1), (1, 2))"
+            ) from None
         pairs = set()
-        for pair in self.pairs:
-            whole = [client for client in pair if isinstance(client, int | np.integer) and client >= 0]
-            if len(whole) != 2 or len(tuple(pair)) != 2 or whole[0] == whole[1]:
-                raise ValueError(f"edges: given {pair!r}, must be the numbers of two clients, from 0 on")
-            pairs.add((int(min(whole)), int(max(whole))))
+        for pair in found:
+            if len(pair) != 2 or not all(map(_is_client, pair)) or pair[0] == pair[1]:
+                raise ValueError(f"edges: given {quoted(pair)}, must be the numbers of two clients, from 0 on")
+            pairs.add((int(min(pair)), int(max(pair))))
         object.__setattr__(self, "pairs", tuple(sorted(pairs)))
 
     def __repr__(self) -> str:
@@ -103,3 +108,7 @@ class Edges(Graph):
         if most >= n_clients:
             raise ValueError(f"graph={self}: it names client {most}, and there are {n_clients} (0 first)")
         return np.array(self.pairs, np.int64).reshape(-1, 2)
+
+
+def _is_client(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)

@@ -8,8 +8,11 @@ import numpy as np
 
 from newtonfl.components.graph.base import Graph
 from newtonfl.core.backend import Array
+from newtonfl.core.quoting import quoted
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_probability
+
+_LARGEST_SEED = 2**53  # as of a solve
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,12 @@ class ErdosRenyi(Graph):
     p : float
         p in (0, 1]. Above ln(n)/n such a graph is connected as a rule; one that is not is refused.
     seed : int
-        Another seed, another graph.
+        Another seed, another graph; from 0 to 2⁵³.
 
     Raises
     ------
     ValueError
-        If `p` is no such probability.
+        If `p` is no such probability, or `seed` no such number.
     """
 
     p: float
@@ -116,6 +119,9 @@ class ErdosRenyi(Graph):
 
     def __post_init__(self) -> None:
         a_probability("p", self.p)
+        seed = self.seed
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _LARGEST_SEED:
+            raise ValueError(f"seed: given {quoted(seed)}, must be a whole number from 0 to {_LARGEST_SEED}")
 
     def edges(self, n_clients: int) -> Array:
         pairs = Complete().edges(n_clients)

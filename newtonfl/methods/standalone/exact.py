@@ -83,8 +83,8 @@ def at_least_zero(key: str, value: object) -> float:
 
 def whole(key: str, value: object, most: int = 2**31 - 1, least: int = 1) -> int:
     """A setting as a whole number from `least` to `most`; ValueError where it is none."""
-    number = within(key, value, least - 1, 2**31)
-    if number != int(number) or number > most:
+    number = _number(value)
+    if not least <= number <= most or number != int(number):
         raise ValueError(f"{key}: given {value!r}, must be a whole number from {least} to {most}")
     return int(number)
 

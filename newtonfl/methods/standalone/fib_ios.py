@@ -65,7 +65,7 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9, gri
     """
     made = whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0)
     if at_least_zero("grid", grid):
-        Grid(grid)  # says what it refuses
+        Grid(float(grid))  # says what it refuses
     return FibIOS(*made, float(grid))
 
 

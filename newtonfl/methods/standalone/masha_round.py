@@ -157,6 +157,8 @@ class Masha(Method):
 
     def resolved(self, problem: Problem) -> Self:
         n, dim = problem.n_clients, problem.dim
+        for compressor in (self.compressor, self.down):  # first, as for_dimension speaks of matrices
+            Coordinates(np.full(1, dim)).check(compressor)
         made = replace(self, compressor=self.compressor.for_dimension(dim), down=self.down.for_dimension(dim))
         for compressor in (made.compressor, made.down):
             Coordinates(np.full(1, dim)).check(compressor)
