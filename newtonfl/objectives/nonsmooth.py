@@ -135,8 +135,8 @@ class L1(Nonsmooth):
         return xp.sign(x) * xp.maximum(abs(x) - step * self.weight, 0.0 * x)
 
     def residual(self, x: Array, gradient: Array) -> Array:
-        moved = x - gradient
-        return np.where(abs(moved) > self.weight, gradient + self.weight * np.sign(moved), x)
+        ahead = x - gradient
+        return np.where(abs(ahead) > self.weight, gradient + self.weight * np.sign(ahead), x)
 
     def formula(self) -> str:
         return f"{self.weight:g}‖x‖₁"

@@ -132,10 +132,10 @@ class Neighbours:
         self.problem, self.method, self.local, self.transport = problem, method, local, transport
         self._links: Links | None = None
 
-    def round(self, round: int, heard: Callable[[], Announcement], holders: Array) -> dict[str, Array]:
+    def round(self, round: int, announcement: Callable[[], Announcement], holders: Array) -> dict[str, Array]:
         """Do a round; what it took of the clients held here, and where it leaves them, as arrays for the server.
 
-        `heard` reads its announcement. Nothing is returned where a neighbouring rank has failed: it says so itself.
+        `announcement` reads its own. Nothing is returned where a neighbouring rank has failed: it says so itself.
         """
         key = Key(self.local.seed, round)
         links = self._linked(holders, key)
@@ -143,7 +143,7 @@ class Neighbours:
         own = dict[str, Array]()
         try:
             self.transport.raise_interrupt()
-            answers = self.local.respond(heard(), None, Kind.NEIGHBOUR)
+            answers = self.local.respond(announcement(), None, Kind.NEIGHBOUR)
             for name in ("clients", "lengths", "formula_bits", "packets"):
                 own[name] = np.concatenate([getattr(answer, name) for answer in answers])
             outbox = {rank: _packed(own, who) for rank, who in links.outbox.items()}

@@ -16,6 +16,7 @@ from newtonfl.comm.messages import Dense, Message
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, nothing_from
 from newtonfl.components.gradient.anchored import AnchoredGradient
 from newtonfl.components.graph import Graph
+from newtonfl.components.graph.base import checked_mixing
 from newtonfl.components.mixed import Mixed
 from newtonfl.components.model.sent import ExactModel
 from newtonfl.components.participation import All
@@ -110,12 +111,12 @@ class Gossip(Method):
         return {setting: to_text(getattr(self, setting)) for setting in defaults_of(self.name)}
 
     def resolved(self, problem: Problem) -> Self:
-        self.graph.mixing(problem.n_clients)  # says where they are not connected
+        checked_mixing(self.graph, problem.n_clients)  # says where they are not connected
         StepSizeSetting.of(self.stepsize).check(problem, self.rule())
         return self
 
     def mixing(self, n_clients: int, key: Key) -> csr_array:
-        return self.graph.mixing(n_clients)
+        return checked_mixing(self.graph, n_clients)
 
     def setup_sizes(self, dim: int) -> Sizes:
         return lambda part, clients, decoded: dim

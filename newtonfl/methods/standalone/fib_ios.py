@@ -268,8 +268,8 @@ class FibIOS(Method):
         codes = np.rint(scaled[usable].reshape(len(exponents), size) / powers(8 * exponents)[:, None]).astype(np.int64)
         coded = iter(Integers.of_many(codes.ravel(), np.full(len(codes), size), exponents))
         # Of a Hessian that is zero, or a number, nothing is to be said; and what is not finite is refused as it is.
-        told = (first != 0.0) & (size > 0)
-        return [next(coded) if usable[i] else Dense(scaled[i].ravel()) if told[i] else Nothing() for i in range(n)]
+        curved = (first != 0.0) & (size > 0)
+        return [next(coded) if usable[i] else Dense(scaled[i].ravel()) if curved[i] else Nothing() for i in range(n)]
 
     def _more(self, done: int, dim: int) -> int:
         """How many eigenpairs a client sends after `done`: with d - 1 of them and ρ_i all is sent."""
