@@ -115,7 +115,7 @@ def test_a_singular_local_hessian_is_refused_where_nu_is_zero():
         (lambda: nf.dane(nu=-0.1), "nu: given -0.1, must be a finite number of at least 0"),
         (lambda: nf.dane(nu=True), "nu: given True"),
         (lambda: nf.dane(nu=float("nan")), "nu: given nan"),
-        (lambda: nf.dane(local_steps=0), "local_steps: given 0, must be a number above 0"),
+        (lambda: nf.dane(local_steps=0), "local_steps: given 0, must be a whole number from 1 to 2147483647"),
         (
             lambda: nf.dane().resolved(nf.from_arrays(np.eye(2), np.array([1.0, -1.0]), nonconvex=0.1, clients=1)),
             "dane needs convex functions",

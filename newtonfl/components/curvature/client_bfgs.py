@@ -62,7 +62,7 @@ class ClientBFGS(Curvature[Array, ClientBFGSState]):
 
     def resolved(self, problem: Problem) -> ClientBFGS:
         _ = problem.client_smoothness  # says where it is not known
-        problem.check_hessians("client-bfgs", of_clients=True, copies=4)  # whole matrices, and new ones beside them
+        problem.check_hessians("dave-qn", of_clients=True, copies=4)  # whole matrices, and new ones beside them
         return self
 
     def setup_sizes(self, dim: int, part: str, decoded: Sequence[Parts]) -> int:
