@@ -6,6 +6,12 @@ participation
     Who takes part, S^k.
 aggregation
     What stands for the mean where clients may be Byzantine.
+graph
+    Who is whose neighbour, where there is no server.
+mixed
+    What clients know after a round with their neighbours.
+client_lists
+    Text files of clients' numbers.
 model
     What clients see of x.
 gradient

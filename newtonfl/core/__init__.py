@@ -17,6 +17,8 @@ npy
     Arrays in NumPy's file format, from files that may be damaged.
 optional
     Libraries that are not needed: imported where they are asked for.
+arguments
+    What settings and arguments must be.
 quoting
     What messages show of what they were given.
 raised

@@ -10,7 +10,8 @@ import numpy as np
 
 from newtonfl.comm.messages import Choice, Message, Nothing
 from newtonfl.compressors import Compressor
-from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
+from newtonfl.core.arguments import a_factor
+from newtonfl.mechanisms.constants import a_compressor, contraction, of_contraction
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 

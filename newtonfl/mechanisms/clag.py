@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from newtonfl.comm.messages import Message, Nothing
 from newtonfl.compressors import Compressor, Identity
-from newtonfl.mechanisms.constants import a_compressor, a_factor, contraction, of_contraction
+from newtonfl.core.arguments import a_factor
+from newtonfl.mechanisms.constants import a_compressor, contraction, of_contraction
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 

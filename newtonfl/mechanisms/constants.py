@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 
 import numpy as np
 
 from newtonfl.compressors import Bounded, Compressor, Contracted, Contractive, Rounded, Unbiased
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
 
 
@@ -85,11 +85,6 @@ def a_compressor(key: str, value: object) -> None:
         raise TypeError(f"{key}: given {value!r}, must be a Compressor such as TopK(30)")
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a real number, NumPy's among them."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def a_probability(key: str, value: float) -> None:
     """Refuse what is no probability above 0."""
     if not is_number(value) or not 0 < value <= 1:
@@ -102,9 +97,3 @@ def sends_whole(name: str, compressor: Compressor) -> None:
         raise ValueError(
             f"wire=natural: {name} sends whole vectors, and its theory bears no powers of two: use float32"
         )
-
-
-def a_factor(key: str, value: float) -> None:
-    """Refuse what is no finite number of at least 0."""
-    if not is_number(value) or not 0 <= value < np.inf:
-        raise ValueError(f"{key}: given {value!r}, must be a finite number of at least 0")

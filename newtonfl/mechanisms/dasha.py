@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Self, TypeAlias
 
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
-from newtonfl.mechanisms.constants import a_compressor, is_number, omega, per_size
+from newtonfl.core.arguments import is_number
+from newtonfl.mechanisms.constants import a_compressor, omega, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 Momentum: TypeAlias = float | Literal["theory"]

@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
+from newtonfl.core.arguments import is_number
 from newtonfl.core.ragged import Blocks
-from newtonfl.mechanisms.constants import a_compressor, contraction, is_number, per_size
+from newtonfl.mechanisms.constants import a_compressor, contraction, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 Eta: TypeAlias = float | Literal["theory"]

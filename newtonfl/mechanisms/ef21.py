@@ -11,12 +11,13 @@ import numpy as np
 from newtonfl.bases import Coordinates
 from newtonfl.comm.messages import FLOAT_BITS, Batch, Message, Sparse
 from newtonfl.compressors import Compressor, TopK, Unbiased
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array, on_host
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Key
 from newtonfl.core.timing import timed_as
 from newtonfl.kernels import send_largest
-from newtonfl.mechanisms.constants import a_compressor, contraction, is_number, of_contraction, per_size
+from newtonfl.mechanisms.constants import a_compressor, contraction, of_contraction, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, Memory, ThreePoints
 
 Alpha: TypeAlias = float | Literal["auto", "theory"]

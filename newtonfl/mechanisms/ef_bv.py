@@ -10,8 +10,9 @@ import numpy as np
 
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Compressor
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
-from newtonfl.mechanisms.constants import a_compressor, bias_and_variance, draws_apart, is_number, omega, per_size
+from newtonfl.mechanisms.constants import a_compressor, bias_and_variance, draws_apart, omega, per_size
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 Rate: TypeAlias = float | Literal["theory"]

@@ -11,10 +11,11 @@ import numpy as np
 from newtonfl.comm.messages import Message
 from newtonfl.compressors import Clip, Compressor, Identity
 from newtonfl.compressors.clip import clipped
+from newtonfl.core.arguments import a_factor
 from newtonfl.core.backend import Array, to_device
 from newtonfl.core.ragged import Blocks
 from newtonfl.core.random import Keys
-from newtonfl.mechanisms.constants import a_factor, a_probability
+from newtonfl.mechanisms.constants import a_probability
 from newtonfl.mechanisms.mechanism import Encoder, Mechanism, ThreePoints
 
 

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from newtonfl.comm.transport import Transport
+from newtonfl.core.arguments import a_count, a_factor
 from newtonfl.core.backend import Array
 from newtonfl.core.quoting import quoted
 from newtonfl.core.ragged import Blocks
@@ -15,7 +16,6 @@ from newtonfl.core.raised import own_line
 from newtonfl.core.symmetric import triangle
 from newtonfl.objectives.base import Point, Problem
 from newtonfl.objectives.functions_check import check_functions
-from newtonfl.objectives.nonsmooth import is_real
 
 
 class FromFunctions(Problem):
@@ -176,18 +176,11 @@ def answers_of(
 def clients_and_ridge(n_clients: int, dim: int, l2: float, transport: Transport | None) -> tuple[Array | None, Array]:
     """The clients held here, None for all, and the ridge (d,); ValueError where an argument is not what it must be."""
     for key, size in (("n_clients", n_clients), ("dim", dim)):
-        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{key}: given {quoted(size)}, must be a whole number of at least 1")
-    at_least_zero("l2", l2)
+        a_count(key, size, 1)
+    a_factor("l2", l2)
     if transport is not None and not isinstance(transport, Transport):
         raise ValueError(f"transport: given {quoted(transport)}, must be None or what newtonfl.connect(comm) returned")
     return None if transport is None else transport.share(n_clients), np.full(dim, float(l2))
-
-
-def at_least_zero(key: str, value: float) -> None:
-    """Refuse what is no finite number of at least 0."""
-    if not is_real(value) or not 0.0 <= value < np.inf:
-        raise ValueError(f"{key}: given {quoted(value)}, must be a finite number of at least 0")
 
 
 def constants_of(name: str, value: Array | float | None, n_clients: int) -> Array | None:

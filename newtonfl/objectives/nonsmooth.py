@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
+from newtonfl.core.arguments import a_length, is_number
 from newtonfl.core.backend import Array, namespace
 from newtonfl.core.quoting import quoted
 from newtonfl.registry import Part
@@ -88,17 +88,6 @@ class Nonsmooth(Part, ABC):
         """
 
 
-def is_real(value: object) -> bool:
-    """Whether it is a real number that a float can be, NumPy's among them."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return False
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class L1(Nonsmooth):
     """weight·‖x‖₁: its prox moves every coordinate towards zero, by step·weight or until it is there.
@@ -124,8 +113,7 @@ class L1(Nonsmooth):
     name = "l1"
 
     def __post_init__(self) -> None:
-        if not is_real(self.weight) or not 0.0 < self.weight < math.inf:
-            raise ValueError(f"weight: given {quoted(self.weight)}, must be a finite number above 0")
+        a_length("weight", self.weight)
 
     def value(self, x: Array) -> float:
         return float(self.weight * namespace(x).sum(abs(x)))
@@ -173,7 +161,7 @@ class Box(Nonsmooth):
 
     def __post_init__(self) -> None:
         ends = (self.low, self.high)
-        if not all(map(is_real, ends)) or not self.low < self.high or all(map(math.isinf, ends)):
+        if not all(map(is_number, ends)) or not self.low < self.high or all(map(math.isinf, ends)):
             raise ValueError(
                 f"box: given {quoted(self.low)} to {quoted(self.high)}, must be two numbers, the first one smaller, "
                 "and at least one of them finite"

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from newtonfl.core.arguments import a_factor
 from newtonfl.core.backend import Array
 from newtonfl.core.ragged import Blocks
 from newtonfl.objectives.base import Point, Problem
-from newtonfl.objectives.functions import answers_of, at_least_zero, clients_and_ridge, constants_of
+from newtonfl.objectives.functions import answers_of, clients_and_ridge, constants_of
 
 if TYPE_CHECKING:
     from newtonfl.comm.transport import Transport
@@ -81,7 +82,7 @@ class FromOperators(Problem):
             raise TypeError(f"operator: given {operator!r}, must be a function of (i, z)")
         clients, ridge = clients_and_ridge(n_clients, dim, l2, transport)
         super().__init__(n_clients, dim, ridge, objective, np.zeros(0), clients, transport)
-        at_least_zero("strong_monotonicity", strong_monotonicity)
+        a_factor("strong_monotonicity", strong_monotonicity)
         self.operator, self.strong_monotonicity = operator, float(strong_monotonicity)
         self._numbers = self.clients  # what the operator knows them by
         self._lipschitz = constants_of("lipschitz", lipschitz, self.n_clients)

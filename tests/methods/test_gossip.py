@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from types import SimpleNamespace
 
 import gossip_methods as G
@@ -12,26 +11,14 @@ import transcriptions as T
 from first_order_cases import ours
 from first_order_setting import GAMMA, setting
 from gossip_cases import GOSSIP
+from unlike_clients import RIDGE, D, N, unlike
 
 import newtonfl as nf
 from newtonfl.core.random import Key
 from newtonfl.methods.gossip.dadao import chis
 from newtonfl.registry import METHODS
 
-N, M, D, RIDGE = 8, 30, 10, 0.1
 RING = G.metropolis([(i, (i + 1) % N) for i in range(N)], N)
-
-
-@cache
-def unlike():
-    """Ridge logistic regression of unlike clients, as in test_local_steps."""
-    generator = np.random.default_rng(5)
-    rows = generator.normal(size=(N, M, D)) * np.linspace(0.7, 3.6, N)[:, None, None]
-    labels = np.sign(np.einsum("nmd,nd->nm", rows, generator.normal(size=(N, D))) + 0.3 * generator.normal(size=(N, M)))
-    problem = nf.from_arrays(rows.reshape(-1, D), labels.ravel(), clients=N, l2=RIDGE)
-    dense = T.Logistic(list(rows), list(labels), RIDGE)
-    most = float(problem.client_smoothness.max()) + RIDGE
-    return SimpleNamespace(problem=problem, p=dense, x_star=nf.optimum(problem)[0], most=most)
 
 
 def solved(method, rounds, problem=None, **settings):

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from types import SimpleNamespace
-
 import local_methods as L
 import numpy as np
 import pytest
-import transcriptions as T
+from unlike_clients import RIDGE, D, N, unlike
 
 import newtonfl as nf
 from newtonfl.comm.coding import WireError
 from newtonfl.comm.messages import Dense
 from newtonfl.core.random import SERVER, Key
 from newtonfl.methods import Announcement
-
-N, M, D, RIDGE = 8, 30, 10, 0.1
-
-
-@cache
-def unlike():
-    """Ridge logistic regression of unlike clients: rows grow with the client, and L_i/μ by a factor of 8."""
-    generator = np.random.default_rng(5)
-    rows = generator.normal(size=(N, M, D)) * np.linspace(0.7, 3.6, N)[:, None, None]
-    labels = np.sign(np.einsum("nmd,nd->nm", rows, generator.normal(size=(N, D))) + 0.3 * generator.normal(size=(N, M)))
-    problem = nf.from_arrays(rows.reshape(-1, D), labels.ravel(), clients=N, l2=RIDGE)
-    dense = T.Logistic(list(rows), list(labels), RIDGE)
-    return SimpleNamespace(
-        problem=problem, p=dense, x_star=nf.optimum(problem)[0], each=problem.client_smoothness + RIDGE
-    )
 
 
 def errors(method, rounds, **settings):

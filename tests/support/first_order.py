@@ -319,7 +319,7 @@ def byz_vr_marina_pp(
         if k == 0 or coin(k):
             g = heads(gradients(p, x, inside), k)
         else:
-            told, most = [], alpha * np.linalg.norm(x - before)
+            changes, most = [], alpha * np.linalg.norm(x - before)
             for i in sample(k):
                 if stochastic is None:
                     change = p.gradient(x, i) - p.gradient(before, i)
@@ -327,10 +327,10 @@ def byz_vr_marina_pp(
                     change = stochastic(x, i, k) - stochastic(before, i, k)
                 v = compress(change + (p.lam * (x - before) if inside else 0.0), i, k)
                 length = np.linalg.norm(v)
-                told.append(v if length <= most else most / length * v)
+                changes.append(v if length <= most else most / length * v)
                 if cut is not None:
                     cut.append(length > most)
-            g = g + tails(told, k)
+            g = g + tails(changes, k)
         before, x = x, x - gamma * (g + ridge(p, x, inside))
         out.append(x)
     return out

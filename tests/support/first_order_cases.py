@@ -287,7 +287,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Box]] = {
         },
         lambda p, x, g: F.byz_vr_marina_pp(
             p, x, ROUNDS, drawn(Natural()), g, coin("gradient coin", 0.2), lambda k: range(N), F.trimmed(2),
-            lambda told, k: np.mean(told, axis=0), 0.1, sampled(7), inside=True,
+            lambda changes, k: np.mean(changes, axis=0), 0.1, sampled(7), inside=True,
         ),
     ),
     "dasha": (  # ω = 4

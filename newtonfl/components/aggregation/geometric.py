@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from newtonfl.components.aggregation.base import Aggregator, lengths
 from newtonfl.components.aggregation.order import coordinate_median
-from newtonfl.components.aggregation.settings import a_count
+from newtonfl.core.arguments import a_count
 from newtonfl.core.backend import Array, namespace
 from newtonfl.core.random import Key
 

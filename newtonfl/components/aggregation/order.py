@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newtonfl.components.aggregation.base import Aggregator
-from newtonfl.components.aggregation.settings import a_count
+from newtonfl.core.arguments import a_count
 from newtonfl.core.backend import Array, namespace
 from newtonfl.core.random import Key
 

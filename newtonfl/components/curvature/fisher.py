@@ -13,9 +13,9 @@ from newtonfl.components.curvature.base import Curvature, CurvatureRound, Precon
 from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.components.step.base import SingularStep
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.mfac import MFAC, StaticMFAC
 from newtonfl.objectives.base import Problem
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 
 from newtonfl.components.context import ClientRound
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array, zeros
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Point, Problem
 
 State = TypeVar("State")

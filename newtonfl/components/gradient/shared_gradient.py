@@ -14,12 +14,12 @@ from newtonfl.comm.messages import Message
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.aggregation import Aggregator, Mean
 from newtonfl.components.aggregation.base import an_aggregator
-from newtonfl.components.aggregation.settings import a_length
 from newtonfl.components.context import ClientRound, ServerRound
 from newtonfl.components.gradient.base import Gradient, GradientEstimate, with_ridge
 from newtonfl.components.gradient.oracle import Full, Oracle
 from newtonfl.components.protocol import ProblemConstants, Replies
 from newtonfl.compressors import Compressor, Identity
+from newtonfl.core.arguments import a_length
 from newtonfl.core.backend import Array, norm, to_host, zeros
 from newtonfl.core.ragged import Blocks, offsets_of
 from newtonfl.kernels import norms

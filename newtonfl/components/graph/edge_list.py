@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from newtonfl.components.client_lists import client_lists
 from newtonfl.components.graph.base import Graph
 from newtonfl.core.backend import Array
 from newtonfl.core.quoting import quoted
@@ -84,20 +85,15 @@ class Edges(Graph):
         ValueError
             If a line is not two different clients' numbers; the message names file and line.
         """
-        try:
-            lines = Path(path).read_text(encoding="utf-8").split("\n")
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}: no text: a graph is a line an edge with two clients' numbers") from None
-        pairs = []
-        for number, line in enumerate(lines, 1):
-            words = line.partition("#")[0].split()
-            if not words:
+        pairs, must = [], "two clients' numbers"
+        for where, clients in client_lists(path, "a graph is a line an edge with two clients' numbers", must):
+            if not clients:
                 continue
-            if len(words) != 2 or not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-                raise ValueError(f"{path}, line {number}: given {quoted(line)}, must be two clients' numbers")
-            if int(words[0]) == int(words[1]):
-                raise ValueError(f"{path}, line {number}: given {quoted(line)}, must be two different clients")
-            pairs.append((int(words[0]), int(words[1])))
+            if len(clients) != 2:
+                raise ValueError(f"{where}, must be {must}")
+            if clients[0] == clients[1]:
+                raise ValueError(f"{where}, must be two different clients")
+            pairs.append((clients[0], clients[1]))
         return cls(tuple(pairs), str(Path(path).resolve()))
 
     def to_spec(self) -> str:

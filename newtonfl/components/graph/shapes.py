@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from newtonfl.components.graph.base import Graph
+from newtonfl.core.arguments import a_count
 from newtonfl.core.backend import Array
 from newtonfl.core.quoting import quoted
 from newtonfl.core.random import Key
@@ -84,8 +85,7 @@ class Torus(Graph):
     name = "torus"
 
     def __post_init__(self) -> None:
-        if isinstance(self.rows, bool) or not isinstance(self.rows, int | np.integer) or self.rows < 1:
-            raise ValueError(f"rows: given {self.rows!r}, must be a whole number of at least 1")
+        a_count("rows", self.rows, 1)
 
     def edges(self, n_clients: int) -> Array:
         if n_clients % self.rows:

@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from newtonfl.components.participation.base import Participation
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
 from newtonfl.core.random import SERVER, Key
-from newtonfl.mechanisms.constants import is_number
 
 Order: TypeAlias = Literal["pure", "random", "shuffled", "together"]
 Law: TypeAlias = Literal["exponential", "fixed", "uniform", "normal"]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from newtonfl.components.participation.base import Participation
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
-from newtonfl.mechanisms.constants import a_probability, is_number
+from newtonfl.mechanisms.constants import a_probability
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from newtonfl.components.participation.base import Participation
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
-from newtonfl.mechanisms.constants import is_number
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
+from newtonfl.components.client_lists import client_lists
 from newtonfl.components.participation.base import Participation
 from newtonfl.core.backend import Array
-from newtonfl.core.quoting import quoted
 from newtonfl.core.random import Key
 
 
@@ -81,23 +81,10 @@ class Trace(Participation):
         ValueError
             If a line is not made of client numbers, or no line is there; the message names file and line.
         """
-        try:
-            lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        except UnicodeDecodeError:
-            raise ValueError(
-                f"{path}: no text: a trace is a line a round with the available clients' numbers"
-            ) from None
-        rounds = []
-        for number, line in enumerate(lines, 1):
-            words = line.partition("#")[0].replace("\t", " ").split(" ")
-            words = [word for word in words if word]
-            if not words and "#" in line:
-                continue
-            if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-                raise ValueError(f"{path}, line {number}: given {quoted(line)}, must be client numbers and spaces")
-            rounds.append(tuple(int(word) for word in words))
+        meaning = "a trace is a line a round with the available clients' numbers"
+        rounds = tuple(clients for _, clients in client_lists(path, meaning, "client numbers and spaces"))
         # Absolute, so that a run that is done again elsewhere finds the same file or none.
-        return cls(tuple(rounds), str(Path(path).resolve()))
+        return cls(rounds, str(Path(path).resolve()))
 
     def to_spec(self) -> str:
         return f"trace:{self.path}" if self.path else super().to_spec()

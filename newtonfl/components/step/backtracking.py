@@ -9,8 +9,8 @@ import numpy as np
 
 from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import slack
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
-from newtonfl.mechanisms.constants import is_number
 
 MOST_TRIALS = 1000
 """Of one exchange; γˢ has long vanished by then."""

@@ -13,9 +13,9 @@ from newtonfl.components.gradient.base import GradientEstimate
 from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe, SingularStep
 from newtonfl.components.step.newton import Shift
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.kernels import eigh
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 

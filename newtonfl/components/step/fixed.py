@@ -13,8 +13,8 @@ from newtonfl.components.step.base import Probe, Step
 from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import Smooth, StepContext, StepSizeRule
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array, zeros
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 

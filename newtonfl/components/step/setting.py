@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from newtonfl.comm.coding import NotFinite
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import zeros
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 THEORIES = ("theory", "theory-pl", "theory-convex", "theory-mean")

@@ -14,8 +14,8 @@ from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.base import Probe
 from newtonfl.components.step.fixed import Fixed, FixedStepState
 from newtonfl.components.step.stepsizes import StepContext
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array, to_host
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.objectives.base import Problem
 
 

@@ -12,9 +12,10 @@ from newtonfl.components.model.sent import ServerModelState, TrackedModel
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Dithering
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array
 from newtonfl.mechanisms import EFBV, Diana
-from newtonfl.mechanisms.constants import is_number, omega
+from newtonfl.mechanisms.constants import omega
 from newtonfl.methods.first_order.diana import within_theory
 from newtonfl.methods.first_order.settings import FirstOrder
 from newtonfl.methods.round import Descent

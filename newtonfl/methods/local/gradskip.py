@@ -11,9 +11,9 @@ import numpy as np
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.protocol import Announcement
+from newtonfl.core.arguments import is_number
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.random import Key
-from newtonfl.mechanisms.constants import is_number
 from newtonfl.methods.local.scaffnew import Scaffnew, ScaffnewClients
 from newtonfl.methods.settings import LOCAL, TheoryOr
 from newtonfl.methods.standalone.exact import for_each, messages, received
