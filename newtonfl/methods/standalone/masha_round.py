@@ -157,12 +157,10 @@ class Masha(Method):
 
     def resolved(self, problem: Problem) -> Self:
         n, dim = problem.n_clients, problem.dim
-        for compressor in (self.compressor, self.down):  # first, as for_dimension speaks of matrices
-            Coordinates(np.full(1, dim)).check(compressor)
-        made = replace(self, compressor=self.compressor.for_dimension(dim), down=self.down.for_dimension(dim))
-        for compressor in (made.compressor, made.down):
-            Coordinates(np.full(1, dim)).check(compressor)
+        for compressor in (self.compressor, self.down):
+            Coordinates(np.full(1, dim)).check(compressor)  # before for_dimension, which speaks of matrices
             draws_apart(compressor)
+        made = replace(self, compressor=self.compressor.for_dimension(dim), down=self.down.for_dimension(dim))
         noise = made.noise(n, dim)
         made = replace(made, p=contraction(made.compressor, dim)) if isinstance(made.p, str) else made
         StepSizeSetting.of(made.stepsize).check(problem, MashaRule(float(made.p), *noise))
