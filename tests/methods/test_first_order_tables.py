@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
 import numpy as np
 import pytest
+from benchmark_programs import program
 from reference_data import need
 
 import newtonfl as nf
@@ -15,13 +12,8 @@ import newtonfl as nf
 
 @pytest.fixture(scope="module")
 def tables():
-    path = Path(__file__).parents[2] / "benchmarks" / "first_order_tables.py"
-    spec = spec_from_file_location("first_order_tables", path)
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with program("first_order_tables") as tables:
+        yield tables
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import local_methods as L
 import numpy as np
 import pytest
+from benchmark_programs import program
+from reference_data import need
 from unlike_clients import RIDGE, D, N, unlike
 
 import newtonfl as nf
@@ -63,6 +65,17 @@ def test_scaffnews_rate():
         bound = (1 - min(gamma * RIDGE, 0.04)) ** taken[rounds - 1] * first
         ends.append(N * errors(method, rounds, seed=seed)[rounds] / bound)
     assert np.mean(ends) < 1.0
+
+
+@pytest.mark.data
+def test_scaffnew_counts_what_the_authors_program_counted():
+    """w8a, f - f* ≤ 1e-4 and 1e-6: the exchanges of their log, with the log's numbers of local steps."""
+    need("w8a")
+    with program("local_steps") as local_steps:
+        problem, gamma, p = local_steps.setting("w8a", 2000)
+        method = local_steps.AsLogged(gamma, name="scaffnew", p=p)
+        reached = local_steps.reached(problem, method, nf.optimum(problem)[1], accuracies=(1e-4, 1e-6))
+        assert reached[:, 0].tolist() == list(local_steps.LOGGED["w8a", 2000][:2]) == [32, 87]
 
 
 def test_gradskips_clients_compute_what_their_conditioning_asks_for():
