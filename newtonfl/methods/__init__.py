@@ -52,6 +52,7 @@ from newtonfl.methods.gossip.lead import lead
 from newtonfl.methods.gossip.motef import beer, motef, motef_vr
 from newtonfl.methods.local.fedavg import fedavg, fedprox
 from newtonfl.methods.local.five_gcs import five_gcs, five_gcs_cc
+from newtonfl.methods.local.five_gcs_ab import five_gcs_ab
 from newtonfl.methods.local.gradskip import gradskip
 from newtonfl.methods.local.gradskip_plus import gradskip_plus
 from newtonfl.methods.local.i_scaffnew import i_scaffnew
@@ -103,9 +104,9 @@ __all__ = [
     "compressed_scaffnew", "core_gd", "cubic_newton_learn", "dadao", "dane", "dasha", "dave_qn", "diana", "dingo",
     "disco", "dore", "econtrol", "ef21", "ef21_bc", "ef21_hb", "ef21_page", "ef21_plus", "ef21_pp", "ef21_sgd",
     "ef21_sgdm", "ef21_w", "ef_bv", "error_feedback", "exact_diffusion", "extragradient", "fedavg", "fednew", "fednl",
-    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_cc", "gd",
-    "giant", "gradskip", "gradskip_plus", "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton", "lead",
-    "local_newton", "locodl", "m_fac", "marina", "masha1", "masha2", "method", "motef", "motef_vr", "newton",
+    "fednl_bc", "fednl_cr", "fednl_ls", "fednl_pp", "fedns", "fedprox", "fib_ios", "five_gcs", "five_gcs_ab",
+    "five_gcs_cc", "gd", "giant", "gradskip", "gradskip_plus", "i_scaffnew", "iag", "l_bfgs", "lag", "lattice_newton",
+    "lead", "local_newton", "locodl", "m_fac", "marina", "masha1", "masha2", "method", "motef", "motef_vr", "newton",
     "newton_3pc", "newton_3pc_bc", "newton_3pc_bc_pp", "newton_3pc_cr", "newton_3pc_ls", "newton_cg", "newton_star",
     "newton_zero", "nl1", "nl2", "pp_marina", "robust_newton", "scafcom", "scaffnew", "scaffold", "scallion", "tamuna",
     "v1", "v2", "v3", "v4", "v5", "vr_diana", "vr_marina", "vr_proxskip",
@@ -123,7 +124,7 @@ arrange(
         "3pc-v3", "3pc-v4", "3pc-v5", "adacgd", "marina", "pp-marina", "vr-marina", "byz-vr-marina-pp", "dasha",
         "diana", "vr-diana", "adiana", "ef-bv", "artemis", "dore", "core-gd", "m-fac", "fedavg", "fedprox", "scaffold",
         "scallion", "scafcom", "scaffnew", "vr-proxskip", "i-scaffnew", "gradskip", "gradskip-plus",
-        "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "exact-diffusion", "lead", "beer", "motef",
-        "motef-vr", "dadao", "extragradient", "masha1", "masha2",
+        "compressed-scaffnew", "tamuna", "locodl", "5gcs", "5gcs-cc", "5gcs-ab", "exact-diffusion", "lead", "beer",
+        "motef", "motef-vr", "dadao", "extragradient", "masha1", "masha2",
     ],
 )  # fmt: skip

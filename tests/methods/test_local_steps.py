@@ -46,7 +46,7 @@ def test_control_variates_leave_none(participation):
     [("scallion,compressor=randk:5", 1500), ("scafcom,compressor=topk:5", 1500), ("scaffnew", 500), ("gradskip", 500),
      ("gradskip-plus", 1200),
      ("i-scaffnew", 500), ("vr-proxskip,batch=4", 1200), ("compressed-scaffnew", 700), ("tamuna", 900),
-     ("locodl,compressor=randk:5", 1200), ("5gcs", 900), ("5gcs-cc,compressor=randk:5", 3000)],
+     ("locodl,compressor=randk:5", 1200), ("5gcs", 900), ("5gcs-cc,compressor=randk:5", 3000), ("5gcs-ab", 900)],
 )  # fmt: skip
 def test_they_reach_the_minimiser(method, rounds):
     assert errors(method, rounds).min() < 1e-18
@@ -155,6 +155,7 @@ def test_what_cannot_be_is_refused():
     for method, why in (
         ("scaffnew", "theory needs a μ above 0"),
         ("5gcs", "needs a μ above 0"),
+        ("5gcs-ab", "5gcs-ab: needs a μ above 0"),
         ("locodl", "its g is a part of the ridge"),
     ):
         with pytest.raises(ValueError, match=why):

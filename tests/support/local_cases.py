@@ -56,6 +56,11 @@ def largest() -> float:
     return float(setting().each.max()) + RIDGE
 
 
+def coins(k: int) -> np.ndarray:
+    """Every client's of a round, by which it is asked or not."""
+    return np.asarray(Key(SEED, k, SERVER).to("participation").generator().random(N))
+
+
 def jobs(order: str) -> Callable[[int], tuple[int, int]]:
     """Who answers in a round, about the iterate of which."""
     return lambda k: Arrivals(order).events(N, SEED).at(k)[:2]  # type: ignore[arg-type]
@@ -138,5 +143,13 @@ LOCAL: dict[str, tuple[str, dict[str, Any], Callable[..., list[np.ndarray]]]] = 
     "5gcs-cc": (
         "5gcs-cc", {"steps": 2, "compressor": R8, "participation": Uniform(8), "stepsize": 0.5},
         lambda p, x, g: L.five_gcs(p, x, ROUNDS, g, largest(), 2, sample(8), drawn(R8, "change"), 4.0),
+    ),
+    "5gcs-ab": (
+        "5gcs-ab", {"steps": 3, "share": 0.3},
+        lambda p, x, g: L.five_gcs_ab(p, x, ROUNDS, g, 1 / own_stepsizes(), 3, 0.3, coins),
+    ),
+    "5gcs-ab, nearly all": (  # some p_m are 1
+        "5gcs-ab", {"steps": 1, "share": 0.97, "stepsize": 0.5},
+        lambda p, x, g: L.five_gcs_ab(p, x, ROUNDS, g, 1 / own_stepsizes(), 1, 0.97, coins),
     ),
 }  # fmt: skip

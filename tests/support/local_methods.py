@@ -234,3 +234,25 @@ def five_gcs(p, x, rounds, gamma, L, K, sample=None, compress=None, omega=0.0):
         x = hat - gamma * p.n / len(S) * (1 + omega) * (sum(u) - v)
         out.append(x)
     return out
+
+
+def five_gcs_ab(p, x, rounds, gamma, L, K, share, coins):
+    """5GCS-AB 2306.03240: 5GCS where client m answers with probability p_m, from round 1 on, with a τ_m of its own;
+    L has every L_m, and coins(k) a uniform number of each client."""
+    mu, n = p.lam, p.n
+    likely = np.minimum(1, share * n * (np.sqrt(L) / sum(np.sqrt(L)) + 1 / n) / 2)
+    tau = 1 / (2 * gamma * ((sum(likely) + 1) / likely - 1))
+    u, out = zeros(p), []
+    for k in range(rounds):
+        hat, ahead = (x - gamma * sum(u)) / (1 + gamma * mu), 0
+        for m in range(n) if k == 0 else np.flatnonzero(coins(k) < likely):
+            y = hat
+            for _ in range(K):
+                slope = (gradient(p, y, m) - mu * y) / n
+                y = y - (slope + tau[m] * (y - hat - u[m] / tau[m])) / ((L[m] - mu) / n + tau[m])
+            dual = (gradient(p, y, m) - mu * y) / n
+            ahead = ahead + (dual - u[m]) / (1 if k == 0 else likely[m])
+            u[m] = dual
+        x = hat - gamma * ahead
+        out.append(x)
+    return out

@@ -108,16 +108,22 @@ class FiveGCS(LocalMethod):
 
     def round(self, server: FiveGCSServer, exchange: Exchange, key: Key) -> FiveGCSServer:
         constants, gamma = server.constants, server.step_size.stepsize
-        n, dim, S = constants.n_clients, constants.dim, self.drawn(server.constants, key)
+        dim, S = constants.dim, self.drawn(server.constants, key)
         x = (server.x - gamma * server.v) / (1.0 + gamma * constants.strong_convexity)
         announcement = self.announced(replace(server, x=x), key, S)
         replies = exchange(announcement, lambda part, clients, decoded: dim)
         many, growth = len(replies.clients), 1.0 + omega(self.compressor, dim)
         if not many:
             return replace(server, x=x)
-        space = Coordinates(np.full(many, dim))
-        total = space.accumulate(np.zeros(dim), replies.messages("change"), np.ones(many))
-        return replace(server, x=x - gamma * (n / many) * total, v=server.v + total / growth)
+        space, changes, ones = Coordinates(np.full(many, dim)), replies.messages("change"), np.ones(many)
+        lifts = ones if S is None else self.lifts(constants, replies.clients)
+        ahead = space.accumulate(np.zeros(dim), changes, lifts)
+        v = server.v + space.accumulate(np.zeros(dim), changes, ones) / growth
+        return replace(server, x=x - gamma * ahead, v=v)
+
+    def lifts(self, constants: ProblemConstants, clients: Array) -> Array:
+        """By what the changes of the `clients` drawn stand for those of all, shape (|S|,)."""
+        return np.full(len(clients), constants.n_clients / len(clients))
 
     def local(
         self, clients: FiveGCSClients, announcement: Announcement, problem: Problem, key: Key
@@ -165,7 +171,7 @@ def five_gcs_cc(
     steps: int = 5,
     participation: ParticipationForm = Uniform(0.5),
 ) -> FiveGCS:
-    """5GCS-CC: 5GCS (arXiv 2212.14370) with compressed messages.
+    """5GCS-CC (arXiv 2306.03240): 5GCS with compressed messages.
 
     u_m ← u_m + Q(∇F_m(y) - u_m)/(1 + ω) and x⁺ = x̂ - γ(n/|S|)Σ_S Q(∇F_m(y) - u_m).
 
