@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mpi_launch import launch, processes_with
+from mpi_programs.same_bits import HANDS
 from reference_data import need
 
 pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.data]
@@ -22,8 +23,8 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def jobs():
-    """Every job whose data are at hand; "presets" stands for many, which run in process and on three ranks."""
-    always = ["breast_cancer", "random", "rank", "project", "game", "chunks", "presets"]
+    """Every job whose data are at hand, but for the presets."""
+    always = ["breast_cancer", "random", "rank", "project", "game", "chunks"]
     at_hand = [name for name in ("a1a", "w8a") if (Path(os.environ.get("NEWTONFL_DATA", "/nowhere")) / name).is_file()]
     return always + at_hand
 
@@ -31,7 +32,7 @@ def jobs():
 @pytest.fixture(scope="module")
 def in_process():
     """What one process without MPI finds, by job."""
-    command = [sys.executable, PROGRAMS / "same_bits.py", *jobs()]
+    command = [sys.executable, PROGRAMS / "same_bits.py", *jobs(), *HANDS]
     out = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True, check=True, timeout=120).stdout
     return {told["job"]: told for told in map(json.loads, out.splitlines())}
 
@@ -56,19 +57,26 @@ def test_data_for_this_module_are_at_hand():
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_same_bits_on_any_number_of_ranks(ranks, in_process):
     """x, history and ledger: equal to one process's, also with the clients dealt to the ranks at random."""
-    asked = [job for job in jobs() if job != "presets" or ranks == 3]
-    ended = launch(ranks, PROGRAMS / "same_bits.py", *asked, timeout=240)
+    assert found_again(in_process, ranks, jobs()) == set(jobs())
+
+
+@pytest.mark.parametrize("hand", HANDS)
+def test_same_bits_of_the_presets_on_three_ranks(hand, in_process):
+    assert found_again(in_process, 3, [hand]) == set(HANDS[hand])
+
+
+def found_again(in_process, ranks, jobs):
+    """The names of the `jobs`, which gave on `ranks` ranks what they gave in process."""
+    ended = launch(ranks, PROGRAMS / "same_bits.py", *jobs, timeout=240)
     assert ended.status == 0, ended.err
     lines = [json.loads(line) for line in ended.out.splitlines()]
-    expected = {job for job in in_process if " " not in job or ranks == 3}
-    assert {told["job"] for told in lines} == expected and len(expected) >= len(asked)
-    if ranks > 1:
-        assert {told["order"] for told in lines} == {None, 1}
+    assert {told["order"] for told in lines} == ({None, 1} if ranks > 1 else {None})
     for told in lines:
         check_ledger(told)
         same = in_process[told["job"]]
         for key in ("x", "rounds", "reason", "history", "ledger", "each"):
             assert told[key] == same[key], (told["job"], told["order"], key)
+    return {told["job"] for told in lines}
 
 
 def test_the_command_line_gives_the_same_run_on_three_ranks(tmp_path):

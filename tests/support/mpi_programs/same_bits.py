@@ -1,6 +1,7 @@
 """Solves several problems on however many ranks there are, and tells a line of JSON a solve.
 
-Run as a program: ``python same_bits.py JOB …`` with jobs from :data:`JOBS`. In process without a launcher.
+Run as a program: ``python same_bits.py JOB …`` with jobs from :data:`JOBS`, or hands of presets from :data:`HANDS`. In
+process without a launcher.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def preset(name, settings=None):
 PRESETS = {f"preset {name}": preset(name) for name in registry.METHODS}
 PRESETS |= {f"varied {name}": preset(name, settings) for name, settings in VARIED.items()}
 JOBS |= PRESETS
+HANDS = {f"hand {k}": list(PRESETS)[k::6] for k in range(6)}
+"""All presets, dealt."""
 
 
 def counting(base):
@@ -125,8 +128,7 @@ def main() -> None:
         from mpi4py import MPI
 
         transport = counting(MPITransport)(MPI.COMM_WORLD)
-    asked = [each for job in sys.argv[1:] for each in (PRESETS if job == "presets" else [job])]
-    for job in asked:
+    for job in [job for word in sys.argv[1:] for job in HANDS.get(word, [word])]:
         name, clients, method, rounds = JOBS[job]
         # Dealt in order, and at random; the largest problem at random on three ranks alone, for the time it takes.
         at_random = transport.size > 1 and (job != "w8a" or transport.size == 3)
