@@ -102,6 +102,7 @@ class Loop:
             self._record(0, x, 0.0, None)
             return self._result(x, Reason.NOT_FINITE)
         self.theory = self.method.theory(server)
+        self.stopping.settling_rounds = self.method.settling_rounds(server)
         self.seconds += time.perf_counter() - clock
         found = None if self.checkpointed is None else self.checkpointed.resume(self.session, server)
         if found is None:

@@ -29,6 +29,11 @@ class StoppingRule:
         How many rounds in a row a method is expected to leave x where it is: its coins may ask for nothing.
     limits : Limits
         What ends it beside that.
+
+    Attributes
+    ----------
+    settling_rounds : float
+        In how many rounds the method's own memory of its start fades to 1/e; 0 until it is told.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class StoppingRule:
     ) -> None:
         self.tol, self.relative_tol, self.expected_silent_rounds = tol, relative_tol, expected_silent_rounds
         self.limits, self.setup_bytes = limits, 0.0
+        self.settling_rounds = 0.0
         self.initial_f = math.nan
         self.least_norm, self.least_f, self.best_round = math.inf, math.inf, 0
         self.visits: dict[bytes, int] = {}
@@ -89,7 +95,8 @@ class StoppingRule:
         # beside the rounds before it.
         cycles = self.visits[point] > 5 * (1.0 + 2.0 * self.expected_silent_rounds)
         waited = record.round - self.best_round
-        return cycles or waited > max(_PATIENCE * (1.0 + self.expected_silent_rounds), record.round // 2)
+        patience = max(_PATIENCE * (1.0 + self.expected_silent_rounds), self.settling_rounds)
+        return cycles or waited > max(patience, record.round // 2)
 
 
 def _merit(record: Record) -> float:

@@ -247,3 +247,21 @@ def test_what_cannot_be_is_refused():
 def test_what_runs_away_ends_as_not_finite_or_diverged():
     assert solved("exact-diffusion,stepsize=1e6", 2000).reason.name in ("DIVERGED", "NOT_FINITE")
     assert solved("lead,stepsize=1e200", 2000).reason.name in ("DIVERGED", "NOT_FINITE")
+
+
+@pytest.mark.parametrize(
+    ("method", "clients", "rounds"),
+    [
+        ("dadao", 2, 750),  # swings: its best round was 365 for long
+        ("lead", 30, 450),
+        ("lead,compressor=randk:1", 8, 300),  # γ = 0.0002: clients first move apart
+    ],
+)
+def test_a_slow_start_is_no_standstill(method, clients, rounds):
+    """At 12,000 rounds ‖∇f‖ has been down to 2e-6, 3e-3 and 3e-2: a solve must not be given up at the first plateau."""
+    problem = nf.load("breast_cancer", clients=clients, l2=1e-4)
+    assert nf.solve(problem, method, rounds=rounds, tol=1e-8).reason is nf.Reason.ROUND_LIMIT
+
+
+def test_a_tracker_with_a_small_gamma_is_not_given_up():
+    assert solved("beer,graph=line", 150).reason is nf.Reason.ROUND_LIMIT

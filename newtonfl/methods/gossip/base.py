@@ -140,6 +140,14 @@ class Gossip(Method):
     def theory(self, server: Observer) -> list[str]:
         return server.step_size.notes()
 
+    def settling_rounds(self, server: Observer) -> float:
+        """2/(γρ): what clients do not agree about fades by γρ/2 a round."""
+        return 2.0 / (self.damping(server) * self.graph.spectrum(server.constants.n_clients)[0])
+
+    def damping(self, server: Observer) -> float:
+        """γ: which share of the way to their neighbours' mean clients go in a round."""
+        return 1.0
+
     def farthest(self, server: Observer) -> Array:
         return server.far
 

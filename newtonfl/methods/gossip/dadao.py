@@ -22,7 +22,7 @@ from newtonfl.components.step.step_size import StepSize
 from newtonfl.compressors import Identity
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.random import SERVER, Key
-from newtonfl.methods.gossip.base import Gossip
+from newtonfl.methods.gossip.base import Gossip, Observer
 from newtonfl.methods.local.base import LargestSmoothness
 from newtonfl.methods.settings import GOSSIP, GraphForm
 from newtonfl.methods.typed import method
@@ -124,6 +124,11 @@ class Dadao(Gossip):
 
     def expected_silent_rounds(self, n_clients: int) -> float:
         return max(chis(self.graph, n_clients).edges_per_second - 1.0, 0.0)  # until a client computes its next gradient
+
+    def settling_rounds(self, server: Observer) -> float:
+        L, mu = self.client_constants(server.step_size, server.constants)
+        rate = math.sqrt(0.5 * mu / L) / 8.0  # of the flow between events, a second
+        return chis(self.graph, server.constants.n_clients).edges_per_second / rate
 
     def mixing(self, n_clients: int, key: Key) -> csr_array:
         i, j = _events(self.graph, n_clients, key).edge

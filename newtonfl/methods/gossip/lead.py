@@ -20,7 +20,7 @@ from newtonfl.compressors import Compressor, Natural
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, omega
-from newtonfl.methods.gossip.base import Gossip
+from newtonfl.methods.gossip.base import Gossip, Observer
 from newtonfl.methods.settings import GOSSIP, CompressorForm, GraphForm, TheoryOr
 from newtonfl.methods.typed import method
 from newtonfl.methods.wire import rounded
@@ -96,6 +96,9 @@ class Lead(Gossip):
             c = constants.strong_convexity * eta * (2.0 - constants.strong_convexity * eta)
             gamma = min(gamma, 2.0 * c / ((2.0 - c) * w * beta))
         return np.array([eta, min(gamma, 1.0)])
+
+    def damping(self, server: Observer) -> float:
+        return float(self.client_constants(server.step_size, server.constants)[1])
 
     def first_state(self, problem: Problem, x: Array, numbers: Array) -> LeadClients:
         return LeadClients(numbers, x, *(0.0 * x for _ in range(4)))

@@ -23,7 +23,7 @@ from newtonfl.compressors import Compressor, TopK
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, contraction, made_contractive
-from newtonfl.methods.gossip.base import Gossip
+from newtonfl.methods.gossip.base import Gossip, Observer
 from newtonfl.methods.settings import GOSSIP, Batch, CompressorForm, GraphForm, TheoryOr
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
@@ -121,6 +121,9 @@ class GradientTracking(Gossip):
 
     def client_constants(self, step_size: StepSize, constants: ProblemConstants) -> Array:
         return np.array([step_size.stepsize, self.share if self.gamma == "theory" else float(self.gamma)])
+
+    def damping(self, server: Observer) -> float:
+        return float(self.client_constants(server.step_size, server.constants)[1])
 
     def first_state(self, problem: Problem, x: Array, numbers: Array) -> TrackingClients:
         # M⁰ = V⁰: the mean of V - M never changes, so that v̄ would be off for ever by what it is off at the start.
