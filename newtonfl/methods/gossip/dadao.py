@@ -127,8 +127,8 @@ class Dadao(Gossip):
 
     def settling_rounds(self, server: Observer) -> float:
         L, mu = self.client_constants(server.step_size, server.constants)
-        rate = math.sqrt(0.5 * mu / L) / 8.0  # of the flow between events, a second
-        return chis(self.graph, server.constants.n_clients).edges_per_second / rate
+        fades = 8.0 * math.sqrt(2.0 * L / mu)  # seconds: A of the flow between events is made of √(μ/2L)/8
+        return chis(self.graph, server.constants.n_clients).edges_per_second * fades
 
     def mixing(self, n_clients: int, key: Key) -> csr_array:
         i, j = _events(self.graph, n_clients, key).edge
