@@ -83,7 +83,9 @@ def test_the_identity_compressor_gives_newton_perhaps_a_round_behind(uses, behin
     for k in range(ROUNDS):
         x.append(x[-1] - np.linalg.solve(s.p.total_hessian(x[max(k - behind, 0)]), s.p.total_gradient(x[-1])))
     for step in ("project", "plain"):
-        ours = iterates(s.problem, newton_3pc(compressor=Identity(), alpha=1.0, step_uses=uses, step=step), x[0])
+        ours = iterates(
+            s.problem, newton_3pc(compressor=Identity(), alpha=1.0, step_uses=uses, step=step), x[0], ROUNDS
+        )
         assert np.abs(ours - np.stack(x[1:])).max() <= 1e-11
 
 
@@ -99,7 +101,7 @@ def test_on_tails_hessians_are_computed_for_a_fresh_l_alone(settings, always):
     assert set(heads[1:]) == {True, False}
     for mechanism in (CBAG(C, 0.5), BAG(0.5)):
         method = newton_3pc(mechanism=mechanism, **settings)
-        counts = [problem.hessian_counts.copy() for _ in played(problem, method, np.full(14, 0.3))]
+        counts = [problem.hessian_counts.copy() for _ in played(problem, method, np.full(14, 0.3), ROUNDS)]
         for k in range(1, ROUNDS):
             assert (counts[k] - counts[k - 1] == (1 if always or heads[k] else 0)).all()
         assert any("fresh l" in note for note in method.resolved(problem).notes()) == always

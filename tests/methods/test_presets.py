@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from preset_cases import ALL, CASES, D, ours, setting
+from preset_cases import ALL, CASES, ROUNDS, D, ours, setting
 
 pytestmark = pytest.mark.data
+
+
+LINE_SEARCHES = ["fednl-ls", "fednl-ls, topk", "newton-3pc-ls", "newton-3pc-ls, topk"]
+"""Within 1e-5 of x* trial steps differ in f by its rounding, which then decides: there both need only be as near."""
 
 
 def disagreement(name: str) -> float:
     """The largest |x^k - transcription's x^k| of a case."""
     rows, away, _, transcription = CASES[name]
     s = setting(rows)
-    return float(np.abs(ours(name)[0] - np.stack(transcription(s, s.optimum + away))).max())
+    x, theirs = ours(name)[0], np.stack(transcription(s, s.optimum + away))
+    if name in LINE_SEARCHES:
+        near = np.linalg.norm(theirs - s.optimum, axis=1) < 1e-5
+        assert 10 < np.argmax(near) < ROUNDS - 1 and np.linalg.norm((x - s.optimum)[near], axis=1).max() < 1e-5
+        x, theirs = x[~near], theirs[~near]
+    return float(np.abs(x - theirs).max())
 
 
 @pytest.mark.parametrize("name", CASES)

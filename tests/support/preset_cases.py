@@ -70,7 +70,7 @@ from newtonfl.methods import (
 )
 from newtonfl.objectives.glm import GLM
 
-ROUNDS = 15
+ROUNDS = 30
 N, D = 20, 40
 R1, ALL = T.rank_r(1), 820  # d(d + 1)/2
 
@@ -431,7 +431,7 @@ CASES: dict[str, tuple[int, float, Callable[[Any], Method], Callable[[Any, np.nd
     ),
     "fib-ios": (50, 0.1, lambda s: fib_ios(), lambda s, x: T.fib_ios(s.p, x, ROUNDS)),
     "fib-ios, on a grid": (
-        50, 0.1, lambda s: fib_ios(eigenvectors=3, grid=0.5), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 3, grid=0.5)
+        50, 0.2, lambda s: fib_ios(eigenvectors=3, grid=0.5), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 3, grid=0.5)
     ),
     "fib-ios, four pairs": (
         50, 1.0, lambda s: fib_ios(eigenvectors=4), lambda s, x: T.fib_ios(s.p, x, ROUNDS, 4)
@@ -446,7 +446,7 @@ def ours(name: str) -> tuple[np.ndarray, list[SimpleNamespace]]:
     rows, away, method, _ = CASES[name]
     s = setting(rows)
     xs, rounds = [], []
-    for x, heard in played(s.problem, method(s), s.optimum + away):
+    for x, heard in played(s.problem, method(s), s.optimum + away, ROUNDS):
         told = [parts["curvature"] for _, replies in heard for parts in replies.parts if "curvature" in parts]
         announced = {part for announcement, _ in heard for part in announcement.to_all}
         xs.append(x)
