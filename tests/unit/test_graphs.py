@@ -49,6 +49,7 @@ def test_edges_of_ones_own_must_be_pairs_of_clients(made):
         (np.eye(3), r"of shape \(3, 3\), must be \(4, 4\)"),
         ([[1.0]], "must be a csr_array"),
         (np.eye(4), "no path leads from client 0 to client 1"),
+        (3.0 * RING - 2.0 * np.eye(4), "an eigenvalue of size 3, with which differences grow"),
     ],
 )
 def test_weights_of_ones_own_must_mix(weights, why):
@@ -60,6 +61,8 @@ def test_weights_of_ones_own_are_the_same_array_every_time():
     graph = Own(weights=RING)
     assert checked_mixing(graph, 4) is checked_mixing(graph, 4)
     assert np.array_equal(checked_mixing(graph, 4).toarray(), RING) and graph.spectrum(4) == nf.Ring().spectrum(4)
+    faster = 2.0 * RING - RING @ RING  # some below 0, and eigenvalues from -7/9
+    assert np.array_equal(checked_mixing(Own(weights=faster), 4).toarray(), faster) and faster.min() < 0.0
     unsigned = Own(np.array([[0, 1], [0, 3], [1, 2], [2, 3]], np.uint64))
     assert np.array_equal(checked_mixing(unsigned, 4).toarray(), RING)
 

@@ -105,7 +105,8 @@ def checked_mixing(graph: Graph, n: int) -> csr_array:
     Raises
     ------
     ValueError
-        If W is no symmetric (n, n) matrix of finite numbers with rows of the sum 1, to 1e-9, or a client is cut off.
+        If W is no symmetric (n, n) matrix of finite numbers with rows of the sum 1, to 1e-9, has an eigenvalue beyond
+        -1 to 1, or a client is cut off.
     """
     made = graph.mixing(n)
     if not (issparse(made) or isinstance(made, np.ndarray)) or made.dtype.kind not in "iuf":
@@ -120,14 +121,24 @@ def checked_mixing(graph: Graph, n: int) -> csr_array:
         fault = f"w_ij and w_ji that differ by {away:g}"
     elif (away := float(abs(weights.sum(axis=1) - 1.0).max())) > _EXACT:
         fault = f"a row whose sum differs from 1 by {away:g}"
+    elif (weights.data < 0.0).any() and (away := float(abs(_eigenvalues(weights)).max())) > 1.0 + _EXACT:
+        fault = f"an eigenvalue of size {away:g}, with which differences grow,"
     else:
         _check_connected(graph, csr_array(weights != 0.0))
         return weights
-    raise ValueError(f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite with rows of the sum 1")
+    raise ValueError(
+        f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite, with rows of the sum 1 and eigenvalues "
+        "from -1 to 1"
+    )
+
+
+def _eigenvalues(weights: csr_array) -> Array:
+    """Increasing."""
+    return np.linalg.eigvalsh(weights.toarray())
 
 
 @lru_cache(maxsize=16)
 def _spectrum(graph: Graph, n: int) -> tuple[float, float]:
-    values = np.linalg.eigvalsh(checked_mixing(graph, n).toarray())
+    values = _eigenvalues(checked_mixing(graph, n))
     second = max(abs(float(values[0])), abs(float(values[-2])))
     return 1.0 - second, 1.0 - float(values[0])

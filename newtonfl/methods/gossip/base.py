@@ -141,8 +141,9 @@ class Gossip(Method):
         return server.step_size.notes()
 
     def settling_rounds(self, server: Observer) -> float:
-        """2/(γρ): what clients do not agree about fades by γρ/2 a round."""
-        return 2.0 / (self.damping(server) * self.graph.spectrum(server.constants.n_clients)[0])
+        """2/(γρ): what clients do not agree about fades by γρ/2 a round. Whole steps of mixing are never so slow."""
+        gamma = self.damping(server)
+        return 2.0 / (gamma * self.graph.spectrum(server.constants.n_clients)[0]) if gamma < 1.0 else 0.0
 
     def damping(self, server: Observer) -> float:
         """γ: which share of the way to their neighbours' mean clients go in a round."""
