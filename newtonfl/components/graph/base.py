@@ -127,8 +127,8 @@ def checked_mixing(graph: Graph, n: int) -> csr_array:
         _check_connected(graph, csr_array(weights != 0.0))
         return weights
     raise ValueError(
-        f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite, with rows of the sum 1 and eigenvalues "
-        "from -1 to 1"
+        f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite, with rows of the sum 1 and "
+        "eigenvalues from -1 to 1"
     )
 
 
