@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newtonfl.components.context import ClientRound
-from newtonfl.components.gradient.oracle import Minibatch, Oracle
+from newtonfl.components.gradient.oracle import Oracle
 from newtonfl.components.gradient.page import own_coins
+from newtonfl.core.arguments import a_count
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.mechanisms.constants import a_probability
 from newtonfl.objectives.base import Point, Problem
@@ -45,7 +46,7 @@ class LSVRG(Oracle[AnchorState]):
     remembers = True
 
     def __post_init__(self) -> None:
-        Minibatch(self.batch)  # which says what a batch is
+        a_count("batch", self.batch, 1)
         a_probability("p", self.p)
 
     def init_clients(self, x0: Array, n: int) -> AnchorState:

@@ -9,8 +9,9 @@ import numpy as np
 
 from newtonfl.components.client_state import put_clients
 from newtonfl.components.context import ClientRound
-from newtonfl.components.gradient.oracle import Minibatch, Oracle
+from newtonfl.components.gradient.oracle import Oracle
 from newtonfl.components.protocol import ProblemConstants
+from newtonfl.core.arguments import a_count
 from newtonfl.core.backend import Array, namespace, to_device, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_probability
@@ -50,7 +51,7 @@ class Page(Oracle[PageState]):
     remembers = True
 
     def __post_init__(self) -> None:
-        Minibatch(self.batch)  # which says what a batch is
+        a_count("batch", self.batch, 1)
         if self.p is not None:
             a_probability("p", self.p)
 
