@@ -10,12 +10,12 @@ from typing import Any, cast
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.participation import All, Participation
 from newtonfl.components.protocol import Announcement, Exchange
-from newtonfl.core.arguments import a_factor
+from newtonfl.core.arguments import a_factor, whole, within
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
 from newtonfl.methods.local.base import MOST_STEPS, LargestSmoothness, LocalMethod, LocalServer
 from newtonfl.methods.settings import LOCAL, Batch, ParticipationForm
-from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

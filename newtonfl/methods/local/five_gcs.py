@@ -15,12 +15,13 @@ from newtonfl.components.participation import Participation, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Identity, RandK
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, omega
 from newtonfl.methods.local.base import MOST_STEPS, LocalMethod, LocalServer
 from newtonfl.methods.settings import LOCAL, CompressorForm, ParticipationForm
-from newtonfl.methods.standalone.exact import decoded, for_each, received, whole
+from newtonfl.methods.standalone.exact import decoded, for_each, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from newtonfl.components.protocol import ProblemConstants, silent_rounds
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_probability
 from newtonfl.methods.local.base import MOST_STEPS
 from newtonfl.methods.local.five_gcs import FiveGCS
 from newtonfl.methods.settings import LOCAL
-from newtonfl.methods.standalone.exact import whole
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

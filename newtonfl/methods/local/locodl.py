@@ -15,12 +15,13 @@ from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, RandK
+from newtonfl.core.arguments import within
 from newtonfl.core.backend import Array, to_device, zeros
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_compressor, omega
 from newtonfl.methods.local.base import LEAST_CHANCE, LocalMethod, LocalServer, an_exchange_probability
 from newtonfl.methods.settings import LOCAL, CompressorForm, TheoryOr
-from newtonfl.methods.standalone.exact import decoded, for_each, received, within
+from newtonfl.methods.standalone.exact import decoded, for_each, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

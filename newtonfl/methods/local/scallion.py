@@ -14,13 +14,14 @@ from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.participation import All, Participation
 from newtonfl.components.protocol import Announcement, Exchange, ProblemConstants
 from newtonfl.compressors import Compressor, RandK, TopK
+from newtonfl.core.arguments import whole, within
 from newtonfl.core.backend import Array, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, a_probability, made_contractive, omega
 from newtonfl.methods.local.base import MOST_STEPS, LargestSmoothness, LocalMethod
 from newtonfl.methods.local.scaffold import ScaffoldServer
 from newtonfl.methods.settings import LOCAL, Batch, CompressorForm, ParticipationForm, TheoryOr
-from newtonfl.methods.standalone.exact import decoded, for_each, received, whole, within
+from newtonfl.methods.standalone.exact import decoded, for_each, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

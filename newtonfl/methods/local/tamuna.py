@@ -14,12 +14,13 @@ from newtonfl.comm.messages import Dense, batched
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, column
 from newtonfl.components.participation import All, Participation, Uniform
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array, to_device, to_host, zeros
 from newtonfl.core.random import SERVER, Key
 from newtonfl.methods.local.base import LEAST_CHANCE, LocalServer
 from newtonfl.methods.local.scaffnew import Scaffnew, ScaffnewClients, ScaffnewServer
 from newtonfl.methods.settings import LOCAL, ParticipationForm, TheoryOr
-from newtonfl.methods.standalone.exact import for_each, received, whole
+from newtonfl.methods.standalone.exact import for_each, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

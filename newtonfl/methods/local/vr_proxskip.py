@@ -10,13 +10,14 @@ import numpy as np
 
 from newtonfl.comm.parts import ManyParts, Parts
 from newtonfl.components.protocol import Announcement, Exchange
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_probability
 from newtonfl.methods.local.base import LargestSmoothness
 from newtonfl.methods.local.scaffnew import Scaffnew, ScaffnewClients, ScaffnewServer
 from newtonfl.methods.settings import LOCAL, TheoryOr
-from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

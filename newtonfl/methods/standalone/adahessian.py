@@ -11,9 +11,10 @@ import numpy as np
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.core.arguments import within
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import SERVER, Key
-from newtonfl.methods.standalone.exact import mean, messages, received, within
+from newtonfl.methods.standalone.exact import mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

@@ -17,10 +17,11 @@ from newtonfl.components.protocol import Announcement, Exchange, Method, Problem
 from newtonfl.components.step.setting import StepSizeSetting
 from newtonfl.components.step.step_size import StepSize
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array, to_device, to_host
 from newtonfl.core.random import SERVER, Key
 from newtonfl.methods.settings import FIRST_ORDER
-from newtonfl.methods.standalone.exact import for_each, mean, messages, whole
+from newtonfl.methods.standalone.exact import for_each, mean, messages
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

@@ -11,19 +11,10 @@ import numpy as np
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.core.arguments import a_factor, whole, within
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.standalone.exact import (
-    at_least_zero,
-    for_each,
-    mean,
-    mean_solution,
-    messages,
-    received,
-    solutions,
-    whole,
-    within,
-)
+from newtonfl.methods.standalone.exact import for_each, mean, mean_solution, messages, received, solutions
 from newtonfl.methods.standalone.local_minimisers import MOST_STEPS, local_minimisers
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
@@ -56,7 +47,7 @@ def dane(*, eta: float = 1.0, nu: float = 0.1, local_steps: int = MOST_STEPS) ->
     local_steps : int
         The most Newton steps of a client a round.
     """
-    return Dane(within("eta", eta, 0.0, np.inf), at_least_zero("nu", nu), whole("local_steps", local_steps))
+    return Dane(within("eta", eta, 0.0, np.inf), a_factor("nu", nu), whole("local_steps", local_steps))
 
 
 @dataclass

@@ -13,10 +13,11 @@ from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import finite
+from newtonfl.core.arguments import within
 from newtonfl.core.backend import Array, namespace, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import eigh
-from newtonfl.methods.standalone.exact import for_each, mean, messages, received, within
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
 

@@ -13,19 +13,11 @@ from newtonfl.comm.messages import Dense, Message, Nothing
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import SingularStep
+from newtonfl.core.arguments import a_factor, whole, within
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import conjugate_gradients
-from newtonfl.methods.standalone.exact import (
-    at_least_zero,
-    for_each,
-    mean,
-    mean_solution,
-    messages,
-    received,
-    whole,
-    within,
-)
+from newtonfl.methods.standalone.exact import for_each, mean, mean_solution, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -63,7 +55,7 @@ def disco(*, residual: float = 0.05, nu: float = 0.01, client: int = 0, products
         The most steps of conjugate gradients a round.
     """
     who, most = whole("client", client, least=0), whole("products", products)
-    return Disco(within("residual", residual, 0.0, 1.0), at_least_zero("nu", nu), who, most)
+    return Disco(within("residual", residual, 0.0, 1.0), a_factor("nu", nu), who, most)
 
 
 @dataclass

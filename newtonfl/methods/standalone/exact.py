@@ -1,8 +1,7 @@
-"""What methods with exchanges of their own share: vectors sent, received and averaged, and their settings."""
+"""What methods with exchanges of their own share: vectors sent, received and averaged."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,35 +62,3 @@ def received(message: Message, problem: Problem) -> Array:
 def for_each(x: Array, problem: Problem) -> Array:
     """`x` (k,) as a row for every client held here, shape (n, k)."""
     return namespace(x).broadcast_to(x, (len(problem.clients), x.shape[0]))
-
-
-def within(key: str, value: object, low: float, high: float) -> float:
-    """A setting as a float strictly between `low` and `high`; ValueError where it is none."""
-    number = _number(value)
-    if not low < number < high:
-        raise ValueError(f"{key}: given {value!r}, must be a number above {low:g} and below {high:g}")
-    return number
-
-
-def at_least_zero(key: str, value: object) -> float:
-    """A setting as a finite number of at least 0; ValueError where it is none."""
-    number = _number(value)
-    if not 0.0 <= number < math.inf:
-        raise ValueError(f"{key}: given {value!r}, must be a finite number of at least 0")
-    return number
-
-
-def whole(key: str, value: object, most: int = 2**31 - 1, least: int = 1) -> int:
-    """A setting as a whole number from `least` to `most`; ValueError where it is none."""
-    number = _number(value)
-    if not least <= number <= most or number != int(number):
-        raise ValueError(f"{key}: given {value!r}, must be a whole number from {least} to {most}")
-    return int(number)
-
-
-def _number(value: object) -> float:
-    """`value` as a float, NaN where it is none."""
-    try:
-        return math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan

@@ -11,10 +11,11 @@ import numpy as np
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.core.arguments import a_factor, whole, within
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.methods.standalone.exact import at_least_zero, for_each, mean_solution, received, solutions, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean_solution, received, solutions
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -43,7 +44,7 @@ def fednew(*, alpha: float = 0.03, rho: float = 0.1, renew: int = 1) -> FedNew:
     renew : int
         Every how many rounds the Hessians are computed anew; 0 keeps those at x⁰, the paper's zero-shot form.
     """
-    return FedNew(at_least_zero("alpha", alpha), within("rho", rho, 0.0, np.inf), whole("renew", renew, least=0))
+    return FedNew(a_factor("alpha", alpha), within("rho", rho, 0.0, np.inf), whole("renew", renew, least=0))
 
 
 @dataclass

@@ -13,11 +13,12 @@ from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import ManyParts, Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.base import SingularStep
+from newtonfl.core.arguments import whole, within
 from newtonfl.core.backend import Array, namespace, to_device, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve, eigh
 from newtonfl.methods.spec import check_choice
-from newtonfl.methods.standalone.exact import mean, messages, received, whole, within
+from newtonfl.methods.standalone.exact import mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 

@@ -16,10 +16,11 @@ from newtonfl.components.step.backtracking import MOST_TRIALS
 from newtonfl.components.step.base import NoStep, SingularStep
 from newtonfl.components.step.trials import falls, finite
 from newtonfl.compressors.grid import Grid, half_octaves
+from newtonfl.core.arguments import a_factor, whole, within
 from newtonfl.core.backend import Array, namespace, to_device, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve, eigh
-from newtonfl.methods.standalone.exact import at_least_zero, for_each, mean, messages, received, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
@@ -64,7 +65,7 @@ def fib_ios(*, eigenvectors: int = 1, alpha: float = 0.5, beta: float = 0.9, gri
         smaller than λ_1 drowns: on data of very unlike scales take a finer grid, or scale the columns.
     """
     made = whole("eigenvectors", eigenvectors), within("alpha", alpha, 0.0, 1.0), within("beta", beta, 0.0, 1.0)
-    if at_least_zero("grid", grid):
+    if a_factor("grid", grid):
         Grid(float(grid))  # says what it refuses
     return FibIOS(*made, float(grid))
 

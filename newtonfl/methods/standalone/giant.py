@@ -14,10 +14,11 @@ from newtonfl.components.protocol import Announcement, Exchange, Method, Problem
 from newtonfl.components.step.backtracking import MOST_TRIALS
 from newtonfl.components.step.base import NoStep
 from newtonfl.components.step.trials import falls, finite, slack
+from newtonfl.core.arguments import whole, within
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import cholesky, cholesky_solve
-from newtonfl.methods.standalone.exact import for_each, mean, mean_solution, messages, received, whole, within
+from newtonfl.methods.standalone.exact import for_each, mean, mean_solution, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Point, Problem
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from newtonfl.comm.parts import Parts, Sizes
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.core.arguments import within
 from newtonfl.core.backend import Array
 from newtonfl.core.random import Key
-from newtonfl.methods.standalone.exact import within
 from newtonfl.methods.standalone.lattice_clients import LatticeClients, init_clients, respond
 from newtonfl.methods.standalone.lattice_curvature import Sampling
 from newtonfl.methods.standalone.lattice_messages import sizes

@@ -9,9 +9,10 @@ from typing import Self
 from newtonfl.comm.messages import Dense
 from newtonfl.comm.parts import Parts, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
-from newtonfl.methods.standalone.exact import for_each, mean_solution, received, solutions, whole
+from newtonfl.methods.standalone.exact import for_each, mean_solution, received, solutions
 from newtonfl.methods.standalone.local_minimisers import local_minimisers
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem

@@ -14,10 +14,11 @@ from newtonfl.comm.parts import ManyParts, Parts, Received, Sizes, nothing_from
 from newtonfl.components.protocol import Announcement, Exchange, Method, ProblemConstants
 from newtonfl.components.step.backtracking import Backtracking
 from newtonfl.components.step.trials import finite
+from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array, to_host
 from newtonfl.core.random import Key
 from newtonfl.kernels import conjugate_gradients
-from newtonfl.methods.standalone.exact import for_each, mean, messages, received, whole
+from newtonfl.methods.standalone.exact import for_each, mean, messages, received
 from newtonfl.methods.typed import method
 from newtonfl.objectives.base import Problem
 
