@@ -180,6 +180,17 @@ def test_one_client_without_delay_is_gradient_descent():
     assert np.abs(one - iterates(problem, nf.gd(stepsize=0.1), np.ones(10))).max() < 1e-14
 
 
+def test_a_random_client_without_delay_is_sgd_over_clients():
+    """After round 0, which asks all: x⁺ = x - γ(∇f_i(x) + λx), i uniform."""
+    problem, x, gamma = unlike(), np.ones(10), 0.1
+    found = iterates(problem, nf.asgrad(stepsize=gamma, participation="uniform:1"), x, 30)
+    asked = [range(8), *(nf.Uniform(1).draw(8, Key(SEED, k, SERVER).to("participation")) for k in range(1, 30))]
+    assert len({int(i[0]) for i in asked[1:]}) > 4
+    for ours, clients in zip(found, asked, strict=True):
+        x = x - gamma * (np.mean(problem.at(x).gradient[list(clients)], axis=0) + 0.1 * x)
+        assert np.abs(ours - x).max() < 1e-13
+
+
 @pytest.mark.parametrize(
     ("method", "why"),
     [
