@@ -293,9 +293,10 @@ class Method(ClientProtocol):
         return 0.0
 
     def settling_rounds(self, server: Any) -> float:
-        """In how many rounds what the method itself remembers of its start fades to 1/e, from the server's first state.
+        """In how many rounds what the method itself remembers of its start fades to 1/e, from the server's state.
 
-        So long neither f nor its gradient need fall. 0 says no more than that it is soon.
+        So long neither f nor its gradient need fall. It is asked where a solve seems to have stalled; 0 says no more
+        than that it is soon.
         """
         return 0.0
 

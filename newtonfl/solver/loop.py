@@ -102,7 +102,6 @@ class Loop:
             self._record(0, x, 0.0, None)
             return self._result(x, Reason.NOT_FINITE)
         self.theory = self.method.theory(server)
-        self.stopping.settling_rounds = self.method.settling_rounds(server)
         self.seconds += time.perf_counter() - clock
         found = None if self.checkpointed is None else self.checkpointed.resume(self.session, server)
         if found is None:
@@ -233,7 +232,8 @@ class Loop:
         )  # fmt: skip
         self.history.append(record)
         stopped = self.observers.call(record, state)
-        return self.stopping.reason(record, x) or (Reason.STOPPED if stopped else None)
+        reason = self.stopping.reason(record, x, lambda: self.method.settling_rounds(server))
+        return reason or (Reason.STOPPED if stopped else None)
 
     def _measure(self, x: Array) -> tuple[float | None, float, float, float | None]:
         """f(x), None of operators; ‖∇f(x)‖₂; and how many Hessians and gradients a client has computed so far."""

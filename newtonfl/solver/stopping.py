@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 from newtonfl.components.step.trials import slack
@@ -29,11 +30,6 @@ class StoppingRule:
         How many rounds in a row a method is expected to leave x where it is: its coins may ask for nothing.
     limits : Limits
         What ends it beside that.
-
-    Attributes
-    ----------
-    settling_rounds : float
-        In how many rounds the method's own memory of its start fades to 1/e; 0 until it is told.
     """
 
     def __init__(
@@ -41,7 +37,6 @@ class StoppingRule:
     ) -> None:
         self.tol, self.relative_tol, self.expected_silent_rounds = tol, relative_tol, expected_silent_rounds
         self.limits, self.setup_bytes = limits, 0.0
-        self.settling_rounds = 0.0
         self.initial_f = math.nan
         self.least_norm, self.least_f, self.best_round = math.inf, math.inf, 0
         self.visits: dict[bytes, int] = {}
@@ -56,8 +51,11 @@ class StoppingRule:
             return Reason.CONVERGED_RELATIVE
         return self.limits.reason(record, self.setup_bytes)
 
-    def reason(self, record: Record, x: Array) -> Reason | None:
-        """Why to stop at `x`, whose measures are in `record`; None where the solve goes on."""
+    def reason(self, record: Record, x: Array, settling_rounds: Callable[[], float] = lambda: 0.0) -> Reason | None:
+        """Why to stop at `x`, whose measures are in `record`; None where the solve goes on.
+
+        `settling_rounds` finds, where it is in doubt, in how many rounds the method's own memory fades to 1/e.
+        """
         f = _merit(record)
         if not (math.isfinite(f) and math.isfinite(record.gradient_norm)):
             return Reason.NOT_FINITE
@@ -67,7 +65,7 @@ class StoppingRule:
             self.initial_f = f
         if f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):
             return Reason.DIVERGED
-        return Reason.STALLED if self._stalled(record, x) else None
+        return Reason.STALLED if self._stalled(record, x, settling_rounds) else None
 
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, as JSON has it."""
@@ -81,7 +79,7 @@ class StoppingRule:
         self.best_round = saved["best_round"]
         self.visits = {bytes.fromhex(point): count for point, count in saved["visits"].items()}
 
-    def _stalled(self, record: Record, x: Array) -> bool:
+    def _stalled(self, record: Record, x: Array, settling_rounds: Callable[[], float]) -> bool:
         # Where f need not be convex its gradient may grow for long while f falls, as far as rounding shows.
         f = _merit(record)
         if record.gradient_norm < self.least_norm or f < self.least_f - slack(self.least_f):
@@ -95,8 +93,10 @@ class StoppingRule:
         # beside the rounds before it.
         cycles = self.visits[point] > 5 * (1.0 + 2.0 * self.expected_silent_rounds)
         waited = record.round - self.best_round
-        patience = max(_PATIENCE * (1.0 + self.expected_silent_rounds), self.settling_rounds)
-        return cycles or waited > max(patience, record.round // 2)
+        if waited <= max(_PATIENCE * (1.0 + self.expected_silent_rounds), record.round // 2):
+            return cycles
+        # A method begun near x* may first lead away from there: from where it is now it comes back in so many rounds.
+        return cycles or waited > settling_rounds() * (1.0 + math.log(record.gradient_norm / self.least_norm))
 
 
 def _merit(record: Record) -> float:

@@ -61,9 +61,47 @@ def test_asking_the_one_heavy_client_more_often_pays():
 
 
 def test_no_client_is_asked_less_than_half_as_often_as_all_are_on_average():
-    likely = probabilities(np.array([1e-12, 1.0, 1.0, 1e12]), 0.3)
-    assert likely.min() >= 0.15 and likely.sum() <= 1.2 and np.argmax(likely) == 3
+    for share in (0.05, 0.3, 0.8, 1.0):
+        likely = probabilities(np.array([1e-12, 1.0, 1.0, 1e4, 1e12]), share)
+        assert likely.min() >= share / 2 and likely.max() <= 1.0 and likely.mean() == pytest.approx(share, rel=1e-12)
+        assert np.argmax(likely[::-1]) == 0 or share == 1.0
     assert np.allclose(probabilities(np.full(5, 3.0), 0.3), 0.3)
+
+
+@pytest.mark.parametrize("method", ["5gcs", "5gcs-cc", "5gcs-ab"])
+def test_theorys_local_steps_bear_a_large_condition_number(method):
+    """κ is 7e4: theory's steps do what many do, where a few make f grow manyfold."""
+    generator = np.random.default_rng(0)
+    rows, labels = generator.normal(size=(200, 10)), np.sign(generator.normal(size=200))
+    problem = nf.from_arrays(rows, labels, clients=10, l2=1e-5)
+
+    def path(steps):
+        return nf.solve(problem, f"{method},steps={steps}", rounds=300, tol=0.0).history.column("f")
+
+    by_theory, few, many = map(path, ("theory", 2, 100))
+    assert by_theory.max() < 1.5 * many.max() and few.max() > 5.0 * many.max()
+    assert abs(by_theory[-1] - many[-1]) < 0.05 * (many[0] - many[-1])
+
+
+def test_theorys_local_steps():
+    """⌈L_F/(eτ)⌉ with τ = 1/(2nγ), and no more than somebody can have meant."""
+    gamma, smooth = 3.0, (unlike().each.max() - RIDGE) / N
+    steps = int(np.ceil(smooth * 2 * N * gamma / np.e))
+    one, other = (nf.solve(unlike().problem, nf.five_gcs(stepsize=gamma, steps=k), rounds=9) for k in ("theory", steps))
+    assert one.x_sha256 == other.x_sha256 and steps > 5
+    with pytest.raises(ValueError, match=r"5gcs-ab: steps=theory asks for .*e\+\d+ local steps with this stepsize"):
+        nf.solve(unlike().problem, nf.five_gcs_ab(stepsize=1e9), rounds=2)
+    with pytest.raises(ValueError, match="steps: given 0"):
+        nf.five_gcs(steps=0)
+
+
+def test_what_it_needs_is_named():
+    functions = (lambda i, x: x @ x / 2, lambda i, x: x, lambda i, x: np.eye(3))
+    lacking = nf.FromFunctions(2, 3, *functions, l2=0.1)
+    with pytest.raises(ValueError, match="5gcs-ab: its local steps need the clients' L_i, and this problem has none"):
+        nf.solve(lacking, "5gcs-ab,stepsize=0.1")
+    enough = nf.FromFunctions(2, 3, *functions, l2=0.1, client_smoothness=1.0)  # of f's own L nothing is said
+    assert nf.solve(enough, "5gcs-ab", x0=np.ones(3), rounds=300).converged
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5, True, "half", np.nan])

@@ -240,7 +240,13 @@ def five_gcs_ab(p, x, rounds, gamma, L, K, share, coins):
     """5GCS-AB 2306.03240: 5GCS where client m answers with probability p_m, from round 1 on, with a τ_m of its own;
     L has every L_m, and coins(k) a uniform number of each client."""
     mu, n = p.lam, p.n
-    likely = np.minimum(1, share * n * (np.sqrt(L) / sum(np.sqrt(L)) + 1 / n) / 2)
+    weights = np.sqrt(L) / sum(np.sqrt(L)) + 1 / n
+    surely = np.zeros(n, bool)
+    while True:  # who would be asked more than always is asked always, and the others share what is left
+        likely = np.where(surely, 1, weights * (share * n - sum(surely)) / max(sum(weights[~surely]), 1e-300))
+        if not np.any(likely[~surely] > 1):
+            break
+        surely = surely | (likely >= 1)
     tau = 1 / (2 * gamma * ((sum(likely) + 1) / likely - 1))
     u, out = zeros(p), []
     for k in range(rounds):

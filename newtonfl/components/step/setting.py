@@ -72,7 +72,8 @@ class StepSizeSetting:
                 "regulariser: give stepsize=NUMBER"
             )
         if self.theory:
-            problem.curvature_product(zeros(problem.dim, problem.like))
+            if rule.needs_smoothness:
+                problem.curvature_product(zeros(problem.dim, problem.like))
             if rule.needs_client_smoothness:
                 _ = problem.client_smoothness
             if rule.needs_row_smoothness:

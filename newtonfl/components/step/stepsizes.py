@@ -69,8 +69,8 @@ class StepSizeRule(ABC):
 
     Attributes
     ----------
-    needs_client_smoothness, needs_row_smoothness : bool
-        Whether it needs the clients' own L_i, and the ℒ_i of their rows.
+    needs_smoothness, needs_client_smoothness, needs_row_smoothness : bool
+        Whether it needs L of f, the clients' own L_i, and the ℒ_i of their rows.
     needs_convexity : bool
         Whether the theorem is one about convex functions.
     formulas : dict of str to str
@@ -79,6 +79,7 @@ class StepSizeRule(ABC):
         ``theory-mean`` with the mean of the L_i.
     """
 
+    needs_smoothness: ClassVar[bool] = True
     needs_client_smoothness: ClassVar[bool] = True
     needs_row_smoothness: ClassVar[bool] = False
     needs_convexity: ClassVar[bool] = False

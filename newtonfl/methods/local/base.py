@@ -58,6 +58,7 @@ class LargestSmoothness(StepSizeRule):
     share: float = 1.0
     formula: str = "1/max L_i"
     more: float = 0.0
+    needs_smoothness = False
     formulas: ClassVar[dict[str, str]] = {"theory": "1/max L_i"}
 
     def named(self, at: StepContext, theory: str) -> str:

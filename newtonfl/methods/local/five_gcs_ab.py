@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from newtonfl.components.protocol import ProblemConstants, silent_rounds
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
-from newtonfl.core.arguments import whole
 from newtonfl.core.backend import Array
 from newtonfl.core.random import SERVER, Key
 from newtonfl.mechanisms.constants import a_probability
-from newtonfl.methods.local.base import MOST_STEPS
 from newtonfl.methods.local.five_gcs import FiveGCS
 from newtonfl.methods.settings import LOCAL
 from newtonfl.methods.typed import method
-from newtonfl.objectives.base import Problem
 
 
 def probabilities(smoothness: Array, share: float) -> Array:
-    """p_m, shape (n,): by √L_m to one half, alike to the other, so that none is below half of the `share`."""
+    """p_m, shape (n,), of the mean `share`: by √L_m to one half, alike to the other; who is certain leaves the rest."""
     roots, n = np.sqrt(smoothness), len(smoothness)
-    return np.minimum(1.0, share * n * 0.5 * (roots / roots.sum() + 1.0 / n))
+    p = share * n * 0.5 * (roots / roots.sum() + 1.0 / n)
+    while (certain := p >= 1.0).sum() < n and (p > 1.0).any():
+        p = np.where(certain, 1.0, p * ((share * n - certain.sum()) / p[~certain].sum()))
+    return np.minimum(p, 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class FiveGCSABRule(StepSizeRule):
     """
 
     share: float
+    needs_smoothness = False
     formulas: ClassVar[dict[str, str]] = {"theory": "(3/16) min p_m√(n/(C L_m μ))"}
 
     def largest(self, at: StepContext, theory: str) -> tuple[float, dict[str, float]]:
@@ -59,10 +60,6 @@ class FiveGCSAB(FiveGCS):
     def rule(self) -> FiveGCSABRule:  # type: ignore[override]
         return FiveGCSABRule(self.share)
 
-    def resolved(self, problem: Problem) -> Self:
-        _ = problem.client_smoothness  # says where it is not known
-        return super().resolved(problem)
-
     def expected_silent_rounds(self, n_clients: int) -> float:
         return silent_rounds(0.5 * self.share)
 
@@ -80,30 +77,35 @@ class FiveGCSAB(FiveGCS):
 
     def client_constants(self, server: Any) -> Array:
         at, p = self.context(server.constants), self.probabilities(server.constants)
-        tau = p / (2.0 * server.step_size.stepsize * (p.sum() + 1.0 - p))
-        steps = 1.0 / ((at.total - at.convexity) / len(p) + tau)
-        return np.column_stack([steps, tau, np.full(len(p), at.convexity)])
+        tau, smooth = p / (2.0 * server.step_size.stepsize * (p.sum() + 1.0 - p)), (at.total - at.convexity) / len(p)
+        count = self.local_steps(float((smooth / tau).max()))
+        return np.column_stack([1.0 / (smooth + tau), tau, np.full(len(p), at.convexity), np.full(len(p), count)])
 
 
 @method("5gcs-ab", LOCAL)
-def five_gcs_ab(*, stepsize: float | str = "theory", steps: int = 5, share: float = 0.5) -> FiveGCSAB:
+def five_gcs_ab(
+    *, stepsize: float | str = "theory", steps: int | Literal["theory"] = "theory", share: float = 0.5
+) -> FiveGCSAB:
     """5GCS-AB: 5GCS with importance sampling (Grudzień, Malinovsky and Richtárik, arXiv 2306.03240).
 
     Client m is asked with probability p_m, independently of the others, and has a τ_m of its own; in the server's step
-    x⁺ = x̂ - γΣ_S(u_m⁺ - u_m)/p_m. All else is :func:`newtonfl.five_gcs`'s. p_m = min{1, share·n(√L_m/Σ√L_i + 1/n)/2}:
-    a client whose function is less smooth is asked more often, and none less than half as often as on average.
+    x⁺ = x̂ - γΣ_S(u_m⁺ - u_m)/p_m. All else is :func:`newtonfl.five_gcs`'s. p_m = min{1, c(√L_m/Σ√L_i + 1/n)}, whose c
+    makes Σp_m = share·n: a client whose function is less smooth is asked more often, and none less than half as often
+    as on average.
 
     The paper's method takes any sampling under an inequality with two constants A and B; from its abstract we know no
     more, and worked out independent coins: with 1/τ_m = 2γ((C + 1)/p_m - 1), C = Σp_m, L_{F,m} = (L_m - μ)/n and exact
     local minimisers, E(1/γ ‖x - x*‖² + Σ(1/τ_m + 2/L_{F,m})/p_m ‖u_m - u_m*‖²) falls by the factor 1 - min{2γμ/(1 +
     2γμ), min p_mτ_m/(τ_m + L_{F,m}/2)} a round at any γ; docs/algorithms/local-steps.md has the proof. "theory" is γ of
-    :class:`newtonfl.methods.local.five_gcs_ab.FiveGCSABRule`; few local steps have been enough in our checks.
+    :class:`newtonfl.methods.local.five_gcs_ab.FiveGCSABRule`.
 
     What is sent: x̂ down, the change of u_m up; τ_m, L_{F,m} and μ down, once.
 
     Parameters
     ----------
+    steps : int or "theory"
+        K; "theory" is that of 5gcs, the largest of the clients'.
     share : float
         How many of the clients a round asks on average, as a share in (0, 1].
     """
-    return FiveGCSAB(stepsize, name="5gcs-ab", steps=whole("steps", steps, MOST_STEPS), share=share)
+    return FiveGCSAB(stepsize, name="5gcs-ab", steps=steps, share=share)
