@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import gossip_methods as G
@@ -11,12 +12,15 @@ import transcriptions as T
 from first_order_cases import ours
 from first_order_setting import GAMMA, setting
 from gossip_cases import GOSSIP
+from scipy.sparse import csr_array
 from unlike_clients import RIDGE, D, N, unlike
 
 import newtonfl as nf
 from newtonfl.core.random import Key
+from newtonfl.methods import ProblemConstants
 from newtonfl.methods.gossip.dadao import chis
 from newtonfl.registry import METHODS
+from newtonfl.solver.session import Session
 
 RING = G.metropolis([(i, (i + 1) % N) for i in range(N)], N)
 
@@ -265,3 +269,47 @@ def test_a_slow_start_is_no_standstill(method, clients, rounds):
 
 def test_a_tracker_with_a_small_gamma_is_not_given_up():
     assert solved("beer,graph=line", 150).reason is nf.Reason.ROUND_LIMIT
+
+
+@pytest.mark.parametrize("method", ["exact-diffusion,graph=line", "lead,compressor=identity,graph=line"])
+def test_begun_near_the_minimiser_it_leads_away_and_back(method):
+    """The gradients of x⁰ are the smallest for long: clients first follow their own, until the duals are learned."""
+    problem = nf.load("breast_cancer", clients=20, l2=0.1)
+    result = nf.solve(problem, method, x0=nf.optimum(problem)[0] + 1e-4, rounds=400, tol=1e-8)
+    norms = result.history.column("gradient_norm")
+    assert result.reason is nf.Reason.ROUND_LIMIT and norms[1:102].min() > norms[0] > 2 * norms[-1]
+
+
+def test_settling_rounds():
+    def told(method):
+        with Session(unlike().problem, method, 0) as session:
+            facts = ProblemConstants(
+                N, D, unlike().problem.ridge, lambda: 1.0, unlike().problem.like, strong_convexity=RIDGE,
+                client_smoothness=lambda: unlike().each - RIDGE,
+            )  # fmt: skip
+            x = np.zeros(D)
+            return method.settling_rounds(method.init_server(facts, x, session.init_clients(x)))
+
+    gap = 1.0 - np.linalg.eigvalsh(RING)[-2]
+    for gamma in (1.0, 0.25):
+        made = nf.lead(compressor="identity", gamma=gamma).resolved(unlike().problem)
+        assert told(made) == pytest.approx(2.0 / (gamma * gap), rel=1e-12)
+    assert told(nf.exact_diffusion().resolved(unlike().problem)) == pytest.approx(2.0 / gap, rel=1e-12)
+    edges = chis(nf.Ring(), N).edges_per_second
+    expected = 8.0 * np.sqrt(2.0 * unlike().each.max() / RIDGE) * edges
+    assert told(nf.dadao().resolved(unlike().problem)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_graph_whose_clients_only_swap_has_no_gap_and_an_end():
+    """W has the eigenvalue -1, so ρ = 0; LEAD's half steps I - (I - W)/2 mix in one."""
+
+    @dataclass(frozen=True)
+    class Swap(nf.Ring):
+        def edges(self, n_clients):
+            return np.array([[0, 1]])
+
+        def mixing(self, n_clients):
+            return csr_array(np.array([[0.0, 1.0], [1.0, 0.0]]))
+
+    problem = nf.load("breast_cancer", clients=2, l2=1e-2)
+    assert nf.solve(problem, nf.lead(graph=Swap(), stepsize="theory"), rounds=2000, tol=1e-4).converged

@@ -49,12 +49,22 @@ def test_edges_of_ones_own_must_be_pairs_of_clients(made):
         (np.eye(3), r"of shape \(3, 3\), must be \(4, 4\)"),
         ([[1.0]], "must be a csr_array"),
         (np.eye(4), "no path leads from client 0 to client 1"),
-        (3.0 * RING - 2.0 * np.eye(4), "an eigenvalue of size 3, with which differences grow"),
+        (3.0 * RING - 2.0 * np.eye(4), "the eigenvalue -3 beside 1, with which differences stay or grow, must"),
+        (2.0 * np.eye(4) - RING, r"the eigenvalue 1\.66666666667 beside 1, with which differences stay or grow"),
+        (np.eye(4) - np.outer([1, 2, -1, -2], [1, 2, -1, -2]) / 10.0, "the eigenvalue 1 beside 1"),
     ],
 )
 def test_weights_of_ones_own_must_mix(weights, why):
     with pytest.raises(ValueError, match=rf"graph=.*: .*{why}"):
         checked_mixing(Own(weights=weights), 4)
+
+
+def test_edges_of_ones_own_are_looked_at_beside_weights_too():
+    """DADAO uses edges, whatever the weights are."""
+    problem = nf.load("breast_cancer", clients=4, l2=0.1)
+    for made, why in ([[[0, 1], [2, 3]], "no path leads from"], [[[0, 1], [2, 9]], "must be an integer array"]):
+        with pytest.raises(ValueError, match=why):
+            nf.solve(problem, nf.dadao(graph=Own(np.array(made), RING)), rounds=1)
 
 
 def test_weights_of_ones_own_are_the_same_array_every_time():

@@ -58,31 +58,42 @@ class Graph(Part, ABC):
 
     def spectrum(self, n_clients: int) -> tuple[float, float]:
         """(ρ, β) of W for `n_clients`: its spectral gap 1 - |λ₂|, and the largest eigenvalue of I - W."""
-        return _spectrum(self, n_clients)
+        return _spectrum(self, n_clients)[:2]
+
+    def connectivity(self, n_clients: int) -> float:
+        """The least eigenvalue of I - W above 0, for `n_clients`: by that much differences fall."""
+        return _spectrum(self, n_clients)[2]
 
 
 @lru_cache(maxsize=16)
 def _mixing(graph: Graph, n: int) -> csr_array:
     if n < 2:
         raise ValueError(f"graph={graph}: one client has no neighbours, at least 2 are needed")
-    edges = _edges(graph, n)
+    edges = checked_edges(graph, n)
     degrees = np.bincount(edges.ravel(), minlength=n)
     weights = 1.0 / (1.0 + np.maximum(*degrees[edges].T))
     i, j = np.concatenate([edges, edges[:, ::-1]]).T
     between = csr_array((np.concatenate([weights, weights]), (i, j)), shape=(n, n))
-    _check_connected(graph, between)
     own = 1.0 - between.sum(axis=1)
     whole = csr_array(between + csr_array((own, (np.arange(n), np.arange(n))), shape=(n, n)))
     whole.sort_indices()
     return whole
 
 
-def _edges(graph: Graph, n: int) -> Array:
-    """The graph's edges as int64, once they are seen to be what :meth:`Graph.edges` promises."""
+@lru_cache(maxsize=16)
+def checked_edges(graph: Graph, n: int) -> Array:
+    """The graph's edges as int64, once they are seen to be what :meth:`Graph.edges` promises, and to connect all.
+
+    Raises
+    ------
+    ValueError
+        Where they are not.
+    """
     made = graph.edges(n)
     if isinstance(made, np.ndarray) and made.dtype.kind in "iu" and made.ndim == 2 and made.shape[1] == 2:
         i, j = made.astype(np.int64).T
         if ((i >= 0) & (i < j) & (j < n)).all() and len(np.unique(i * n + j)) == len(made):
+            _check_connected(graph, csr_array((np.ones(len(i)), (i, j)), shape=(n, n)))
             return made.astype(np.int64)
     shown = made.tolist() if isinstance(made, np.ndarray) else made
     raise ValueError(
@@ -106,7 +117,7 @@ def checked_mixing(graph: Graph, n: int) -> csr_array:
     ------
     ValueError
         If W is no symmetric (n, n) matrix of finite numbers with rows of the sum 1, to 1e-9, has an eigenvalue beyond
-        -1 to 1, or a client is cut off.
+        -1 to 1 or 1 twice, or a client is cut off.
     """
     made = graph.mixing(n)
     if not (issparse(made) or isinstance(made, np.ndarray)) or made.dtype.kind not in "iuf":
@@ -121,15 +132,21 @@ def checked_mixing(graph: Graph, n: int) -> csr_array:
         fault = f"w_ij and w_ji that differ by {away:g}"
     elif (away := float(abs(weights.sum(axis=1) - 1.0).max())) > _EXACT:
         fault = f"a row whose sum differs from 1 by {away:g}"
-    elif (weights.data < 0.0).any() and (away := float(abs(_eigenvalues(weights)).max())) > 1.0 + _EXACT:
-        fault = f"an eigenvalue of size {away:g}, with which differences grow,"
+    elif (weights.data < 0.0).any() and (beyond := _that_does_not_mix(_eigenvalues(weights))) is not None:
+        fault = f"the eigenvalue {beyond:.12g} beside 1, with which differences stay or grow"
     else:
         _check_connected(graph, csr_array(weights != 0.0))
         return weights
     raise ValueError(
-        f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite, with rows of the sum 1 and "
-        "eigenvalues from -1 to 1"
+        f"graph={graph}: mixing({n}) gave {fault}, must be symmetric and finite, with rows of the sum 1, and "
+        "eigenvalues from -1 to below 1 beside the one 1"
     )
+
+
+def _that_does_not_mix(values: Array) -> float | None:
+    """One of W's increasing eigenvalues that is not from -1 to below 1, but for one 1; None where there is none."""
+    least, second = float(values[0]), float(values[-2])
+    return least if least < -1.0 - _EXACT else second if second > 1.0 - _EXACT else None
 
 
 def _eigenvalues(weights: csr_array) -> Array:
@@ -138,7 +155,7 @@ def _eigenvalues(weights: csr_array) -> Array:
 
 
 @lru_cache(maxsize=16)
-def _spectrum(graph: Graph, n: int) -> tuple[float, float]:
+def _spectrum(graph: Graph, n: int) -> tuple[float, float, float]:
     values = _eigenvalues(checked_mixing(graph, n))
     second = max(abs(float(values[0])), abs(float(values[-2])))
-    return 1.0 - second, 1.0 - float(values[0])
+    return 1.0 - second, 1.0 - float(values[0]), 1.0 - float(values[-2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -141,9 +142,9 @@ class Gossip(Method):
         return server.step_size.notes()
 
     def settling_rounds(self, server: Observer) -> float:
-        """2/(γρ): what clients do not agree about fades by γρ/2 a round. Whole steps of mixing are never so slow."""
-        gamma = self.damping(server)
-        return 2.0 / (gamma * self.graph.spectrum(server.constants.n_clients)[0]) if gamma < 1.0 else 0.0
+        """2/(γ(1 - λ₂)): what clients do not agree about falls by at least γ(1 - λ₂)/2 a round."""
+        falls = 0.5 * self.damping(server) * self.graph.connectivity(server.constants.n_clients)
+        return 1.0 / falls if falls > 1e-300 else math.inf
 
     def damping(self, server: Observer) -> float:
         """γ: which share of the way to their neighbours' mean clients go in a round."""

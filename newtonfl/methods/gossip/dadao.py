@@ -16,6 +16,7 @@ from newtonfl.comm.coding import Precision
 from newtonfl.comm.messages import Message
 from newtonfl.components.client_state import put_clients, take_clients
 from newtonfl.components.graph import Graph
+from newtonfl.components.graph.base import checked_edges
 from newtonfl.components.mixed import Mixed
 from newtonfl.components.protocol import ProblemConstants
 from newtonfl.components.step.step_size import StepSize
@@ -68,7 +69,7 @@ class Chis:
 @lru_cache(maxsize=16)
 def chis(graph: Graph, n: int) -> Chis:
     """χ₁ and χ₂ of `graph` with n clients."""
-    i, j = graph.edges(n).T
+    i, j = checked_edges(graph, n).T
     incidence = np.zeros((len(i), n))
     incidence[np.arange(len(i)), i], incidence[np.arange(len(i)), j] = 1.0, -1.0
     laplacian = incidence.T @ incidence / len(i)
@@ -120,6 +121,7 @@ class Dadao(Gossip):
     def resolved(self, problem: Problem) -> Self:
         if not problem.strong_convexity:
             raise ValueError("dadao: needs a ridge above 0 on every coordinate: its speeds are made of μ")
+        checked_edges(self.graph, problem.n_clients)
         return super().resolved(problem)
 
     def expected_silent_rounds(self, n_clients: int) -> float:
@@ -142,7 +144,10 @@ class Dadao(Gossip):
         return clock[round]
 
     def client_constants(self, step_size: StepSize, constants: ProblemConstants) -> Array:
-        return np.array([0.25 / step_size.stepsize, constants.strong_convexity])
+        L, mu = 0.25 / step_size.stepsize, constants.strong_convexity
+        if not mu / L > 1e-300:
+            raise ValueError(f"dadao: μ/L = {mu:g}/{L:g} is too small for its speeds, which are made of √(μ/L)")
+        return np.array([L, mu])
 
     def first_state(self, problem: Problem, x: Array, numbers: Array) -> DadaoClients:
         xp = namespace(x)
@@ -210,7 +215,7 @@ def _stepped(vectors: Array, gradient: Array, L: float, mu: float) -> Array:
 @lru_cache(maxsize=8)
 def _events(graph: Graph, n: int, key: Key) -> Events:
     """What happens in the round of `key`: both processes forget, so that a round needs to know of no other."""
-    draws, edges = key.of(SERVER).to("events").generator(), graph.edges(n)
+    draws, edges = key.of(SERVER).to("events").generator(), checked_edges(graph, n)
     passed = float(draws.exponential(1.0 / chis(graph, n).edges_per_second))
     edge = edges[draws.integers(len(edges))]
     counts = draws.poisson(passed, n)
