@@ -292,13 +292,13 @@ class Method(ClientProtocol):
         """How many rounds a client says nothing for, on average: so long x may stand still without being stuck."""
         return 0.0
 
-    def settling_rounds(self, server: Any) -> float:
-        """In how many rounds what the method itself remembers of its start fades to 1/e, from the server's state.
+    def fading(self, server: Any) -> float:
+        """By which share a round, at least, what the method itself remembers of its start fades; 1 is at once.
 
-        So long neither f nor its gradient need fall. It is asked where a solve seems to have stalled; 0 says no more
-        than that it is soon.
+        Until it has, neither f nor its gradient need fall. Asked where a solve seems to have stalled, with the
+        `server`'s state.
         """
-        return 0.0
+        return 1.0
 
     def elapsed(self, n_clients: int, seed: int, round: int) -> float | None:
         """How many simulated seconds have passed when `round` ends; None where clients have no speeds.

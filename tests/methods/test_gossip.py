@@ -280,7 +280,7 @@ def test_begun_near_the_minimiser_it_leads_away_and_back(method):
     assert result.reason is nf.Reason.ROUND_LIMIT and norms[1:102].min() > norms[0] > 2 * norms[-1]
 
 
-def test_settling_rounds():
+def test_by_how_much_a_round_forgets():
     def told(method):
         with Session(unlike().problem, method, 0) as session:
             facts = ProblemConstants(
@@ -288,7 +288,7 @@ def test_settling_rounds():
                 client_smoothness=lambda: unlike().each - RIDGE,
             )  # fmt: skip
             x = np.zeros(D)
-            return method.settling_rounds(method.init_server(facts, x, session.init_clients(x)))
+            return 1.0 / method.fading(method.init_server(facts, x, session.init_clients(x)))
 
     gap = 1.0 - np.linalg.eigvalsh(RING)[-2]
     for gamma in (1.0, 0.25):

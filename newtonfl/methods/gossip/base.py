@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -141,10 +140,9 @@ class Gossip(Method):
     def theory(self, server: Observer) -> list[str]:
         return server.step_size.notes()
 
-    def settling_rounds(self, server: Observer) -> float:
-        """2/(γ(1 - λ₂)): what clients do not agree about falls by at least γ(1 - λ₂)/2 a round."""
-        falls = 0.5 * self.damping(server) * self.graph.connectivity(server.constants.n_clients)
-        return 1.0 / falls if falls > 1e-300 else math.inf
+    def fading(self, server: Observer) -> float:
+        """γ(1 - λ₂)/2, of what clients do not agree about."""
+        return 0.5 * self.damping(server) * self.graph.connectivity(server.constants.n_clients)
 
     def damping(self, server: Observer) -> float:
         """γ: which share of the way to their neighbours' mean clients go in a round."""

@@ -127,10 +127,10 @@ class Dadao(Gossip):
     def expected_silent_rounds(self, n_clients: int) -> float:
         return max(chis(self.graph, n_clients).edges_per_second - 1.0, 0.0)  # until a client computes its next gradient
 
-    def settling_rounds(self, server: Observer) -> float:
+    def fading(self, server: Observer) -> float:
         L, mu = self.client_constants(server.step_size, server.constants)
-        fades = 8.0 * math.sqrt(2.0 * L / mu)  # seconds: A of the flow between events is made of √(μ/2L)/8
-        return chis(self.graph, server.constants.n_clients).edges_per_second * fades
+        a_second = math.sqrt(0.5 * mu / L) / 8.0  # of this A of the flow between events is made
+        return a_second / chis(self.graph, server.constants.n_clients).edges_per_second
 
     def mixing(self, n_clients: int, key: Key) -> csr_array:
         i, j = _events(self.graph, n_clients, key).edge

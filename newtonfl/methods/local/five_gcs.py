@@ -118,27 +118,26 @@ class FiveGCS(LocalMethod):
     def client_constants(self, server: Any) -> Array:
         at, n = self.context(server.constants), server.constants.n_clients
         tau, smooth = 1.0 / (2.0 * n * server.step_size.stepsize), (at.most - at.convexity) / n
-        ratio = (
-            smooth / tau * math.sqrt(1.0 + omega(self.compressor, server.constants.dim))
-        )  # as if nothing were left out
-        return np.array([1.0 / (smooth + tau), tau, at.convexity, self.local_steps(ratio)])
+        whole_vectors = math.sqrt(1.0 + omega(self.compressor, server.constants.dim)) / tau  # 1/τ without a compressor
+        return np.array([1.0 / (smooth + tau), tau, at.convexity, self.local_steps(smooth * whole_vectors)])
 
     def local_steps(self, ratio: float) -> float:
         """K; by theory ⌈L_F/(eτ)⌉, `ratio` being L_F/τ."""
         if self.steps != "theory":
             return float(self.steps)
-        if not ratio <= MOST_BY_THEORY:
+        steps = ratio / math.e
+        if not steps <= MOST_BY_THEORY:
             raise ValueError(
-                f"{self.name}: steps=theory asks for {ratio / math.e:.3g} local steps with this stepsize: give a "
-                "smaller one, or steps=NUMBER"
+                f"{self.name}: steps=theory asks for {steps:.3g} local steps with this stepsize: give a smaller one, "
+                "or steps=NUMBER"
             )
-        return max(1.0, math.ceil(ratio / math.e))
+        return max(1.0, math.ceil(steps))
 
-    def settling_rounds(self, server: Any) -> float:
+    def fading(self, server: Any) -> float:
         step, tau, mu, _ = np.atleast_2d(self.client_constants(server)).T
         learns = self.probabilities(server.constants) * tau * step / (1.0 + omega(self.compressor, len(server.x)))
         descends = server.step_size.stepsize * mu[0]
-        return 1.0 / min(float(learns.min()), float(descends / (1.0 + descends)))
+        return min(float(learns.min()), float(descends / (1.0 + descends)))
 
     def probabilities(self, constants: ProblemConstants) -> Array:
         """How likely clients are to be asked, shape (1,) or (n,)."""

@@ -146,11 +146,11 @@ class LoCoDL(LocalMethod):
         nothing = np.zeros(constants.dim)
         return LoCoDLServer(server.x, server.step_size, server.constants, nothing, nothing, numbers)
 
-    def settling_rounds(self, server: LoCoDLServer) -> float:
+    def fading(self, server: LoCoDLServer) -> float:
         gamma, _, weight, p = server.numbers.tolist()
         # By the rate max{(1 - γμ)², 1 - p²χ/(1+2ω)} of squares, a step; a round has 1/p of these.
         mu = self.rule().convexity(self.context(server.constants))
-        return float(max(2.0 / (gamma * weight), p / (gamma * mu)))
+        return float(min(0.5 * gamma * weight, gamma * mu / p))
 
     def client_constants(self, server: Any) -> Array:
         return server.numbers[:3]
