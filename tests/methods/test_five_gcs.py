@@ -68,6 +68,10 @@ def test_no_client_is_asked_less_than_half_as_often_as_all_are_on_average():
     assert np.allclose(probabilities(np.full(5, 3.0), 0.3), 0.3)
 
 
+def test_a_client_may_be_silent_for_twice_as_long_as_on_average():
+    assert nf.five_gcs_ab(share=0.2).expected_silent_rounds(7) == pytest.approx(1 / 0.1 - 1)
+
+
 @pytest.mark.parametrize("method", ["5gcs", "5gcs-cc", "5gcs-ab"])
 def test_theorys_local_steps_bear_a_large_condition_number(method):
     """κ is 7e4: theory's steps do what many do, where a few make f grow manyfold."""
