@@ -17,7 +17,7 @@ from newtonfl.components.protocol import Announcement, Exchange, ProblemConstant
 from newtonfl.components.step.stepsizes import StepContext, StepSizeRule
 from newtonfl.compressors import Compressor, Identity, RandK
 from newtonfl.core.arguments import whole
-from newtonfl.core.backend import Array, zeros
+from newtonfl.core.backend import Array, to_host, zeros
 from newtonfl.core.random import Key
 from newtonfl.mechanisms.constants import a_compressor, omega
 from newtonfl.methods.local.base import MOST_STEPS, LocalMethod, LocalServer
@@ -167,7 +167,7 @@ class FiveGCS(LocalMethod):
     ) -> tuple[Sequence[Parts], Any]:
         numbers = self.numbers(clients.numbers, announcement, problem)
         step, tau, mu = numbers[:, :1], numbers[:, 1:2], numbers[:, 2:3]
-        count = float(numbers[0, 3]) if len(numbers) else 1.0
+        count = float(to_host(numbers)[0, 3]) if len(problem.clients) else 1.0
         if not 1 <= count <= MOST_STEPS or count != int(count):
             raise WireError(f"round {announcement.round}: {count:g} local steps, must be 1 to {MOST_STEPS}")
         x = y = for_each(received(announcement.to_all["model"], problem), problem)
