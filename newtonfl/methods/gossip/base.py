@@ -141,8 +141,10 @@ class Gossip(Method):
         return server.step_size.notes()
 
     def fading(self, server: Observer) -> float:
-        """γ(1 - λ₂)/2, of what clients do not agree about."""
-        return 0.5 * self.damping(server) * self.graph.connectivity(server.constants.n_clients)
+        """Half of γ(1 - λ₂), by which clients come to agree, or of ημ, by which gradients lead down: the slower."""
+        agreeing = self.damping(server) * self.graph.connectivity(server.constants.n_clients)
+        descending = server.step_size.stepsize * server.constants.strong_convexity
+        return 0.5 * (min(agreeing, descending) if descending > 0.0 else agreeing)
 
     def damping(self, server: Observer) -> float:
         """γ: which share of the way to their neighbours' mean clients go in a round."""
