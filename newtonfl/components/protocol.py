@@ -292,7 +292,7 @@ class Method(ClientProtocol):
         """How many rounds a client says nothing for, on average: so long x may stand still without being stuck."""
         return 0.0
 
-    def fading(self, server: Any) -> float:
+    def contraction_rate(self, server: Any) -> float:
         """By which share a round, at least, what the method itself remembers of its start fades; 1 is at once.
 
         Until it has, neither f nor its gradient need fall. Asked where a solve seems to have stalled, with the

@@ -232,7 +232,7 @@ class Loop:
         )  # fmt: skip
         self.history.append(record)
         stopped = self.observers.call(record, state)
-        reason = self.stopping.reason(record, x, lambda: self.method.fading(server))
+        reason = self.stopping.reason(record, x, lambda: self.method.contraction_rate(server))
         return reason or (Reason.STOPPED if stopped else None)
 
     def _measure(self, x: Array) -> tuple[float | None, float, float, float | None]:

@@ -51,10 +51,10 @@ class StoppingRule:
             return Reason.CONVERGED_RELATIVE
         return self.limits.reason(record, self.setup_bytes)
 
-    def reason(self, record: Record, x: Array, fading: Callable[[], float] = lambda: 1.0) -> Reason | None:
+    def reason(self, record: Record, x: Array, contraction_rate: Callable[[], float] = lambda: 1.0) -> Reason | None:
         """Why to stop at `x`, whose measures are in `record`; None where the solve goes on.
 
-        `fading` finds, where it is in doubt, by which share a round the method's own memory fades.
+        `contraction_rate` finds, where it is in doubt, by which share a round the method's own memory fades.
         """
         f = _merit(record)
         if not (math.isfinite(f) and math.isfinite(record.gradient_norm)):
@@ -65,7 +65,7 @@ class StoppingRule:
             self.initial_f = f
         if f > self.initial_f + _DIVERGED * (1.0 + abs(self.initial_f)):
             return Reason.DIVERGED
-        return Reason.STALLED if self._stalled(record, x, fading) else None
+        return Reason.STALLED if self._stalled(record, x, contraction_rate) else None
 
     def saved(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, as JSON has it."""
@@ -79,7 +79,7 @@ class StoppingRule:
         self.best_round = saved["best_round"]
         self.visits = {bytes.fromhex(point): count for point, count in saved["visits"].items()}
 
-    def _stalled(self, record: Record, x: Array, fading: Callable[[], float]) -> bool:
+    def _stalled(self, record: Record, x: Array, contraction_rate: Callable[[], float]) -> bool:
         # Where f need not be convex its gradient may grow for long while f falls, as far as rounding shows.
         f = _merit(record)
         if record.gradient_norm < self.least_norm or f < self.least_f - slack(self.least_f):
@@ -96,7 +96,7 @@ class StoppingRule:
         if waited <= max(_PATIENCE * (1.0 + self.expected_silent_rounds), record.round // 2):
             return cycles
         # A method begun near x* may first lead away from there, and takes its time to come back from where it is now.
-        return cycles or waited * fading() > 1.0 + math.log(record.gradient_norm / self.least_norm)
+        return cycles or waited * contraction_rate() > 1.0 + math.log(record.gradient_norm / self.least_norm)
 
 
 def _merit(record: Record) -> float:

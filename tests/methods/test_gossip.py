@@ -288,7 +288,7 @@ def test_by_how_much_a_round_forgets():
                 client_smoothness=lambda: unlike().each - RIDGE,
             )  # fmt: skip
             x = np.zeros(D)
-            return 1.0 / method.fading(method.init_server(facts, x, session.init_clients(x)))
+            return 1.0 / method.contraction_rate(method.init_server(facts, x, session.init_clients(x)))
 
     gap = 1.0 - np.linalg.eigvalsh(RING)[-2]
     for gamma in (1.0, 0.25):

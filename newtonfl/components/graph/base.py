@@ -60,7 +60,7 @@ class Graph(Part, ABC):
         """(ρ, β) of W for `n_clients`: its spectral gap 1 - |λ₂|, and the largest eigenvalue of I - W."""
         return _spectrum(self, n_clients)[:2]
 
-    def connectivity(self, n_clients: int) -> float:
+    def algebraic_connectivity(self, n_clients: int) -> float:
         """The least eigenvalue of I - W above 0, for `n_clients`: by that much differences fall."""
         return _spectrum(self, n_clients)[2]
 

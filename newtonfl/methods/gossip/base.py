@@ -140,14 +140,14 @@ class Gossip(Method):
     def theory(self, server: Observer) -> list[str]:
         return server.step_size.notes()
 
-    def fading(self, server: Observer) -> float:
+    def contraction_rate(self, server: Observer) -> float:
         """Half of γ(1 - λ₂), by which clients come to agree, or of ημ, by which gradients lead down: the slower."""
-        agreeing = self.damping(server) * self.graph.connectivity(server.constants.n_clients)
+        agreeing = self.consensus_stepsize(server) * self.graph.algebraic_connectivity(server.constants.n_clients)
         descending = server.step_size.stepsize * server.constants.strong_convexity
         return 0.5 * (min(agreeing, descending) if descending > 0.0 else agreeing)
 
-    def damping(self, server: Observer) -> float:
-        """γ: which share of the way to their neighbours' mean clients go in a round."""
+    def consensus_stepsize(self, server: Observer) -> float:
+        """γ, the consensus step size: which share of the way to their neighbours' mean clients go in a round."""
         return 1.0
 
     def farthest(self, server: Observer) -> Array:

@@ -127,7 +127,7 @@ class Dadao(Gossip):
     def expected_silent_rounds(self, n_clients: int) -> float:
         return max(chis(self.graph, n_clients).edges_per_second - 1.0, 0.0)  # until a client computes its next gradient
 
-    def fading(self, server: Observer) -> float:
+    def contraction_rate(self, server: Observer) -> float:
         L, mu = self.client_constants(server.step_size, server.constants)
         a_second = math.sqrt(0.5 * mu / L) / 8.0  # of this A of the flow between events is made
         return a_second / chis(self.graph, server.constants.n_clients).edges_per_second

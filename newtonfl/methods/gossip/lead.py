@@ -97,7 +97,7 @@ class Lead(Gossip):
             gamma = min(gamma, 2.0 * c / ((2.0 - c) * w * beta))
         return np.array([eta, min(gamma, 1.0)])
 
-    def damping(self, server: Observer) -> float:
+    def consensus_stepsize(self, server: Observer) -> float:
         return float(self.client_constants(server.step_size, server.constants)[1])
 
     def first_state(self, problem: Problem, x: Array, numbers: Array) -> LeadClients:

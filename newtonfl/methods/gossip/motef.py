@@ -122,7 +122,7 @@ class GradientTracking(Gossip):
     def client_constants(self, step_size: StepSize, constants: ProblemConstants) -> Array:
         return np.array([step_size.stepsize, self.share if self.gamma == "theory" else float(self.gamma)])
 
-    def damping(self, server: Observer) -> float:
+    def consensus_stepsize(self, server: Observer) -> float:
         return float(self.client_constants(server.step_size, server.constants)[1])
 
     def first_state(self, problem: Problem, x: Array, numbers: Array) -> TrackingClients:

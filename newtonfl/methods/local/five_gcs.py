@@ -133,7 +133,7 @@ class FiveGCS(LocalMethod):
             )
         return max(1.0, math.ceil(steps))
 
-    def fading(self, server: Any) -> float:
+    def contraction_rate(self, server: Any) -> float:
         step, tau, mu, _ = np.atleast_2d(self.client_constants(server)).T
         learns = self.probabilities(server.constants) * tau * step / (1.0 + omega(self.compressor, len(server.x)))
         descends = server.step_size.stepsize * mu[0]
@@ -153,12 +153,12 @@ class FiveGCS(LocalMethod):
         if not many:
             return replace(server, x=x)
         space, changes, ones = Coordinates(np.full(many, dim)), replies.messages("change"), np.ones(many)
-        lifts = ones if S is None else self.lifts(constants, replies.clients)
-        ahead = space.accumulate(np.zeros(dim), changes, lifts)
+        scales = ones if S is None else self.sampling_scales(constants, replies.clients)
+        ahead = space.accumulate(np.zeros(dim), changes, scales)
         v = server.v + space.accumulate(np.zeros(dim), changes, ones) / growth
         return replace(server, x=x - gamma * ahead, v=v)
 
-    def lifts(self, constants: ProblemConstants, clients: Array) -> Array:
+    def sampling_scales(self, constants: ProblemConstants, clients: Array) -> Array:
         """By what the changes of the `clients` drawn stand for those of all, shape (|S|,)."""
         return np.full(len(clients), constants.n_clients / len(clients))
 

@@ -72,7 +72,7 @@ class FiveGCSAB(FiveGCS):
         coins = key.of(SERVER).to("participation").generator().random(constants.n_clients)
         return np.flatnonzero(coins < self.probabilities(constants))
 
-    def lifts(self, constants: ProblemConstants, clients: Array) -> Array:
+    def sampling_scales(self, constants: ProblemConstants, clients: Array) -> Array:
         return 1.0 / self.probabilities(constants)[clients]
 
     def client_constants(self, server: Any) -> Array:

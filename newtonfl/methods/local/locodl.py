@@ -146,7 +146,7 @@ class LoCoDL(LocalMethod):
         nothing = np.zeros(constants.dim)
         return LoCoDLServer(server.x, server.step_size, server.constants, nothing, nothing, numbers)
 
-    def fading(self, server: LoCoDLServer) -> float:
+    def contraction_rate(self, server: LoCoDLServer) -> float:
         gamma, _, weight, p = server.numbers.tolist()
         # By the rate max{(1 - γμ)², 1 - p²χ/(1+2ω)} of squares, a step; a round has 1/p of these.
         mu = self.rule().convexity(self.context(server.constants))
