@@ -9,6 +9,7 @@ from cases import dense_glm, functions_problem, sparse_glm
 from played import SEED, played
 from preset_cases import of_diagonals
 from problem_cases import EACH_LOSS
+from reference_data import need
 
 import newtonfl as nf
 from newtonfl.checks import check_method
@@ -41,6 +42,7 @@ def bytes_to(problem: nf.Problem, gap: float, rounds: int = 200, seed: int = 0, 
 @pytest.mark.parametrize("name, most, rounds", [("a1a", 3530, 14), ("phishing", 2110, 12), ("a9a", 2450, 11)])
 def test_the_record(name, most, rounds):
     """f - f* ≤ 1e-12 from zero in two or three thousand bytes a client, within a tenth of what was recorded."""
+    need(name)
     taken, k = bytes_to(nf.load(name, l2=1e-3), 1e-12)
     assert taken <= most and k <= rounds
 
